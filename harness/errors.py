@@ -1,0 +1,33 @@
+"""Every error a user can cause, in one tree. The message names the thing, the reason and the remedy in one line."""
+
+from __future__ import annotations
+
+
+class StropError(Exception):
+    """A mistake that the user can mend. The command line prints its message as one line and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class UsageError(StropError):
+    """A name or an option that does not exist or does not fit."""
+
+
+class DataError(StropError):
+    """A file that is missing, malformed or not the one a task needs. Names the file, and the line where there is one."""
+
+
+class PictureError(DataError):
+    """A picture that does not open, or is too large to be one."""
+
+
+class RecipeError(StropError):
+    """A recipe with an unknown or ill-typed field."""
+
+
+class ModelError(StropError):
+    """A model that cannot be loaded, or an adapter that does not fit it."""
+
+
+class RunError(StropError):
+    """A run folder that belongs to another recipe, or is in use."""

@@ -1,0 +1,147 @@
+"""Marked answers on disk: what `strop eval` and `strop score` leave and what boards and comparisons read.
+
+A results folder holds `results.json` (who answered, which tasks, the definition and estimate of every metric) and one
+`<task>.jsonl` a task with a row an answer. The metric definitions travel with the rows, so a folder can be compared
+years later without the code of its tasks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError
+from harness.files import read_jsonl, write_json, write_jsonl
+from harness.types import Metric, Sample, Score
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marked:
+    """One answer with its mark: a row of `<task>.jsonl`. `answer` is the model's own text, unchanged."""
+
+    id: str
+    cluster: str
+    group: str | None
+    answer: str
+    value: float
+    parsed: Any
+    counts: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskResult:
+    """All marked answers of one task, with what is needed to turn them into figures."""
+
+    task: str
+    version: int
+    profile: str
+    split: str
+    headline: str
+    metrics: tuple[Metric, ...]
+    rows: tuple[Marked, ...]
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """A results folder in memory. `model` is a name for people, `digest` the weights (or the answer file's bytes)."""
+
+    model: str
+    digest: str
+    parent: str | None
+    tasks: tuple[TaskResult, ...]
+    provenance: Mapping[str, Any]
+
+    def task(self, name: str) -> TaskResult:
+        for result in self.tasks:
+            if result.task == name:
+                return result
+        raise DataError(f"these results hold no task '{name}'; they hold {', '.join(t.task for t in self.tasks)}")
+
+
+def mark(sample: Sample, answer: str, score: Score) -> Marked:
+    """A scored answer as a row."""
+    group = sample.meta.get("group")
+    return Marked(
+        id=sample.id,
+        cluster=sample.cluster,
+        group=group,
+        answer=answer,
+        value=score.value,
+        parsed=score.parsed,
+        counts=score.counts,
+    )
+
+
+def write_results(folder: Path, results: Results, estimates: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write a results folder. `estimates[task][metric]` is what `harness.stats.estimate` gave, as plain values.
+
+    The rows are written first and `results.json` last, each atomically: a folder with `results.json` is whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for result in results.tasks:
+        write_jsonl(folder / f"{result.task}.jsonl", (dataclasses.asdict(row) for row in result.rows))
+    write_json(
+        folder / "results.json",
+        {
+            "format": 1,
+            "model": results.model,
+            "digest": results.digest,
+            "parent": results.parent,
+            "tasks": [
+                {
+                    "task": result.task,
+                    "version": result.version,
+                    "profile": result.profile,
+                    "split": result.split,
+                    "headline": result.headline,
+                    "n": len(result.rows),
+                    "unread": sum(row.parsed is None for row in result.rows),
+                    "info": dict(result.info),
+                    "definitions": [dataclasses.asdict(metric) for metric in result.metrics],
+                    "metrics": estimates[result.task],
+                }
+                for result in results.tasks
+            ],
+            "provenance": dict(results.provenance),
+        },
+    )
+
+
+def read_results(folder: Path) -> Results:
+    """Read a results folder; raises `DataError` naming the file where it is not one."""
+    path = folder / "results.json"
+    if not path.is_file():
+        raise DataError(f"{folder} holds no results.json; write one with `strop eval --out` or `strop score --out`")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return Results(
+            model=raw["model"],
+            digest=raw["digest"],
+            parent=raw["parent"],
+            provenance=raw["provenance"],
+            tasks=tuple(_task(folder, entry) for entry in raw["tasks"]),
+        )
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a results file of this version ({error!r}); score the answers again") from error
+
+
+def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
+    return TaskResult(
+        task=raw["task"],
+        version=raw["version"],
+        profile=raw["profile"],
+        split=raw["split"],
+        headline=raw["headline"],
+        metrics=_metrics(raw["definitions"]),
+        rows=tuple(Marked(**row) for row in read_jsonl(folder / f"{raw['task']}.jsonl")),
+        info=raw["info"],
+    )
+
+
+def _metrics(raw: Sequence[Mapping[str, Any]]) -> tuple[Metric, ...]:
+    return tuple(Metric(**{**entry, "macro": tuple(entry["macro"])}) for entry in raw)

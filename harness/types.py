@@ -1,0 +1,142 @@
+"""The nouns that every folder speaks: frozen records, keyword-only, and two protocols.
+
+A value never changes after it is made; what acts on it is a plain function. `Score.counts` carries sums, so that every
+metric - a mean, F1, CHAIRi - is a ratio of sums and is resampled by one piece of code (`harness.stats`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from PIL.Image import Image
+
+Picture = Path | Callable[[], Image]
+"""A picture is a file or a function that draws it: samples are made without opening a single file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One question put to a model.
+
+    `id` is stable across machines and unique in its task. `cluster` is what is resampled together (the image: six POPE
+    questions share one). `meta` holds what a report wants to know and never the gold answer.
+
+    Example:
+        >>> Sample(id="1", prompt="Is there a cat?", images=(), target="yes", cluster="scene-7").blind().target is None
+        True
+    """
+
+    id: str
+    prompt: str
+    images: tuple[Picture, ...]
+    target: Any
+    cluster: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def blind(self) -> Sample:
+        """The same question without its answer: what a verifier that must not see gold is given."""
+        return replace(self, target=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """What one answer earned.
+
+    `value` is the sample's own mark in 0..1 (the reward of the rule verifier); `parsed` is what was read from the
+    answer, None when nothing could be read: such an answer is counted as unread and never guessed.
+    `counts` are the sums that metrics divide, e.g. ``{"tp": 1, "asked": 1}``.
+    """
+
+    value: float
+    parsed: Any
+    counts: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """A ratio of sums over `Score.counts`, optionally over the samples of one group only.
+
+    `terms` maps a count's name to its weight in the numerator, `over` in the denominator:
+    F1 is ``terms={"tp": 2}, over={"tp": 2, "fp": 1, "fn": 1}``. `group` restricts the sums to samples whose
+    `Sample.meta["group"]` equals it. `macro` names metrics of the same task of which this one is the plain mean
+    (then `terms` and `over` are empty). `better` is "higher", "lower" or "neither" (a length, a yes-ratio).
+    `percent` says whether a board shows it as a percentage.
+    """
+
+    name: str
+    terms: Mapping[str, float] = field(default_factory=dict)
+    over: Mapping[str, float] = field(default_factory=dict)
+    group: str | None = None
+    macro: tuple[str, ...] = ()
+    better: str = "higher"
+    percent: bool = True
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A benchmark: samples, a way to mark an answer, and the metrics of the marks.
+
+    `version` changes whenever a figure could change. `max_tokens` bounds the answer. Building a task is offline and
+    reads nothing; `samples` may read the task's data and raises `harness.errors.DataError` when it is not there.
+    """
+
+    name: str
+    version: int
+    metrics: tuple[Metric, ...]
+    headline: str
+    max_tokens: int
+
+    def samples(self, split: str) -> Sequence[Sample]: ...
+
+    def score(self, sample: Sample, answer: str) -> Score: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A model as a result knows it: by the digest of its weights, never by where it lies."""
+
+    path: Path
+    digest: str
+    parent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How answers are drawn. `temperature` 0 is greedy; `n` answers a prompt; `seed` feeds the generator."""
+
+    n: int = 1
+    temperature: float = 0.0
+    max_tokens: int = 64
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """A verifier's opinion of one answer. `reward` None means no opinion; `why` is shown to people."""
+
+    reward: float | None
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """All candidate answers to one sample. For pairs, `answers[0]` is the candidate chosen and `answers[1]` the
+    candidate rejected, before any verdict; `verdicts` is empty or as long as `answers`; `notes` is what the collector
+    has to tell about each answer (its hallucination ratio, its token count)."""
+
+    sample: Sample
+    answers: tuple[str, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    notes: tuple[Mapping[str, Any], ...] = ()
+
+
+class VisionModel(Protocol):
+    """What the harness asks of any model: answers to prompts about pictures, in the order of the samples."""
+
+    name: str
+    digest: str
+
+    def generate(self, samples: Sequence[Sample], sampling: Sampling) -> list[list[str]]: ...
