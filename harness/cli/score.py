@@ -1,0 +1,291 @@
+"""`strop score`: mark published answer files with the rules their authors used, with an interval beside every figure.
+
+A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n"}}, "info"} with fractions in full
+precision (None for 0/0); `info` says which truth was used and what was left over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from harness.results import TaskResult
+    from harness.stats import Estimate
+    from harness.types import Metric, Sample, Score
+    from tasks.answer_files import AnswerFile
+
+score_app = typer.Typer(
+    name="score",
+    help="Mark published answers to POPE or CHAIR and give each figure its interval.",
+    no_args_is_help=True,
+)
+
+CHAIR_PROFILES = ("official",)
+ALL_PROFILES = "all"
+
+AnswersOption = Annotated[Path, typer.Option("--answers", help="The model's answers, one JSON object a line.")]
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="STROP_DATA", help="Where truth and questions lie when they are not named.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Also write a results folder, for `strop compare`.")]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="The model's name in the results [default: the file's].")
+]
+
+DEFAULT_DATA = Path("~/.cache/strop/data")
+
+
+@score_app.command("pope")
+def pope(
+    answers: AnswersOption,
+    questions: Annotated[Path | None, typer.Option(help="llava_pope_test.jsonl, which the answers are to.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="The folder of coco_pope_<category>.json, or one of them for its category only.")
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="Who reads yes or no: official, lmms-eval, vlmeval, strict; or all, side by side.")
+    ] = "official",
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Accept questions without an answer, and list them.")
+    ] = False,
+    data: DataOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
+    out: OutOption = None,
+    name: NameOption = None,
+) -> None:
+    """POPE: accuracy, precision, recall, F1, yes-ratio and unread share of each category, their means, and pooled."""
+    from harness.readers import YES_NO_PROFILES
+    from tasks import pope as task
+
+    _known_profile(profile, (*YES_NO_PROFILES, ALL_PROFILES))
+    if profile == ALL_PROFILES and out is not None:
+        raise UsageError("--out holds one profile; name it, or leave --out away to see all of them")
+    folder = data.expanduser() / task.NAME
+    questions = questions or _in_data("--questions", folder, [folder / "llava_pope_test.jsonl"])
+    truth = truth or _pope_truth(folder)
+    found = task.load_answers(answers, questions, truth, partial=partial)
+    metrics = task.pope_metrics(list(found.info["splits"]))
+
+    def scorer(reader: str) -> Callable[[Sample, str], Score]:
+        return lambda sample, answer: task.score_pope(sample.target, answer, reader)
+
+    marked = [
+        _mark_all((task.NAME, task.VERSION, task.HEADLINE), one, found, metrics, scorer(one))
+        for one in (YES_NO_PROFILES if profile == ALL_PROFILES else (profile,))
+    ]
+    _deliver(marked, as_json, out, name, answers, truth)
+
+
+@score_app.command("chair")
+def chair(
+    answers: AnswersOption,
+    truth: Annotated[
+        Path | None, typer.Option(help="ground_truth_*.json[.gz], beside its synonyms.json and double_words.json.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="official: the NLTK normaliser of OPERA's port.")] = "official",
+    data: DataOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
+    out: OutOption = None,
+    name: NameOption = None,
+) -> None:
+    """CHAIR: objects named that are not in the picture, beside recall and length, which the figure trades against.
+
+    NLTK's data are found through NLTK_DATA, or as a folder nltk_data beside the truth file, above it, or in --data.
+    """
+    from tasks import chair as task
+    from tasks import text
+
+    _known_profile(profile, CHAIR_PROFILES)
+    truth = truth or _chair_truth(data.expanduser() / task.NAME)
+    found = task.load_answers(answers, truth)
+    tables = task.load_tables(truth.parent)
+    beside = truth.resolve().parent
+    text.look_in(*(folder / "nltk_data" for folder in (beside, beside.parent, data.expanduser())))
+    marked = _mark_all(
+        (task.NAME, task.VERSION, task.HEADLINE),
+        profile,
+        found,
+        task.CHAIR_METRICS,
+        lambda sample, answer: task.score_caption(task.normalise(answer), sample.target, tables),
+    )
+    _deliver([marked], as_json, out, name, answers, truth)
+
+
+def _known_profile(profile: str, names: Sequence[str]) -> None:
+    """Raise `UsageError` with the nearest name for a profile that does not exist."""
+    import difflib
+
+    if profile not in names:
+        near = difflib.get_close_matches(profile, names, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"unknown profile '{profile}'; {hint}profiles: {', '.join(names)}")
+
+
+def _in_data(option: str, folder: Path, candidates: Sequence[Path]) -> Path:
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    raise DataError(
+        f"{option} was not given and {candidates[0]} does not exist; name the file, or put it into {folder} "
+        "(--data or STROP_DATA say which folder that is in)"
+    )
+
+
+def _pope_truth(folder: Path) -> Path:
+    """The folder of label files below the data folder: AoiDragon/POPE's own, or one named after its rows."""
+    for candidate in (folder, folder / "labels_3000", folder / "labels_2910"):
+        if any(candidate.glob("coco_pope_*.json")):
+            return candidate
+    return _in_data("--truth", folder, [folder / "coco_pope_adversarial.json"])
+
+
+def _chair_truth(folder: Path) -> Path:
+    found = sorted(folder.glob("ground_truth_*.json*"))
+    if len(found) > 1:
+        # The builds give different figures, so which one is used is for the user to say.
+        names = ", ".join(path.name for path in found)
+        raise DataError(f"--truth was not given and {folder} holds several: {names}; name one of them")
+    return found[0] if found else _in_data("--truth", folder, [folder / "ground_truth_<build>.json.gz"])
+
+
+def _mark_all(
+    task: tuple[str, int, str],
+    profile: str,
+    found: AnswerFile,
+    metrics: Sequence[Metric],
+    score: Callable[[Sample, str], Score],
+) -> TaskResult:
+    """Mark every answer; `task` is its name, version and headline."""
+    from harness.results import TaskResult, mark
+
+    rows = (
+        mark(sample, answer, score(sample, answer)) for sample, answer in zip(found.samples, found.answers, strict=True)
+    )
+    return TaskResult(
+        task=task[0],
+        version=task[1],
+        headline=task[2],
+        profile=profile,
+        split="test",
+        metrics=tuple(metrics),
+        rows=tuple(rows),
+        info=found.info,
+    )
+
+
+def _deliver(
+    marked: Sequence[TaskResult], as_json: bool, out: Path | None, name: str | None, answers: Path, truth: Path
+) -> None:
+    """Estimate, write the results folder if one is wanted, and print: figures are shown only after they are safe."""
+    from harness.stats import estimate
+
+    estimates = [estimate(result.rows, result.metrics) for result in marked]
+    if out is not None:
+        _write(out, marked[0], estimates[0], name, answers, truth)
+    if as_json:
+        shown = [_as_json(result, figures) for result, figures in zip(marked, estimates, strict=True)]
+        typer.echo(json.dumps(shown[0] if len(shown) == 1 else shown, ensure_ascii=False, allow_nan=False))
+    else:
+        _print_table(marked, estimates)
+
+
+def _plain(figures: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:
+    return {metric: dataclasses.asdict(figure) for metric, figure in figures.items()}
+
+
+def _as_json(result: TaskResult, figures: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {"task": result.task, "profile": result.profile, "metrics": _plain(figures), "info": dict(result.info)}
+
+
+def _write(
+    out: Path, result: TaskResult, figures: Mapping[str, Estimate], name: str | None, answers: Path, truth: Path
+) -> None:
+    from importlib.metadata import version
+
+    from harness.files import digest_of_bytes, digest_of_file
+    from harness.results import Results, write_results
+
+    digest = digest_of_file(answers)
+    _refuse_other_results(out, digest)
+    truths = sorted(path for path in truth.iterdir() if path.is_file()) if truth.is_dir() else [truth]
+    results = Results(
+        model=name or answers.stem,
+        digest=digest,
+        parent=None,
+        tasks=(result,),
+        provenance={
+            "command": f"strop score {result.task}",
+            "strop": version("strop"),
+            "answers": answers.name,
+            "truth": truth.name,
+            "truth_digest": digest_of_bytes(*(path.read_bytes() for path in truths)),
+        },
+    )
+    try:
+        write_results(out, results, {result.task: _plain(figures)})
+    except OSError as error:
+        raise DataError(f"{out}: the results cannot be written ({error.strerror}); name another folder") from error
+
+
+def _refuse_other_results(out: Path, digest: str) -> None:
+    """Scoring the same answers again may replace its own results, and nobody else's."""
+    from harness.results import read_results
+
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
+    if (out / "results.json").exists() and read_results(out).digest != digest:
+        raise UsageError(f"--out {out} holds the results of other answers; name another folder or remove it")
+
+
+def _print_table(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, Estimate]]) -> None:
+    """One row a metric, one column a profile; percentages where the metric is one. Intervals only where there is room."""
+    from rich.console import Console
+    from rich.table import Table
+
+    first = marked[0]
+    alone = len(marked) == 1
+    table = Table(title=f"{first.task}, {len(first.rows)} answers", min_width=40)
+    table.add_column("metric", no_wrap=True)
+    for result in marked:
+        table.add_column(f"{result.profile} [95 % over images]" if alone else result.profile, justify="right")
+    table.add_column("n", justify="right")
+    for metric in first.metrics:
+        cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
+        table.add_row(metric.name, *cells, str(estimates[0][metric.name].n))
+    console = Console()
+    console.print(table)
+    for note in _notes(first.info):
+        console.print(note, highlight=False, markup=False)
+
+
+def _cell(figure: Estimate, factor: int, with_interval: bool) -> str:
+    if figure.value is None:
+        return "none (0/0)"
+    value = f"{figure.value * factor:.2f}"
+    if not with_interval or figure.low is None or figure.high is None:
+        return value
+    return f"{value} [{figure.low * factor:.2f}, {figure.high * factor:.2f}]"
+
+
+def _notes(info: Mapping[str, Any]) -> list[str]:
+    """What the reader of the table must know about what is not in it."""
+    notes = [f"truth: {info['truth']}"] if "truth" in info else []
+    for category, split in info.get("splits", {}).items():
+        if split["label_rows_without_question"]:
+            notes.append(
+                f"{category}: {split['label_rows_without_question']} of {split['label_rows']} label rows not asked"
+            )
+    if info.get("unanswered"):
+        notes.append(f"{len(info['unanswered'])} questions have no answer and are in no figure")
+    for category, count in info.get("categories_without_truth", {}).items():
+        notes.append(f"{category}: {count} questions not marked, no label file was given for them")
+    return notes

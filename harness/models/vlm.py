@@ -1,0 +1,357 @@
+"""Vision-language models of transformers, asked so that questions about one picture share its work.
+
+The picture's prefix (its features and the key-value cache of everything up to its last token) is computed once and
+branched for each question and each draw. The same branches carry controlled hallucination: beside each row runs a twin
+that attends to everything but the picture. Sampling draws from a stream of numbers of its own for each sample, so that
+no answer depends on which others are in its batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from PIL.Image import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
+from transformers.utils import logging as transformers_logging
+
+from harness.errors import ModelError
+from harness.files import digest_of_bytes, digest_of_file, digest_of_json
+from harness.pictures import open_picture, picture_digest
+from harness.types import Sample, Sampling
+
+Advance = Callable[[int], None]
+"""Told how many samples were answered since the last call."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hallucination:
+    """How one row is made to hallucinate.
+
+    Its next-token logits are ``(1 - ratio) * conditioned + ratio * image_free`` (judge-free self-improvement,
+    arXiv 2411.17760, whose `h_ratio` this is); `lead` is the part of the answer that is given, not generated.
+    """
+
+    ratio: float
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One answer to be decoded: its sample, which picture prefix it branches from, its own tokens, its numbers."""
+
+    sample: int
+    draw: int
+    owner: int
+    ids: list[int]
+    lead: list[int]
+    ratio: float | None
+    seed: int
+
+
+class Vlm:
+    """A model, its processor, and the digest of its weights.
+
+    `generated_tokens` counts what was decoded since the model was loaded; `batch` is how many rows are decoded
+    together, halved by itself when memory runs out.
+    """
+
+    def __init__(self, model: Any, processor: Any, *, name: str, digest: str, device: str) -> None:
+        if model.config.model_type != "llava":
+            raise ModelError(
+                f"{name}: models of type '{model.config.model_type}' are not supported yet; load one of type 'llava'"
+            )
+        self.model, self.processor, self.name, self.digest, self.device = model, processor, name, digest, device
+        self.tokenizer = processor.tokenizer
+        self.batch = 192
+        self.generated_tokens = 0
+        special = {self.tokenizer.convert_tokens_to_ids(token) for token in self.tokenizer.all_special_tokens}
+        self.stop = {self.tokenizer.eos_token_id}
+        self.image_id = model.config.image_token_index
+        self._forbidden = torch.tensor(sorted((special | {self.image_id}) - self.stop), device=device)
+
+    @property
+    def settings(self) -> str:
+        """Digest of what turns a sample into the model's inputs: chat template, vocabulary, picture settings."""
+        image_processor = {k: v for k, v in self.processor.image_processor.to_dict().items() if "name" not in k}
+        return digest_of_json([self.processor.chat_template, image_processor, len(self.tokenizer)])
+
+    def generate(
+        self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
+    ) -> list[list[str]]:
+        """`sampling.n` answers to each sample, in the samples' order."""
+        return self._answers(samples, sampling, None, advance)
+
+    def hallucinate(
+        self,
+        samples: Sequence[Sample],
+        how: Sequence[Hallucination],
+        sampling: Sampling,
+        advance: Advance | None = None,
+    ) -> list[str]:
+        """One answer to each sample by controlled hallucination; an answer begins with its `lead`."""
+        return [answers[0] for answers in self._answers(samples, sampling, how, advance)]
+
+    @torch.inference_mode()
+    def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:
+        """(log-probability of the continuation after the sample's prompt, whether it is the greedy one)."""
+        found: list[tuple[float, bool]] = []
+        for some, rows, cache, mask in self._branches(samples, Sampling(), None, continuations):
+            del some
+            kept = max(len(row.lead) for row in rows) + 1
+            ids, full = self._padded(rows, mask)
+            logits = self._forward(ids, full, cache, keep=kept).float().log_softmax(-1)
+            for index, row in enumerate(rows):
+                wanted = torch.tensor(row.lead, device=self.device)
+                said = logits[index, -len(row.lead) - 1 : -1]
+                total = said.gather(1, wanted[:, None]).sum()
+                found.append((row.sample, float(total), bool((said.argmax(-1) == wanted).all())))  # type: ignore[arg-type]
+        return [(value, greedy) for _, value, greedy in sorted(found)]  # type: ignore[misc]
+
+    @torch.inference_mode()
+    def _answers(
+        self,
+        samples: Sequence[Sample],
+        sampling: Sampling,
+        how: Sequence[Hallucination] | None,
+        advance: Advance | None,
+    ) -> list[list[str]]:
+        answers = [[""] * sampling.n for _ in samples]
+        for done, rows, cache, mask in self._branches(samples, sampling, how, None):
+            for row, tokens in zip(rows, self._decode(rows, cache, mask, sampling), strict=True):
+                text = self.tokenizer.decode(row.lead + tokens, skip_special_tokens=True)
+                answers[row.sample][row.draw] = text.strip()
+            if advance:
+                advance(done)
+        return answers
+
+    def _branches(
+        self,
+        samples: Sequence[Sample],
+        sampling: Sampling,
+        how: Sequence[Hallucination] | None,
+        continuations: Sequence[str] | None,
+    ) -> Iterator[tuple[int, list[_Row], DynamicCache, torch.Tensor]]:
+        """(samples finished, rows, the rows' branched caches, their prefix masks), batch by batch.
+
+        Samples are taken in the order of their pictures, so that a picture's rows are decoded together.
+        """
+        waiting: list[tuple[int, list[Image], str, str]] = []
+        order = sorted(range(len(samples)), key=lambda index: (samples[index].cluster, index))
+        position = 0
+        while position < len(order) or waiting:
+            # as many samples as fill a batch of rows, at the least one
+            chunk: list[tuple[int, list[Image], str, str]] = []
+            while position < len(order) and len(chunk) < max(1, self.batch // sampling.n):
+                index = order[position]
+                chunk.append((index, *self._prompt(samples[index])))
+                position += 1
+            heads: dict[tuple[str, str], int] = {}
+            inputs: list[tuple[str, list[Image]]] = []
+            rows: list[_Row] = []
+            for index, pictures, head, tail in chunk:
+                key = (head, picture_digest(pictures))
+                if key not in heads:
+                    heads[key] = len(inputs)
+                    inputs.append((head, pictures))
+                lead = how[index].lead if how else continuations[index] if continuations else ""
+                for draw in range(sampling.n):
+                    rows.append(
+                        _Row(
+                            sample=index,
+                            draw=draw,
+                            owner=heads[key],
+                            ids=self.tokenizer(tail, add_special_tokens=False).input_ids,
+                            lead=self.tokenizer(f" {lead}", add_special_tokens=False).input_ids if lead else [],
+                            ratio=how[index].ratio if how else None,
+                            seed=_stream(sampling.seed, samples[index].id, draw),
+                        )
+                    )
+            rows.sort(key=lambda row: (len(row.ids) + len(row.lead), row.sample, row.draw))
+            prefix, mask, pictures_mask = self._prefixes(inputs)
+            owners = torch.tensor([row.owner for row in rows], device=self.device)
+            branched_mask = mask[owners]
+            if how:
+                owners = torch.cat([owners, owners])
+                branched_mask = torch.cat([branched_mask, (mask & ~pictures_mask)[owners[: len(rows)]]])
+            yield len(chunk), rows, _branch(prefix, owners), branched_mask
+
+    def _prompt(self, sample: Sample) -> tuple[list[Image], str, str]:
+        """The opened pictures, the rendered text up to the last picture token, and the text after it."""
+        content = [*({"type": "image"} for _ in sample.images), {"type": "text", "text": sample.prompt}]
+        text = self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        cut = text.rfind(self.processor.image_token)
+        cut = 0 if cut < 0 else cut + len(self.processor.image_token)
+        return [open_picture(picture) for picture in sample.images], text[:cut], text[cut:]
+
+    def _prefixes(self, inputs: Sequence[tuple[str, list[Image]]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
+        """The key-value cache of each prefix, its mask, and which of its tokens are the picture's; all (U, P)."""
+        made = self.processor(
+            text=[head for head, _ in inputs],
+            images=[picture for _, pictures in inputs for picture in pictures] or None,
+            padding=True,
+            return_tensors="pt",
+        ).to(self.device)
+        cache = DynamicCache()
+        self.model(**made, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return cache, made["attention_mask"].bool(), made["input_ids"] == self.image_id
+
+    def _padded(self, rows: Sequence[_Row], mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The rows' own tokens padded on the left, and the mask of prefix and tokens together.
+
+        With twins (more masks than rows) the tokens are repeated for them.
+        """
+        longest = max(len(row.ids) + len(row.lead) for row in rows)
+        filled = [[*row.ids, *row.lead] for row in rows]
+        ids = torch.tensor(
+            [[self.tokenizer.pad_token_id] * (longest - len(some)) + some for some in filled], device=self.device
+        )
+        real = torch.tensor([[False] * (longest - len(some)) + [True] * len(some) for some in filled])
+        real = real.to(self.device)
+        times = len(mask) // len(rows)
+        return ids.repeat(times, 1), torch.cat([mask, real.repeat(times, 1)], dim=1)
+
+    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, keep: int = 1) -> torch.Tensor:
+        positions = (mask.long().cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        out = self.model(
+            input_ids=ids,
+            attention_mask=mask.long(),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        logits: torch.Tensor = out.logits
+        return logits
+
+    def _decode(
+        self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor, sampling: Sampling
+    ) -> list[list[int]]:
+        """The tokens that each row says, its stop token left out."""
+        said: list[list[int]] = [[] for _ in rows]
+        going = list(range(len(rows)))
+        twins = len(mask) > len(rows)
+        numbers = _uniforms([row.seed for row in rows], sampling.max_tokens) if sampling.temperature else None
+        ratios = torch.tensor([row.ratio or 0.0 for row in rows], device=self.device)[:, None]
+        ids, mask = self._padded(rows, mask)
+        for step in range(sampling.max_tokens):
+            logits = self._forward(ids, mask, cache)[:, -1].float()
+            if twins:
+                seeing, free = logits.chunk(2)
+                logits = (1 - ratios[going]) * seeing + ratios[going] * free
+            logits[:, self._forbidden] = -torch.inf
+            if numbers is None:
+                chosen = logits.argmax(-1)
+            else:
+                chosen = _inverse(logits / sampling.temperature, numbers[going, step].to(self.device))
+            tokens = chosen.tolist()
+            self.generated_tokens += len(tokens)
+            left = [place for place, token in enumerate(tokens) if token not in self.stop]
+            for place in left:
+                said[going[place]].append(tokens[place])
+            if not left:
+                break
+            if len(left) < len(going):
+                keep = torch.tensor(left + [len(going) + place for place in left] if twins else left)
+                keep = keep.to(self.device)
+                cache.batch_select_indices(keep)
+                mask, chosen = mask[keep], chosen[torch.tensor(left, device=self.device)]
+                going = [going[place] for place in left]
+            ids = chosen[:, None].repeat(2 if twins else 1, 1)
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+        return said
+
+
+def load_vlm(name: str, *, path: str | Path | None = None, adapter: Path | None = None, device: str | None = None) -> Vlm:
+    """A model by local folder or hub id, with a LoRA adapter merged in where one is named.
+
+    `path` is where the model called `name` lies, if that is not its name. Weights are safetensors, code from the hub
+    is never run. Raises `ModelError` with the reason and the remedy.
+    """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    folder = model_folder(str(path or name))
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    precision = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    if _weight_bytes(folder) < 1_000_000_000:
+        precision = torch.float32  # a small model gains nothing from half precision and loses exactness
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=precision, use_safetensors=True)
+        processor = AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ModelError(f"{name}: does not load as an image-text-to-text model ({reason})") from error
+    if adapter:
+        model = with_adapter(model, adapter)
+    return Vlm(model.eval().to(device), processor, name=name, digest=model_digest(folder, adapter), device=device)
+
+
+def with_adapter(model: Any, adapter: Path) -> Any:
+    """The model with a LoRA adapter merged into its weights; raises `ModelError` where it does not fit."""
+    from peft import PeftModel
+
+    if not (adapter / "adapter_config.json").is_file():
+        raise ModelError(f"adapter {adapter}: no adapter_config.json in it; name a folder that peft saved")
+    try:
+        return PeftModel.from_pretrained(model, adapter, use_safetensors=True).merge_and_unload()
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ModelError(f"adapter {adapter}: does not fit this model ({str(error).splitlines()[0]})") from error
+
+
+def model_folder(name: str) -> Path:
+    """The local folder of a model: itself, or the snapshot of a hub id (with an optional ``@revision``)."""
+    if Path(name).is_dir():
+        return Path(name)
+    repository, _, revision = name.partition("@")
+    if name.startswith((".", "/", "~")) or repository.count("/") != 1:
+        raise ModelError(f"{name}: no such folder; name a shipped model, a local folder or a hub id like 'owner/model'")
+    try:
+        return Path(
+            snapshot_download(repository, revision=revision or None, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.gguf"])
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"{name}: no such folder, and the hub does not give it ({reason})") from error
+
+
+def model_digest(folder: Path, adapter: Path | None = None) -> str:
+    """SHA-256 over the names and bytes of all weight files, the adapter's included."""
+    files = [*sorted(folder.glob("*.safetensors")), *(sorted(adapter.glob("*.safetensors")) if adapter else [])]
+    if not files:
+        raise ModelError(f"{folder}: no safetensors weights in it; convert the model, pickled weights are not loaded")
+    return digest_of_bytes(*(part.encode() for file in files for part in (file.name, digest_of_file(file))))
+
+
+def _weight_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _branch(prefix: DynamicCache, owners: torch.Tensor) -> DynamicCache:
+    """A cache with a row for each owner, copied from the prefix it names."""
+    cache = DynamicCache()
+    for number, layer in enumerate(prefix.layers):
+        cache.update(layer.keys.index_select(0, owners), layer.values.index_select(0, owners), number)
+    return cache
+
+
+def _stream(seed: int, sample: str, draw: int) -> int:
+    """A seed of its own for each answer, the same on every machine and in every batch."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{sample}/{draw}".encode()).digest()[:8], "big")
+
+
+def _uniforms(seeds: Sequence[int], steps: int) -> torch.Tensor:
+    return torch.from_numpy(np.stack([np.random.default_rng(seed).random(steps, dtype=np.float32) for seed in seeds]))
+
+
+def _inverse(logits: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """The token at which the cumulative probability passes each row's number."""
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    chosen = torch.searchsorted(cumulative, numbers[:, None].double() * cumulative[:, -1:], right=True)
+    return chosen[:, 0].clamp(max=logits.shape[1] - 1)

@@ -1,0 +1,121 @@
+"""What a board is rendered from: run folders with their ledger, and results folders that stand alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import DataError
+from harness.files import read_jsonl
+from harness.results import Results, read_results
+
+COST_FIRST = ("seconds", "generated_tokens", "peak_memory_mb")
+"""The costs that a board shows in this order; whatever else a stage recorded follows in the order of the names."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One finished stage of a run. `cost` maps a name to a number in the unit that the name says."""
+
+    name: str
+    cost: Mapping[str, float]
+    finished: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A run folder, or a results folder that stands alone (`recipe` and `stages` empty, its one round is None)."""
+
+    folder: Path
+    name: str
+    recipe: Mapping[str, Any]
+    rounds: Mapping[int | None, Results]
+    stages: tuple[Stage, ...]
+
+    @property
+    def seed(self) -> str | None:
+        """The training seed as text; None where there is no recipe that names one."""
+        value = self.recipe.get("seed")
+        return None if value is None else str(value)
+
+    @property
+    def level(self) -> str:
+        return str(self.recipe.get("level") or "")
+
+    @property
+    def verifier(self) -> str:
+        """The kind of verifier; a recipe may give it as a word, as a mapping with `kind`, or as a list of either."""
+        return _kind(self.recipe.get("verify"))
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder or a results folder; raises `DataError` naming the folder, what is missing and the remedy."""
+    rounds = {number: read_results(path) for number, path in finished_rounds(folder).items()}
+    if rounds:
+        recipe = _recipe(folder / "recipe.yaml")
+        return Run(
+            folder=folder,
+            name=str(recipe.get("name") or folder.resolve().name),
+            recipe=recipe,
+            rounds=dict(rounds),
+            stages=_stages(folder / "ledger.jsonl"),
+        )
+    if (folder / "results.json").is_file():
+        return Run(folder=folder, name=folder.resolve().name, recipe={}, rounds={None: read_results(folder)}, stages=())
+    if (folder / "recipe.yaml").is_file() or (folder / "ledger.jsonl").is_file():
+        raise DataError(f"{folder} is a run without a finished evaluation; let `strop run` go on until round-0/eval")
+    raise DataError(
+        f"{folder} is neither a run nor a results folder (no round-0/eval/results.json, no results.json); name folders "
+        "that `strop run` or `strop eval --out` wrote"
+    )
+
+
+def finished_rounds(folder: Path) -> dict[int, Path]:
+    """The evaluations of a run folder that are whole, by round; empty for anything else."""
+    found = {}
+    for path in folder.glob("round-*/eval/results.json"):
+        if match := re.fullmatch(r"round-(\d+)", path.parents[1].name):
+            found[int(match[1])] = path.parent
+    return dict(sorted(found.items()))
+
+
+def _recipe(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not valid YAML ({' '.join(str(error).split())}); restore it from the run") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: a recipe is a mapping of fields, this is a {type(content).__name__}")
+    return content
+
+
+def _stages(path: Path) -> tuple[Stage, ...]:
+    if not path.is_file():
+        return ()
+    return tuple(
+        Stage(
+            name=str(line.get("stage", "")),
+            cost={key: value for key, value in (line.get("cost") or {}).items() if _is_number(value)},
+            finished=str(line.get("finished") or ""),
+        )
+        for line in read_jsonl(path)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kind(verify: Any) -> str:
+    if isinstance(verify, Mapping):
+        return str(verify.get("kind") or "")
+    if isinstance(verify, list):
+        return " + ".join(_kind(one) for one in verify)
+    return "" if verify is None else str(verify)

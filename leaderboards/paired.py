@@ -1,0 +1,88 @@
+"""Two sets of results, task by task: what boards and `strop compare` both need and must do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.results import Marked, Results, TaskResult
+from harness.stats import Difference, chair_at_equal_recall, difference
+from harness.types import Metric
+
+EQUAL_RECALL = Metric(name="CHAIRi at equal recall", better="lower")
+"""Not a ratio of sums but read off two curves, see `harness.stats.chair_at_equal_recall`; named here to be shown."""
+
+EQUAL_RECALL_DRAWS = 2000  # each draw resamples a curve for each side, not a figure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskPair:
+    """One task on both sides. `obstacle` says why it cannot be compared; then there are no differences.
+
+    `metrics` are those that both sides define alike, the equal-recall one last where the rows allow it.
+    """
+
+    a: TaskResult
+    b: TaskResult
+    obstacle: str | None
+    metrics: tuple[Metric, ...]
+    differences: dict[str, Difference]
+
+
+def pair_tasks(a: Results, b: Results, *, draws: int = 10_000, seed: int = 0) -> list[TaskPair]:
+    """Every task that both sides hold, in A's order, B minus A."""
+    held = {task.task: task for task in b.tasks}
+    return [pair_task(task, held[task.task], draws=draws, seed=seed) for task in a.tasks if task.task in held]
+
+
+def pair_task(a: TaskResult, b: TaskResult, *, draws: int = 10_000, seed: int = 0) -> TaskPair:
+    reason = obstacle(a, b)
+    if reason is not None:
+        return TaskPair(a=a, b=b, obstacle=reason, metrics=(), differences={})
+    metrics = shared_metrics(a, b)
+    differences = difference(a.rows, b.rows, metrics, draws=draws, seed=seed)
+    if has_mentions(a) and has_mentions(b):
+        metrics = (*metrics, EQUAL_RECALL)
+        differences[EQUAL_RECALL.name] = chair_at_equal_recall(
+            a.rows, b.rows, draws=min(draws, EQUAL_RECALL_DRAWS), seed=seed
+        )
+    return TaskPair(a=a, b=b, obstacle=None, metrics=metrics, differences=differences)
+
+
+def obstacle(a: TaskResult, b: TaskResult) -> str | None:
+    """Why the figures of these two results of one task do not belong side by side; None where they do."""
+    for field in ("version", "profile", "split", "headline"):
+        left, right = getattr(a, field), getattr(b, field)
+        if left != right:
+            return f"{a.task}: {field} {left} on one side, {right} on the other; score both alike to compare them"
+    if not {row.id for row in a.rows} & {row.id for row in b.rows}:
+        return f"{a.task}: no sample that both sides answered; score both on the same data to compare them"
+    if a.headline not in {metric.name for metric in shared_metrics(a, b)}:
+        return f"{a.task}: {a.headline} is not defined alike on both sides; score both with one version of Strop"
+    return None
+
+
+def shared_metrics(a: TaskResult, b: TaskResult) -> tuple[Metric, ...]:
+    """The metrics that both sides define alike, with macro metrics only where all their parts are there."""
+    kept = [metric for metric in a.metrics if metric in b.metrics]
+    while True:
+        names = {metric.name for metric in kept}
+        whole = [metric for metric in kept if names.issuperset(metric.macro)]
+        if len(whole) == len(kept):
+            return tuple(kept)
+        kept = whole
+
+
+def has_mentions(task: TaskResult) -> bool:
+    """Whether the rows hold the objects named in order, so that captions can be cut after k of them."""
+    return any(row.parsed is not None for row in task.rows) and all(_lists_mentions(row) for row in task.rows)
+
+
+def _lists_mentions(row: Marked) -> bool:
+    if "gt_objects" not in row.counts:
+        return False
+    return row.parsed is None or (
+        isinstance(row.parsed, Sequence)
+        and not isinstance(row.parsed, str)
+        and all(isinstance(one, dict) and {"name", "right"} <= one.keys() for one in row.parsed)
+    )

@@ -1,0 +1,119 @@
+"""`python -m tasks.pictos.training`: the embedded world's models from nothing (`make models`)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+from transformers import CLIPVisionModel, LlavaForConditionalGeneration
+
+from tasks.pictos.training.build import PEER, SEED, Size, processor, vision_config, vlm
+from tasks.pictos.training.data import Conversations
+from tasks.pictos.training.encoder import ship_encoder, train_encoder
+from tasks.pictos.training.vlm import train_tower, train_vlm
+
+TOWER_STEPS, TOWER_BATCH = 1_150, 64
+SEED_STEPS, SEED_BATCH = 1_500, 32
+PEER_STEPS, PEER_BATCH = 1_500, 32
+ENCODER_STEPS, ENCODER_BATCH = 900, 64
+ASKED = 2
+"""Questions drawn for each scene beside its caption."""
+
+SEED_START = 1_000_000
+PEER_START = 3_000_000
+"""Where in the split `models` each model's scenes begin: the tower's are from 0, nobody shares one."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("tasks/pictos/models"), help="where the shipped models lie")
+    parser.add_argument("--work", type=Path, default=Path("work/models"), help="where finished parts are kept")
+    parser.add_argument("--only", choices=list(STAGES), help="this part alone; default: all, finished ones skipped")
+    arguments = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    for name, stage in STAGES.items():
+        if arguments.only in (None, name):
+            stage(arguments.work, arguments.out, device)
+
+
+def tower(work: Path, out: Path, device: str) -> None:
+    path = work / "tower.safetensors"
+    if path.exists():
+        return
+    trained = train_tower(
+        SEED, steps=TOWER_STEPS, batch=TOWER_BATCH, seed=0, device=device, report=_reporter(work / "tower.log")
+    )
+    work.mkdir(parents=True, exist_ok=True)
+    save_file(trained.cpu().state_dict(), path)
+
+
+def seed(work: Path, out: Path, device: str) -> None:
+    _vlm("pictos-seed", SEED, SEED_START, SEED_STEPS, SEED_BATCH, 1, work, out, device)
+
+
+def peer(work: Path, out: Path, device: str) -> None:
+    _vlm("pictos-peer", PEER, PEER_START, PEER_STEPS, PEER_BATCH, 2, work, out, device)
+
+
+def encoder(work: Path, out: Path, device: str) -> None:
+    if (out / "pictos-encoder" / "open_clip_model.safetensors").exists():
+        return
+    model = train_encoder(
+        load_tower(work, SEED),
+        steps=ENCODER_STEPS,
+        batch=ENCODER_BATCH,
+        device=device,
+        report=_reporter(work / "encoder.log"),
+    )
+    ship_encoder(model, out / "pictos-encoder")
+
+
+def load_tower(work: Path, size: Size) -> CLIPVisionModel:
+    trained = CLIPVisionModel(vision_config(size))
+    trained.load_state_dict(load_file(work / "tower.safetensors"))
+    return trained
+
+
+def _vlm(
+    name: str, size: Size, start: int, steps: int, batch: int, seed: int, work: Path, out: Path, device: str
+) -> None:
+    if (out / name / "model.safetensors").exists():
+        return
+    made = processor()
+    model = vlm(size, made.tokenizer, seed)
+    model.model.vision_tower.load_state_dict(load_tower(work, size).state_dict())
+    conversations = Conversations(start, steps, batch, ASKED, made.tokenizer)
+    train_vlm(model, conversations, rate=1.5e-3, device=device, report=_reporter(work / f"{name}.log"))
+    ship(model, name, out)
+
+
+def ship(model: LlavaForConditionalGeneration, name: str, out: Path) -> None:
+    """Weights in half precision (a tenth of a point of loss is not lost, half of the bytes are), processor beside."""
+    model.cpu().half().save_pretrained(out / name, safe_serialization=True)
+    processor().save_pretrained(out / name)
+
+
+def _reporter(log: Path) -> Callable[[str, int, int, float], None]:
+    console, began = Console(stderr=True), time.monotonic()
+    log.parent.mkdir(parents=True, exist_ok=True)
+
+    def report(what: str, step: int, steps: int, loss: float) -> None:
+        if step % 50 == 0 or step == steps - 1:
+            seconds = round(time.monotonic() - began, 1)
+            console.print(f"{what} {step + 1}/{steps} loss {loss:.4f} {seconds:.0f} s")
+            with log.open("a") as stream:
+                stream.write(json.dumps({"step": step + 1, "loss": round(loss, 4), "seconds": seconds}) + "\n")
+
+    return report
+
+
+STAGES = {"tower": tower, "seed": seed, "encoder": encoder, "peer": peer}
+
+if __name__ == "__main__":
+    main()

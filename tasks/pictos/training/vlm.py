@@ -1,0 +1,103 @@
+"""Training of the embedded world's VLMs: first the tower on what fills each patch, then the whole on language."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from transformers import CLIPVisionModel, LlavaForConditionalGeneration
+
+from tasks.pictos.catalogue import CATEGORIES
+from tasks.pictos.training.build import Size, vision_config
+from tasks.pictos.training.data import IGNORE, Conversations, Labelled, Packed, background
+
+Report = Callable[[str, int, int, float], None]
+"""(what, step, steps, running loss): called now and then."""
+
+
+def one_cycle(optimiser: torch.optim.Optimizer, steps: int, warm_up: int = 100) -> torch.optim.lr_scheduler.LambdaLR:
+    """Linear warm-up, then a half cosine to a hundredth."""
+
+    def factor(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def train_tower(size: Size, *, steps: int, batch: int, seed: int, device: str, report: Report) -> CLIPVisionModel:
+    """A vision tower that knows which object fills each patch."""
+    torch.manual_seed(seed)
+    tower = CLIPVisionModel(vision_config(size)).to(device)
+    head = nn.Sequential(nn.LayerNorm(size.vision_width), nn.Linear(size.vision_width, 1 + len(CATEGORIES))).to(device)
+    parameters = [*tower.parameters(), *head.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98))
+    schedule = one_cycle(optimiser, steps)
+    running = 0.0
+    for step, (pixels, labels) in enumerate(background(Labelled(0, steps, batch))):
+        states = tower(pixel_values=pixels.to(device)).last_hidden_state[:, 1:]
+        loss = nn.functional.cross_entropy(head(states).flatten(0, 1), labels.to(device).flatten())
+        running = _step(loss, parameters, optimiser, schedule, running)
+        report("tower", step, steps, running)
+    return tower
+
+
+def train_vlm(
+    model: LlavaForConditionalGeneration,
+    conversations: Conversations,
+    *,
+    rate: float,
+    device: str,
+    report: Report,
+) -> LlavaForConditionalGeneration:
+    """The whole model on packed conversations; the tower at a third of the rate, since it comes trained."""
+    model.to(device).train()
+    tower = list(model.model.vision_tower.parameters())
+    tower_ids = {id(parameter) for parameter in tower}
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in tower_ids]
+    optimiser = torch.optim.AdamW(
+        [{"params": rest, "lr": rate}, {"params": tower, "lr": rate / 3}], weight_decay=0.02, betas=(0.9, 0.98)
+    )
+    schedule = one_cycle(optimiser, conversations.steps)
+    running = 0.0
+    for step, packed in enumerate(background(conversations)):
+        loss = packed_loss(model, packed, device)
+        running = _step(loss, [*rest, *tower], optimiser, schedule, running)
+        report("vlm", step, conversations.steps, running)
+    return model.eval()
+
+
+def packed_loss(model: LlavaForConditionalGeneration, packed: Packed, device: str) -> torch.Tensor:
+    """Weighted cross-entropy of the answers' tokens."""
+    core = model.model
+    pixels, ids, targets = packed.pixels.to(device), packed.ids.to(device), packed.targets.to(device)
+    picture = core.multi_modal_projector(core.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:])
+    embedded = core.get_input_embeddings()(ids)
+    places = (ids == model.config.image_token_index)[..., None].expand_as(embedded)
+    embedded = embedded.masked_scatter(places, picture)
+    states = core.language_model(
+        inputs_embeds=embedded, attention_mask=packed.mask.to(device), position_ids=packed.positions.to(device)
+    ).last_hidden_state
+    spoken = targets != IGNORE
+    losses = nn.functional.cross_entropy(model.lm_head(states[spoken]), targets[spoken], reduction="none")
+    weights = packed.weights.to(device)[spoken]
+    return (losses * weights).sum() / weights.sum()
+
+
+def _step(
+    loss: torch.Tensor,
+    parameters: list[nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+    running: float,
+) -> float:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimiser.step()
+    schedule.step()
+    value = float(loss.detach())
+    return value if not running else 0.98 * running + 0.02 * value

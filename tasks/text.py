@@ -1,0 +1,234 @@
+"""English with NLTK: sentences, tokens, parts of speech and WordNet lemmas. The only module that imports NLTK.
+
+What NLTK is asked for here is exact, not approximate: published CHAIR figures depend on every lemma. Three short
+cuts, for plain tokens, the tagger's sums and the reading of WordNet, give NLTK's own result several times faster;
+tests hold them to it.
+
+NLTK's data are looked for where the environment variable NLTK_DATA says, then in the folders named by `look_in`, then
+in NLTK's usual places (without NLTK_DATA, the folders of `look_in` come first). Importing this module imports nothing
+of NLTK and reads no file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from harness.errors import DataError
+
+_PACKAGES = {
+    "punkt_tab": "tokenizers/punkt_tab",
+    "averaged_perceptron_tagger_eng": "taggers/averaged_perceptron_tagger_eng",
+    "wordnet": "corpora/wordnet.zip",
+}
+
+# First letter of a Penn Treebank tag -> WordNet's part of speech; every other tag is taken for a noun.
+_PART_OF_SPEECH = {"J": "a", "V": "v", "N": "n", "R": "r"}
+
+# Words of ASCII letters and digits with single inner hyphens, each followed by at most a comma, and a last full stop:
+# none of the tokeniser's rules looks across the white space between such pieces.
+_PLAIN_PIECE = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+_PLAIN_SENTENCE = re.compile(rf"(?:{_PLAIN_PIECE},?[ \n\t]+)*{_PLAIN_PIECE}[.,]?")
+
+
+def look_in(*folders: Path) -> None:
+    """Let NLTK find its data in these folders too; those that do not exist are passed over. See the module's order."""
+    import nltk
+
+    found = [str(folder.resolve()) for folder in folders if folder.is_dir()]
+    if os.environ.get("NLTK_DATA"):
+        nltk.data.path.extend(folder for folder in found if folder not in nltk.data.path)
+    else:
+        nltk.data.path[:0] = [folder for folder in found if folder not in nltk.data.path]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text as NLTK's Punkt splits them, case and inner white space unchanged.
+
+    Raises `DataError` where NLTK's data are missing, as every function here does.
+    """
+    with _data_explained():
+        from nltk.tokenize import sent_tokenize
+
+        found: list[str] = sent_tokenize(text)
+        return found
+
+
+def tokens(text: str) -> list[str]:
+    """The tokens of a text, equal to `nltk.word_tokenize(text)`: punctuation apart, "isn't" as two."""
+    return [token for sentence in sentences(text) for token in _sentence_tokens(sentence)]
+
+
+def tags(words: Sequence[str]) -> list[str]:
+    """A Penn Treebank tag for each token, equal to those of `nltk.pos_tag(words)`."""
+    return _tagger().tags(words)
+
+
+def lemmas(text: str) -> list[str]:
+    """The lower-cased text as WordNet lemmas, one a token, punctuation included.
+
+    Each token is lemmatised as adjective, verb, noun or adverb by the first letter of its tag (J, V, N, R), as a noun
+    otherwise. Source: the CHAIR port that OPERA uses, as conformance/README.md states it.
+    """
+    words = tokens(text.lower())
+    return [_lemma(word, _PART_OF_SPEECH.get(tag[0], "n")) for word, tag in zip(words, tags(words), strict=True)]
+
+
+def _sentence_tokens(sentence: str) -> list[str]:
+    if _PLAIN_SENTENCE.fullmatch(sentence):
+        return [token for piece in sentence.split() for token in _piece_tokens(piece)]
+    return _nltk_tokens(sentence)
+
+
+@lru_cache(maxsize=2**16)
+def _piece_tokens(piece: str) -> tuple[str, ...]:
+    # Asked of NLTK rather than decided here: "cannot" is two tokens, and which words are is NLTK's to say.
+    return tuple(_nltk_tokens(piece))
+
+
+def _nltk_tokens(sentence: str) -> list[str]:
+    from nltk.tokenize import word_tokenize
+
+    found: list[str] = word_tokenize(sentence, preserve_line=True)
+    return found
+
+
+class _Tagger:
+    """NLTK's averaged perceptron with its weights as one matrix, so that a prediction is one sum of rows.
+
+    The rows are added in the order in which NLTK adds them and ties go to the last label in the alphabet, so each score
+    is the same floating-point number and each tag the same tag.
+    """
+
+    def __init__(self, perceptron: Any) -> None:
+        # Descending, because argmax takes the first of equals.
+        self._labels = sorted(perceptron.classes, reverse=True)
+        self._known: dict[str, str] = perceptron.tagdict
+        self._start, self._end = list(perceptron.START), list(perceptron.END)
+        self._normal = lru_cache(maxsize=2**16)(perceptron.normalize)
+        weights = perceptron.model.weights
+        column = {label: index for index, label in enumerate(self._labels)}
+        # Row 0 is what a feature without weights adds.
+        self._weights = np.zeros((len(weights) + 1, len(self._labels)))
+        self._row: dict[str, int] = {}
+        for number, (feature, of_label) in enumerate(weights.items(), start=1):
+            self._row[feature] = number
+            for label, weight in of_label.items():
+                self._weights[number, column[label]] = weight
+
+    def tags(self, words: Sequence[str]) -> list[str]:
+        context = [*self._start, *map(self._normal, words), *self._end]
+        before, last = self._start[1], self._start[0]
+        found = []
+        for place, word in enumerate(words):
+            tag = self._known.get(word) or self._predict(word, context[place : place + 5], last, before)
+            found.append(tag)
+            before, last = last, tag
+        return found
+
+    def _predict(self, word: str, around: Sequence[str], last: str, before: str) -> str:
+        """`around`: two normalised words before, the word's own and two after; `last` and `before`: the tags there."""
+        two_left, left, here, right, two_right = around
+        row = self._row.get
+        rows = (
+            row("bias", 0),
+            row("i suffix " + word[-3:], 0),
+            row("i pref1 " + word[:1], 0),
+            row("i-1 tag " + last, 0),
+            row("i-2 tag " + before, 0),
+            row(f"i tag+i-2 tag {last} {before}", 0),
+            row("i word " + here, 0),
+            row(f"i-1 tag+i word {last} {here}", 0),
+            row("i-1 word " + left, 0),
+            row("i-1 suffix " + left[-3:], 0),
+            row("i-2 word " + two_left, 0),
+            row("i+1 word " + right, 0),
+            row("i+1 suffix " + right[-3:], 0),
+            row("i+2 word " + two_right, 0),
+        )
+        return self._labels[int(self._weights.take(rows, axis=0).sum(axis=0).argmax())]
+
+
+@lru_cache(maxsize=1)
+def _tagger() -> _Tagger:
+    with _data_explained():
+        from nltk.tag.perceptron import PerceptronTagger
+
+        return _Tagger(PerceptronTagger())
+
+
+class _WordNet:
+    """What lemmatising needs of WordNet: the lemmas of each part of speech and its irregular forms.
+
+    NLTK's own reader also loads every synset, which takes seconds. The endings and their replacements are NLTK's; the
+    procedure is WordNet's morphy(7): irregular forms if the word has any, else one ending replaced, and of those and the
+    word itself the shortest that WordNet knows, the word unchanged if it knows none.
+    """
+
+    _FILES: ClassVar = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
+
+    def __init__(self, folder: Any, endings: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        self._endings = endings
+        self._lemmas: dict[str, frozenset[str]] = {}
+        self._irregular: dict[str, dict[str, list[str]]] = {}
+        for part, name in self._FILES.items():
+            # The licence at the head of an index file is indented; every other line starts with its lemma.
+            lines = _lines(folder, f"index.{name}")
+            self._lemmas[part] = frozenset(line.split(" ", 1)[0] for line in lines if not line.startswith(" "))
+            forms = (line.split() for line in _lines(folder, f"{name}.exc"))
+            self._irregular[part] = {form[0]: form[1:] for form in forms if form}
+
+    def lemma(self, word: str, part: str) -> str:
+        candidates = self._irregular[part].get(word)
+        if candidates is None:
+            candidates = [
+                word[: len(word) - len(ending)] + instead
+                for ending, instead in self._endings[part]
+                if word.endswith(ending)
+            ]
+        known = [form for form in (word, *candidates) if form in self._lemmas[part]]
+        return min(known, key=len) if known else word
+
+
+def _lines(folder: Any, name: str) -> list[str]:
+    with folder.join(name).open() as stream:
+        content: bytes = stream.read()
+    return content.decode("utf-8").splitlines()
+
+
+@lru_cache(maxsize=1)
+def _wordnet() -> _WordNet:
+    with _data_explained():
+        from nltk.corpus.reader.wordnet import WordNetCorpusReader
+        from nltk.data import find
+
+        try:
+            folder = find("corpora/wordnet")
+        except LookupError:
+            folder = find("corpora/wordnet.zip/wordnet/")
+        return _WordNet(folder, WordNetCorpusReader.MORPHOLOGICAL_SUBSTITUTIONS)
+
+
+@lru_cache(maxsize=2**17)
+def _lemma(word: str, part_of_speech: str) -> str:
+    return _wordnet().lemma(word, part_of_speech)
+
+
+@contextmanager
+def _data_explained() -> Iterator[None]:
+    """NLTK's page-long complaint about missing data as one line."""
+    try:
+        yield
+    except LookupError as error:
+        package = next((name for name in _PACKAGES if name in str(error)), "wordnet")
+        raise DataError(
+            f"NLTK's data package '{package}' is not there; set NLTK_DATA to a folder that holds {_PACKAGES[package]} "
+            f"(or run: python -m nltk.downloader {' '.join(_PACKAGES)})"
+        ) from error

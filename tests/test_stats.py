@@ -1,0 +1,270 @@
+"""Claims about harness.stats: exact figures, honest intervals, paired differences."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import DataError, UsageError
+from harness.results import Marked
+from harness.stats import chair_at_equal_recall, difference, estimate, holm, pooled_difference
+from harness.types import Metric
+
+ACCURACY = Metric(name="accuracy", terms={"right": 1}, over={"asked": 1})
+F1 = Metric(name="f1", terms={"tp": 2}, over={"tp": 2, "fp": 1, "fn": 1})
+
+
+def marked(name: str, cluster: str = "c", group: str | None = None, parsed: object = "x", **counts: float) -> Marked:
+    return Marked(id=name, cluster=cluster, group=group, answer="", value=0.0, parsed=parsed, counts=counts)
+
+
+def answered(marks: Sequence[Sequence[int]]) -> list[Marked]:
+    """Rows of accuracy: one inner list a cluster."""
+    return [
+        marked(f"{cluster}-{index}", f"c{cluster}", right=right, asked=1)
+        for cluster, inner in enumerate(marks)
+        for index, right in enumerate(inner)
+    ]
+
+
+def captioned(*captions: str, gt: int = 3) -> list[Marked]:
+    """Rows of captions: "cat dog !car" names a cat, a dog and a car that is not there."""
+    return [
+        marked(
+            str(index),
+            f"c{index}",
+            parsed=[{"name": word.lstrip("!"), "right": word[0] != "!"} for word in caption.split()],
+            gt_objects=gt,
+        )
+        for index, caption in enumerate(captions)
+    ]
+
+
+marks = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=4), min_size=2, max_size=12)
+quick = settings(deadline=None, max_examples=40)
+
+
+def test_a_value_is_the_exact_quotient_of_sums() -> None:
+    rows = [marked("1", "a", tp=1), marked("2", "a", fp=1), marked("3", "b", fn=1), marked("4", "b", tp=1)]
+    found = estimate(rows, [F1], draws=200)["f1"]
+    assert found.value == 4 / 6
+    assert found.n == 4
+
+
+def test_a_group_metric_is_over_the_rows_of_its_group_and_a_macro_is_the_plain_mean() -> None:
+    rows = [marked(f"{g}{i}", f"c{i}", g, right=i < k, asked=1) for g, k in (("x", 1), ("y", 3)) for i in range(4)]
+    parts = [dataclasses.replace(ACCURACY, name=g, group=g) for g in ("x", "y")]
+    found = estimate(rows, [Metric(name="mean", macro=("x", "y")), *parts, ACCURACY], draws=200)
+    assert {name: one.value for name, one in found.items()} == {"mean": 0.5, "x": 0.25, "y": 0.75, "accuracy": 0.5}
+    assert {name: one.n for name, one in found.items()} == {"mean": 8, "x": 4, "y": 4, "accuracy": 8}
+
+
+def test_a_macro_metric_whose_parts_are_missing_is_an_error_that_names_them() -> None:
+    with pytest.raises(DataError, match="'mean' is the mean of x"):
+        estimate([], [Metric(name="mean", macro=("x",))])
+
+
+def test_nothing_over_nothing_has_no_value_and_no_interval() -> None:
+    found = estimate([marked("1", "a"), marked("2", "b")], [F1], draws=50)["f1"]
+    assert (found.value, found.low, found.high) == (None, None, None)
+    assert estimate([], [F1])["f1"].value is None
+
+
+def test_one_cluster_gives_a_value_but_no_interval() -> None:
+    found = estimate(answered([[1, 0, 1]]), [ACCURACY], draws=50)["accuracy"]
+    assert (found.value, found.low, found.high) == (2 / 3, None, None)
+
+
+def test_a_metric_undefined_in_too_many_draws_has_no_interval() -> None:
+    rows = [marked("1", "a", tp=1), marked("2", "b", tp=1), *(marked(f"x{i}", f"c{i}") for i in range(20))]
+    found = estimate(rows, [F1], draws=500)["f1"]
+    assert (found.value, found.low) == (1.0, None)
+
+
+def test_the_interval_of_a_mean_is_the_normal_one_within_a_few_percent() -> None:
+    rows = answered([[index % 2] for index in range(400)])
+    found = estimate(rows, [ACCURACY])["accuracy"]
+    assert found.low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.003)
+    assert found.high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.003)
+
+
+def test_no_draws_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        estimate(answered([[1]]), [ACCURACY], draws=0)
+
+
+@quick
+@given(marks)
+def test_the_value_equals_the_direct_ratio_and_lies_in_its_interval(given_marks: list[list[int]]) -> None:
+    found = estimate(answered(given_marks), [ACCURACY], draws=400)["accuracy"]
+    flat = [mark for inner in given_marks for mark in inner]
+    assert found.value == pytest.approx(sum(flat) / len(flat), abs=1e-12)
+    assert found.low is not None and found.high is not None and found.value is not None
+    # Two clusters of unlike sizes may sit a little outside: a percentile interval is of the draws, not of the value.
+    assert found.low - 0.35 <= found.value <= found.high + 0.35
+    assert 0 <= found.low <= found.high <= 1
+
+
+@quick
+@given(marks, st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_move_a_digit(given_marks: list[list[int]], shuffler: random.Random) -> None:
+    rows = [dataclasses.replace(row, counts={"right": row.counts["right"] * 0.1, "asked": 1}) for row in
+            answered(given_marks)]  # fmt: skip
+    shuffled = list(rows)
+    shuffler.shuffle(shuffled)
+    assert estimate(rows, [ACCURACY], draws=100) == estimate(shuffled, [ACCURACY], draws=100)
+    assert difference(rows, shuffled, [ACCURACY], draws=100) == difference(rows, rows, [ACCURACY], draws=100)
+
+
+@quick
+@given(marks)
+def test_a_side_compared_with_itself_differs_by_exactly_nothing(given_marks: list[list[int]]) -> None:
+    rows = answered(given_marks)
+    found = difference(rows, rows, [ACCURACY], draws=100)["accuracy"]
+    assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+@quick
+@given(marks)
+def test_duplicating_rows_inside_their_cluster_does_not_narrow_the_interval(given_marks: list[list[int]]) -> None:
+    rows = answered(given_marks)
+    copies = [dataclasses.replace(row, id=f"{row.id}-again") for row in rows]
+    once = estimate(rows, [ACCURACY], draws=300)["accuracy"]
+    twice = estimate([*rows, *copies], [ACCURACY], draws=300)["accuracy"]
+    assert (twice.low, twice.high) == (pytest.approx(once.low, abs=1e-12), pytest.approx(once.high, abs=1e-12))
+
+
+def test_rows_of_one_picture_that_agree_widen_the_interval() -> None:
+    together = answered([[index % 2] * 10 for index in range(40)])
+    apart = [dataclasses.replace(row, cluster=row.id) for row in together]
+    wide, narrow = (estimate(rows, [ACCURACY], draws=2000)["accuracy"] for rows in (together, apart))
+    assert wide.low is not None and wide.high is not None and narrow.low is not None and narrow.high is not None
+    assert wide.high - wide.low > 2.5 * (narrow.high - narrow.low)
+
+
+def test_a_difference_is_over_the_shared_rows_and_lists_the_others() -> None:
+    a = [marked(str(i), f"c{i}", right=i in (0, 1), asked=1) for i in (0, 1, 2, 3, 7)]
+    b = [marked(str(i), f"c{i}", right=i in (1, 2, 3), asked=1) for i in (9, 3, 2, 1, 0)]
+    found = difference(a, b, [ACCURACY], draws=200)["accuracy"]
+    assert (found.a, found.b, found.value, found.n) == (0.5, 0.75, 0.25, 4)
+    assert (found.only_a, found.only_b) == (("7",), ("9",))
+
+
+def test_pairing_cancels_what_both_sides_share() -> None:
+    a = answered([[index % 2] for index in range(400)])
+    b = [dataclasses.replace(row, counts={"right": 1, "asked": 1}) if i < 16 else row for i, row in enumerate(a)]
+    found = difference(a, b, [ACCURACY])["accuracy"]
+    assert found.value == pytest.approx(8 / 400)
+    assert found.low is not None and 0 < found.low < found.value  # unpaired the half-width would be 6.9 points
+    assert found.p is not None and found.p < 0.01
+
+
+def test_an_id_that_occurs_twice_or_means_another_picture_is_an_error() -> None:
+    row = marked("1", "a", right=1, asked=1)
+    with pytest.raises(DataError, match="'1' occurs twice"):
+        difference([row, row], [row], [ACCURACY])
+    with pytest.raises(DataError, match=r"picture 'a' .* 'b'"):
+        difference([row], [dataclasses.replace(row, cluster="b")], [ACCURACY])
+
+
+def test_when_nothing_changed_few_comparisons_say_that_something_did() -> None:
+    stream = np.random.default_rng(7)
+    false_alarms = 0
+    for _ in range(200):
+        a, b = (
+            [marked(f"{c}-{q}", f"c{c}", right=int(stream.random() < level[c]), asked=1)
+             for c in range(60) for q in range(3)]
+            for level in [stream.uniform(0.4, 1.0, size=60)] * 2
+        )  # fmt: skip
+        found = difference(a, b, [ACCURACY], draws=500)["accuracy"]
+        assert found.p is not None
+        false_alarms += found.p < 0.05
+    assert 0.01 <= false_alarms / 200 <= 0.10
+
+
+def test_pooling_one_seed_is_the_plain_difference() -> None:
+    a, b = answered([[0, 1], [1], [0, 0], [1, 1]]), answered([[1, 1], [1], [0, 1], [0, 1]])
+    plain = difference(a, b, [ACCURACY], draws=300, seed=3)["accuracy"]
+    pooled = pooled_difference([(a, b)], [ACCURACY], draws=300, seed=3)["accuracy"]
+    assert {field.name: getattr(pooled, field.name) for field in dataclasses.fields(plain)} == dataclasses.asdict(plain)
+    assert (pooled.fixed_low, pooled.fixed_high, pooled.seeds) == (plain.low, plain.high, (plain.value,))
+
+
+def test_pooling_takes_the_mean_over_seeds_and_is_wider_when_seeds_disagree() -> None:
+    a = answered([[0]] * 50 + [[1]] * 50)
+    up = answered([[0]] * 30 + [[1]] * 70)
+    down = answered([[0]] * 60 + [[1]] * 40)
+    found = pooled_difference([(a, up), (a, down)], [ACCURACY], draws=2000)["accuracy"]
+    assert found.value == pytest.approx(0.05)
+    assert found.seeds == (pytest.approx(0.2), pytest.approx(-0.1))
+    assert None not in (found.low, found.high, found.fixed_low, found.fixed_high)
+    assert found.low < found.fixed_low < 0.05 < found.fixed_high < found.high  # type: ignore[operator]
+    assert found.n == 200
+
+
+def test_pooling_nothing_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no pair"):
+        pooled_difference([], [ACCURACY])
+
+
+def test_holm_by_hand() -> None:
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
+    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+    assert holm({}) == {}
+
+
+def test_chair_at_equal_recall_by_hand() -> None:
+    # A whole: 2 of 3 objects, 1 of 3 mentions wrong. B reaches 2/3 after two mentions, none of them wrong.
+    found = chair_at_equal_recall(captioned("cat dog !car"), captioned("cat dog cup !car"), draws=20)
+    assert (found.a, found.b, found.value) == (1 / 3, 0.0, -1 / 3)
+    assert found.low is None  # one picture says nothing about spread
+
+
+def test_chair_at_equal_recall_reads_between_two_cuts() -> None:
+    # A stops at recall 3/6. b gets there after 2 mentions a caption, 1 of 4 wrong: both are taken whole.
+    a = captioned("cat dog", "cup", gt=3)
+    b = captioned("cat dog", "cup !car", gt=3)
+    b2 = captioned("cat !dog cup", "cup !car bus", gt=3)
+    # b2 cut after 1: recall 2/6, CHAIRi 0; after 2: 2/6, 2/4; after 3: 4/6, 2/6. At 3/6: halfway from 2/4 to 2/6.
+    assert chair_at_equal_recall(a, b, draws=20).b == 1 / 4
+    found = chair_at_equal_recall(a, b2, draws=20)
+    assert (found.a, found.b) == (0.0, pytest.approx(5 / 12))
+
+
+def test_saying_less_does_not_buy_a_better_chair_at_equal_recall() -> None:
+    long = captioned(*["cat dog cup !car"] * 5)
+    short = captioned(*["cat dog"] * 5)
+    found = chair_at_equal_recall(long, short, draws=100)
+    assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_repeated_name_is_recalled_once_and_an_unread_caption_recalls_nothing() -> None:
+    repeated, silent = captioned("cat cat cat"), [dataclasses.replace(captioned("cat")[0], parsed=None)]
+    assert chair_at_equal_recall(repeated, captioned("cat"), draws=20).value == 0.0
+    assert chair_at_equal_recall(silent, repeated, draws=20).value is None
+
+
+def test_equal_recall_of_a_task_without_mentions_is_an_error() -> None:
+    rows = [marked("1", "a", parsed="yes", gt_objects=1)]
+    with pytest.raises(DataError, match="only caption tasks"):
+        chair_at_equal_recall(rows, rows)
+    with pytest.raises(DataError, match="no gt_objects"):
+        chair_at_equal_recall([marked("1", parsed=[])], [marked("1", parsed=[])])
+
+
+def test_ten_thousand_draws_of_nine_thousand_rows_take_about_a_second() -> None:
+    rows = [
+        marked(f"{c}-{g}-{q}", f"c{c}", g, tp=(c + q) % 2, fp=(c * q) % 3 == 1, fn=(c + q) % 5 == 0, asked=1)
+        for c in range(500) for g in ("random", "popular", "adversarial") for q in range(6)
+    ]  # fmt: skip
+    metrics = [dataclasses.replace(F1, name=f"f1_{g}", group=g) for g in ("random", "popular", "adversarial")]
+    began = time.process_time()
+    estimate(rows, [*metrics, F1, Metric(name="f1_mean", macro=tuple(metric.name for metric in metrics))])
+    assert time.process_time() - began < 5  # 0.2 s where nothing else runs; a slow shared machine may take longer
