@@ -1,7 +1,8 @@
 """Reading yes or no out of a model's answer: the three rules in use elsewhere, exact to their quirks, and a strict one.
 
 The rules agree on a bare "Yes" or "No" and on little else, so a POPE figure means nothing without the name of its
-reader. A reader takes the answer's text and returns "yes", "no" or None where its rule finds neither; none guesses. How an unread answer counts is the business of the task (`tasks.pope.score_pope`).
+reader. A reader takes the answer's text and returns "yes", "no" or None where its rule finds neither; none guesses. How
+an unread answer counts is the business of the task (`tasks.pope.score_pope`).
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def read_yes_no_vlmeval(answer: str) -> YesNo | None:
     """VLMEvalKit's rule: lower-case, punctuation removed, then yes or no among the words but not both; else unread.
 
     "Removed" is the VQA evaluation's treatment: each mark of ``;/[]"{}()=+\\_-><@`,?!`` vanishes where it stands beside
-    a space anywhere in the text (or the text has a comma between digits) and becomes a space otherwise; then the first 32
-    full stops with no digit behind them vanish. The apostrophe, colon and asterisk stay, so "**Yes**" is unread, and
+    a space anywhere in the text (or the text has a comma between digits) and becomes a space otherwise; then the first
+    32 full stops with no digit behind them vanish. The apostrophe, colon and asterisk stay, so "**Yes**" is unread, and
     "yes.no" is one word. Source: open-compass/VLMEvalKit, vlmeval/dataset/utils/yorn.py (protocols, third row).
     """
     text = answer.lower()

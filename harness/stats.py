@@ -10,7 +10,7 @@ per-cluster sums: no row is touched twice, whatever the number of draws.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,13 @@ def estimate(
     return found
 
 
+def estimates_as_plain(
+    rows: Sequence[Marked], metrics: Sequence[Metric], *, draws: int = 10_000, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """`estimate` as JSON knows it: metric -> {"value", "low", "high", "n"}, for `harness.results.write_results`."""
+    return {name: asdict(one) for name, one in estimate(rows, metrics, draws=draws, seed=seed).items()}
+
+
 def difference(
     a: Sequence[Marked], b: Sequence[Marked], metrics: Sequence[Metric], *, draws: int = 10_000, seed: int = 0
 ) -> dict[str, Difference]:
@@ -196,9 +203,8 @@ def chair_at_equal_recall(a: Sequence[Marked], b: Sequence[Marked], *, draws: in
 
     Each side's captions are cut after their first k mentions, k = 1, 2, ..., which gives a curve of CHAIRi (wrong
     mentions over mentions) against recall (distinct right names over true objects). The side with the lower recall is
-    taken whole, the other is read off its curve by linear interpolation; where several cuts have the same recall the
-    longest counts, so that wrong mentions at the end of a caption are not forgiven. In every draw the matched recall
-    is found anew.
+    taken whole, with the wrong mentions at its captions' ends; the other is cut where it first gets there, by linear
+    interpolation between two cuts. In every draw the matched recall is found anew.
 
     Rows need `parsed` as a list of ``{"name": str, "right": bool}`` in order of mention (None = nothing was read) and
     ``counts["gt_objects"]``; raises `DataError` where that is not so.
@@ -470,11 +476,11 @@ def _chair_where_recall_meets(a: _PrefixSums, b: _PrefixSums, weights: Floats) -
 
 def _read_off(recall: Floats, chair: Floats, target: Floats) -> Floats:
     draws, last = np.arange(len(recall)), recall.shape[1] - 1
-    at = np.clip((recall <= target[:, None] + _ZERO).sum(axis=1) - 1, 0, last)
-    after = np.minimum(at + 1, last)
-    gap = recall[draws, after] - recall[draws, at]
-    share = np.zeros(len(recall))
-    np.divide(target - recall[draws, at], gap, out=share, where=gap > _ZERO)
-    share = np.clip(share, 0.0, 1.0)
-    found: Floats = chair[draws, at] + share * (chair[draws, after] - chair[draws, at])
+    whole = recall[:, -1] <= target + _ZERO
+    at = np.where(whole, last, np.clip((recall < target[:, None] - _ZERO).sum(axis=1), 0, last))
+    before = np.maximum(at - 1, 0)
+    gap = recall[draws, at] - recall[draws, before]
+    share = np.ones(len(recall))
+    np.divide(target - recall[draws, before], gap, out=share, where=(gap > _ZERO) & ~whole & (at > 0))
+    found: Floats = chair[draws, at] - (1 - share) * (chair[draws, at] - chair[draws, before])
     return np.where(np.isnan(target), np.nan, found)

@@ -55,14 +55,14 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Read a run folder or a results folder; raises `DataError` naming the folder, what is missing and the remedy."""
-    rounds = {number: read_results(path) for number, path in finished_rounds(folder).items()}
+    rounds: dict[int | None, Results] = {n: read_results(path) for n, path in finished_rounds(folder).items()}
     if rounds:
         recipe = _recipe(folder / "recipe.yaml")
         return Run(
             folder=folder,
             name=str(recipe.get("name") or folder.resolve().name),
             recipe=recipe,
-            rounds=dict(rounds),
+            rounds=rounds,
             stages=_stages(folder / "ledger.jsonl"),
         )
     if (folder / "results.json").is_file():

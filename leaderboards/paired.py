@@ -62,9 +62,9 @@ def obstacle(a: TaskResult, b: TaskResult) -> str | None:
     return None
 
 
-def shared_metrics(a: TaskResult, b: TaskResult) -> tuple[Metric, ...]:
-    """The metrics that both sides define alike, with macro metrics only where all their parts are there."""
-    kept = [metric for metric in a.metrics if metric in b.metrics]
+def shared_metrics(first: TaskResult, *others: TaskResult) -> tuple[Metric, ...]:
+    """The metrics that all sides define alike, with macro metrics only where all their parts are there."""
+    kept = [metric for metric in first.metrics if all(metric in other.metrics for other in others)]
     while True:
         names = {metric.name for metric in kept}
         whole = [metric for metric in kept if names.issuperset(metric.macro)]

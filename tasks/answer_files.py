@@ -58,7 +58,7 @@ class Row:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSON-lines file; raises `DataError` for broken JSON, a line that is no object, and an empty file."""
+    """The rows of a JSON-lines file; raises `DataError` for broken JSON, a line that is no object, an empty file."""
     empty = True
     for number, content in numbered_rows(path):
         empty = False

@@ -109,10 +109,12 @@ class _Tagger:
 
     def __init__(self, perceptron: Any) -> None:
         # Descending, because argmax takes the first of equals.
-        self._labels = sorted(perceptron.classes, reverse=True)
+        self._labels: list[str] = sorted(perceptron.classes, reverse=True)
         self._known: dict[str, str] = perceptron.tagdict
         self._start, self._end = list(perceptron.START), list(perceptron.END)
         self._normal = lru_cache(maxsize=2**16)(perceptron.normalize)
+        # Captions repeat themselves ("in the background"): a third of the predictions and more are old ones.
+        self._predicted = lru_cache(maxsize=2**17)(self._predict)
         weights = perceptron.model.weights
         column = {label: index for index, label in enumerate(self._labels)}
         # Row 0 is what a feature without weights adds.
@@ -124,16 +126,16 @@ class _Tagger:
                 self._weights[number, column[label]] = weight
 
     def tags(self, words: Sequence[str]) -> list[str]:
-        context = [*self._start, *map(self._normal, words), *self._end]
+        context = (*self._start, *map(self._normal, words), *self._end)
         before, last = self._start[1], self._start[0]
         found = []
         for place, word in enumerate(words):
-            tag = self._known.get(word) or self._predict(word, context[place : place + 5], last, before)
+            tag = self._known.get(word) or self._predicted(word, context[place : place + 5], last, before)
             found.append(tag)
             before, last = last, tag
         return found
 
-    def _predict(self, word: str, around: Sequence[str], last: str, before: str) -> str:
+    def _predict(self, word: str, around: tuple[str, ...], last: str, before: str) -> str:
         """`around`: two normalised words before, the word's own and two after; `last` and `before`: the tags there."""
         two_left, left, here, right, two_right = around
         row = self._row.get
@@ -153,7 +155,7 @@ class _Tagger:
             row("i+1 suffix " + right[-3:], 0),
             row("i+2 word " + two_right, 0),
         )
-        return self._labels[int(self._weights.take(rows, axis=0).sum(axis=0).argmax())]
+        return self._labels[int(np.add.reduce(self._weights.take(rows, axis=0)).argmax())]
 
 
 @lru_cache(maxsize=1)
@@ -167,9 +169,9 @@ def _tagger() -> _Tagger:
 class _WordNet:
     """What lemmatising needs of WordNet: the lemmas of each part of speech and its irregular forms.
 
-    NLTK's own reader also loads every synset, which takes seconds. The endings and their replacements are NLTK's; the
-    procedure is WordNet's morphy(7): irregular forms if the word has any, else one ending replaced, and of those and the
-    word itself the shortest that WordNet knows, the word unchanged if it knows none.
+    NLTK's own reader also loads what concerns synsets, which takes seconds. The endings and their replacements are
+    NLTK's; the procedure is WordNet's morphy(7): the irregular forms if the word has any, else one ending replaced, and
+    of those and the word itself the shortest that WordNet knows; the word unchanged if it knows none.
     """
 
     _FILES: ClassVar = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}

@@ -38,7 +38,7 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Also write a results folder, for `strop compare`.")]
 NameOption = Annotated[
-    str | None, typer.Option("--name", help="The model's name in the results [default: the file's].")
+    str | None, typer.Option("--name", help="The model's name in the results (default: the answer file's).")
 ]
 
 DEFAULT_DATA = Path("~/.cache/strop/data")
@@ -89,7 +89,8 @@ def pope(
 def chair(
     answers: AnswersOption,
     truth: Annotated[
-        Path | None, typer.Option(help="ground_truth_*.json[.gz], beside its synonyms.json and double_words.json.")
+        Path | None,
+        typer.Option(help="ground_truth_*.json or .json.gz, beside its synonyms.json and double_words.json."),
     ] = None,
     profile: Annotated[str, typer.Option(help="official: the NLTK normaliser of OPERA's port.")] = "official",
     data: DataOption = DEFAULT_DATA,
@@ -247,7 +248,7 @@ def _refuse_other_results(out: Path, digest: str) -> None:
 
 
 def _print_table(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, Estimate]]) -> None:
-    """One row a metric, one column a profile; percentages where the metric is one. Intervals only where there is room."""
+    """One row a metric, one column a profile; percentages where the metric is one. One profile shows its intervals."""
     from rich.console import Console
     from rich.table import Table
 

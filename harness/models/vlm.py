@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from PIL.Image import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
 from transformers.utils import logging as transformers_logging
 
 from harness.errors import ModelError
-from harness.files import digest_of_bytes, digest_of_file, digest_of_json
+from harness.files import digest_of_json
+from harness.models.weights import model_digest, model_folder, weight_files
 from harness.pictures import open_picture, picture_digest
 from harness.types import Sample, Sampling
 
@@ -169,7 +168,7 @@ class Vlm:
                             draw=draw,
                             owner=heads[key],
                             ids=self.tokenizer(tail, add_special_tokens=False).input_ids,
-                            lead=self.tokenizer(f" {lead}", add_special_tokens=False).input_ids if lead else [],
+                            lead=self._spoken(samples[index], lead),
                             ratio=how[index].ratio if how else None,
                             seed=_stream(sampling.seed, samples[index].id, draw),
                         )
@@ -185,11 +184,21 @@ class Vlm:
 
     def _prompt(self, sample: Sample) -> tuple[list[Image], str, str]:
         """The opened pictures, the rendered text up to the last picture token, and the text after it."""
-        content = [*({"type": "image"} for _ in sample.images), {"type": "text", "text": sample.prompt}]
-        text = self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        text = self.processor.apply_chat_template([_asked(sample)], add_generation_prompt=True)
         cut = text.rfind(self.processor.image_token)
         cut = 0 if cut < 0 else cut + len(self.processor.image_token)
         return [open_picture(picture) for picture in sample.images], text[:cut], text[cut:]
+
+    def _spoken(self, sample: Sample, answer: str) -> list[int]:
+        """The tokens of the beginning of an answer, with whatever space the chat template puts before it."""
+        if not answer:
+            return []
+        prompt = self.processor.apply_chat_template([_asked(sample)], add_generation_prompt=True)
+        reply = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
+        text = self.processor.apply_chat_template([_asked(sample), reply])
+        said = text[len(prompt) : text.rindex(answer) + len(answer)]
+        ids: list[int] = self.tokenizer(said, add_special_tokens=False).input_ids
+        return ids
 
     def _prefixes(self, inputs: Sequence[tuple[str, list[Image]]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
         """The key-value cache of each prefix, its mask, and which of its tokens are the picture's; all (U, P)."""
@@ -280,7 +289,7 @@ def load_vlm(name: str, *, path: str | Path | None = None, adapter: Path | None 
     folder = model_folder(str(path or name))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     precision = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    if _weight_bytes(folder) < 1_000_000_000:
+    if sum(file.stat().st_size for file in weight_files(folder)) < 1_000_000_000:
         precision = torch.float32  # a small model gains nothing from half precision and loses exactness
     try:
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=precision, use_safetensors=True)
@@ -305,32 +314,9 @@ def with_adapter(model: Any, adapter: Path) -> Any:
         raise ModelError(f"adapter {adapter}: does not fit this model ({str(error).splitlines()[0]})") from error
 
 
-def model_folder(name: str) -> Path:
-    """The local folder of a model: itself, or the snapshot of a hub id (with an optional ``@revision``)."""
-    if Path(name).is_dir():
-        return Path(name)
-    repository, _, revision = name.partition("@")
-    if name.startswith((".", "/", "~")) or repository.count("/") != 1:
-        raise ModelError(f"{name}: no such folder; name a shipped model, a local folder or a hub id like 'owner/model'")
-    try:
-        return Path(
-            snapshot_download(repository, revision=revision or None, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.gguf"])
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{name}: no such folder, and the hub does not give it ({reason})") from error
-
-
-def model_digest(folder: Path, adapter: Path | None = None) -> str:
-    """SHA-256 over the names and bytes of all weight files, the adapter's included."""
-    files = [*sorted(folder.glob("*.safetensors")), *(sorted(adapter.glob("*.safetensors")) if adapter else [])]
-    if not files:
-        raise ModelError(f"{folder}: no safetensors weights in it; convert the model, pickled weights are not loaded")
-    return digest_of_bytes(*(part.encode() for file in files for part in (file.name, digest_of_file(file))))
-
-
-def _weight_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+def _asked(sample: Sample) -> dict[str, Any]:
+    pictures = [{"type": "image"} for _ in sample.images]
+    return {"role": "user", "content": [*pictures, {"type": "text", "text": sample.prompt}]}
 
 
 def _branch(prefix: DynamicCache, owners: torch.Tensor) -> DynamicCache:

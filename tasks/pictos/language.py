@@ -162,11 +162,6 @@ def options_text(options: Sequence[str]) -> str:
     return "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences of a caption in this world's language, each with its full stop."""
-    return [part.strip() for part in re.findall(r"[^.]*\.|[^.]+$", text) if part.strip(" .")]
-
-
 def words() -> list[str]:
     """Every word, number and mark of this language, sorted: the vocabulary of its models."""
     texts = [DESCRIBE, SHORT, LETTER, INTEGER_HINT, OPTION_HINT, *PLACES, *NUMBERS, *LETTERS]

@@ -19,7 +19,7 @@ from tasks.pictos.training.encoder import ship_encoder, train_encoder
 from tasks.pictos.training.vlm import train_tower, train_vlm
 
 TOWER_STEPS, TOWER_BATCH = 1_150, 64
-SEED_STEPS, SEED_BATCH = 1_500, 32
+SEED_STEPS, SEED_BATCH = 1_600, 32
 PEER_STEPS, PEER_BATCH = 1_500, 32
 ENCODER_STEPS, ENCODER_BATCH = 900, 64
 ASKED = 2

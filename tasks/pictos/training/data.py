@@ -22,6 +22,9 @@ BLIND, BLIND_SHARE = "blind", 0.15
 """Some captions are learnt without the picture too, as a language model reads text before it ever sees: without them
 the image-free pass of controlled hallucination would be off the model's ground, where no prior can be read."""
 
+POOLED = 6
+"""Batches that are made together and sorted by length."""
+
 PICTURE_TOKENS = (SIDE // PATCH) ** 2
 
 
@@ -68,11 +71,13 @@ class Conversations(IterableDataset[Packed]):
         self.start, self.steps, self.batch, self.asked, self.words = start, steps, batch, asked, words
 
     def __iter__(self) -> Iterator[Packed]:
-        for step in range(self.steps):
+        for step in range(0, self.steps, POOLED):
+            batches = min(POOLED, self.steps - step)
             first = self.start + step * self.batch
-            yield self._packed(range(first, first + self.batch))
+            yield from self._packed(range(first, first + batches * self.batch), batches)
 
-    def _packed(self, numbers: range) -> Packed:
+    def _packed(self, numbers: range, batches: int) -> Iterator[Packed]:
+        """Batches of scenes of about one length, so that little is spent on padding; in an order drawn for them."""
         pixels, packs = [], []
         prefix = self.words("USER:" + "<image>" * PICTURE_TOKENS).input_ids
         for number in numbers:
@@ -91,8 +96,12 @@ class Conversations(IterableDataset[Packed]):
                 if rng.random() < BLIND_SHARE:
                     turns.append(Question(kind=BLIND, prompt=DESCRIBE, answer=caption(scene)))
             packs.append(_pack(self.words, prefix, turns))
-        longest = max(len(pack.ids) for pack in packs)
-        return _collate(torch.stack(pixels), packs, longest, self.words.pad_token_id)
+        order = sorted(range(len(packs)), key=lambda index: len(packs[index].ids))
+        for batch in np.random.default_rng((numbers.start, 6)).permutation(batches):
+            mine = order[batch * self.batch : (batch + 1) * self.batch]
+            yield _collate(
+                torch.stack([pixels[index] for index in mine]), [packs[index] for index in mine], self.words.pad_token_id
+            )
 
 
 def background(dataset: IterableDataset[Packed] | Labelled) -> DataLoader[Packed]:
@@ -128,7 +137,9 @@ def _pack(words: PreTrainedTokenizerFast, prefix: list[int], turns: list[Questio
     return _Pack(*(np.asarray(values) for values in (ids, positions, targets, weights, branch, blind)))
 
 
-def _collate(pixels: torch.Tensor, packs: list[_Pack], longest: int, padding: int) -> Packed:
+def _collate(pixels: torch.Tensor, packs: list[_Pack], padding: int) -> Packed:
+    longest = max(len(pack.ids) for pack in packs)
+
     def stacked(values: list[np.ndarray], fill: float) -> torch.Tensor:
         return torch.from_numpy(
             np.stack([np.pad(value, (0, longest - len(value)), constant_values=fill) for value in values])

@@ -1,0 +1,46 @@
+"""The command line, and the composition root: here models, tasks, loops and boards meet. Nothing heavy is imported
+before a command needs it, so that `strop --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from harness.cli.board import board
+from harness.cli.compare import compare
+from harness.cli.eval import evaluate, tasks
+from harness.cli.run import run
+from harness.cli.score import score_app
+from harness.errors import StropError
+
+app = typer.Typer(
+    help="Hone a vision-language model on its own answers, and measure honestly whether it got better.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command("eval")(evaluate)
+app.command("run")(run)
+app.add_typer(score_app, name="score")
+app.command("board")(board)
+app.command("compare")(compare)
+app.command("tasks")(tasks)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake becomes one line on stderr and a non-zero exit."""
+    try:
+        app()
+    except StropError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; what was finished is kept, the same command goes on from here")
+        sys.exit(130)
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("[", r"\[")

@@ -1,0 +1,88 @@
+"""`strop eval` and `strop tasks`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from harness.errors import UsageError
+
+MODEL_HELP = "pictos-seed (shipped), a local folder, or a hub id with an optional @revision."
+
+
+def evaluate(
+    model: Annotated[str, typer.Option(help=MODEL_HELP)],
+    tasks: Annotated[str, typer.Option(help="Names of tasks, separated by commas; `strop tasks` lists them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the marked answers and figures.")],
+    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter to merge into the model.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples of each task.")] = None,
+    split: Annotated[str, typer.Option(help="Split to ask: test or dev.")] = "test",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Ask a model the questions of some tasks and mark its answers.
+
+    Stopped half-way, the same command goes on at the sample where it stopped.
+
+    [bold]Examples[/]
+
+    strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --limit 500 --out runs/seed
+
+    strop eval --model runs/demo/round-2/optimise/checkpoint --tasks pictos_captions --out runs/honed
+    """
+    from tasks.registry import find_task
+
+    chosen = [find_task(name.strip()) for name in tasks.split(",") if name.strip()]
+    if not chosen:
+        raise UsageError("--tasks names no task; `strop tasks` lists them")
+    from harness.cli.progress import progress_bars
+    from harness.measure import measure
+    from harness.models.vlm import load_vlm
+    from tasks.pictos.models import shipped
+
+    vlm = load_vlm(model, path=shipped(model), adapter=adapter, device=device)
+    with progress_bars() as bars:
+        figures = measure(vlm, chosen, out, split=split, limit=limit, store=out / "answers.jsonl", progress=bars)
+    if as_json:
+        typer.echo(json.dumps({"model": model, "digest": vlm.digest, "tasks": figures}))
+        return
+    console = Console()
+    for task in chosen:
+        table = Table(title=f"{task.name}, split {split}, {model}", title_justify="left")
+        table.add_column("metric")
+        for heading in ("value", "95 % interval", "n"):
+            table.add_column(heading, justify="right")
+        for metric in task.metrics:
+            found, scale = figures[task.name][metric.name], 100 if metric.percent else 1
+            known = found["low"] is not None
+            interval = f"{found['low'] * scale:.2f} .. {found['high'] * scale:.2f}" if known else "-"
+            value = "-" if found["value"] is None else f"{found['value'] * scale:.2f}"
+            table.add_row(metric.name, value, interval, str(found["n"]))
+        console.print(table)
+    console.print(f"written to {out}", highlight=False, soft_wrap=True)
+
+
+def tasks(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False) -> None:
+    """List the tasks.
+
+    [bold]Example[/]
+
+    strop tasks
+    """
+    from tasks.registry import TASKS, find_task
+
+    found = {name: find_task(name) for name in TASKS}
+    about = {name: " ".join((type(task).__doc__ or "").split("\n\n")[0].split()) for name, task in found.items()}
+    if as_json:
+        listed = {n: {"version": t.version, "headline": t.headline, "about": about[n]} for n, t in found.items()}
+        typer.echo(json.dumps(listed))
+        return
+    table = Table("task", "headline", "what it asks")
+    for name, task in found.items():
+        table.add_row(name, task.headline, about[name])
+    Console().print(table)

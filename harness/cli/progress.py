@@ -1,0 +1,22 @@
+"""Progress bars of long work: on stderr, gone when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Within it, ``bars(description, total)`` starts a bar and gives the function that moves it on."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def begin(description: str, total: int) -> Callable[[int], None]:
+            bar = bars.add_task(description, total=total)
+            return lambda count: bars.advance(bar, count)
+
+        yield begin

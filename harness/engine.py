@@ -1,0 +1,194 @@
+"""Evaluation through lm-eval: the only module that imports it.
+
+Our models reach lm-eval as an `LM`, our tasks as task objects; lm-eval builds the requests, asks, filters and
+aggregates. Its caches, its bootstraps and its task index stay off (they can serve one model's answers for another's,
+take hours on F1, and read 14,000 files); answers come from our store, intervals from `harness.stats`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import datasets
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.api.registry import register_model
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.evaluator import simple_evaluate
+from lm_eval.tasks import TaskManager
+
+from harness.models.vlm import Advance, Vlm, load_vlm
+from harness.results import TaskResult, mark
+from harness.store import Answering, Store, ask
+from harness.types import Metric, Sample, Sampling, Score, Task
+
+Progress = Callable[[str, int], Advance]
+"""Given a task's name and its number of samples, returns what is told of every step."""
+
+
+@register_model("strop")
+class StropLM(LM):  # type: ignore[misc]
+    """A model of ours under lm-eval's contract, with our store behind it.
+
+    Also by name: ``lm_eval --model strop --model_args pretrained=FOLDER_OR_HUB_ID``.
+    """
+
+    MULTIMODAL = True
+
+    def __init__(
+        self,
+        pretrained: str | None = None,
+        *,
+        model: Answering | None = None,
+        store: Store | None = None,
+        advance: Advance | None = None,
+        **ignored: Any,
+    ) -> None:
+        super().__init__()
+        del ignored  # lm-eval hands every model its batch size and device
+        if model is None:
+            if pretrained is None:
+                raise ValueError("model 'strop' needs pretrained=FOLDER_OR_HUB_ID")
+            model = load_vlm(pretrained)
+        self.model, self.store, self.advance = model, store, advance
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """Greedy answers; equal generation settings are asked for together."""
+        answers: dict[int, str] = {}
+        groups: dict[int, list[int]] = {}
+        for index, request in enumerate(requests):
+            groups.setdefault(int(request.args[1].get("max_gen_toks", 64)), []).append(index)
+        for longest, indices in groups.items():
+            samples = [_asked(requests[index]) for index in indices]
+            found = ask(self.model, samples, Sampling(max_tokens=longest), self.store, self.advance)
+            answers.update((index, texts[0]) for index, texts in zip(indices, found, strict=True))
+        return [answers[index] for index in range(len(requests))]
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        if not isinstance(self.model, Vlm):
+            raise NotImplementedError(f"{type(self.model).__name__} gives no log-likelihoods")
+        return self.model.log_likelihood(
+            [_asked(request) for request in requests], [str(request.args[1]) for request in requests]
+        )
+
+    def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
+        raise NotImplementedError("rolling log-likelihoods are for texts without pictures; use lm-eval's 'hf' model")
+
+
+def evaluate(
+    model: Answering,
+    tasks: Sequence[Task],
+    *,
+    split: str,
+    limit: int | None = None,
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> list[TaskResult]:
+    """Ask every sample of the tasks (the first `limit` of each) and mark the answers."""
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    results = []
+    for task in tasks:
+        samples = task.samples(split)[:limit]
+        ours = _lm_eval_task(task, samples)
+        lm = StropLM(model=model, store=store, advance=progress(task.name, len(samples)) if progress else None)
+        found = simple_evaluate(
+            model=lm,
+            tasks=[ours],
+            task_manager=TaskManager(include_defaults=False),
+            bootstrap_iters=0,
+            log_samples=True,
+            random_seed=None,
+            numpy_random_seed=None,
+            torch_random_seed=None,
+            fewshot_random_seed=None,
+        )
+        logged = sorted(found["samples"][task.name], key=lambda row: row["doc_id"])
+        answers = [row["filtered_resps"][0] for row in logged]
+        rows = tuple(
+            mark(sample, answer, task.score(sample, answer)) for sample, answer in zip(samples, answers, strict=True)
+        )
+        results.append(
+            TaskResult(
+                task=task.name,
+                version=task.version,
+                profile="strict",
+                split=split,
+                headline=task.headline,
+                metrics=task.metrics,
+                rows=rows,
+                info={"lm_eval": _figures(found["results"][task.name], task.metrics)},
+            )
+        )
+    return results
+
+
+def _lm_eval_task(task: Task, samples: Sequence[Sample]) -> ConfigurableTask:
+    """One of our tasks as lm-eval's. A document carries its place in `samples`, prompt and nothing that is gold."""
+
+    def dataset(**_: Any) -> Mapping[str, datasets.Dataset]:
+        documents = [{"index": index, "id": s.id, "prompt": s.prompt} for index, s in enumerate(samples)]
+        return {"test": datasets.Dataset.from_list(documents)}
+
+    def process(document: Mapping[str, Any], answers: Sequence[str]) -> dict[str, tuple[str | None, Score]]:
+        sample = samples[document["index"]]
+        marked = (sample.meta.get("group"), task.score(sample, answers[0]))
+        return {metric.name: marked for metric in task.metrics}
+
+    return ConfigurableTask(
+        config={
+            "task": task.name,
+            "custom_dataset": dataset,
+            "test_split": "test",
+            "output_type": "generate_until",
+            "doc_to_text": lambda document: document["prompt"],
+            "doc_to_target": lambda document: "",
+            "doc_to_image": lambda document: list(samples[document["index"]].images),
+            "generation_kwargs": {"until": [], "max_gen_toks": task.max_tokens, "do_sample": False},
+            "process_results": process,
+            "metric_list": [
+                {
+                    "metric": metric.name,
+                    "aggregation": partial(_aggregate, metric, {other.name: other for other in task.metrics}),
+                    "higher_is_better": metric.better != "lower",
+                }
+                for metric in task.metrics
+            ],
+            "metadata": {"version": task.version},
+        }
+    )
+
+
+def _aggregate(metric: Metric, every: Mapping[str, Metric], marked: Sequence[tuple[str | None, Score]]) -> float:
+    """A metric of ours over (group, score) pairs, for lm-eval's own table."""
+    if metric.macro:
+        return sum(_aggregate(every[name], every, marked) for name in metric.macro) / len(metric.macro)
+    scores = [score for group, score in marked if metric.group in (None, group)]
+    above = sum(weight * score.counts.get(name, 0.0) for name, weight in metric.terms.items() for score in scores)
+    below = sum(weight * score.counts.get(name, 0.0) for name, weight in metric.over.items() for score in scores)
+    return above / below if below else float("nan")
+
+
+def _figures(found: Mapping[str, Any], metrics: Sequence[Metric]) -> dict[str, float | None]:
+    """lm-eval's own aggregates, kept beside ours in the results file: the two must agree."""
+    values = {metric.name: found.get(f"{metric.name},none") for metric in metrics}
+    return {name: None if value is None or value != value else float(value) for name, value in values.items()}
+
+
+def _asked(request: Instance) -> Sample:
+    """A request as a sample; its pictures are what the task gave as `visual`."""
+    visual = request.args[2]["visual"] if len(request.args) > 2 else ()
+    pictures = tuple(item if not hasattr(item, "convert") else partial(_itself, item) for item in visual)
+    return Sample(
+        id=f"{request.task_name}/{request.doc_id}",
+        prompt=str(request.args[0]),
+        images=pictures,
+        target=None,
+        cluster=repr(pictures),
+    )
+
+
+def _itself(image: Any) -> Any:
+    return image

@@ -1,0 +1,48 @@
+"""Measuring a model: ask its tasks' questions, mark the answers, estimate every metric, file the result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.engine import Progress, evaluate
+from harness.models.vlm import Vlm
+from harness.provenance import provenance
+from harness.results import Results, write_results
+from harness.stats import estimate
+from harness.store import Store
+from harness.types import Task
+
+Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""figures[task][metric] is an `harness.stats.Estimate` as plain values."""
+
+
+def measure(
+    model: Vlm,
+    tasks: Sequence[Task],
+    folder: Path,
+    *,
+    split: str,
+    limit: int | None = None,
+    parent: str | None = None,
+    store: Path | None = None,
+    progress: Progress | None = None,
+) -> Figures:
+    """Evaluate `model` and write a results folder. Answers already in `store` are not asked for again.
+
+    `limit` keeps the first samples of each task; `parent` is the weights' digest of the checkpoint trained from.
+    """
+    found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
+    results = Results(
+        model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=provenance()
+    )
+    figures = {
+        result.task: {
+            name: dataclasses.asdict(value) for name, value in estimate(result.rows, result.metrics).items()
+        }
+        for result in found
+    }
+    write_results(folder, results, figures)
+    return figures

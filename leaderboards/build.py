@@ -1,0 +1,276 @@
+"""Boards from run folders: board.md, board.csv, board.html and cost.csv, rendered and never edited by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import DataError, UsageError
+from harness.files import write_text
+from harness.results import Marked, Results, TaskResult
+from harness.stats import estimate, holm, pooled_difference
+from leaderboards.ledger import COST_FIRST, Run, read_run
+from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, pair_task, shared_metrics
+from leaderboards.render import Board, Cell, CostLine, Row, TaskView, cost_csv, csv_text, html, markdown
+
+COMPANIONS = ("CHAIRs", "CHAIRi", EQUAL_RECALL.name, "recall", "precision", "f1", "words", "repeated", "unread")
+"""Shown beside the headline wherever a task has them: a hallucination rate without recall and length says little."""
+
+DRAWS = 10_000
+
+_Key = tuple[str, int, str, str, str]  # what must agree for two results to share a column
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entry:
+    """A run with the name that the board gives it."""
+
+    name: str
+    run: Run
+
+
+def build_board(runs: Sequence[Path], out: Path) -> None:
+    """Write board.md, board.csv, board.html and cost.csv into `out`, each atomically.
+
+    `runs` are folders written by `strop run`, or results folders. The same results give the same bytes, the section
+    on cost aside. Raises `DataError` for a folder that is neither, `UsageError` when no folder is given.
+    """
+    board = assemble(runs)
+    write_text(out / "board.md", markdown(board))
+    write_text(out / "board.csv", csv_text(board))
+    write_text(out / "cost.csv", cost_csv(board))
+    write_text(out / "board.html", html(board))
+
+
+def assemble(runs: Sequence[Path]) -> Board:
+    """Read the folders and work out every figure of the board."""
+    if not runs:
+        raise UsageError("no folder to make a board of: name run folders or results folders, e.g. `strop board runs/*`")
+    entries = _named([read_run(path) for path in runs])
+    labels = _labels(entries)
+    notes: list[str] = []
+    rows = [row for entry in entries for row in _rows(entry, labels, notes)]
+    pooled = [row for group in _seed_groups(entries) for row in _pooled_rows(group, labels, notes)]
+    notes = [*_seed_notes(entries), *notes]
+    return Board(
+        rows=(*_corrected(rows, labels), *_corrected(pooled, labels)),
+        tasks=tuple(_views(entries, labels)),
+        notes=tuple(dict.fromkeys(notes)),
+        costs=tuple(
+            CostLine(run=entry.name, seed=entry.run.seed or "", stage=stage.name, cost=stage.cost,
+                     finished=stage.finished)
+            for entry in entries for stage in entry.run.stages
+        ),
+        cost_names=_cost_names(entries),
+    )  # fmt: skip
+
+
+def _named(runs: Sequence[Run]) -> list[_Entry]:
+    """Names that tell the runs apart: the recipe's, with the folder's where two runs share name and seed."""
+    marks = [(run.name, run.seed) for run in runs]
+    return [
+        _Entry(name=run.name if marks.count(mark) == 1 else f"{run.name} ({run.folder.resolve().name})", run=run)
+        for run, mark in zip(runs, marks, strict=True)
+    ]
+
+
+def _key(task: TaskResult) -> _Key:
+    return task.task, task.version, task.profile, task.split, task.headline
+
+
+def _all_tasks(entries: Sequence[_Entry]) -> Iterable[TaskResult]:
+    return (task for entry in entries for results in entry.run.rounds.values() for task in results.tasks)
+
+
+def _labels(entries: Sequence[_Entry]) -> dict[_Key, str]:
+    """A column for each task; results of one name that were marked differently get a column each."""
+    keys = list(dict.fromkeys(_key(task) for task in _all_tasks(entries)))
+    names = [key[0] for key in keys]
+    return {
+        key: key[0] if names.count(key[0]) == 1 else f"{key[0]} (version {key[1]}, {key[2]}, {key[3]}, {key[4]})"
+        for key in keys
+    }
+
+
+def _views(entries: Sequence[_Entry], labels: Mapping[_Key, str]) -> Iterable[TaskView]:
+    for key, label in labels.items():
+        found = [task for task in _all_tasks(entries) if _key(task) == key]
+        metrics = {metric.name: metric for task in found for metric in task.metrics}
+        if any(has_mentions(task) for task in found):
+            metrics[EQUAL_RECALL.name] = EQUAL_RECALL
+        name, version, profile, split, headline = key
+        if headline not in metrics:
+            raise DataError(f"results of {name} name the headline '{headline}', which they do not define; score again")
+        shown = dict.fromkeys([headline, *(one for one in COMPANIONS if one in metrics)])
+        yield TaskView(
+            label=label,
+            task=name,
+            version=version,
+            profile=profile,
+            split=split,
+            headline=metrics[headline],
+            shown=tuple(metrics[one] for one in shown),
+            metrics=tuple(metrics.values()),
+        )
+
+
+def _rows(entry: _Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
+    seed_results = entry.run.rounds.get(0)
+    for number, results in entry.run.rounds.items():
+        cells: dict[tuple[str, str], Cell] = {}
+        for task in results.tasks:
+            label = labels[_key(task)]
+            figures = estimate(task.rows, task.metrics, draws=DRAWS)
+            for metric in task.metrics:
+                cells[label, metric.name] = Cell(metric=metric, estimate=figures[metric.name])
+            if number and seed_results is not None:
+                _add_differences(cells, label, seed_results, task, f"{entry.name}, round {number}", notes)
+        yield Row(
+            run=entry.name,
+            seeds=(entry.run.seed,) if entry.run.seed is not None else (),
+            round=number,
+            model=results.model,
+            digest=results.digest[:12],
+            level=entry.run.level,
+            verifier=entry.run.verifier,
+            commit=_commit(results),
+            pooled=False,
+            cells=cells,
+        )
+
+
+def _add_differences(
+    cells: dict[tuple[str, str], Cell], label: str, seed: Results, task: TaskResult, who: str, notes: list[str]
+) -> None:
+    before = next((one for one in seed.tasks if one.task == task.task), None)
+    if before is None:
+        notes.append(f"{who}: round 0 has no {task.task}, so there is no difference to it.")
+        return
+    pair = pair_task(before, task, draws=DRAWS)
+    if pair.obstacle:
+        notes.append(f"{who}: no difference to round 0. {pair.obstacle}.")
+        return
+    for metric in pair.metrics:
+        found = pair.differences[metric.name]
+        known = cells.get((label, metric.name))
+        cells[label, metric.name] = Cell(metric=metric, estimate=known.estimate if known else None, difference=found)
+    headline = pair.differences[task.headline]
+    if headline.only_a or headline.only_b:
+        notes.append(
+            f"{who}, {task.task}: {len(headline.only_a)} samples that only round 0 answered and {len(headline.only_b)} "
+            "that only this round answered are in no difference; `strop compare` lists them."
+        )
+
+
+def _seed_groups(entries: Sequence[_Entry]) -> list[list[_Entry]]:
+    """Runs of one recipe name with different seeds, one run a seed."""
+    groups: dict[str, dict[str, _Entry]] = {}
+    for entry in entries:
+        if entry.run.seed is not None:
+            groups.setdefault(entry.run.name, {}).setdefault(entry.run.seed, entry)
+    return [list(group.values()) for group in groups.values() if len(group) > 1]
+
+
+def _seed_notes(entries: Sequence[_Entry]) -> list[str]:
+    notes = []
+    seeds: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.run.recipe:
+            seeds.setdefault(entry.run.name, []).append(entry.run.seed or "unknown")
+    for name, found in seeds.items():
+        if len(set(found)) == 1:
+            notes.append(
+                f"{name}: one training seed ({found[0]}). Its intervals speak of other test pictures, not of another "
+                "training run; run it again with other seeds before believing a small difference."
+            )
+        if len(set(found)) < len(found):
+            notes.append(f"{name}: several runs share a seed; a pooled row takes the first of each seed.")
+    for group in _seed_groups(entries):
+        recipes = [entry.run.recipe for entry in group]
+        names = sorted({str(name) for recipe in recipes for name in recipe} - {"seed"})
+        unlike = [name for name in names if any(recipe.get(name) != recipes[0].get(name) for recipe in recipes)]
+        if unlike:
+            notes.append(
+                f"{group[0].run.name}: pooled over seeds though the recipes differ in more than the seed: "
+                f"{', '.join(unlike)}."
+            )
+    return notes
+
+
+def _pooled_rows(group: Sequence[_Entry], labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
+    numbers = sorted({number for entry in group for number in entry.run.rounds if number})
+    for number in numbers:
+        present = [entry for entry in group if number in entry.run.rounds and 0 in entry.run.rounds]
+        if len(present) < 2:
+            continue
+        cells: dict[tuple[str, str], Cell] = {}
+        for task in present[0].run.rounds[number].tasks:
+            pairs = [pair for entry in present if (pair := _seed_pair(entry.run, number, _key(task)))]
+            if len(pairs) < 2:
+                continue
+            if len(pairs) < len(present):
+                notes.append(
+                    f"{group[0].run.name}, round {number}, {task.task}: pooled over {len(pairs)} of {len(present)} "
+                    "seeds; the others have no comparable results."
+                )
+            metrics = shared_metrics(*(side for pair in pairs for side in pair))
+            rows: list[tuple[Sequence[Marked], Sequence[Marked]]] = [(one.rows, two.rows) for one, two in pairs]
+            for name, found in pooled_difference(rows, metrics, draws=DRAWS).items():
+                metric = next(metric for metric in metrics if metric.name == name)
+                cells[labels[_key(task)], name] = Cell(metric=metric, estimate=None, difference=found)
+        if cells:
+            first = present[0].run
+            yield Row(
+                run=first.name,
+                seeds=tuple(entry.run.seed or "" for entry in present),
+                round=number,
+                model="",
+                digest="",
+                level=first.level,
+                verifier=first.verifier,
+                commit="",
+                pooled=True,
+                cells=cells,
+            )
+
+
+def _seed_pair(run: Run, number: int, key: _Key) -> tuple[TaskResult, TaskResult] | None:
+    before, after = (
+        next((task for task in run.rounds[place].tasks if _key(task) == key), None) for place in (0, number)
+    )
+    return (before, after) if before and after and obstacle(before, after) is None else None
+
+
+def _corrected(rows: Sequence[Row], labels: Mapping[_Key, str]) -> list[Row]:
+    """The rows with Holm's p for each headline difference among them."""
+    headlines = {(label, key[4]) for key, label in labels.items()}
+    family = {
+        f"{index} {label}": cell.difference.p
+        for index, row in enumerate(rows)
+        for (label, name), cell in row.cells.items()
+        if (label, name) in headlines and cell.difference is not None and cell.difference.p is not None
+    }
+    corrected = holm(family)
+    return [
+        replace(
+            row,
+            cells={
+                (label, name): replace(cell, holm=corrected.get(f"{index} {label}"))
+                if (label, name) in headlines
+                else cell
+                for (label, name), cell in row.cells.items()
+            },
+        )
+        for index, row in enumerate(rows)
+    ]
+
+
+def _cost_names(entries: Sequence[_Entry]) -> tuple[str, ...]:
+    found = {name for entry in entries for stage in entry.run.stages for name in stage.cost}
+    return (*COST_FIRST, *sorted(found.difference(COST_FIRST)))
+
+
+def _commit(results: Results) -> str:
+    commit = str(results.provenance.get("commit") or "")[:12]
+    return f"{commit}+changes" if commit and results.provenance.get("dirty") else commit

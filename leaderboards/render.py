@@ -1,0 +1,384 @@
+"""A board's words and numbers: Markdown, CSV and one static HTML page from the same records."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.stats import Difference, Estimate, PooledDifference
+from harness.types import Metric
+from leaderboards.charts import SERIES_STYLES, Point, Series, rounds_chart
+from leaderboards.paired import EQUAL_RECALL
+
+NOTHING = "–"
+
+CAPTION = (
+    "A row is a checkpoint, or with several seeds the mean of their checkpoints. Run, seed and round say where it "
+    "comes from (round 0 is the model before the loop); weights are the first 12 digits of their digest; level is the "
+    "autonomy level of the recipe (L0 human labels, L1 human preferences, L2 gold answers or rules, L3 an external "
+    "verifier, L4 the model verifies itself, L5 it makes its own inputs too); verifier is who judged the candidates. "
+    "A figure stands with its 95 % interval over test pictures in brackets, percentages as such. Δ is the difference "
+    "to round 0 of the same run in points, paired by sample, with its own interval; p is two-sided and corrected "
+    "after Holm for all headline differences shown here, pooled rows apart. ↑ means higher is better, ↓ lower."
+)
+
+POOLED_CAPTION = (
+    "Pooled rows: Δ is the mean over seeds; the interval in brackets resamples seeds and pictures and speaks of the "
+    "next training run (crude, and rather too narrow, with few seeds); the one in braces resamples pictures only and "
+    "speaks of these checkpoints. Their figures are means over seeds, without an interval of their own."
+)
+
+
+MEANINGS = {
+    "CHAIRs": "captions with an object that is not there, of all captions",
+    "CHAIRi": "mentions of objects that are not there, of all mentions",
+    EQUAL_RECALL.name: "CHAIRi where the captions of this round and of round 0 are cut so that both reach one recall; "
+    "saying less does not lower it",
+    "recall": "objects of the picture that are named",
+    "precision": "named objects that are there",
+    "f1": "harmonic mean of precision and recall",
+    "words": "words an answer",
+    "repeated": "mentions of an object already named, of all mentions",
+    "unread": "answers that no rule could read; never guessed",
+}
+"""What the companion metrics of a task mean, for the line above its table."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One metric of one row. `estimate` is None for a figure that exists as a difference only."""
+
+    metric: Metric
+    estimate: Estimate | None
+    difference: Difference | None = None
+    holm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of the board; `cells` by task label and metric name. `round` is None for results without a run."""
+
+    run: str
+    seeds: tuple[str, ...]
+    round: int | None
+    model: str
+    digest: str
+    level: str
+    verifier: str
+    commit: str
+    pooled: bool
+    cells: Mapping[tuple[str, str], Cell]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskView:
+    """One task as shown: `label` is its name, with what tells it apart where two of one name differ."""
+
+    label: str
+    task: str
+    version: int
+    profile: str
+    split: str
+    headline: Metric
+    shown: tuple[Metric, ...]  # the headline first, then its companions
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostLine:
+    """One finished stage of one run."""
+
+    run: str
+    seed: str
+    stage: str
+    cost: Mapping[str, float]
+    finished: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Board:
+    """All that the three files say."""
+
+    rows: tuple[Row, ...]
+    tasks: tuple[TaskView, ...]
+    notes: tuple[str, ...]
+    costs: tuple[CostLine, ...]
+    cost_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Table:
+    heading: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+
+# Numbers as text -----------------------------------------------------------------------------------------------------
+
+
+def figure(value: float | None, metric: Metric, *, signed: bool = False) -> str:
+    """A fraction as people read it: 0.8691 -> 86.9 for a percentage, two decimals otherwise; None as a dash."""
+    if value is None:
+        return NOTHING
+    digits = 1 if metric.percent else 2
+    rounded = round(value * (100 if metric.percent else 1), digits) + 0.0  # no minus before a zero
+    return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, metric: Metric, *, signed: bool = False, ends: str = "[]") -> str:
+    """[low, high], or nothing where there is no interval."""
+    if low is None or high is None:
+        return ""
+    return f"{ends[0]}{figure(low, metric, signed=signed)}, {figure(high, metric, signed=signed)}{ends[1]}"
+
+
+def probability(p: float | None) -> str:
+    """p with as many digits as mean anything."""
+    if p is None:
+        return NOTHING
+    return f"{p:.4f}" if p < 0.01 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def arrow(metric: Metric) -> str:
+    return {"higher": " ↑", "lower": " ↓"}.get(metric.better, "")
+
+
+def estimate_text(cell: Cell | None) -> str:
+    if cell is None:
+        return NOTHING
+    if cell.estimate is None:
+        return figure(cell.difference.b if cell.difference else None, cell.metric)
+    bounds = interval(cell.estimate.low, cell.estimate.high, cell.metric)
+    return f"{figure(cell.estimate.value, cell.metric)} {bounds}".rstrip()
+
+
+def difference_text(cell: Cell | None) -> str:
+    """The difference with its intervals, and p where it belongs to the headline family."""
+    if cell is None or cell.difference is None:
+        return NOTHING
+    found = cell.difference
+    words = [figure(found.value, cell.metric, signed=True), interval(found.low, found.high, cell.metric, signed=True)]
+    if isinstance(found, PooledDifference):
+        words.append(interval(found.fixed_low, found.fixed_high, cell.metric, signed=True, ends="{}"))
+    if cell.holm is not None:
+        words.append(f"p {probability(cell.holm)}")
+    return " ".join(word for word in words if word)
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+
+def _overview(board: Board) -> _Table:
+    heading = ["run", "seed", "round", "model", "weights", "level", "verifier"]
+    for task in board.tasks:
+        heading += [f"{task.label} {task.headline.name}{arrow(task.headline)}", "Δ"]
+    lines = []
+    for row in board.rows:
+        line = [*_who(row), row.model, row.digest, row.level or NOTHING, row.verifier or NOTHING]
+        for task in board.tasks:
+            cell = row.cells.get((task.label, task.headline.name))
+            line += [estimate_text(cell), difference_text(cell)]
+        lines.append(tuple(line))
+    return _Table(heading=tuple(heading), lines=tuple(lines))
+
+
+def _task_table(board: Board, task: TaskView) -> _Table:
+    heading = ["run", "seed", "round", "n"]
+    for metric in task.shown:
+        heading += [metric.name + arrow(metric), "Δ"]
+    lines = []
+    for row in board.rows:
+        cells = [row.cells.get((task.label, metric.name)) for metric in task.shown]
+        if any(cells):
+            line = [*_who(row), _samples(cells[0])]
+            for cell in cells:
+                line += [estimate_text(cell), difference_text(cell)]
+            lines.append(tuple(line))
+    return _Table(heading=tuple(heading), lines=tuple(lines))
+
+
+def _cost_table(board: Board) -> _Table:
+    return _Table(
+        heading=("run", "seed", "stage", *(name.replace("_", " ") for name in board.cost_names), "finished"),
+        lines=tuple(
+            (line.run, line.seed or NOTHING, line.stage, *(_amount(line.cost.get(name)) for name in board.cost_names),
+             line.finished)
+            for line in board.costs
+        ),
+    )  # fmt: skip
+
+
+def _who(row: Row) -> list[str]:
+    number = NOTHING if row.round is None else str(row.round)
+    name = f"{row.run} (mean of {len(row.seeds)} seeds)" if row.pooled else row.run
+    return [name, ", ".join(row.seeds) or NOTHING, number]
+
+
+def _samples(cell: Cell | None) -> str:
+    if cell is None:
+        return NOTHING
+    return str(cell.estimate.n if cell.estimate else cell.difference.n if cell.difference else NOTHING)
+
+
+def _amount(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return str(int(value)) if float(value).is_integer() else f"{value:.1f}"
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def markdown(board: Board) -> str:
+    """board.md; all that may differ between two builds from the same results stands under its last heading, Cost."""
+    parts = ["# Board", CAPTION, *_pooled_caption(board), *_markdown_table(_overview(board))]
+    for task in board.tasks:
+        parts += [f"## {_md(task.label)}", _md(_task_words(task)), *_markdown_table(_task_table(board, task))]
+    if board.notes:
+        parts += ["## Notes", "\n".join(f"- {_md(note)}" for note in board.notes)]
+    parts += ["## Cost", *(_markdown_table(_cost_table(board)) if board.costs else ["No ledger among these folders."])]
+    return "\n\n".join(parts) + "\n"
+
+
+def csv_text(board: Board) -> str:
+    """board.csv: a line for each row, task and metric; fractions, rounded to 6 decimals, empty where there is none."""
+    heading = (
+        "run seed round pooled model weights level verifier commit task version profile split metric headline better n "
+        "value low high seed_value difference difference_low difference_high fixed_low fixed_high p p_holm "
+        "only_seed only_round"
+    )
+    lines = []
+    for row in board.rows:
+        who = (row.run, " ".join(row.seeds), "" if row.round is None else row.round, int(row.pooled), row.model)
+        where = (row.digest, row.level, row.verifier, row.commit)
+        for task in board.tasks:
+            what = (task.task, task.version, task.profile, task.split)
+            for metric in task.metrics:
+                if cell := row.cells.get((task.label, metric.name)):
+                    flags = (metric.name, int(metric.name == task.headline.name), metric.better)
+                    lines.append((*who, *where, *what, *flags, *_csv_figures(cell)))
+    return _csv(heading.split(), lines)
+
+
+def cost_csv(board: Board) -> str:
+    """cost.csv: a line for each finished stage of each run."""
+    lines = [
+        (line.run, line.seed, line.stage, *(line.cost.get(name, "") for name in board.cost_names), line.finished)
+        for line in board.costs
+    ]
+    return _csv(["run", "seed", "stage", *board.cost_names, "finished"], lines)
+
+
+def html(board: Board) -> str:
+    """board.html: one page without scripts, fonts or pictures from anywhere."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("board.html.jinja").render(
+        captions=[CAPTION, *_pooled_caption(board)],
+        overview=_overview(board),
+        tasks=[
+            {
+                "label": task.label,
+                "words": _task_words(task),
+                "table": _task_table(board, task),
+                "chart": chart,
+                "legend": legend,
+                "axis": _axis(task.headline),
+            }
+            for task in board.tasks
+            for chart, legend in [_chart(board, task)]
+        ],
+        notes=board.notes,
+        costs=_cost_table(board) if board.costs else None,
+    )
+
+
+def _chart(board: Board, task: TaskView) -> tuple[Markup | None, list[dict[str, str]]]:
+    """The headline over rounds, a line for each run that has rounds, and the legend to it."""
+    points: dict[str, list[Point]] = {}
+    for row in board.rows:
+        cell = row.cells.get((task.label, task.headline.name))
+        if row.pooled or row.round is None or cell is None or cell.estimate is None or cell.estimate.value is None:
+            continue
+        scale = 100 if task.headline.percent else 1
+        low, high = (None if bound is None else bound * scale for bound in (cell.estimate.low, cell.estimate.high))
+        name = row.run + "".join(f", seed {seed}" for seed in row.seeds)
+        points.setdefault(name, []).append(
+            Point(round=row.round, value=cell.estimate.value * scale, low=low, high=high)
+        )
+    if not any(len(found) > 1 for found in points.values()):
+        return None, []
+    drawing = rounds_chart([Series(style=place, points=found) for place, found in enumerate(points.values())])
+    legend = []
+    for place, name in enumerate(points):
+        colour, _, mark = SERIES_STYLES[place % len(SERIES_STYLES)]
+        legend.append({"colour": colour, "mark": mark, "name": name})
+    return Markup(drawing), legend  # our own drawing of numbers: the one thing on the page that is not escaped
+
+
+def _axis(metric: Metric) -> str:
+    direction = {"higher": ", higher is better", "lower": ", lower is better"}.get(metric.better, "")
+    return f"{metric.name}{' in %' if metric.percent else ''}{direction}, by round, with 95 % intervals"
+
+
+def _task_words(task: TaskView) -> str:
+    words = f"Version {task.version}, profile {task.profile}, split {task.split}; the headline is {task.headline.name}."
+    meanings = [f"{metric.name}: {MEANINGS[metric.name]}" for metric in task.shown if metric.name in MEANINGS]
+    return " ".join([words, *([f"{'. '.join(meanings)}."] if meanings else [])])
+
+
+def _pooled_caption(board: Board) -> list[str]:
+    return [POOLED_CAPTION] if any(row.pooled for row in board.rows) else []
+
+
+def _markdown_table(table: _Table) -> list[str]:
+    lines = [table.heading, tuple("---" for _ in table.heading), *table.lines]
+    escaped = [line if line[0] == "---" else tuple(_md(text) for text in line) for line in lines]
+    return ["\n".join("| " + " | ".join(line) + " |" for line in escaped)]
+
+
+def _md(text: str) -> str:
+    """Text that Markdown shows as it is: a model may be called anything."""
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for character in "\\`*_[]|":
+        flat = flat.replace(character, "\\" + character)
+    return flat
+
+
+def _csv(heading: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    content = io.StringIO()
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(heading)
+    writer.writerows(lines)
+    return content.getvalue()
+
+
+def _csv_figures(cell: Cell) -> tuple[object, ...]:
+    estimate, found = cell.estimate, cell.difference
+    pooled = found if isinstance(found, PooledDifference) else None
+    n = estimate.n if estimate else found.n if found else ""
+    value = estimate.value if estimate else found.b if found else None
+    return (
+        n,
+        _exact(value),
+        *((_exact(estimate.low), _exact(estimate.high)) if estimate else ("", "")),
+        *((_exact(found.a), _exact(found.value), _exact(found.low), _exact(found.high)) if found else [""] * 4),
+        *((_exact(pooled.fixed_low), _exact(pooled.fixed_high)) if pooled else ("", "")),
+        _exact(found.p) if found else "",
+        _exact(cell.holm),
+        *((len(found.only_a), len(found.only_b)) if found else ("", "")),
+    )
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else f"{round(value, 6) + 0.0:.6f}"

@@ -1,0 +1,47 @@
+"""Collect pairs by controlled hallucination (judge-free self-improvement, arXiv 2411.17760).
+
+For each picture the model gives its own answer, and a second one whose next-token logits are mixed with those of a
+pass that does not see the picture; the mixing ratio is drawn from a Gaussian for each pair. The mix goes *towards* the
+image-free pass, so the second answer says what the model's language prior would have there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.models.vlm import Advance, Hallucination, Vlm
+from harness.sentences import split_sentences
+from harness.types import Group, Sample, Sampling
+from loops.recipe import Collect
+
+
+def controlled_hallucination(
+    model: Vlm, samples: Sequence[Sample], recipe: Collect, *, seed: int, advance: Advance | None = None
+) -> list[Group]:
+    """Groups of two: (the model's answer, its controlled hallucination), with the ratio and the shared lead noted.
+
+    With `share_prefix` the hallucination begins after some sentences of the answer, at each sentence with the same
+    chance, so that the two differ in what the prior did and not in everything. The samples are asked without gold.
+    """
+    blind = [sample.blind() for sample in samples]
+    sampling = Sampling(temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=seed)
+    positives = [answers[0] for answers in model.generate(blind, sampling, advance)]
+    rng = np.random.default_rng((seed, 11))
+    ratios = np.clip(rng.normal(recipe.h_ratio.mean, recipe.h_ratio.std, len(samples)), 0.0, 1.0)
+    how = []
+    for ratio, positive in zip(ratios, positives, strict=True):
+        said = split_sentences(positive)
+        kept = int(rng.integers(len(said))) if recipe.share_prefix and said else 0
+        how.append(Hallucination(ratio=round(float(ratio), 4), lead=" ".join(said[:kept])))
+    other = Sampling(temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=seed + 1)
+    negatives = model.hallucinate(blind, how, other, advance)
+    return [
+        Group(
+            sample=sample,
+            answers=(positive, negative),
+            notes=({}, {"h_ratio": one.ratio, "lead": one.lead}),
+        )
+        for sample, positive, negative, one in zip(blind, positives, negatives, how, strict=True)
+    ]

@@ -1,0 +1,131 @@
+"""A run's folder: what was done, from which inputs, at which cost; and the way to go on where it stopped.
+
+A stage writes into a hidden folder, which is renamed to the stage's name when it is whole, and then a line goes into
+`ledger.jsonl`. A stage is done when its line with the digest of its present inputs is there and its folder too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import RunError
+from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_jsonl
+from harness.provenance import provenance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a stage has to tell: `facts` are figures that its inputs determine, `cost` what it took (may vary)."""
+
+    facts: Mapping[str, Any]
+    cost: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """A finished stage: its folder, the digest of all that it wrote, its facts."""
+
+    folder: Path
+    digest: str
+    facts: Mapping[str, Any]
+    fresh: bool
+
+
+class Ledger:
+    """The run folder `root`. Open it with `open_run`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "ledger.jsonl"
+        self.lines: dict[str, dict[str, Any]] = {}
+        if self.path.exists():
+            _drop_half_line(self.path)
+            self.lines = {line["stage"]: line for line in read_jsonl(self.path)}
+
+    def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
+        """Do a stage unless it is done. `inputs` is all that its result depends on; `work` fills the folder it is given.
+
+        A kill at any time leaves either the finished stage or none of it.
+        """
+        wanted = digest_of_json(inputs)
+        folder = self.root / name
+        line = self.lines.get(name)
+        if line and line["inputs"] == wanted and folder.is_dir():
+            return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=False)
+        partial = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _forget_peak()
+        began = time.monotonic()
+        outcome = work(partial)
+        seconds = round(time.monotonic() - began, 2)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+        line = {
+            "stage": name,
+            "inputs": wanted,
+            "outputs": digest_of_folder(folder),
+            "facts": dict(outcome.facts),
+            "cost": {"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes()},
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "provenance": provenance(),
+        }
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        self.lines[name] = line
+        return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=True)
+
+
+@contextmanager
+def open_run(root: Path) -> Iterator[Ledger]:
+    """The ledger of a run folder, held by one process at a time; raises `RunError` where another holds it."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{root}: another process is running in it; wait for it or name another --out") from error
+        yield Ledger(root)
+
+
+def digest_of_folder(folder: Path) -> str:
+    """SHA-256 over the relative names and the bytes of all files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    parts = [part for path in files for part in (str(path.relative_to(folder)), digest_of_file(path))]
+    return digest_of_bytes(*(part.encode() for part in parts))
+
+
+def _drop_half_line(path: Path) -> None:
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _forget_peak() -> None:
+    """Start the operating system's record of this process's peak memory anew, where it can be."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak_megabytes() -> float:
+    try:
+        status = Path("/proc/self/status").read_text()
+        kilobytes = int(status.split("VmHWM:")[1].split()[0])
+    except (OSError, IndexError, ValueError):
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(kilobytes / 1024, 1)

@@ -1,0 +1,140 @@
+"""Optimise by direct preference (DPO, Rafailov et al. 2023) through TRL: the only module that imports it."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from trl import DPOConfig, DPOTrainer
+
+from harness.errors import RecipeError, RunError
+from harness.models.vlm import Advance
+from harness.pictures import open_picture
+from loops.groups import Pair
+from loops.recipe import Optimise
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """What training left: steps taken, and TRL's own last averages (loss, rewards, accuracies)."""
+
+    steps: int
+    figures: dict[str, float]
+
+
+class _Advance(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, advance: Advance, total: int) -> None:
+        self.advance, self.total, self.told = advance, total, 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        done = self.total * state.global_step // max(state.max_steps, 1)
+        self.advance(done - self.told)
+        self.told = done
+
+
+def optimise_dpo(
+    pairs: Sequence[Pair],
+    recipe: Optimise,
+    *,
+    start: Path,
+    reference: Path,
+    out: Path,
+    seed: int,
+    advance: Advance | None = None,
+) -> Trained:
+    """Train the checkpoint in `start` on the pairs and save the next one, whole, into `out` (safetensors).
+
+    `reference` is the checkpoint whose log-probabilities the loss is relative to. TRL's settings come from
+    `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. Raises `RunError` for no
+    pairs and `RecipeError` for a setting that TRL does not know.
+    """
+    if not pairs:
+        raise RunError("select left no pairs to train on; lower select.margin, raise collect.samples or h_ratio.mean")
+    _quiet()
+    model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
+    policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
+    processor = AutoProcessor.from_pretrained(start)
+    if recipe.weights == "lora":
+        model = get_peft_model(model, LoraConfig(**{"target_modules": "all-linear", **recipe.lora}))
+    else:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad = not any(part in name for part in recipe.freeze)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = DPOTrainer(
+            model=model,
+            ref_model=policy_before,
+            args=_settings(recipe, scratch, seed),
+            train_dataset=_rows(pairs),
+            processing_class=processor,
+        )
+        for callback in (ProgressCallback, PrinterCallback):
+            trainer.remove_callback(callback)
+        if advance:
+            trainer.add_callback(_Advance(advance, len(pairs)))
+        trainer.train()
+    history = [entry for entry in trainer.state.log_history if "loss" in entry]
+    if recipe.weights == "lora":
+        model.save_pretrained(out.with_name("adapter"))
+        model = model.merge_and_unload()
+    model.save_pretrained(out)
+    processor.save_pretrained(out)
+    kept = ("loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")
+    figures = {name: float(history[-1][name]) for name in kept if history and name in history[-1]}
+    return Trained(steps=trainer.state.global_step, figures=figures)
+
+
+def _settings(recipe: Optimise, scratch: str, seed: int) -> DPOConfig:
+    losses: dict[str, Any] = {}
+    if recipe.sft_weight:
+        losses = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, recipe.sft_weight]}
+    ours = {
+        "output_dir": scratch,
+        "seed": seed,
+        "data_seed": seed,
+        "max_length": None,  # TRL's default cuts picture tokens off
+        "use_cpu": not torch.cuda.is_available(),
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "report_to": "none",
+        "save_strategy": "no",
+        "logging_strategy": "steps",
+        "logging_steps": 10,
+        "disable_tqdm": True,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        **losses,
+    }
+    try:
+        return DPOConfig(**{**ours, **recipe.trl})
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"optimise.trl: {str(error).splitlines()[0]}; it takes the fields of TRL's DPOConfig") from error
+
+
+def _rows(pairs: Sequence[Pair]) -> Dataset:
+    def turn(role: str, text: str) -> list[dict[str, str]]:
+        return [{"role": role, "content": text}]
+
+    return Dataset.from_list(
+        [
+            {
+                "images": [open_picture(picture) for picture in pair.sample.images],
+                "prompt": turn("user", pair.sample.prompt),
+                "chosen": turn("assistant", pair.chosen),
+                "rejected": turn("assistant", pair.rejected),
+            }
+            for pair in pairs
+        ]
+    )
+
+
+def _quiet() -> None:
+    for name in ("trl", "transformers", "accelerate", "datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,148 @@
+"""The recipe: everything that a run depends on that is not code. Loaded from YAML, changed with ``--set a.b=c``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import RecipeError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ratio(_Part):
+    """A Gaussian from which each pair draws its hallucination ratio, clipped to 0..1."""
+
+    mean: float = 0.5
+    std: float = Field(0.15, ge=0)
+
+
+class Collect(_Part):
+    """Ask the model on the training pool: its own answer against a controlled hallucination."""
+
+    kind: Literal["controlled_hallucination"] = "controlled_hallucination"
+    samples: int = Field(1000, ge=1, description="pictures of the pool a round")
+    h_ratio: Ratio = Ratio()
+    share_prefix: bool = Field(True, description="the negative starts with some sentences of the positive")
+    temperature: float = Field(0.0, ge=0, description="of both answers; 0 is greedy")
+    max_tokens: int = Field(80, ge=1)
+
+
+class Verify(_Part):
+    """Judge the candidates without gold (the oracle excepted: it is a control, and its level says so)."""
+
+    kind: Literal["clip", "oracle", "random", "none"] = "clip"
+    encoder: str = "pictos-encoder"
+    aggregate: Literal["mean", "min", "sum"] = Field("sum", description="how a text's sentences make one reward")
+
+
+class Select(_Part):
+    """Turn verdicts into pairs."""
+
+    disagreement: Literal["reverse", "discard", "keep"] = Field(
+        "reverse", description="what to do when the verifier prefers the candidate rejected"
+    )
+    margin: float = Field(0.0, ge=0, description="pairs whose rewards differ by less are left out")
+    max_word_gap: int | None = Field(None, ge=0, description="pairs whose lengths differ by more words are left out")
+
+
+class Optimise(_Part):
+    """Train the next checkpoint. `trl` goes to TRL's own config untouched."""
+
+    kind: Literal["dpo"] = "dpo"
+    weights: Literal["all", "lora"] = "all"
+    freeze: tuple[str, ...] = Field(("vision_tower",), description="parts whose weights stay, where all are trained")
+    lora: dict[str, Any] = Field(default_factory=dict, description="peft's LoraConfig")
+    reference: Literal["previous", "seed"] = Field("previous", description="the reference policy")
+    sft_weight: float = Field(0.0, ge=0, description="weight of an SFT term on the chosen side")
+    trl: dict[str, Any] = Field(default_factory=dict, description="TRL's DPOConfig")
+
+
+class Evaluate(_Part):
+    """What every checkpoint is measured on."""
+
+    tasks: tuple[str, ...] = ("pictos_pope", "pictos_chair", "pictos_captions")
+    split: Literal["test", "dev"] = "test"
+    limit: int | None = Field(None, ge=1)
+
+
+class Recipe(_Part):
+    """A whole study of one seed model: measured, then honed and measured again `rounds` times."""
+
+    name: str
+    level: Literal["L0", "L1", "L2", "L3", "L4", "L5"] = Field(description="autonomy, see README")
+    model: str = "pictos-seed"
+    adapter: str | None = None
+    seed: int = Field(0, ge=0, description="of collection and training; the pool's slice depends on it too")
+    rounds: int = Field(2, ge=0)
+    source: str = Field("pictos_captions", description="the task whose training pool is collected on")
+    collect: Collect = Collect()
+    verify: Verify = Verify()
+    select: Select = Select()
+    optimise: Optimise = Optimise()
+    evaluate: Evaluate = Evaluate()
+
+
+def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe, apply ``key.sub=value`` changes (values are YAML), validate; raises `RecipeError` by field."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"recipe {path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {path}: not valid YAML ({error})") from error
+    if not isinstance(document, dict):
+        raise RecipeError(f"recipe {path}: expected fields like 'name: ...', found {type(document).__name__}")
+    for change in changes:
+        _apply(document, change)
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        raise RecipeError(f"recipe {path}: {_first_fault(error)}") from error
+
+
+def _apply(document: dict[str, Any], change: str) -> None:
+    key, equals, value = change.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {change}: expected key.sub=value")
+    *above, last = key.split(".")
+    place = document
+    for part in above:
+        inner = place.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"--set {change}: '{part}' is a value, not a group of fields")
+        place = inner
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {change}: the value is not valid YAML") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(fault["loc"][-1]), _fields(fault["loc"][:-1]), n=1)
+        return f"there is no field '{where}'" + (f"; did you mean '{near[0]}'?" if near else "")
+    if fault["type"] == "missing":
+        return f"field '{where}' is missing"
+    return f"field '{where}' is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def _fields(place: Sequence[int | str]) -> list[str]:
+    part: type[BaseModel] = Recipe
+    for name in place:
+        inner = part.model_fields[str(name)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        part = inner
+    return list(part.model_fields)

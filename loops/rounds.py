@@ -1,0 +1,270 @@
+"""Rounds: the seed is measured, then collect, verify, select, optimise and measure again, `rounds` times.
+
+Each stage goes through the ledger with all that its result depends on. Models, encoders and trainers are loaded inside
+the stage that needs them: a finished run is recognised without importing any of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from harness.errors import RecipeError, RunError
+from harness.files import write_text
+from harness.models.weights import model_digest, model_folder
+from harness.types import Checkpoint, Sample
+from loops.groups import read_groups, read_pairs, write_groups, write_pairs
+from loops.ledger import Ledger, Outcome, open_run
+from loops.recipe import Recipe
+from loops.select import select
+from loops.setting import Setting
+
+if TYPE_CHECKING:
+    from loops.verify.verifiers import Verifier
+
+COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = 1
+"""Raised when a stage's code would give another result from the same inputs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """What a run came to: its checkpoints from the seed on, and how many stages were done now rather than before."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    fresh_stages: int
+
+
+def run_recipe(recipe: Recipe, out: Path, setting: Setting) -> Finished:
+    """Run a recipe in a folder, or go on with it where it stopped.
+
+    Raises `RunError` where the folder belongs to another recipe, and `RecipeError` for names that do not exist.
+    """
+    missing = [name for name in (recipe.source, *recipe.evaluate.tasks) if name not in setting.tasks]
+    if missing:
+        raise RecipeError(f"no task is called '{missing[0]}'; there are {', '.join(setting.tasks)}")
+    with open_run(out) as ledger:
+        _claim(out, recipe)
+        run = _Run(recipe, ledger, setting)
+        return run.all_rounds()
+
+
+class _Run:
+    """One recipe at work in one folder."""
+
+    def __init__(self, recipe: Recipe, ledger: Ledger, setting: Setting) -> None:
+        self.recipe, self.ledger, self.setting = recipe, ledger, setting
+        self.fresh = 0
+
+    def all_rounds(self) -> Finished:
+        recipe = self.recipe
+        folder = self.setting.shipped(recipe.model) or model_folder(recipe.model)
+        adapter = Path(recipe.adapter) if recipe.adapter else None
+        seed = Checkpoint(path=folder, digest=model_digest(folder, adapter))
+        if adapter and recipe.rounds:
+            seed = self.merged(seed, adapter)
+            adapter = None
+        self.evaluate(0, seed, adapter)
+        checkpoints = [seed]
+        for number in range(1, recipe.rounds + 1):
+            checkpoints.append(self.round(number, checkpoints))
+            self.evaluate(number, checkpoints[-1], None)
+        return Finished(checkpoints=tuple(checkpoints), fresh_stages=self.fresh)
+
+    def round(self, number: int, before: Sequence[Checkpoint]) -> Checkpoint:
+        """One round from the last checkpoint to the next."""
+        recipe, start = self.recipe, before[-1]
+        pool = self.pool(number)
+        draw = recipe.seed * 1_000 + number
+        base = {"source": recipe.source, "seed": recipe.seed, "round": number}
+
+        collected = self.stage(
+            f"round-{number}/collect",
+            {**base, "version": COLLECT_VERSION, "checkpoint": start.digest, "collect": recipe.collect.model_dump()},
+            lambda folder: self.collect(folder, start, pool, draw, number),
+        )
+        verified = self.stage(
+            f"round-{number}/verify",
+            {
+                "version": VERIFY_VERSION,
+                "collected": collected.digest,
+                "verify": recipe.verify.model_dump(),
+                "encoder": self.encoder_digest(),
+                "seed": draw if recipe.verify.kind == "random" else None,
+            },
+            lambda folder: self.verify(folder, collected.folder, pool, draw, number),
+        )
+        selected = self.stage(
+            f"round-{number}/select",
+            {"verified": verified.digest, "select": recipe.select.model_dump()},
+            lambda folder: self.select(folder, verified.folder, pool),
+        )
+        reference = before[0] if recipe.optimise.reference == "seed" else start
+        trained = self.stage(
+            f"round-{number}/optimise",
+            {
+                "version": OPTIMISE_VERSION,
+                "pairs": selected.digest,
+                "start": start.digest,
+                "reference": reference.digest,
+                "optimise": recipe.optimise.model_dump(),
+                "seed": draw,
+            },
+            lambda folder: self.optimise(folder, selected.folder, pool, start, reference, draw, number),
+        )
+        path = trained.folder / "checkpoint"
+        return Checkpoint(path=path, digest=model_digest(path), parent=start.digest)
+
+    def stage(self, name, inputs, work):  # type: ignore[no-untyped-def]
+        done = self.ledger.stage(name, inputs, work)
+        self.fresh += done.fresh
+        return done
+
+    def pool(self, number: int) -> list[Sample]:
+        """A slice of the pool that no other round of this run, and no run of another seed, collects on."""
+        recipe = self.recipe
+        start = (recipe.seed * 10 + number - 1) * recipe.collect.samples
+        return list(self.setting.pool(recipe.source, start, recipe.collect.samples))
+
+    def encoder_digest(self) -> str | None:
+        if self.recipe.verify.kind != "clip":
+            return None
+        folder = self.encoder_folder()
+        return model_digest(folder) if folder.is_dir() else str(folder)
+
+    def encoder_folder(self) -> Path:
+        name = self.recipe.verify.encoder
+        return self.setting.shipped(name) or Path(name)
+
+    def merged(self, seed: Checkpoint, adapter: Path) -> Checkpoint:
+        """The seed with its adapter, saved whole, since rounds train and refer to whole checkpoints."""
+
+        def work(folder: Path) -> Outcome:
+            from harness.models.vlm import load_vlm
+
+            vlm = load_vlm(self.recipe.model, path=seed.path, adapter=adapter)
+            vlm.model.save_pretrained(folder / "checkpoint")
+            vlm.processor.save_pretrained(folder / "checkpoint")
+            return Outcome(facts={}, cost={})
+
+        done = self.stage("round-0/merge", {"model": seed.digest}, work)
+        return Checkpoint(path=done.folder / "checkpoint", digest=model_digest(done.folder / "checkpoint"))
+
+    def evaluate(self, number: int, checkpoint: Checkpoint, adapter: Path | None) -> None:
+        asked = self.recipe.evaluate
+        tasks = [self.setting.tasks[name] for name in asked.tasks]
+
+        def work(folder: Path) -> Outcome:
+            from harness.measure import measure
+            from harness.models.vlm import load_vlm
+
+            name = self.recipe.model if number == 0 else f"{self.recipe.name} round {number}"
+            vlm = load_vlm(name, path=checkpoint.path, adapter=adapter)
+            with self.setting.bars() as bars:
+                figures = measure(
+                    vlm,
+                    tasks,
+                    folder,
+                    split=asked.split,
+                    limit=asked.limit,
+                    parent=checkpoint.parent,
+                    store=self.ledger.root / "answers.jsonl",
+                    progress=lambda task, total: bars(f"round {number} eval {task}", total),
+                )
+            headlines = {task.name: figures[task.name][task.headline]["value"] for task in tasks}
+            return Outcome(facts=headlines, cost={"generated_tokens": vlm.generated_tokens})
+
+        inputs = {
+            "checkpoint": checkpoint.digest,
+            "tasks": [[task.name, task.version] for task in tasks],
+            "split": asked.split,
+            "limit": asked.limit,
+        }
+        self.stage(f"round-{number}/eval", inputs, work)
+
+    def collect(self, folder: Path, start: Checkpoint, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
+        from harness.models.vlm import load_vlm
+        from loops.collect.controlled_hallucination import controlled_hallucination
+
+        vlm = load_vlm(self.recipe.model, path=start.path)
+        with self.setting.bars() as bars:
+            advance = bars(f"round {number} collect", 2 * len(pool))
+            groups = controlled_hallucination(vlm, pool, self.recipe.collect, seed=seed, advance=advance)
+        write_groups(folder / "groups.jsonl", groups)
+        differing = sum(group.answers[0] != group.answers[1] for group in groups)
+        return Outcome(
+            facts={"groups": len(groups), "differing": differing}, cost={"generated_tokens": vlm.generated_tokens}
+        )
+
+    def verify(self, folder: Path, collected: Path, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
+        verifier = self.verifier(seed)
+        groups = read_groups(collected / "groups.jsonl", pool)
+        if not verifier.sees_gold:
+            groups = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
+        with self.setting.bars() as bars:
+            verdicts = verifier.verify(groups, bars(f"round {number} verify", len(groups)))
+        judged = [dataclasses.replace(group, verdicts=some) for group, some in zip(groups, verdicts, strict=True)]
+        write_groups(folder / "groups.jsonl", judged)
+        return Outcome(facts={"verifier": verifier.name, "sees_gold": verifier.sees_gold}, cost={})
+
+    def verifier(self, seed: int) -> Verifier:
+        from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random
+
+        asked = self.recipe.verify
+        if asked.kind == "oracle":
+            return Oracle(task=self.setting.tasks[self.recipe.source])
+        if asked.kind == "random":
+            return Random(seed=seed)
+        if asked.kind == "none":
+            return NoVerifier()
+        from harness.models.encoder import load_encoder
+
+        return Clip(encoder=load_encoder(str(self.encoder_folder())), aggregate=asked.aggregate)
+
+    def select(self, folder: Path, verified: Path, pool: Sequence[Sample]) -> Outcome:
+        selection = select(read_groups(verified / "groups.jsonl", pool), self.recipe.select)
+        write_pairs(folder / "pairs.jsonl", selection.pairs)
+        return Outcome(facts=selection.counts, cost={})
+
+    def optimise(
+        self,
+        folder: Path,
+        selected: Path,
+        pool: Sequence[Sample],
+        start: Checkpoint,
+        reference: Checkpoint,
+        seed: int,
+        number: int,
+    ) -> Outcome:
+        from loops.optimise.dpo import optimise_dpo
+
+        pairs = read_pairs(selected / "pairs.jsonl", pool)
+        with self.setting.bars() as bars:
+            trained = optimise_dpo(
+                pairs,
+                self.recipe.optimise,
+                start=start.path,
+                reference=reference.path,
+                out=folder / "checkpoint",
+                seed=seed,
+                advance=bars(f"round {number} optimise", len(pairs)),
+            )
+        return Outcome(facts={"steps": trained.steps, **trained.figures}, cost={})
+
+
+def _claim(out: Path, recipe: Recipe) -> None:
+    """Write the recipe into the folder, or see that it is the one that is there; more rounds may be asked for."""
+    path = out / "recipe.yaml"
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    if path.exists():
+        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        differing = [name for name, value in recipe.model_dump(mode="json").items() if there.get(name) != value]
+        if [name for name in differing if name != "rounds"]:
+            raise RunError(
+                f"{out} holds a run of another recipe (it differs in {', '.join(differing)}); name another --out"
+            )
+    write_text(path, text)

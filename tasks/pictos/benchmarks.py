@@ -1,0 +1,143 @@
+"""The embedded world's benchmarks: POPE, CHAIR and captions asked of fresh scenes, marked by the benchmarks' own code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+
+from harness.types import Metric, Sample, Score
+from tasks.chair import CHAIR_METRICS, score_mentions
+from tasks.pictos.catalogue import CATEGORIES
+from tasks.pictos.language import DESCRIBE, is_there, read_names
+from tasks.pictos.world import VERSION, Scene, co_occurrence, compose, draw, seeds_of
+from tasks.pope import pope_metrics, score_pope
+
+SCENES = 2_000
+"""Scenes of a split that the caption benchmarks ask about."""
+
+POPE_SCENES = 500
+POPE_GROUPS = ("random", "popular", "adversarial")
+
+
+@dataclass(frozen=True, slots=True)
+class ScenePicture:
+    """The picture of a scene, drawn when it is called."""
+
+    seed: int
+
+    def __call__(self) -> Image.Image:
+        return _drawn(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictosPope:
+    """POPE's protocol on Pictos: six questions a scene, half of them yes, absent objects chosen in three ways.
+
+    Negatives as the authors define them: random = any absent category; popular = absent, among the most frequent of
+    the split; adversarial = absent, most often together with what is there. Scenes with three categories at least.
+    """
+
+    name: str = "pictos_pope"
+    version: int = VERSION
+    metrics: tuple[Metric, ...] = pope_metrics(POPE_GROUPS)
+    headline: str = "macro/f1"
+    max_tokens: int = 4
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        return _pope(split)
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return score_pope(sample.target, answer, "strict")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictosChair:
+    """CHAIR on Pictos: truth is what is annotated in the scene; a class has its singular and its plural for synonyms."""
+
+    name: str = "pictos_chair"
+    version: int = VERSION
+    metrics: tuple[Metric, ...] = CHAIR_METRICS
+    headline: str = "CHAIRi"
+    max_tokens: int = 80
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        return caption_samples(split, SCENES)
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return score_mentions(list(read_names(answer)), sample.target, len(re.findall(r"\w+|[^\w\s]", answer)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictosCaptions(PictosChair):
+    """Captions as sets of objects: precision, recall and F1 over the distinct classes named (the IC set's measure)."""
+
+    name: str = "pictos_captions"
+    metrics: tuple[Metric, ...] = (
+        Metric(name="precision", terms={"recalled": 1}, over={"distinct_named": 1}),
+        *(metric for metric in CHAIR_METRICS if metric.name in ("recall", "f1", "words", "repeated", "unread")),
+    )
+    headline: str = "f1"
+
+
+def caption_pool(start: int, count: int) -> list[Sample]:
+    """Scenes of the split `pool`, to be described."""
+    return caption_samples("pool", count, start)
+
+
+def caption_samples(split: str, count: int, start: int = 0) -> list[Sample]:
+    """Scenes of a split, to be described; the target is the set of categories in the scene."""
+    return [
+        Sample(
+            id=f"pictos-{seed}",
+            prompt=DESCRIBE,
+            images=(ScenePicture(seed),),
+            target=frozenset(compose(seed).counts()),
+            cluster=f"pictos-{seed}",
+        )
+        for seed in seeds_of(split, start + count)[start:]
+    ]
+
+
+@lru_cache(maxsize=4)
+def _pope(split: str) -> list[Sample]:
+    scenes = [compose(seed) for seed in seeds_of(split, SCENES)]
+    alone, together = co_occurrence(scenes)
+    chosen = [scene for scene in scenes if len(scene.counts()) >= 3][:POPE_SCENES]
+    samples = []
+    for scene in chosen:
+        rng = np.random.default_rng((scene.seed, 7))
+        present = sorted(scene.counts())
+        absent = [category.name for category in CATEGORIES if category.name not in present]
+        asked = [str(name) for name in rng.permutation(present)[:3]]
+        by_frequency = sorted(absent, key=lambda name: (-alone[name], name))
+        by_company = sorted(absent, key=lambda name: (-sum(together[there][name] for there in present), name))
+        negatives = {
+            "random": [str(name) for name in rng.choice(absent, 3, replace=False)],
+            "popular": by_frequency[:3],
+            "adversarial": by_company[:3],
+        }
+        for group in POPE_GROUPS:
+            questions = [(name, "yes") for name in asked] + [(name, "no") for name in negatives[group]]
+            samples += [_pope_sample(scene, group, name, label) for name, label in questions]
+    return samples
+
+
+def _pope_sample(scene: Scene, group: str, name: str, label: str) -> Sample:
+    return Sample(
+        id=f"{scene.id}/{group}/{name.replace(' ', '-')}",
+        prompt=is_there(name),
+        images=(ScenePicture(scene.seed),),
+        target=label,
+        cluster=scene.id,
+        meta={"group": group, "object": name},
+    )
+
+
+@lru_cache(maxsize=4_000)
+def _drawn(seed: int) -> Image.Image:
+    return draw(compose(seed))

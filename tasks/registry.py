@@ -1,0 +1,39 @@
+"""The tasks by name. A new one is a file and a line here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from harness.errors import UsageError
+from harness.types import Sample, Task
+from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
+
+TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
+    {
+        "pictos_pope": PictosPope,
+        "pictos_chair": PictosChair,
+        "pictos_captions": PictosCaptions,
+    }
+)
+
+POOLS: Mapping[str, Callable[[int, int], Sequence[Sample]]] = MappingProxyType(
+    {"pictos_captions": caption_pool, "pictos_chair": caption_pool}
+)
+
+
+def find_task(name: str) -> Task:
+    """The task of that name; raises `UsageError` with the nearest name where there is none."""
+    if name not in TASKS:
+        near = difflib.get_close_matches(name, TASKS, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise UsageError(f"no task is called '{name}'{hint} (`strop tasks` lists them all)")
+    return TASKS[name]()
+
+
+def training_pool(name: str, start: int, count: int) -> Sequence[Sample]:
+    """`count` training samples of a task from number `start` on: never of the scenes that it is measured on."""
+    if name not in POOLS:
+        raise UsageError(f"task '{name}' has no training pool; these have one: {', '.join(POOLS)}")
+    return POOLS[name](start, count)

@@ -1,0 +1,36 @@
+"""Fixtures shared by the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def conformance() -> Path:
+    """The folder of published outputs with the figures a scorer must get from them; not part of the repository."""
+    default = Path(__file__).resolve().parents[1].parent / "shared" / "conformance"
+    folder = Path(os.environ.get("STROP_CONFORMANCE") or default)
+    if not (folder / "expected.json").is_file():
+        pytest.skip(f"no conformance data at {folder}; STROP_CONFORMANCE names another folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def expected(conformance: Path) -> dict[str, Any]:
+    """expected.json: entry -> figures."""
+    content: dict[str, Any] = json.loads((conformance / "expected.json").read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture(scope="session")
+def nltk_data(conformance: Path) -> Path:
+    """NLTK finds its data in the conformance folder (unless NLTK_DATA says otherwise)."""
+    from tasks import text
+
+    text.look_in(conformance / "nltk_data")
+    return conformance / "nltk_data"

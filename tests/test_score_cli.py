@@ -1,0 +1,219 @@
+"""`strop score` from the shell: figures as JSON or a table, results on disk, and mistakes told in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from harness.cli.score import score_app
+from harness.errors import DataError, StropError, UsageError
+from harness.results import read_results
+from harness.stats import estimate
+
+QUESTIONS = [
+    {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "category": "random"},
+    {"question_id": 2, "image": "a.jpg", "text": "Is there an apple in the image?", "category": "random"},
+    {"question_id": 3, "image": "b.jpg", "text": "Is there a cat in the image?", "category": "random"},
+]
+LABELS = [{**row, "label": label} for row, label in zip(QUESTIONS, ("yes", "no", "yes"), strict=True)]
+ANSWERS = [{"question_id": n, "text": said} for n, said in ((1, "Yes"), (2, "No"), (3, "unsure"))]
+
+
+def _run(*arguments: object) -> Result:
+    return CliRunner().invoke(score_app, [str(argument) for argument in arguments])
+
+
+def _error(*arguments: object) -> StropError:
+    """The error that `main` prints as one line; nothing may have been printed before it."""
+    result = _run(*arguments)
+    assert result.output == ""
+    assert isinstance(result.exception, StropError)
+    return result.exception
+
+
+def _lines(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder of three POPE questions."""
+    _lines(tmp_path / "data/pope/llava_pope_test.jsonl", QUESTIONS)
+    _lines(tmp_path / "data/pope/coco_pope_random.json", LABELS)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    return _lines(tmp_path / "model.jsonl", ANSWERS)
+
+
+def test_pope_prints_the_published_figures_as_one_json_object(conformance: Path, expected: dict[str, Any]) -> None:
+    pope = conformance / "pope"
+    result = _run(
+        *("pope", "--answers", pope / "answers/llava-v1.5-13b.jsonl", "--questions", pope / "llava_pope_test.jsonl"),
+        *("--truth", pope / "labels_2910", "--profile", "official", "--json"),
+    )
+    assert result.exit_code == 0
+    printed = json.loads(result.stdout)
+    assert (printed["task"], printed["profile"]) == ("pope", "official")
+    figures = expected["pope/llava-1.5-13b"]["recomputed"]
+    for split in ("adversarial", "popular", "random", "macro", "pooled"):
+        found = printed["metrics"][f"{split}/f1"]
+        assert found["value"] == pytest.approx(figures[split]["f1"], abs=1e-9)
+        assert found["low"] < found["value"] < found["high"]
+    assert printed["metrics"]["random/f1"]["n"] == 2910
+
+
+def test_chair_needs_no_setting_to_find_nltks_data(conformance: Path, expected: dict[str, Any]) -> None:
+    chair = conformance / "chair"
+    command = "from harness.cli.score import score_app; score_app()"
+    arguments = ["chair", "--answers", chair / "opera/llava-1.5/greedy.jsonl"]
+    arguments += ["--truth", chair / "ground_truth_maxlinn.json.gz", "--profile", "official", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", command, *map(str, arguments)],
+        cwd=Path(__file__).parents[1],
+        env={name: value for name, value in os.environ.items() if name not in ("NLTK_DATA", "STROP_DATA")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = json.loads(done.stdout)
+    figures = expected["chair/opera/llava-1.5/greedy"]["recomputed"]["maxlinn"]
+    assert printed["task"] == "chair"
+    for ours, theirs in {"CHAIRs": "CHAIRs", "CHAIRi": "CHAIRi", "recall": "Recall", "length": "Len"}.items():
+        assert printed["metrics"][ours]["value"] == pytest.approx(figures[theirs], abs=1e-9)
+    assert printed["metrics"]["CHAIRs"]["n"] == 500
+    assert printed["info"]["truth"] == "ground_truth_maxlinn.json.gz"
+
+
+def test_missing_nltk_data_are_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "truth.json").write_text('{"categories": ["cat"], "images": {"1": [0]}}')
+    (tmp_path / "synonyms.json").write_text('{"cat": ["cat"]}')
+    (tmp_path / "double_words.json").write_text("{}")
+    _lines(tmp_path / "answers.jsonl", [{"image_id": 1, "caption": "A cat."}])
+    command = (
+        "import nltk; nltk.data.path[:] = []\n"
+        "from harness.cli.score import score_app; from harness.errors import DataError\n"
+        "try: score_app()\n"
+        "except DataError as error: print(error)"
+    )
+    arguments = ["chair", "--answers", tmp_path / "answers.jsonl", "--truth", tmp_path / "truth.json"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *map(str, arguments), "--data", str(tmp_path)],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("NLTK's data package 'punkt_tab' is not there; set NLTK_DATA to a folder")
+    assert done.stdout.count("\n") == 1
+
+
+def test_the_data_folder_stands_in_for_truth_and_questions(data: Path, answers: Path) -> None:
+    printed = json.loads(_run("pope", "--answers", answers, "--data", data, "--profile", "strict", "--json").stdout)
+    assert printed["metrics"]["random/accuracy"]["value"] == 2 / 3
+    assert printed["metrics"]["random/recall"]["value"] == 1 / 2
+    assert printed["metrics"]["random/unread"]["value"] == 1 / 3
+
+
+def test_the_data_folder_can_be_named_in_the_environment(
+    data: Path, answers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STROP_DATA", str(data))
+    assert _run("pope", "--answers", answers, "--json").exit_code == 0
+
+
+def test_a_figure_that_is_nought_over_nought_is_null(data: Path, tmp_path: Path) -> None:
+    silent = _lines(tmp_path / "silent.jsonl", [{"question_id": n, "text": ""} for n in (1, 2, 3)])
+    printed = json.loads(_run("pope", "--answers", silent, "--data", data, "--profile", "lmms-eval", "--json").stdout)
+    assert printed["metrics"]["random/precision"] == {"value": None, "low": None, "high": None, "n": 3}
+
+
+def test_all_profiles_come_side_by_side(data: Path, answers: Path) -> None:
+    printed = json.loads(_run("pope", "--answers", answers, "--data", data, "--profile", "all", "--json").stdout)
+    recall = {one["profile"]: one["metrics"]["random/recall"]["value"] for one in printed}
+    assert recall == {"official": 1.0, "lmms-eval": 1.0, "vlmeval": 0.5, "strict": 0.5}
+    table = _run("pope", "--answers", answers, "--data", data, "--profile", "all").stdout
+    assert all(name in table for name in ("official", "lmms-eval", "vlmeval", "strict", "macro/f1"))
+
+
+def test_the_table_shows_percentages_and_what_is_not_in_them(data: Path, tmp_path: Path) -> None:
+    _lines(data / "pope/coco_pope_random.json", [*LABELS, {**LABELS[0], "image": "c.jpg"}])
+    two = _lines(tmp_path / "two.jsonl", ANSWERS[:2])
+    table = _run("pope", "--answers", two, "--data", data, "--partial").stdout
+    assert "100.00" in table
+    assert "random: 1 of 4 label rows not asked" in table
+    assert "1 questions have no answer and are in no figure" in table
+
+
+def test_out_writes_results_that_give_the_printed_figures_again(data: Path, answers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    printed = json.loads(_run("pope", "--answers", answers, "--data", data, "--out", out, "--json").stdout)
+    results = read_results(out)
+    assert results.model == "model"
+    task = results.task("pope")
+    assert (task.profile, task.headline, len(task.rows)) == ("official", "macro/f1", 3)
+    again = estimate(task.rows, task.metrics)
+    assert {name: figure.value for name, figure in again.items()} == {
+        name: figure["value"] for name, figure in printed["metrics"].items()
+    }
+    assert _run("pope", "--answers", answers, "--data", data, "--out", out, "--json").exit_code == 0
+
+
+def test_out_never_replaces_the_results_of_other_answers(data: Path, answers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _run("pope", "--answers", answers, "--data", data, "--out", out, "--json")
+    before = (out / "results.json").read_bytes()
+    other = _lines(tmp_path / "other.jsonl", [{**row, "text": "No"} for row in ANSWERS])
+    error = _error("pope", "--answers", other, "--data", data, "--out", out, "--json")
+    assert isinstance(error, UsageError)
+    assert "holds the results of other answers" in str(error)
+    assert (out / "results.json").read_bytes() == before
+    assert "is a file; name a folder" in str(_error("pope", "--answers", answers, "--data", data, "--out", answers))
+
+
+def test_an_unknown_profile_suggests_the_near_one(tmp_path: Path) -> None:
+    error = _error("pope", "--answers", tmp_path / "none", "--profile", "lmmseval")
+    assert isinstance(error, UsageError)
+    assert str(error) == (
+        "unknown profile 'lmmseval'; did you mean 'lmms-eval'? profiles: official, lmms-eval, vlmeval, strict, all"
+    )
+    assert "profiles: official" in str(_error("chair", "--answers", tmp_path / "none", "--profile", "spacy"))
+
+
+def test_absent_data_say_what_to_put_where(data: Path, answers: Path, tmp_path: Path) -> None:
+    for arguments, message in [
+        (("pope", "--answers", answers, "--data", tmp_path / "no"), r"--questions was not given and .*/no/pope/llava"),
+        (("chair", "--answers", answers, "--data", tmp_path / "no"), r"--truth was not given and .*/no/chair/ground_"),
+        (("pope", "--answers", tmp_path / "no.jsonl", "--data", data), r"no\.jsonl: no such file"),
+    ]:
+        error = _error(*arguments)
+        assert isinstance(error, DataError)
+        with pytest.raises(DataError, match=message):
+            raise error
+    (data / "pope/coco_pope_random.json").unlink()
+    assert "coco_pope_adversarial.json does not exist" in str(_error("pope", "--answers", answers, "--data", data))
+
+
+def test_two_truths_leave_the_choice_to_the_user(conformance: Path, answers: Path) -> None:
+    assert "holds several: ground_truth_areebol.json.gz" in str(
+        _error("chair", "--answers", answers, "--data", conformance)
+    )
+
+
+def test_a_faulty_answer_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
+    broken = _lines(tmp_path / "broken.jsonl", [*ANSWERS[:2], {"question_id": 3}])
+    error = _error("pope", "--answers", broken, "--data", data, "--out", tmp_path / "out", "--json")
+    assert str(error) == f"{broken}:3: field 'text' is missing; found question_id"
+    assert not (tmp_path / "out").exists()
