@@ -35,13 +35,9 @@ def measure(
     `limit` keeps the first samples of each task; `parent` is the weights' digest of the checkpoint trained from.
     """
     found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
-    results = Results(
-        model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=provenance()
-    )
+    results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=provenance())
     figures = {
-        result.task: {
-            name: dataclasses.asdict(value) for name, value in estimate(result.rows, result.metrics).items()
-        }
+        result.task: {name: dataclasses.asdict(value) for name, value in estimate(result.rows, result.metrics).items()}
         for result in found
     }
     write_results(folder, results, figures)

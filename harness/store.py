@@ -29,7 +29,9 @@ class Answering(Protocol):
     digest: str
     settings: str
 
-    def generate(self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None) -> list[list[str]]: ...
+    def generate(
+        self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
+    ) -> list[list[str]]: ...
 
 
 class Store:

@@ -61,8 +61,11 @@ class Series:
     points: Sequence[Point]
 
 
-def rounds_chart(series: Sequence[Series]) -> str:
-    """A metric over rounds with interval bars, as an `<svg>` element that scales with the page."""
+def rounds_chart(series: Sequence[Series], *, name: str) -> str:
+    """A metric over rounds with interval bars, as an `<svg>` element that scales with the page.
+
+    `name` is a word of our own that no other chart on the page has; every id in the drawing starts with it.
+    """
     with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         axes = figure.add_subplot()
@@ -81,13 +84,14 @@ def rounds_chart(series: Sequence[Series]) -> str:
         axes.grid(axis="y", color=_INK, alpha=0.15)
         content = io.StringIO()
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _inline(content.getvalue())
+    return _inline(content.getvalue(), name)
 
 
-def _inline(svg: str) -> str:
+def _inline(svg: str, name: str) -> str:
     element = svg[svg.index("<svg") :].strip()
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
-    # Groups are numbered alike in every chart, and a page must not hold one id twice; nothing refers to a group.
+    # Two charts share the shapes of their markers and the numbers of their groups; a page must not hold an id twice.
     element = re.sub(r'<g id="[^"]*"', "<g", element)
+    element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", element)
     element = re.sub(r'\s(?:width|height)="[^"]*pt"', "", element)
     return element.replace(_INK, "currentColor").replace("<svg", '<svg role="img"', 1)

@@ -295,15 +295,15 @@ def html(board: Board) -> str:
                 "legend": legend,
                 "axis": _axis(task.headline),
             }
-            for task in board.tasks
-            for chart, legend in [_chart(board, task)]
+            for number, task in enumerate(board.tasks, start=1)
+            for chart, legend in [_chart(board, task, f"chart{number}")]
         ],
         notes=board.notes,
         costs=_cost_table(board) if board.costs else None,
     )
 
 
-def _chart(board: Board, task: TaskView) -> tuple[Markup | None, list[dict[str, str]]]:
+def _chart(board: Board, task: TaskView, name: str) -> tuple[Markup | None, list[dict[str, str]]]:
     """The headline over rounds, a line for each run that has rounds, and the legend to it."""
     points: dict[str, list[Point]] = {}
     for row in board.rows:
@@ -312,17 +312,17 @@ def _chart(board: Board, task: TaskView) -> tuple[Markup | None, list[dict[str, 
             continue
         scale = 100 if task.headline.percent else 1
         low, high = (None if bound is None else bound * scale for bound in (cell.estimate.low, cell.estimate.high))
-        name = row.run + "".join(f", seed {seed}" for seed in row.seeds)
-        points.setdefault(name, []).append(
-            Point(round=row.round, value=cell.estimate.value * scale, low=low, high=high)
-        )
+        run = row.run + "".join(f", seed {seed}" for seed in row.seeds)
+        points.setdefault(run, []).append(Point(round=row.round, value=cell.estimate.value * scale, low=low, high=high))
     if not any(len(found) > 1 for found in points.values()):
         return None, []
-    drawing = rounds_chart([Series(style=place, points=found) for place, found in enumerate(points.values())])
+    drawing = rounds_chart(
+        [Series(style=place, points=found) for place, found in enumerate(points.values())], name=name
+    )
     legend = []
-    for place, name in enumerate(points):
+    for place, run in enumerate(points):
         colour, _, mark = SERIES_STYLES[place % len(SERIES_STYLES)]
-        legend.append({"colour": colour, "mark": mark, "name": name})
+        legend.append({"colour": colour, "mark": mark, "name": run})
     return Markup(drawing), legend  # our own drawing of numbers: the one thing on the page that is not escaped
 
 

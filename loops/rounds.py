@@ -240,9 +240,13 @@ class _Run:
         seed: int,
         number: int,
     ) -> Outcome:
+        pairs = read_pairs(selected / "pairs.jsonl", pool)
+        if not pairs:
+            raise RunError(
+                "select left no pairs to train on; lower select.margin, raise collect.samples or collect.h_ratio.mean"
+            )
         from loops.optimise.dpo import optimise_dpo
 
-        pairs = read_pairs(selected / "pairs.jsonl", pool)
         with self.setting.bars() as bars:
             trained = optimise_dpo(
                 pairs,

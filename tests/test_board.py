@@ -96,6 +96,9 @@ def test_the_page_needs_no_network_and_no_id_occurs_twice(tmp_path: Path) -> Non
     build_board([write_run(tmp_path / "run", rounds)], tmp_path / "out")
     page = (tmp_path / "out" / "board.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 2
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]*)', page)) <= set(ids)
     assert not re.findall(r'(?:src|href)="(?!#)|@import|url\((?!#)', page)
     assert "prefers-color-scheme: dark" in page and "currentColor" in page
 

@@ -64,6 +64,14 @@ def test_better_and_worse_follow_the_direction_of_the_metric(tmp_path: Path) -> 
     assert "chair: B is better (CHAIRi −25.0" in ask("compare", wrong, clean)
 
 
+def test_a_gain_that_saying_less_explains_is_said_to_be_one(tmp_path: Path) -> None:
+    long = write_folder(tmp_path / "long", captions(*["cat dog cup !car", "cat dog bus !bed"] * 20))
+    short = write_folder(tmp_path / "short", captions(*["cat dog"] * 40))
+    sentence = ask_json(long, short)["sentence"]
+    assert "chair: B is better (CHAIRi −25.0" in sentence
+    assert "at equal recall 0.0 [0.0, 0.0]: saying less may explain it" in sentence
+
+
 def test_opposite_verdicts_of_two_tasks_are_mixed_and_both_are_said(tmp_path: Path) -> None:
     a = write_folder(tmp_path / "a", yes_no(BEFORE), yes_no(AFTER, task="other"))
     b = write_folder(tmp_path / "b", yes_no(AFTER), yes_no(BEFORE, task="other"))

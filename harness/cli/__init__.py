@@ -3,6 +3,7 @@ before a command needs it, so that `strop --help` answers at once."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -32,6 +33,8 @@ app.command("tasks")(tasks)
 
 def main() -> None:
     """Run the command line; a user's mistake becomes one line on stderr and a non-zero exit."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars; ours name what they count
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         app()
     except StropError as error:

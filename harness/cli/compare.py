@@ -27,7 +27,7 @@ SEARCH_DEPTH = 5  # ./runs/NAME/round-2/eval/results.json lies five levels down
 IDS_SHOWN = 5
 
 SIDE_HELP = (
-    "A results folder, a run (its last round), RUN:2 or RUN/round-2, or the first digits of a weights digest, looked "
+    "a results folder, a run (its last round), RUN:2 or RUN/round-2, or the first digits of a weights digest, looked "
     "up under ./runs and here."
 )
 
@@ -106,7 +106,7 @@ def find_results(name: str) -> Path:
         raise DataError(
             f"{match[1]} has no finished evaluation of round {match[2]}; `strop run` it on, or name another"
         )
-    raise UsageError(f"{name} is no folder and no weights digest (4 to 64 hex digits); {SIDE_HELP}")
+    raise UsageError(f"{name} is no folder and no weights digest (4 to 64 hex digits); name: {SIDE_HELP}")
 
 
 def as_text(report: Mapping[str, Any]) -> str:
@@ -252,14 +252,26 @@ def _sentence(tasks: list[dict[str, Any]]) -> str:
 
 
 def _grounds(task: Mapping[str, Any]) -> str:
-    from leaderboards.render import figure, interval, probability
+    from leaderboards.paired import EQUAL_RECALL
+    from leaderboards.render import probability
 
     found = task["metrics"][task["headline"]]
-    metric = _shown_as(task["headline"], found)
-    moved = (
-        f"{figure(found['value'], metric, signed=True)} {interval(found['low'], found['high'], metric, signed=True)}"
-    )
-    return f"{task['headline']} {moved.strip()}, p {probability(found['p_holm'])}"
+    words = f"{task['headline']} {_moved(task['headline'], found)}, p {probability(found['p_holm'])}"
+    matched = task["metrics"].get(EQUAL_RECALL.name)
+    if matched is None:
+        return words
+    words += f"; at equal recall {_moved(EQUAL_RECALL.name, matched)}"
+    if task["verdict"] == "better" and (matched["high"] is None or matched["high"] >= 0):
+        words += ": saying less may explain it"
+    return words
+
+
+def _moved(name: str, found: Mapping[str, Any]) -> str:
+    from leaderboards.render import figure, interval
+
+    metric = _shown_as(name, found)
+    moved = figure(found["value"], metric, signed=True)
+    return f"{moved} {interval(found['low'], found['high'], metric, signed=True)}".rstrip()
 
 
 def _shown_as(name: str, found: Mapping[str, Any]) -> Metric:

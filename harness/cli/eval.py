@@ -22,7 +22,9 @@ def evaluate(
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter to merge into the model.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples of each task.")] = None,
     split: Annotated[str, typer.Option(help="Split to ask: test or dev.")] = "test",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Ask a model the questions of some tasks and mark its answers.
@@ -67,7 +69,9 @@ def evaluate(
     console.print(f"written to {out}", highlight=False, soft_wrap=True)
 
 
-def tasks(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False) -> None:
+def tasks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
     """List the tasks.
 
     [bold]Example[/]

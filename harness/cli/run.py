@@ -45,7 +45,9 @@ def run(
     if as_json:
         digests = [checkpoint.digest for checkpoint in finished.checkpoints]
         typer.echo(
-            json.dumps({"out": str(out), "checkpoints": digests, "last": str(last.path), "fresh": finished.fresh_stages})
+            json.dumps(
+                {"out": str(out), "checkpoints": digests, "last": str(last.path), "fresh": finished.fresh_stages}
+            )
         )
         return
     console = Console(highlight=False, soft_wrap=True)
@@ -66,5 +68,7 @@ def _recipe_file(name: str) -> Path:
     found = shipped / f"{name}.yaml"
     if not found.exists():
         there = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
-        raise UsageError(f"recipe {name}: no such file, and no recipe of that name comes with Strop (there are {there})")
+        raise UsageError(
+            f"recipe {name}: no such file, and no recipe of that name comes with Strop (there are {there})"
+        )
     return found

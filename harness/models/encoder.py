@@ -47,9 +47,7 @@ class Encoder:
                 scores += [[] for _ in said]
                 continue
             images = self.encode_pictures(some)
-            words = torch.nn.functional.normalize(
-                self.model.encode_text(self.tokenizer(flat).to(self.device)), dim=-1
-            )
+            words = torch.nn.functional.normalize(self.model.encode_text(self.tokenizer(flat).to(self.device)), dim=-1)
             owner = torch.tensor([index for index, group in enumerate(said) for _ in group], device=self.device)
             values = (images[owner] * words).sum(-1) * self.model.logit_scale.exp()
             if self.calibrated:
@@ -79,9 +77,7 @@ def load_encoder(name: str, device: str = "cpu") -> Encoder:
     if (architecture, tag) not in open_clip.list_pretrained():
         raise ModelError(f"encoder {name}: no such folder, and not an open_clip ARCHITECTURE::TAG")
     model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=tag)
-    return Encoder(
-        model, preprocess, open_clip.get_tokenizer(architecture), digest=digest_of_json(name), device=device
-    )
+    return Encoder(model, preprocess, open_clip.get_tokenizer(architecture), digest=digest_of_json(name), device=device)
 
 
 def new_encoder(config: Mapping[str, Any]) -> torch.nn.Module:

@@ -278,7 +278,9 @@ class Vlm:
         return said
 
 
-def load_vlm(name: str, *, path: str | Path | None = None, adapter: Path | None = None, device: str | None = None) -> Vlm:
+def load_vlm(
+    name: str, *, path: str | Path | None = None, adapter: Path | None = None, device: str | None = None
+) -> Vlm:
     """A model by local folder or hub id, with a LoRA adapter merged in where one is named.
 
     `path` is where the model called `name` lies, if that is not its name. Weights are safetensors, code from the hub

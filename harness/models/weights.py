@@ -25,7 +25,9 @@ def model_folder(name: str) -> Path:
 
     try:
         return Path(
-            snapshot_download(repository, revision=revision or None, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.gguf"])
+            snapshot_download(
+                repository, revision=revision or None, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.gguf"]
+            )
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]

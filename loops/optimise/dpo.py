@@ -16,7 +16,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCall
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
-from harness.errors import RecipeError, RunError
+from harness.errors import RecipeError
 from harness.models.vlm import Advance
 from harness.pictures import open_picture
 from loops.groups import Pair
@@ -54,11 +54,9 @@ def optimise_dpo(
     """Train the checkpoint in `start` on the pairs and save the next one, whole, into `out` (safetensors).
 
     `reference` is the checkpoint whose log-probabilities the loss is relative to. TRL's settings come from
-    `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. Raises `RunError` for no
-    pairs and `RecipeError` for a setting that TRL does not know.
+    `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. Raises `RecipeError` for
+    a setting that TRL does not know.
     """
-    if not pairs:
-        raise RunError("select left no pairs to train on; lower select.margin, raise collect.samples or h_ratio.mean")
     _quiet()
     model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
     policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
@@ -115,7 +113,9 @@ def _settings(recipe: Optimise, scratch: str, seed: int) -> DPOConfig:
     try:
         return DPOConfig(**{**ours, **recipe.trl})
     except (TypeError, ValueError) as error:
-        raise RecipeError(f"optimise.trl: {str(error).splitlines()[0]}; it takes the fields of TRL's DPOConfig") from error
+        raise RecipeError(
+            f"optimise.trl: {str(error).splitlines()[0]}; it takes the fields of TRL's DPOConfig"
+        ) from error
 
 
 def _rows(pairs: Sequence[Pair]) -> Dataset:

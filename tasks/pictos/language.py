@@ -168,7 +168,9 @@ def words() -> list[str]:
     texts += [f"{c.name} {c.plural} {c.name.capitalize()} {c.plural.capitalize()}" for c in CATEGORIES]
     texts += ["a an small large A An Yes No yes no USER: ASSISTANT: Choices: (A) [1, 2]"]
     texts += ["Is there a cat in the image? Is this true of the image? How many are there in the image?"]
-    texts += ["Which of these is in the image? Which is further left, the cat or the dog? Are there more cats than dogs?"]
+    texts += [
+        "Which of these is in the image? Which is further left, the cat or the dog? Are there more cats than dogs?"
+    ]
     texts += ["Provide the bounding box of the cat. How many does the chart show? Which has the highest bar?"]
     texts += ["Describe the picture briefly. What do you see? Look again. photo scene objects object list name number"]
     texts += ["It shows image with and it is not right wrong left bottom top above below same as fewer most least both"]
@@ -241,6 +243,4 @@ def read_names(text: str) -> Iterator[str]:
             index += 1
 
 
-_SPOKEN = {
-    tuple(form.split()): category.name for category in CATEGORIES for form in (category.name, category.plural)
-}
+_SPOKEN = {tuple(form.split()): category.name for category in CATEGORIES for form in (category.name, category.plural)}

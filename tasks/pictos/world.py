@@ -27,7 +27,7 @@ SIDE = 64
 
 SPLITS: Mapping[str, range] = MappingProxyType(
     {
-        "models": range(0, 10_000_000),  # what the seed and the peer are trained on
+        "models": range(10_000_000),  # what the seed and the peer are trained on
         "encoder": range(10_000_000, 20_000_000),  # what the contrastive encoder is trained on
         "pool": range(20_000_000, 30_000_000),  # where the loop collects
         "dev": range(30_000_000, 40_000_000),  # where checkpoints and settings are chosen
@@ -101,9 +101,7 @@ def compose(seed: int) -> Scene:
     theme = THEMES[rng.integers(len(THEMES))]
     names = _choose(rng, theme)
     glyphs = [_place(rng, BY_NAME[name].glyph, _SMALLEST, _LARGEST) for name in names]
-    distractors = [
-        _place(rng, DISTRACTORS[rng.integers(len(DISTRACTORS))], 8, 15) for _ in range(rng.integers(0, 4))
-    ]
+    distractors = [_place(rng, DISTRACTORS[rng.integers(len(DISTRACTORS))], 8, 15) for _ in range(rng.integers(0, 4))]
     owners = np.full((SIDE, SIDE), -1, dtype=np.int16)
     kept: list[int] = []
     for index, glyph in enumerate(glyphs):

@@ -100,7 +100,9 @@ class Conversations(IterableDataset[Packed]):
         for batch in np.random.default_rng((numbers.start, 6)).permutation(batches):
             mine = order[batch * self.batch : (batch + 1) * self.batch]
             yield _collate(
-                torch.stack([pixels[index] for index in mine]), [packs[index] for index in mine], self.words.pad_token_id
+                torch.stack([pixels[index] for index in mine]),
+                [packs[index] for index in mine],
+                self.words.pad_token_id,
             )
 
 

@@ -93,6 +93,9 @@ def config(words: PreTrainedTokenizerFast) -> Mapping[str, Any]:
             "head_width": SEED.vision_width // SEED.heads,
             "mlp_ratio": 3.0,
             "patch_size": PATCH,
+            # every patch adds its word to the mean: one class token would have to fetch each object by attention
+            "pool_type": "avg",
+            "final_ln_after_pool": True,
         },
         "text_cfg": {
             "context_length": CONTEXT,
@@ -151,9 +154,7 @@ def ship_encoder(model: nn.Module, folder: Path) -> None:
     words.save_pretrained(folder)
 
 
-def as_open_clip(
-    tower: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
+def as_open_clip(tower: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A transformers CLIP vision tower under open_clip's names; what the tower lacks (the projection) stays."""
     short = {name.removeprefix("vision_model."): value for name, value in tower.items()}
     found = {
