@@ -53,7 +53,8 @@ class StropLM(LM):  # type: ignore[misc]
             if pretrained is None:
                 raise ValueError("model 'strop' needs pretrained=FOLDER_OR_HUB_ID")
             model = load_vlm(pretrained)
-        self.model, self.store, self.advance = model, store, advance
+        self.model: Answering = model
+        self.store, self.advance = store, advance
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """Greedy answers; equal generation settings are asked for together."""

@@ -14,7 +14,7 @@ class UsageError(StropError):
 
 
 class DataError(StropError):
-    """A file that is missing, malformed or not the one a task needs. Names the file, and the line where there is one."""
+    """A file that is missing, malformed or not the one a task needs. Names the file, and the line if there is one."""
 
 
 class PictureError(DataError):

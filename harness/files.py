@@ -1,4 +1,4 @@
-"""Reading and writing the project's files: atomic writes, and readers that name the file and the line they stumble on."""
+"""Reading and writing the project's files: atomic writes, and readers that name the file and line they stumble on."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ LARGEST_SIDE = 16_384
 
 
 def open_picture(picture: Picture) -> Image.Image:
-    """The picture as RGB; raises `PictureError` naming a file that is missing, truncated, not a picture or too large."""
+    """The picture as RGB; raises `PictureError` naming a file that is missing, broken, no picture or too large."""
     if callable(picture):
         return picture().convert("RGB")
     try:

@@ -8,6 +8,7 @@ chunk of answers, so that a run that is killed goes on at the sample where it st
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 from collections.abc import Sequence
@@ -26,8 +27,11 @@ CHUNK = 384
 class Answering(Protocol):
     """What the store needs of a model."""
 
-    digest: str
-    settings: str
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def settings(self) -> str: ...
 
     def generate(
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
@@ -55,6 +59,7 @@ class Store:
     def add(self, answers: dict[str, list[str]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # runs may share a store; lines of two must not mix
             for key, texts in answers.items():
                 stream.write(json.dumps({"key": key, "answers": texts}, ensure_ascii=False) + "\n")
             stream.flush()

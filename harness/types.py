@@ -83,11 +83,20 @@ class Task(Protocol):
     reads nothing; `samples` may read the task's data and raises `harness.errors.DataError` when it is not there.
     """
 
-    name: str
-    version: int
-    metrics: tuple[Metric, ...]
-    headline: str
-    max_tokens: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]: ...
+
+    @property
+    def headline(self) -> str: ...
+
+    @property
+    def max_tokens(self) -> int: ...
 
     def samples(self, split: str) -> Sequence[Sample]: ...
 

@@ -54,7 +54,7 @@ class Ledger:
             self.lines = {line["stage"]: line for line in read_jsonl(self.path)}
 
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
-        """Do a stage unless it is done. `inputs` is all that its result depends on; `work` fills the folder it is given.
+        """Do a stage unless it is done. `inputs` is all that its result depends on; `work` fills the folder given.
 
         A kill at any time leaves either the finished stage or none of it.
         """

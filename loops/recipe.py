@@ -21,18 +21,18 @@ class Ratio(_Part):
     """A Gaussian from which each pair draws its hallucination ratio, clipped to 0..1."""
 
     mean: float = 0.5
-    std: float = Field(0.15, ge=0)
+    std: float = Field(default=0.15, ge=0)
 
 
 class Collect(_Part):
     """Ask the model on the training pool: its own answer against a controlled hallucination."""
 
     kind: Literal["controlled_hallucination"] = "controlled_hallucination"
-    samples: int = Field(1000, ge=1, description="pictures of the pool a round")
+    samples: int = Field(default=1000, ge=1, description="pictures of the pool a round")
     h_ratio: Ratio = Ratio()
-    share_prefix: bool = Field(True, description="the negative starts with some sentences of the positive")
-    temperature: float = Field(0.0, ge=0, description="of both answers; 0 is greedy")
-    max_tokens: int = Field(80, ge=1)
+    share_prefix: bool = Field(default=True, description="the negative starts with some sentences of the positive")
+    temperature: float = Field(default=0.0, ge=0, description="of both answers; 0 is greedy")
+    max_tokens: int = Field(default=80, ge=1)
 
 
 class Verify(_Part):
@@ -40,17 +40,21 @@ class Verify(_Part):
 
     kind: Literal["clip", "oracle", "random", "none"] = "clip"
     encoder: str = "pictos-encoder"
-    aggregate: Literal["mean", "min", "sum"] = Field("sum", description="how a text's sentences make one reward")
+    aggregate: Literal["mean", "min", "sum"] = Field(
+        default="sum", description="how a text's sentences make one reward"
+    )
 
 
 class Select(_Part):
     """Turn verdicts into pairs."""
 
     disagreement: Literal["reverse", "discard", "keep"] = Field(
-        "reverse", description="what to do when the verifier prefers the candidate rejected"
+        default="reverse", description="what to do when the verifier prefers the candidate rejected"
     )
-    margin: float = Field(0.0, ge=0, description="pairs whose rewards differ by less are left out")
-    max_word_gap: int | None = Field(None, ge=0, description="pairs whose lengths differ by more words are left out")
+    margin: float = Field(default=0.0, ge=0, description="pairs whose rewards differ by less are left out")
+    max_word_gap: int | None = Field(
+        default=None, ge=0, description="pairs whose lengths differ by more words are left out"
+    )
 
 
 class Optimise(_Part):
@@ -58,10 +62,12 @@ class Optimise(_Part):
 
     kind: Literal["dpo"] = "dpo"
     weights: Literal["all", "lora"] = "all"
-    freeze: tuple[str, ...] = Field(("vision_tower",), description="parts whose weights stay, where all are trained")
+    freeze: tuple[str, ...] = Field(
+        default=("vision_tower",), description="parts whose weights stay, where all are trained"
+    )
     lora: dict[str, Any] = Field(default_factory=dict, description="peft's LoraConfig")
-    reference: Literal["previous", "seed"] = Field("previous", description="the reference policy")
-    sft_weight: float = Field(0.0, ge=0, description="weight of an SFT term on the chosen side")
+    reference: Literal["previous", "seed"] = Field(default="previous", description="the reference policy")
+    sft_weight: float = Field(default=0.0, ge=0, description="weight of an SFT term on the chosen side")
     trl: dict[str, Any] = Field(default_factory=dict, description="TRL's DPOConfig")
 
 
@@ -70,7 +76,7 @@ class Evaluate(_Part):
 
     tasks: tuple[str, ...] = ("pictos_pope", "pictos_chair", "pictos_captions")
     split: Literal["test", "dev"] = "test"
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
 
 
 class Recipe(_Part):
@@ -80,9 +86,9 @@ class Recipe(_Part):
     level: Literal["L0", "L1", "L2", "L3", "L4", "L5"] = Field(description="autonomy, see README")
     model: str = "pictos-seed"
     adapter: str | None = None
-    seed: int = Field(0, ge=0, description="of collection and training; the pool's slice depends on it too")
-    rounds: int = Field(2, ge=0)
-    source: str = Field("pictos_captions", description="the task whose training pool is collected on")
+    seed: int = Field(default=0, ge=0, description="of collection and training; the pool's slice depends on it too")
+    rounds: int = Field(default=2, ge=0)
+    source: str = Field(default="pictos_captions", description="the task whose training pool is collected on")
     collect: Collect = Collect()
     verify: Verify = Verify()
     select: Select = Select()

@@ -7,10 +7,10 @@ the stage that needs them: a finished run is recognised without importing any of
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -19,7 +19,7 @@ from harness.files import write_text
 from harness.models.weights import model_digest, model_folder
 from harness.types import Checkpoint, Sample
 from loops.groups import read_groups, read_pairs, write_groups, write_pairs
-from loops.ledger import Ledger, Outcome, open_run
+from loops.ledger import Done, Ledger, Outcome, open_run
 from loops.recipe import Recipe
 from loops.select import select
 from loops.setting import Setting
@@ -39,8 +39,8 @@ class Finished:
     fresh_stages: int
 
 
-def run_recipe(recipe: Recipe, out: Path, setting: Setting) -> Finished:
-    """Run a recipe in a folder, or go on with it where it stopped.
+def run_recipe(recipe: Recipe, out: Path, setting: Setting, *, answers: Path | None = None) -> Finished:
+    """Run a recipe in a folder, or go on with it where it stopped. `answers` is a store to share with other runs.
 
     Raises `RunError` where the folder belongs to another recipe, and `RecipeError` for names that do not exist.
     """
@@ -49,15 +49,15 @@ def run_recipe(recipe: Recipe, out: Path, setting: Setting) -> Finished:
         raise RecipeError(f"no task is called '{missing[0]}'; there are {', '.join(setting.tasks)}")
     with open_run(out) as ledger:
         _claim(out, recipe)
-        run = _Run(recipe, ledger, setting)
+        run = _Run(recipe, ledger, setting, answers or out / "answers.jsonl")
         return run.all_rounds()
 
 
 class _Run:
     """One recipe at work in one folder."""
 
-    def __init__(self, recipe: Recipe, ledger: Ledger, setting: Setting) -> None:
-        self.recipe, self.ledger, self.setting = recipe, ledger, setting
+    def __init__(self, recipe: Recipe, ledger: Ledger, setting: Setting, answers: Path) -> None:
+        self.recipe, self.ledger, self.setting, self.answers = recipe, ledger, setting, answers
         self.fresh = 0
 
     def all_rounds(self) -> Finished:
@@ -119,7 +119,7 @@ class _Run:
         path = trained.folder / "checkpoint"
         return Checkpoint(path=path, digest=model_digest(path), parent=start.digest)
 
-    def stage(self, name, inputs, work):  # type: ignore[no-untyped-def]
+    def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
         done = self.ledger.stage(name, inputs, work)
         self.fresh += done.fresh
         return done
@@ -172,7 +172,7 @@ class _Run:
                     split=asked.split,
                     limit=asked.limit,
                     parent=checkpoint.parent,
-                    store=self.ledger.root / "answers.jsonl",
+                    store=self.answers,
                     progress=lambda task, total: bars(f"round {number} eval {task}", total),
                 )
             headlines = {task.name: figures[task.name][task.headline]["value"] for task in tasks}

@@ -1,4 +1,4 @@
-"""What a run is given from outside: tasks, training pools and where models lie. The loop imports none of their makers."""
+"""What a run is given from outside: tasks, training pools and where models lie. The loop imports no maker of them."""
 
 from __future__ import annotations
 

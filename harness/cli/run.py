@@ -18,6 +18,9 @@ def run(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a field of the recipe.")
     ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="File of stored answers to share with other runs; default: in the run's folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Hone a model by a recipe: measure the seed, then collect, verify, select, optimise and measure, round by round.
@@ -40,7 +43,7 @@ def run(
     setting = Setting(
         tasks={name: find_task(name) for name in TASKS}, pool=training_pool, shipped=shipped, bars=progress_bars
     )
-    finished = run_recipe(load_recipe(_recipe_file(recipe), changes or ()), out, setting)
+    finished = run_recipe(load_recipe(_recipe_file(recipe), changes or ()), out, setting, answers=answers)
     last = finished.checkpoints[-1]
     if as_json:
         digests = [checkpoint.digest for checkpoint in finished.checkpoints]

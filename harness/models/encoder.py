@@ -28,7 +28,8 @@ class Encoder:
     """
 
     def __init__(self, model: torch.nn.Module, preprocess: Any, tokenizer: Any, *, digest: str, device: str) -> None:
-        self.model, self.preprocess, self.tokenizer = model.eval().to(device), preprocess, tokenizer
+        self.model: Any = model.eval().to(device)
+        self.preprocess, self.tokenizer = preprocess, tokenizer
         self.digest, self.device = digest, device
 
     @property
@@ -82,4 +83,5 @@ def load_encoder(name: str, device: str = "cpu") -> Encoder:
 
 def new_encoder(config: Mapping[str, Any]) -> torch.nn.Module:
     """An untrained model of an open_clip model config."""
-    return open_clip.CLIP(**config)
+    model: torch.nn.Module = open_clip.CLIP(**config)
+    return model

@@ -101,9 +101,8 @@ class Vlm:
     @torch.inference_mode()
     def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:
         """(log-probability of the continuation after the sample's prompt, whether it is the greedy one)."""
-        found: list[tuple[float, bool]] = []
-        for some, rows, cache, mask in self._branches(samples, Sampling(), None, continuations):
-            del some
+        found: list[tuple[int, float, bool]] = []
+        for _, rows, cache, mask in self._branches(samples, Sampling(), None, continuations):
             kept = max(len(row.lead) for row in rows) + 1
             ids, full = self._padded(rows, mask)
             logits = self._forward(ids, full, cache, keep=kept).float().log_softmax(-1)
@@ -111,8 +110,8 @@ class Vlm:
                 wanted = torch.tensor(row.lead, device=self.device)
                 said = logits[index, -len(row.lead) - 1 : -1]
                 total = said.gather(1, wanted[:, None]).sum()
-                found.append((row.sample, float(total), bool((said.argmax(-1) == wanted).all())))  # type: ignore[arg-type]
-        return [(value, greedy) for _, value, greedy in sorted(found)]  # type: ignore[misc]
+                found.append((row.sample, float(total), bool((said.argmax(-1) == wanted).all())))
+        return [(value, greedy) for _, value, greedy in sorted(found)]
 
     @torch.inference_mode()
     def _answers(
@@ -142,10 +141,9 @@ class Vlm:
 
         Samples are taken in the order of their pictures, so that a picture's rows are decoded together.
         """
-        waiting: list[tuple[int, list[Image], str, str]] = []
         order = sorted(range(len(samples)), key=lambda index: (samples[index].cluster, index))
         position = 0
-        while position < len(order) or waiting:
+        while position < len(order):
             # as many samples as fill a batch of rows, at the least one
             chunk: list[tuple[int, list[Image], str, str]] = []
             while position < len(order) and len(chunk) < max(1, self.batch // sampling.n):
@@ -183,10 +181,14 @@ class Vlm:
             yield len(chunk), rows, _branch(prefix, owners), branched_mask
 
     def _prompt(self, sample: Sample) -> tuple[list[Image], str, str]:
-        """The opened pictures, the rendered text up to the last picture token, and the text after it."""
+        """The opened pictures, the rendered text up to the last picture token, and the text after it.
+
+        Without pictures the prefix is a padding token that nothing attends to: a cache cannot be empty.
+        """
         text = self.processor.apply_chat_template([_asked(sample)], add_generation_prompt=True)
-        cut = text.rfind(self.processor.image_token)
-        cut = 0 if cut < 0 else cut + len(self.processor.image_token)
+        if not sample.images:
+            return [], self.tokenizer.pad_token, text
+        cut = text.rindex(self.processor.image_token) + len(self.processor.image_token)
         return [open_picture(picture) for picture in sample.images], text[:cut], text[cut:]
 
     def _spoken(self, sample: Sample, answer: str) -> list[int]:
@@ -209,8 +211,11 @@ class Vlm:
             return_tensors="pt",
         ).to(self.device)
         cache = DynamicCache()
-        self.model(**made, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return cache, made["attention_mask"].bool(), made["input_ids"] == self.image_id
+        # the places that `_forward` counts on too: padding takes none
+        positions = (made["attention_mask"].cumsum(1) - 1).clamp(min=0)
+        self.model(**made, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        ids = made["input_ids"]
+        return cache, made["attention_mask"].bool() & (ids != self.tokenizer.pad_token_id), ids == self.image_id
 
     def _padded(self, rows: Sequence[_Row], mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The rows' own tokens padded on the left, and the mask of prefix and tokens together.

@@ -1,4 +1,4 @@
-"""The embedded world's benchmarks: POPE, CHAIR and captions asked of fresh scenes, marked by the benchmarks' own code."""
+"""The embedded world's benchmarks: POPE, CHAIR and captions of fresh scenes, marked by the benchmarks' own code."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PictosPope:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictosChair:
-    """CHAIR on Pictos: truth is what is annotated in the scene; a class has its singular and its plural for synonyms."""
+    """CHAIR on Pictos: truth is what is annotated in the scene; a class has singular and plural for synonyms."""
 
     name: str = "pictos_chair"
     version: int = VERSION

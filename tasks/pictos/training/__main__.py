@@ -74,6 +74,12 @@ def encoder(work: Path, out: Path, device: str) -> None:
     ship_encoder(model, out / "pictos-encoder")
 
 
+def cards(work: Path, out: Path, device: str) -> None:
+    from tasks.pictos.training.exam import write_cards
+
+    write_cards(out, work, {"pictos-seed": SEED_START, "pictos-peer": PEER_START})
+
+
 def load_tower(work: Path, size: Size) -> CLIPVisionModel:
     trained = CLIPVisionModel(vision_config(size))
     trained.load_state_dict(load_file(work / "tower.safetensors"))
@@ -113,7 +119,7 @@ def _reporter(log: Path) -> Callable[[str, int, int, float], None]:
     return report
 
 
-STAGES = {"tower": tower, "seed": seed, "encoder": encoder, "peer": peer}
+STAGES = {"tower": tower, "seed": seed, "encoder": encoder, "peer": peer, "cards": cards}
 
 if __name__ == "__main__":
     main()

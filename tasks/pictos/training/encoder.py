@@ -85,7 +85,7 @@ def config(words: PreTrainedTokenizerFast) -> Mapping[str, Any]:
     """open_clip's model config."""
     return {
         "embed_dim": 256,
-        "init_logit_bias": -5.0,
+        "init_logit_bias": 0.0,
         "vision_cfg": {
             "image_size": SIDE,
             "layers": SEED.vision_depth,
@@ -118,10 +118,13 @@ def train_encoder(tower: CLIPVisionModel, *, steps: int, batch: int, device: str
     model = new_encoder(config(words)).to(device)
     model.visual.load_state_dict(as_open_clip(tower.state_dict(), model.visual.state_dict()))
     visual = list(model.visual.parameters())
-    visual_ids = {id(parameter) for parameter in visual}
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in visual_ids]
+    level = [model.logit_scale, model.logit_bias]
+    apart = {id(parameter) for parameter in (*visual, *level)}
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in apart]
     optimiser = torch.optim.AdamW(
-        [{"params": rest, "lr": 2e-3}, {"params": visual, "lr": 8e-4}], weight_decay=0.02, betas=(0.9, 0.98)
+        [{"params": rest, "lr": 2e-3}, {"params": visual, "lr": 8e-4}, {"params": level, "lr": 2e-2, "weight_decay": 0}],
+        weight_decay=0.02,
+        betas=(0.9, 0.98),
     )
     schedule = one_cycle(optimiser, steps)
     running = 0.0

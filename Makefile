@@ -1,0 +1,35 @@
+# `make demo` runs the main job on the embedded world; `make test` passes the tests. Each makes .venv if it is not there.
+PYTHON ?= python3
+VENV   := .venv
+STROP  := $(VENV)/bin/strop
+RUNS   ?= runs
+
+.PHONY: install demo demo-study models test lint
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# A seed VLM is measured, honed in two judge-free rounds, and every round is measured with the same harness.
+demo: install
+	$(STROP) run judge_free --out $(RUNS)/demo
+	$(STROP) board $(RUNS)/demo --out $(RUNS)/demo/board
+
+# The claim with its controls: four verifiers, three training seeds each; prints the table of README and LOG.
+demo-study: install
+	$(VENV)/bin/python -m leaderboards.study --run --out $(RUNS)/study
+
+# The three shipped models from nothing: under two hours on two cores, minutes on a GPU.
+models: install
+	$(VENV)/bin/python -m tasks.pictos.training
+
+test: install
+	$(VENV)/bin/python -m pytest
+
+lint: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy

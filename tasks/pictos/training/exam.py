@@ -1,0 +1,147 @@
+"""What the shipped models score: the figures of their model cards, measured when `make models` ends."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL.Image import Image
+
+from harness.measure import measure
+from harness.models.encoder import Encoder, load_encoder
+from harness.models.vlm import Vlm, load_vlm
+from harness.types import Picture, Sample, Sampling
+from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, ScenePicture
+from tasks.pictos.charts import chart_questions, compose_chart, draw_chart
+from tasks.pictos.language import Question, claims, false_claim, questions
+from tasks.pictos.world import SPLITS, compose, draw
+
+SCENES = 500
+"""Scenes of the split `dev` that each figure is over."""
+
+_ABOUT = {
+    "pictos-seed": "The seed VLM of Strop's embedded world: it captions, answers yes/no, option-letter and number "
+    "questions and gives boxes as text. Its errors are its own: it was trained on nothing but true answers.",
+    "pictos-peer": "A wider VLM of the embedded world, trained on other scenes than the seed: a judge for later rounds.",
+    "pictos-encoder": "The contrastive encoder of the embedded world: how likely is it that this sentence is true of "
+    "this picture? Loaded by open_clip from `local-dir:`.",
+}
+_TRAINED = {
+    "pictos-seed": "scenes {first}.. of the split `models` (seeds of `tasks/pictos/world.py`), drawn once each: captions, "
+    "questions about the scene, bar charts; 15 % of the captions also without the picture, as text",
+    "pictos-peer": "scenes {first}.. of the split `models`, none of them the seed's",
+    "pictos-encoder": "scenes of the split `encoder`: their true sentences, and false ones about an absent companion, a "
+    "wrong place, count or size",
+}
+
+
+def examine_vlm(vlm: Vlm, work: Path) -> dict[str, float]:
+    """Percentages on fresh scenes: the benchmarks' main figures and the right answers of each form of question."""
+    tasks = (PictosPope(), PictosChair(), PictosCaptions())
+    figures = measure(vlm, tasks, work, split="dev", store=work / "answers.jsonl")
+    found = {
+        f"{task} {metric}": 100 * figures[task][metric]["value"]
+        for task, metrics in {
+            "pictos_pope": ("random/accuracy", "popular/accuracy", "adversarial/accuracy"),
+            "pictos_chair": ("CHAIRs", "CHAIRi", "recall", "repeated"),
+            "pictos_captions": ("precision", "f1"),
+        }.items()
+        for metric in metrics
+    }
+    return found | question_scores(vlm)
+
+
+def question_scores(vlm: Vlm) -> dict[str, float]:
+    """Right answers in percent by form of question; for boxes the mean IoU in percent."""
+    samples: list[Sample] = []
+    kinds: list[str] = []
+    for seed in SPLITS["dev"][:SCENES]:
+        rng = np.random.default_rng((seed, 8))
+        asked: list[tuple[Question, Picture]] = [(q, ScenePicture(seed)) for q in questions(compose(seed), rng)]
+        asked += [(question, _ChartPicture(seed)) for question in chart_questions(compose_chart(seed), rng)]
+        for question, picture in asked:
+            samples.append(_sample(len(samples), question, picture))
+            kinds.append(question.kind)
+    answers = [texts[0] for texts in vlm.generate(samples, Sampling(max_tokens=16))]
+    marks: dict[str, list[float]] = {}
+    for kind, sample, answer in zip(kinds, samples, answers, strict=True):
+        mark = box_overlap(sample.target, answer) if kind == "box" else float(answer == sample.target)
+        marks.setdefault(kind, []).append(mark)
+    return {f"question {kind}": 100 * sum(values) / len(values) for kind, values in sorted(marks.items())}
+
+
+def box_overlap(truth: str, answer: str) -> float:
+    """Intersection over union of two boxes written as ``[x0, y0, x1, y1]``; 0 where the answer is none."""
+    first, second = ([int(number) for number in re.findall(r"\d+", text)] for text in (truth, answer))
+    if len(second) != 4:
+        return 0.0
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    shared = max(width, 0) * max(height, 0)
+    areas = sum(max(box[2] - box[0], 0) * max(box[3] - box[1], 0) for box in (first, second))
+    return shared / (areas - shared) if areas > shared else 0.0
+
+
+def examine_encoder(encoder: Encoder) -> dict[str, float]:
+    """Percent of sentences of fresh scenes on the right side of even odds, by what is wrong with the false ones."""
+    pictures, texts, kinds = [], [], []
+    for seed in SPLITS["dev"][:SCENES]:
+        scene, rng = compose(seed), np.random.default_rng((seed, 9))
+        true = claims(scene)
+        false = [false_claim(scene, rng) for _ in range(8)]
+        present = set(scene.counts())
+        pictures.append(draw(scene))
+        texts.append([claim.sentence() for claim in (*true, *false)])
+        kinds.append(["true"] * len(true) + ["absent" if c.name not in present else "detail" for c in false])
+    right: dict[str, list[bool]] = {}
+    for some, values in zip(kinds, encoder.match(pictures, texts), strict=True):
+        for kind, value in zip(some, values, strict=True):
+            right.setdefault(kind, []).append((value > 0) == (kind == "true"))
+    labels = {"true": "true sentences", "absent": "of an absent object", "detail": "of a wrong place, count or size"}
+    return {f"told right: {labels[kind]}": 100 * sum(marks) / len(marks) for kind, marks in sorted(right.items())}
+
+
+def write_cards(out: Path, work: Path, first_scene: Mapping[str, int]) -> None:
+    """Measure every model in `out` and write its card (README.md) and figures (scores.json)."""
+    for name, about in _ABOUT.items():
+        folder = out / name
+        if name == "pictos-encoder":
+            encoder = load_encoder(str(folder))
+            digest, figures = encoder.digest, examine_encoder(encoder)
+        else:
+            vlm = load_vlm(name, path=folder)
+            digest, figures = vlm.digest, examine_vlm(vlm, work / f"{name}-exam")
+        (folder / "scores.json").write_text(
+            json.dumps({"digest": digest, "split": "dev", "figures": figures}, indent=1)
+        )
+        megabytes = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6
+        rows = "\n".join(f"| {figure} | {value:.1f} |" for figure, value in figures.items())
+        trained = _TRAINED[name].format(first=first_scene.get(name, 0))
+        (folder / "README.md").write_text(
+            f"# {name}\n\n{about}\n\n"
+            f"- Weights: safetensors, half precision, {megabytes:.1f} MB; digest `{digest[:12]}`.\n"
+            f"- Trained on: {trained}. The vision tower began on patch labels of scenes 0.. of the split `models`.\n"
+            "- Never seen: scenes of the splits `pool`, `dev` and `test`.\n"
+            "- Pictograms: OpenMoji (CC BY-SA 4.0). Made by: `make models`.\n\n"
+            f"Percent on fresh scenes of the split `dev` (boxes: mean IoU):\n\n| figure | value |\n| --- | --- |\n{rows}\n"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ChartPicture:
+    """The picture of a chart, drawn when it is called."""
+
+    seed: int
+
+    def __call__(self) -> Image:
+        return draw_chart(compose_chart(self.seed))
+
+
+def _sample(number: int, question: Question, picture: Picture) -> Sample:
+    return Sample(
+        id=str(number), prompt=question.prompt, images=(picture,), target=question.answer, cluster=repr(picture)
+    )
