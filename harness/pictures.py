@@ -22,7 +22,8 @@ def open_picture(picture: Picture) -> Image.Image:
         with Image.open(picture) as image:
             if max(image.size) > LARGEST_SIDE:
                 raise PictureError(f"{picture}: {image.width}x{image.height} pixels; at most {LARGEST_SIDE} a side")
-            return image.convert("RGB")
+            # a palette's transparency is dropped as any other's, by way of RGBA: Pillow warns on the direct way
+            return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
     except FileNotFoundError as error:
         raise PictureError(f"{picture}: no such picture") from error
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:

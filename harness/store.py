@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from harness.errors import DataError
 from harness.files import digest_of_json
 from harness.models.vlm import Advance
 from harness.pictures import open_picture, picture_digest
@@ -47,11 +48,14 @@ class Store:
         if path.exists():
             whole = 0
             with path.open("rb") as stream:
-                for line in stream:
+                for number, line in enumerate(stream, start=1):
                     if not line.endswith(b"\n"):
                         break
-                    entry = json.loads(line)
-                    self.known[entry["key"]] = entry["answers"]
+                    try:
+                        entry = json.loads(line)
+                        self.known[entry["key"]] = entry["answers"]
+                    except (ValueError, KeyError, TypeError) as error:
+                        raise DataError(f"{path}:{number}: no stored answer; remove it, or the whole file") from error
                     whole += len(line)
             if whole < path.stat().st_size:
                 os.truncate(path, whole)

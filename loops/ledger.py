@@ -92,7 +92,10 @@ class Ledger:
 @contextmanager
 def open_run(root: Path) -> Iterator[Ledger]:
     """The ledger of a run folder, held by one process at a time; raises `RunError` where another holds it."""
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{root}: cannot be a run's folder ({error.strerror}); name another --out") from error
     with (root / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

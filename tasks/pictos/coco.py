@@ -23,11 +23,14 @@ def instances(scenes: Sequence[Scene]) -> dict[str, Any]:
         for scene in scenes
         for thing in scene.things
     ]
-    return _document(scenes, annotations)
+    return {
+        **_document(scenes, annotations),
+        "categories": [{"id": category.id, "name": category.name} for category in CATEGORIES],
+    }
 
 
 def captions(scenes: Sequence[Scene]) -> dict[str, Any]:
-    """COCO captions: five a scene."""
+    """COCO captions: five a scene. No categories: pycocotools would look for one in each annotation."""
     annotations = [
         {"image_id": scene.seed, "caption": caption} for scene in scenes for caption in human_captions(scene)
     ]
@@ -41,5 +44,4 @@ def _document(scenes: Sequence[Scene], annotations: list[dict[str, Any]]) -> dic
             {"id": scene.seed, "file_name": f"{scene.id}.png", "width": SIDE, "height": SIDE} for scene in scenes
         ],
         "annotations": [{"id": number, **annotation} for number, annotation in enumerate(annotations, start=1)],
-        "categories": [{"id": category.id, "name": category.name} for category in CATEGORIES],
     }

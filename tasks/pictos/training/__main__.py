@@ -1,4 +1,7 @@
-"""`python -m tasks.pictos.training`: the embedded world's models from nothing (`make models`)."""
+"""`python -m tasks.pictos.training`: the embedded world's models from nothing (`make models`).
+
+They go into a folder of their own; copied over `tasks/pictos/models` they are the ones that Strop ships.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionModel, LlavaForConditionalGeneration
 
-from tasks.pictos.training.build import PEER, SEED, Size, processor, vision_config, vlm
+from tasks.pictos.training.build import SEED, Size, processor, vision_config, vlm
 from tasks.pictos.training.data import Conversations
 from tasks.pictos.training.encoder import ship_encoder, train_encoder
 from tasks.pictos.training.vlm import train_tower, train_vlm
 
 TOWER_STEPS, TOWER_BATCH = 1_150, 64
 SEED_STEPS, SEED_BATCH = 1_600, 32
-PEER_STEPS, PEER_BATCH = 1_500, 32
+PEER_STEPS, PEER_BATCH = 1_000, 32
 ENCODER_STEPS, ENCODER_BATCH = 900, 64
-ASKED = 2
+SEED_ASKED, PEER_ASKED = 2, 3
 """Questions drawn for each scene beside its caption."""
 
 SEED_START = 1_000_000
@@ -32,7 +35,7 @@ PEER_START = 3_000_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("tasks/pictos/models"), help="where the shipped models lie")
+    parser.add_argument("--out", type=Path, default=Path("work/trained"), help="where the models go")
     parser.add_argument("--work", type=Path, default=Path("work/models"), help="where finished parts are kept")
     parser.add_argument("--only", choices=list(STAGES), help="this part alone; default: all, finished ones skipped")
     arguments = parser.parse_args()
@@ -54,11 +57,28 @@ def tower(work: Path, out: Path, device: str) -> None:
 
 
 def seed(work: Path, out: Path, device: str) -> None:
-    _vlm("pictos-seed", SEED, SEED_START, SEED_STEPS, SEED_BATCH, 1, work, out, device)
+    """The seed: the trained tower, a new language model."""
+    if (out / "pictos-seed" / "model.safetensors").exists():
+        return
+    made = processor()
+    model = vlm(SEED, made.tokenizer, 1)
+    model.model.vision_tower.load_state_dict(load_tower(work, SEED).state_dict())
+    conversations = Conversations(SEED_START, SEED_STEPS, SEED_BATCH, SEED_ASKED, made.tokenizer)
+    train_vlm(model, conversations, rate=1.5e-3, device=device, report=_reporter(work / "pictos-seed.log"))
+    ship(model, "pictos-seed", out)
 
 
 def peer(work: Path, out: Path, device: str) -> None:
-    _vlm("pictos-peer", PEER, PEER_START, PEER_STEPS, PEER_BATCH, 2, work, out, device)
+    """The peer: the seed's weights, trained on with other scenes, as the larger share of its schooling."""
+    if (out / "pictos-peer" / "model.safetensors").exists():
+        return
+    made = processor()
+    model = vlm(SEED, made.tokenizer, 1)
+    model.load_state_dict(load_file(out / "pictos-seed" / "model.safetensors"), strict=False)
+    model.tie_weights()
+    conversations = Conversations(PEER_START, PEER_STEPS, PEER_BATCH, PEER_ASKED, made.tokenizer)
+    train_vlm(model, conversations, rate=1e-3, device=device, report=_reporter(work / "pictos-peer.log"))
+    ship(model, "pictos-peer", out)
 
 
 def encoder(work: Path, out: Path, device: str) -> None:
@@ -84,19 +104,6 @@ def load_tower(work: Path, size: Size) -> CLIPVisionModel:
     trained = CLIPVisionModel(vision_config(size))
     trained.load_state_dict(load_file(work / "tower.safetensors"))
     return trained
-
-
-def _vlm(
-    name: str, size: Size, start: int, steps: int, batch: int, seed: int, work: Path, out: Path, device: str
-) -> None:
-    if (out / name / "model.safetensors").exists():
-        return
-    made = processor()
-    model = vlm(size, made.tokenizer, seed)
-    model.model.vision_tower.load_state_dict(load_tower(work, size).state_dict())
-    conversations = Conversations(start, steps, batch, ASKED, made.tokenizer)
-    train_vlm(model, conversations, rate=1.5e-3, device=device, report=_reporter(work / f"{name}.log"))
-    ship(model, name, out)
 
 
 def ship(model: LlavaForConditionalGeneration, name: str, out: Path) -> None:

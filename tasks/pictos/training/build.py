@@ -50,7 +50,6 @@ class Size:
 
 
 SEED = Size(vision_width=160, vision_depth=4, text_width=128, text_depth=4)
-PEER = Size(vision_width=160, vision_depth=4, text_width=192, text_depth=4)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -1,14 +1,15 @@
 """Training of the contrastive encoder: is this sentence true of this picture?
 
 A sigmoid loss (SigLIP, Zhai et al. 2023) over the sentences of each scene: all that are true, and as many that are not
-(an absent companion, a wrong place, count or size). The image tower starts from the tower trained on patches.
+(an absent companion or look-alike, a wrong place, count or size). The image tower starts from the one trained on patches.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import CLIPVisionModel, PreTrainedTokenizerFast
 
 from harness.models.encoder import CONFIG, WEIGHTS, new_encoder
+from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.language import claims, false_claim
 from tasks.pictos.training.build import PATCH, SEED, tokenizer
 from tasks.pictos.training.data import MEAN, STD, pixels_of
 from tasks.pictos.training.vlm import Report, one_cycle
-from tasks.pictos.world import SIDE, SPLITS, compose, draw
+from tasks.pictos.world import SIDE, SPLITS, Scene, compose, draw, pictogram
 
 CONTEXT = 14
 """Tokens a sentence may have; the longest of the embedded world has 10."""
@@ -54,7 +56,7 @@ class Sentences(IterableDataset[Judged]):
                 scene = compose(SPLITS["encoder"][number])
                 rng = np.random.default_rng((number, 6))
                 right = [claim.sentence() for claim in claims(scene)]
-                wrong = [false_claim(scene, rng).sentence() for _ in range(len(right) + 2)]
+                wrong = [_false_sentence(scene, rng) for _ in range(len(right) + 2)]
                 pixels.append(pixels_of(draw(scene)))
                 texts += right + wrong
                 owner += [place] * (len(right) + len(wrong))
@@ -65,6 +67,27 @@ class Sentences(IterableDataset[Judged]):
                 owner=torch.tensor(owner),
                 true=torch.tensor(true),
             )
+
+
+def _false_sentence(scene: Scene, rng: np.random.Generator) -> str:
+    """A false claim, three times in ten with an absent look-alike in a present object's place."""
+    if rng.random() < 0.3:
+        said = claims(scene)
+        true = said[rng.integers(len(said))]
+        absent = [name for name in look_alikes()[true.name] if name not in scene.counts()]
+        return replace(true, name=absent[rng.integers(len(absent))]).sentence()
+    return false_claim(scene, rng).sentence()
+
+
+@lru_cache(maxsize=1)
+def look_alikes(near: int = 8) -> Mapping[str, list[str]]:
+    """For each category those whose pictograms are nearest at the size of small objects: what eyes mix up."""
+    small = np.stack(
+        [np.asarray(pictogram(category.glyph, 8), dtype=np.float32).ravel() / 255 for category in CATEGORIES]
+    )
+    distances = ((small[:, None] - small[None]) ** 2).sum(-1)
+    nearest = distances.argsort(1)[:, 1 : near + 1]
+    return {c.name: [CATEGORIES[index].name for index in row] for c, row in zip(CATEGORIES, nearest, strict=True)}
 
 
 def sentence_tokenizer() -> PreTrainedTokenizerFast:
@@ -122,7 +145,11 @@ def train_encoder(tower: CLIPVisionModel, *, steps: int, batch: int, device: str
     apart = {id(parameter) for parameter in (*visual, *level)}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in apart]
     optimiser = torch.optim.AdamW(
-        [{"params": rest, "lr": 2e-3}, {"params": visual, "lr": 8e-4}, {"params": level, "lr": 2e-2, "weight_decay": 0}],
+        [
+            {"params": rest, "lr": 2e-3},
+            {"params": visual, "lr": 8e-4},
+            {"params": level, "lr": 2e-2, "weight_decay": 0},
+        ],
         weight_decay=0.02,
         betas=(0.9, 0.98),
     )

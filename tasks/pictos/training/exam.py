@@ -26,16 +26,16 @@ SCENES = 500
 _ABOUT = {
     "pictos-seed": "The seed VLM of Strop's embedded world: it captions, answers yes/no, option-letter and number "
     "questions and gives boxes as text. Its errors are its own: it was trained on nothing but true answers.",
-    "pictos-peer": "A wider VLM of the embedded world, trained on other scenes than the seed: a judge for later rounds.",
+    "pictos-peer": "The seed, trained on: a stronger VLM of the embedded world, to judge in later rounds.",
     "pictos-encoder": "The contrastive encoder of the embedded world: how likely is it that this sentence is true of "
     "this picture? Loaded by open_clip from `local-dir:`.",
 }
 _TRAINED = {
-    "pictos-seed": "scenes {first}.. of the split `models` (seeds of `tasks/pictos/world.py`), drawn once each: captions, "
-    "questions about the scene, bar charts; 15 % of the captions also without the picture, as text",
-    "pictos-peer": "scenes {first}.. of the split `models`, none of them the seed's",
-    "pictos-encoder": "scenes of the split `encoder`: their true sentences, and false ones about an absent companion, a "
-    "wrong place, count or size",
+    "pictos-seed": "scenes {first}.. of the split `models` (seeds of `tasks/pictos/world.py`), drawn once each: "
+    "captions, questions about the scene, bar charts; 15 % of the captions also without the picture, as text",
+    "pictos-peer": "the seed's weights, then scenes {first}.. of the split `models`, none of them the seed's",
+    "pictos-encoder": "scenes of the split `encoder`: their true sentences, and false ones about an absent companion "
+    "or look-alike, a wrong place, count or size",
 }
 
 
@@ -127,7 +127,8 @@ def write_cards(out: Path, work: Path, first_scene: Mapping[str, int]) -> None:
             f"- Trained on: {trained}. The vision tower began on patch labels of scenes 0.. of the split `models`.\n"
             "- Never seen: scenes of the splits `pool`, `dev` and `test`.\n"
             "- Pictograms: OpenMoji (CC BY-SA 4.0). Made by: `make models`.\n\n"
-            f"Percent on fresh scenes of the split `dev` (boxes: mean IoU):\n\n| figure | value |\n| --- | --- |\n{rows}\n"
+            "Percent on fresh scenes of the split `dev` (boxes: mean IoU):\n\n"
+            f"| figure | value |\n| --- | --- |\n{rows}\n"
         )
 
 

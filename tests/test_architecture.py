@@ -1,0 +1,91 @@
+"""Arrows point one way, each foreign library has one importing module, and nothing unpickles or runs foreign code."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("harness", "tasks", "loops", "leaderboards")
+
+MAY_IMPORT = {
+    "harness": set(),
+    "tasks": {"harness"},
+    "loops": {"harness"},
+    "leaderboards": {"harness"},
+}
+
+SOLE_IMPORTERS = {
+    "lm_eval": "harness/engine.py",
+    "trl": "loops/optimise/dpo.py",
+    "open_clip": "harness/models/encoder.py",
+    "nltk": "tasks/text.py",
+    "matplotlib": "leaderboards/charts.py",
+}
+
+
+def _modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:
+    """(path from the root, syntax tree) of every module of some folders."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """The top-level names that a module imports anywhere, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found.add(str(node.module).split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_arrows_between_the_folders_point_one_way(folder: str) -> None:
+    """`harness/cli` is the composition root and may import them all."""
+    forbidden = set(FOLDERS) - {folder} - MAY_IMPORT[folder]
+    wrong = {
+        path: found
+        for path, tree in _modules(folder)
+        if not path.startswith("harness/cli/") and (found := _imported(tree) & forbidden)
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("folder", ["tasks", "loops", "leaderboards"])
+def test_every_other_folder_stands_on_the_harness(folder: str) -> None:
+    assert any("harness" in _imported(tree) for _, tree in _modules(folder))
+
+
+@pytest.mark.parametrize(("library", "importer"), SOLE_IMPORTERS.items())
+def test_a_foreign_library_has_one_importing_module(library: str, importer: str) -> None:
+    assert [path for path, tree in _modules(*FOLDERS) if library in _imported(tree)] == [importer]
+
+
+def test_nothing_unpickles() -> None:
+    for path, tree in _modules(*FOLDERS):
+        assert not _imported(tree) & {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}, path
+        calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        assert not calls & {"torch.load", "pandas.read_pickle", "pd.read_pickle"}, path
+
+
+def test_code_from_the_hub_is_never_run() -> None:
+    for path, tree in _modules(*FOLDERS):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
+                assert isinstance(node.value, ast.Constant), path
+                assert node.value.value is False, path
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    code = "import sys, harness.cli; print([m for m in ('torch', 'transformers', 'lm_eval', 'numpy') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"

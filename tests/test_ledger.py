@@ -1,0 +1,173 @@
+"""A stage is done once, whole or not at all, and its line says from which inputs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import RunError
+from loops.ledger import Ledger, Outcome, digest_of_folder, open_run
+
+
+class Work:
+    """Writes one file and counts how often it was asked to."""
+
+    def __init__(self, text: str = "pairs") -> None:
+        self.text, self.times = text, 0
+
+    def __call__(self, folder: Path) -> Outcome:
+        self.times += 1
+        (folder / "made.txt").write_text(self.text)
+        return Outcome(facts={"pairs": 3}, cost={"generated_tokens": 7})
+
+
+def _lines(root: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (root / "ledger.jsonl").read_text().splitlines()]
+
+
+def test_a_stage_is_done_once(tmp_path: Path) -> None:
+    work = Work()
+    first = Ledger(tmp_path).stage("round-1/collect", {"seed": 1}, work)
+    again = Ledger(tmp_path).stage("round-1/collect", {"seed": 1}, work)
+    assert work.times == 1
+    assert (first.fresh, again.fresh) == (True, False)
+    assert (again.folder, again.digest, again.facts) == (first.folder, first.digest, {"pairs": 3})
+
+
+def test_its_line_tells_inputs_outputs_facts_cost_and_provenance(tmp_path: Path) -> None:
+    done = Ledger(tmp_path).stage("round-1/collect", {"seed": 1}, Work())
+    (line,) = _lines(tmp_path)
+    assert line["stage"] == "round-1/collect"
+    assert line["outputs"] == done.digest == digest_of_folder(tmp_path / "round-1/collect")
+    assert line["facts"] == {"pairs": 3}
+    cost = line["cost"]
+    assert isinstance(cost, dict)
+    assert sorted(cost) == ["generated_tokens", "peak_memory_mb", "seconds"]
+    assert cost["generated_tokens"] == 7
+    assert isinstance(line["provenance"], dict)
+    assert {"commit", "dirty", "versions"} <= set(line["provenance"])
+
+
+def test_the_order_of_the_inputs_does_not_matter(tmp_path: Path) -> None:
+    Ledger(tmp_path).stage("eval", {"a": 1, "b": 2}, Work())
+    assert not Ledger(tmp_path).stage("eval", {"b": 2, "a": 1}, Work()).fresh
+
+
+def test_changed_inputs_redo_it_and_leave_nothing_of_the_old(tmp_path: Path) -> None:
+    def old(folder: Path) -> Outcome:
+        (folder / "stale.txt").write_text("old")
+        return Outcome(facts={}, cost={})
+
+    Ledger(tmp_path).stage("collect", {"seed": 1}, old)
+    done = Ledger(tmp_path).stage("collect", {"seed": 2}, Work())
+    assert done.fresh
+    assert [path.name for path in done.folder.iterdir()] == ["made.txt"]
+    assert not Ledger(tmp_path).stage("collect", {"seed": 2}, Work()).fresh
+
+
+def test_a_stage_whose_folder_was_removed_is_done_again(tmp_path: Path) -> None:
+    done = Ledger(tmp_path).stage("collect", {}, Work())
+    (done.folder / "made.txt").unlink()
+    done.folder.rmdir()
+    assert Ledger(tmp_path).stage("collect", {}, Work()).fresh
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
+def test_a_kill_inside_a_stage_leaves_no_folder_and_no_line(tmp_path: Path, failure: type[BaseException]) -> None:
+    def killed(folder: Path) -> Outcome:
+        (folder / "half.txt").write_text("half")
+        raise failure
+
+    with pytest.raises(failure):
+        Ledger(tmp_path).stage("round-1/collect", {}, killed)
+    assert not (tmp_path / "round-1/collect").exists()
+    assert not (tmp_path / "ledger.jsonl").exists()
+    done = Ledger(tmp_path).stage("round-1/collect", {}, Work())
+    assert [path.name for path in done.folder.iterdir()] == ["made.txt"]
+    assert [path.name for path in (tmp_path / "round-1").iterdir()] == ["collect"]
+
+
+def test_a_kill_between_folder_and_line_does_the_stage_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(_: Path) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("loops.ledger.digest_of_folder", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(tmp_path).stage("collect", {}, Work("first"))
+    work = Work("second")
+    assert Ledger(tmp_path).stage("collect", {}, work).fresh
+    assert (tmp_path / "collect/made.txt").read_text() == "second"
+
+
+def test_a_half_line_is_dropped(tmp_path: Path) -> None:
+    Ledger(tmp_path).stage("collect", {}, Work())
+    Ledger(tmp_path).stage("verify", {}, Work())
+    path = tmp_path / "ledger.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    ledger = Ledger(tmp_path)
+    assert list(ledger.lines) == ["collect"]
+    assert ledger.stage("verify", {}, Work()).fresh
+    assert [line["stage"] for line in _lines(tmp_path)] == ["collect", "verify"]
+
+
+def test_the_last_line_of_a_stage_counts(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        Ledger(tmp_path).stage("collect", {"seed": seed}, Work(str(seed)))
+    assert len(_lines(tmp_path)) == 2
+    assert Ledger(tmp_path).stage("collect", {"seed": 1}, Work("1")).fresh
+
+
+def test_two_processes_cannot_hold_a_run(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from harness.errors import RunError; from loops.ledger import open_run\n"
+        "try:\n    with open_run(Path(sys.argv[1])): print('held')\n"
+        "except RunError as error: print(error)"
+    )
+
+    def other() -> str:
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        root = Path(__file__).resolve().parents[1]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=root).stdout.strip()
+
+    with open_run(tmp_path):
+        assert other() == f"{tmp_path}: another process is running in it; wait for it or name another --out"
+    assert other() == "held"
+
+
+def test_a_run_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"file: .*name another --out"), open_run(tmp_path / "file"):
+        pass
+
+
+def _flip(folder: Path) -> None:
+    (folder / "a.bin").write_bytes(b"x0")
+
+
+def _rename(folder: Path) -> None:
+    (folder / "a.bin").rename(folder / "b.bin")
+
+
+def _move(folder: Path) -> None:
+    (folder / "deep").mkdir()
+    (folder / "a.bin").rename(folder / "deep/a.bin")
+
+
+def _add(folder: Path) -> None:
+    (folder / "empty").write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [_flip, _rename, _move, _add])
+def test_a_folders_digest_changes_with_a_byte_or_a_name(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    (tmp_path / "a.bin").write_bytes(b"xy")
+    before = digest_of_folder(tmp_path)
+    assert digest_of_folder(tmp_path) == before
+    change(tmp_path)
+    assert digest_of_folder(tmp_path) != before
