@@ -17,13 +17,13 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 from lm_eval.api.task import ConfigurableTask
-from lm_eval.evaluator import simple_evaluate
+from lm_eval.evaluator import evaluate as lm_eval_evaluate
 from lm_eval.tasks import TaskManager
 
-from harness.models.vlm import Advance, Vlm, load_vlm
+from harness.models.vlm import Vlm, load_vlm
 from harness.results import TaskResult, mark
 from harness.store import Answering, Store, ask
-from harness.types import Metric, Sample, Sampling, Score, Task
+from harness.types import Advance, Metric, Sample, Sampling, Score, Task
 
 Progress = Callable[[str, int], Advance]
 """Given a task's name and its number of samples, returns what is told of every step."""
@@ -95,17 +95,9 @@ def evaluate(
         samples = task.samples(split)[:limit]
         ours = _lm_eval_task(task, samples)
         lm = StropLM(model=model, store=store, advance=progress(task.name, len(samples)) if progress else None)
-        found = simple_evaluate(
-            model=lm,
-            tasks=[ours],
-            task_manager=TaskManager(include_defaults=False),
-            bootstrap_iters=0,
-            log_samples=True,
-            random_seed=None,
-            numpy_random_seed=None,
-            torch_random_seed=None,
-            fewshot_random_seed=None,
-        )
+        # not `simple_evaluate`: it seeds the process and asks the machine for its compilers and packages, for seconds
+        loaded = TaskManager(include_defaults=False).load([ours])
+        found = lm_eval_evaluate(lm=lm, task_dict=loaded, bootstrap_iters=0, log_samples=True)
         logged = sorted(found["samples"][task.name], key=lambda row: row["doc_id"])
         answers = [row["filtered_resps"][0] for row in logged]
         rows = tuple(
@@ -144,6 +136,7 @@ def _lm_eval_task(task: Task, samples: Sequence[Sample]) -> ConfigurableTask:
             "custom_dataset": dataset,
             "test_split": "test",
             "output_type": "generate_until",
+            "num_fewshot": 0,
             "doc_to_text": lambda document: document["prompt"],
             "doc_to_target": lambda document: "",
             "doc_to_image": lambda document: list(samples[document["index"]].images),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engine import Progress, evaluate
+from harness.errors import UsageError
 from harness.models.vlm import Vlm
 from harness.provenance import provenance
 from harness.results import Results, write_results
@@ -34,6 +35,8 @@ def measure(
 
     `limit` keeps the first samples of each task; `parent` is the weights' digest of the checkpoint trained from.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; name a folder for the results")
     found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
     results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=provenance())
     figures = {

@@ -17,9 +17,8 @@ from typing import Protocol
 
 from harness.errors import DataError
 from harness.files import digest_of_json
-from harness.models.vlm import Advance
 from harness.pictures import open_picture, picture_digest
-from harness.types import Picture, Sample, Sampling
+from harness.types import Advance, Picture, Sample, Sampling
 
 CHUNK = 384
 """Samples between two writes."""
@@ -47,7 +46,8 @@ class Store:
         self.known: dict[str, list[str]] = {}
         if path.exists():
             whole = 0
-            with path.open("rb") as stream:
+            with path.open("rb+") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)  # a run that shares the store may be in the middle of a line
                 for number, line in enumerate(stream, start=1):
                     if not line.endswith(b"\n"):
                         break
@@ -57,8 +57,7 @@ class Store:
                     except (ValueError, KeyError, TypeError) as error:
                         raise DataError(f"{path}:{number}: no stored answer; remove it, or the whole file") from error
                     whole += len(line)
-            if whole < path.stat().st_size:
-                os.truncate(path, whole)
+                stream.truncate(whole)
 
     def add(self, answers: dict[str, list[str]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

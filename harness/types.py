@@ -16,6 +16,9 @@ from PIL.Image import Image
 Picture = Path | Callable[[], Image]
 """A picture is a file or a function that draws it: samples are made without opening a single file."""
 
+Advance = Callable[[int], None]
+"""Told how many samples were answered since the last call."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
@@ -140,12 +143,3 @@ class Group:
     answers: tuple[str, ...]
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[Mapping[str, Any], ...] = ()
-
-
-class VisionModel(Protocol):
-    """What the harness asks of any model: answers to prompts about pictures, in the order of the samples."""
-
-    name: str
-    digest: str
-
-    def generate(self, samples: Sequence[Sample], sampling: Sampling) -> list[list[str]]: ...

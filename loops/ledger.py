@@ -1,7 +1,7 @@
 """A run's folder: what was done, from which inputs, at which cost; and the way to go on where it stopped.
 
 A stage writes into a hidden folder, which is renamed to the stage's name when it is whole, and then a line goes into
-`ledger.jsonl`. A stage is done when its line with the digest of its present inputs is there and its folder too.
+`ledger.jsonl`. A stage is done when its line has the digest of its present inputs and of what its folder holds.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Ledger:
         wanted = digest_of_json(inputs)
         folder = self.root / name
         line = self.lines.get(name)
-        if line and line["inputs"] == wanted and folder.is_dir():
+        if line and line["inputs"] == wanted and folder.is_dir() and digest_of_folder(folder) == line["outputs"]:
             return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=False)
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)

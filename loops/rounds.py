@@ -47,6 +47,13 @@ def run_recipe(recipe: Recipe, out: Path, setting: Setting, *, answers: Path | N
     missing = [name for name in (recipe.source, *recipe.evaluate.tasks) if name not in setting.tasks]
     if missing:
         raise RecipeError(f"no task is called '{missing[0]}'; there are {', '.join(setting.tasks)}")
+    encoder = recipe.verify.encoder
+    if (
+        recipe.verify.kind == "clip"
+        and not (setting.shipped(encoder) or Path(encoder)).is_dir()
+        and "::" not in encoder
+    ):
+        raise RecipeError(f"verify.encoder {encoder}: no such folder; name a shipped one or an ARCHITECTURE::TAG")
     with open_run(out) as ledger:
         _claim(out, recipe)
         run = _Run(recipe, ledger, setting, answers or out / "answers.jsonl")

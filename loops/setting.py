@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.models.vlm import Advance
-from harness.types import Sample, Task
+from harness.types import Advance, Sample, Task
 
 Bar = Callable[[str, int], Advance]
 """Given a description and a total, a progress bar's step function."""

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+# as `strop` sets it, before any library reads it
+os.environ.setdefault("TQDM_DISABLE", "1")
+
 
 @pytest.fixture(scope="session")
 def conformance() -> Path:

@@ -85,7 +85,15 @@ def test_code_from_the_hub_is_never_run() -> None:
                 assert node.value.value is False, path
 
 
-def test_the_command_line_imports_nothing_heavy() -> None:
-    code = "import sys, harness.cli; print([m for m in ('torch', 'transformers', 'lm_eval', 'numpy') if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("harness.cli", "torch transformers lm_eval numpy pandas"),
+        ("loops.rounds, loops.recipe, loops.setting, tasks.registry", "torch transformers lm_eval trl open_clip nltk"),
+    ],
+    ids=["the command line", "a finished run"],
+)
+def test_what_must_answer_at_once_imports_nothing_heavy(modules: str, heavy: str) -> None:
+    code = f"import sys, {modules}; print([name for name in {heavy.split()} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"

@@ -16,9 +16,9 @@ from pycocotools.coco import COCO
 
 from harness.errors import UsageError
 from harness.pictures import picture_digest
+from harness.results import mark
 from harness.stats import estimate
 from harness.types import Sample, Task
-from harness.results import mark
 from tasks.pictos import coco
 from tasks.pictos.benchmarks import POPE_GROUPS, SCENES, PictosPope, ScenePicture, caption_samples
 from tasks.pictos.catalogue import BY_NAME, CATEGORIES, COMPANIONS, THEMES
@@ -75,7 +75,8 @@ def test_scenes_are_these_on_every_machine() -> None:
 PINNED = [
     "A small donut in the middle. A small teddy bear on the right. Two cups on the right.",
     "Two umbrellas. Two frisbees in the middle.",
-    "A small kite on the left. A large boat on the left. A bird in the middle. A zebra in the middle. A small giraffe on the right.",
+    "A small kite on the left. A large boat on the left. A bird in the middle. A zebra in the middle. "
+    "A small giraffe on the right.",
 ]
 
 
@@ -105,9 +106,10 @@ def _visible(scene: Scene) -> list[np.ndarray[Any, Any]]:
 def test_every_annotated_thing_is_visible_and_its_box_holds_its_visible_pixels(seed: int) -> None:
     scene = compose(seed)
     for thing, mask in zip(scene.things, _visible(scene), strict=True):
-        whole = (np.asarray(pictogram(thing.glyph.text, thing.glyph.side, thing.glyph.mirrored, thing.glyph.turn))[
-            :, :, 3
-        ] > 100).sum()
+        whole = (
+            np.asarray(pictogram(thing.glyph.text, thing.glyph.side, thing.glyph.mirrored, thing.glyph.turn))[:, :, 3]
+            > 100
+        ).sum()
         rows, columns = np.nonzero(mask)
         x, y, width, height = thing.box
         assert (x, y, x + width - 1, y + height - 1) == (columns.min(), rows.min(), columns.max(), rows.max())
@@ -156,9 +158,7 @@ def test_splits_are_disjoint_ranges_of_seeds() -> None:
 
 
 def test_no_picture_of_a_split_is_one_of_another() -> None:
-    digests = {
-        split: {picture_digest([draw(compose(seed))]) for seed in seeds_of(split, 400)} for split in SPLITS
-    }
+    digests = {split: {picture_digest([draw(compose(seed))]) for seed in seeds_of(split, 400)} for split in SPLITS}
     assert all(len(found) == 400 for found in digests.values())
     for one, other in itertools.combinations(digests, 2):
         assert not digests[one] & digests[other]

@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 
 from harness.errors import DataError
-from harness.models.vlm import Advance
 from harness.store import Store, ask
-from harness.types import Sample, Sampling
+from harness.types import Advance, Sample, Sampling
 
 
 @dataclasses.dataclass
@@ -58,7 +57,11 @@ def test_the_second_time_nobody_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     first = ask(Parrot(), [CAT, DOG], Sampling(n=2), Store(path))
     silent = Parrot()
-    assert ask(silent, [CAT, DOG], Sampling(n=2), Store(path)) == first == [["A cat? 0", "A cat? 1"], ["A dog? 0", "A dog? 1"]]
+    assert (
+        ask(silent, [CAT, DOG], Sampling(n=2), Store(path))
+        == first
+        == [["A cat? 0", "A cat? 1"], ["A dog? 0", "A dog? 1"]]
+    )
     assert silent.calls == 0
 
 

@@ -123,12 +123,15 @@ def test_draws_follow_the_models_probabilities(model: Vlm, samples: list[Sample]
     drawn = _ask(model, samples[:1], temperature=1.0, n=4_000, max_tokens=1)[0]
     with torch.inference_mode():
         logits = model.model(**_inputs(model, samples[0])).logits[0, -1].double()
+    logits = logits.clone()
     logits[model._forbidden] = -torch.inf
     shares = logits.softmax(-1)
     for token in shares.topk(20).indices.tolist():
         if token not in model.stop:
             p, text = float(shares[token]), _text(model, [token])
-            twins = sum(float(shares[i]) for i in range(len(shares)) if i not in model.stop and _text(model, [i]) == text)
+            twins = sum(
+                float(shares[i]) for i in range(len(shares)) if i not in model.stop and _text(model, [i]) == text
+            )
             assert drawn.count(text) / len(drawn) == pytest.approx(twins, abs=4 * (p * (1 - p) / 4_000) ** 0.5 + 1e-3)
 
 
@@ -185,7 +188,7 @@ def test_a_ratio_between_mixes_the_logits(model: Vlm, samples: list[Sample]) -> 
         seeing = model.model(**inputs).logits[0, -1]
         free = model.model(input_ids=kept).logits[0, -1]
     for ratio in (0.2, 0.4, 0.6, 0.8):
-        mixed = (1 - ratio) * seeing + ratio * free
+        mixed = (1 - ratio) * seeing.clone() + ratio * free.clone()
         mixed[model._forbidden] = -torch.inf
         best = int(mixed.argmax())
         wanted = "" if best in model.stop else _text(model, [best])
@@ -242,10 +245,7 @@ def test_log_likelihood_is_that_of_a_full_forward(
         assert not greedy
 
 
-def test_log_likelihood_calls_the_greedy_answer_greedy(
-    model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(model, "_forbidden", torch.tensor([], dtype=torch.long))
+def test_log_likelihood_calls_the_greedy_answer_greedy(model: Vlm, samples: list[Sample]) -> None:
     wanted = []
     for sample, (answer,) in zip(samples, _ask(model, samples, max_tokens=5), strict=True):
         # Only where reading the answer gives the tokens that were said ("vases" alone is another token than " vases").
@@ -262,6 +262,27 @@ def test_tokens_are_counted_and_samples_told(model: Vlm, samples: list[Sample]) 
     model.generate(samples[:7], dataclasses.replace(GREEDY, max_tokens=1, n=2, temperature=1.0), heard.append)
     assert model.generated_tokens - before == 14
     assert sum(heard) == 7
+
+
+def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(
+    model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, heard = _ask(model, samples), list[int]()
+    forward = model._forward
+
+    def cramped(ids: torch.Tensor, *others: Any, **options: Any) -> torch.Tensor:
+        if len(ids) > room:
+            raise torch.OutOfMemoryError
+        return forward(ids, *others, **options)
+
+    monkeypatch.setattr(model, "batch", 24)
+    monkeypatch.setattr(model, "_forward", cramped)
+    room = 7
+    assert model.generate(samples, GREEDY, heard.append) == wanted
+    assert (model.batch, sum(heard)) == (6, len(samples))
+    room = 0
+    with pytest.raises(ModelError, match="tiny: cpu has not the memory for one sample"):
+        _ask(model, samples)
 
 
 def test_nothing_asked_is_nothing_answered(model: Vlm) -> None:

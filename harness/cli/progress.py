@@ -13,7 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 def progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
     """Within it, ``bars(description, total)`` starts a bar and gives the function that moves it on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    # where nobody watches, a bar leaves empty lines behind
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def begin(description: str, total: int) -> Callable[[int], None]:
             bar = bars.add_task(description, total=total)

@@ -9,7 +9,7 @@ no answer depends on which others are in its batch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL.Image import Image
+from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
 from transformers.utils import logging as transformers_logging
 
@@ -24,10 +25,7 @@ from harness.errors import ModelError
 from harness.files import digest_of_json
 from harness.models.weights import model_digest, model_folder, weight_files
 from harness.pictures import open_picture, picture_digest
-from harness.types import Sample, Sampling
-
-Advance = Callable[[int], None]
-"""Told how many samples were answered since the last call."""
+from harness.types import Advance, Sample, Sampling
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,14 +119,39 @@ class Vlm:
         how: Sequence[Hallucination] | None,
         advance: Advance | None,
     ) -> list[list[str]]:
-        answers = [[""] * sampling.n for _ in samples]
+        """The answers; where memory runs out, all over again with half the rows at once."""
+        while True:
+            told = 0
+            try:
+                answers = [[""] * sampling.n for _ in samples]
+                for done in self._fill(answers, samples, sampling, how):
+                    told += done
+                    if advance:
+                        advance(done)
+                return answers
+            except torch.OutOfMemoryError as error:
+                if self.batch <= sampling.n:
+                    raise ModelError(
+                        f"{self.name}: {self.device} has not the memory for one sample; ask for fewer tokens or use cpu"
+                    ) from error
+            self.batch //= 2
+            if advance:
+                advance(-told)
+            torch.cuda.empty_cache()
+
+    def _fill(
+        self,
+        answers: list[list[str]],
+        samples: Sequence[Sample],
+        sampling: Sampling,
+        how: Sequence[Hallucination] | None,
+    ) -> Iterator[int]:
+        """Write the answers in, batch by batch; yields how many samples each finished."""
         for done, rows, cache, mask in self._branches(samples, sampling, how, None):
             for row, tokens in zip(rows, self._decode(rows, cache, mask, sampling), strict=True):
                 text = self.tokenizer.decode(row.lead + tokens, skip_special_tokens=True)
                 answers[row.sample][row.draw] = text.strip()
-            if advance:
-                advance(done)
-        return answers
+            yield done
 
     def _branches(
         self,
@@ -294,14 +317,14 @@ def load_vlm(
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     folder = model_folder(str(path or name))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = _known_device(device) if device else "cuda" if torch.cuda.is_available() else "cpu"
     precision = torch.bfloat16 if device.startswith("cuda") else torch.float32
     if sum(file.stat().st_size for file in weight_files(folder)) < 1_000_000_000:
         precision = torch.float32  # a small model gains nothing from half precision and loses exactness
     try:
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=precision, use_safetensors=True)
         processor = AutoProcessor.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise ModelError(f"{name}: does not load as an image-text-to-text model ({reason})") from error
     if adapter:
@@ -311,14 +334,36 @@ def load_vlm(
 
 def with_adapter(model: Any, adapter: Path) -> Any:
     """The model with a LoRA adapter merged into its weights; raises `ModelError` where it does not fit."""
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
     if not (adapter / "adapter_config.json").is_file():
         raise ModelError(f"adapter {adapter}: no adapter_config.json in it; name a folder that peft saved")
+    if not weight_files(adapter):
+        raise ModelError(f"adapter {adapter}: no safetensors weights in it; pickled weights are not loaded")
     try:
-        return PeftModel.from_pretrained(model, adapter, use_safetensors=True).merge_and_unload()
-    except (ValueError, RuntimeError, OSError) as error:
+        config = PeftConfig.from_pretrained(adapter)
+        config.inference_mode = True
+        adapted = PeftModel(model, config)
+        old_names = getattr(model, "_checkpoint_conversion_mapping", {})
+        # PeftModel.from_pretrained does these steps, but passes over weights that have no place in the model
+        loaded = adapted.load_adapter(adapter, "default", key_mapping=old_names)
+    except (ValueError, TypeError, RuntimeError, OSError, SafetensorError) as error:
         raise ModelError(f"adapter {adapter}: does not fit this model ({str(error).splitlines()[0]})") from error
+    if strangers := [*loaded.unexpected_keys, *loaded.missing_keys]:
+        raise ModelError(
+            f"adapter {adapter}: does not fit this model ({len(strangers)} weights of one are not in the other, "
+            f"such as {strangers[0]}); it was trained on another"
+        )
+    return adapted.merge_and_unload()
+
+
+def _known_device(name: str) -> str:
+    """The device's name; raises `ModelError` where there is none such."""
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+    return name
 
 
 def _asked(sample: Sample) -> dict[str, Any]:

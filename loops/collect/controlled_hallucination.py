@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.models.vlm import Advance, Hallucination, Vlm
+from harness.models.vlm import Hallucination, Vlm
 from harness.sentences import split_sentences
-from harness.types import Group, Sample, Sampling
+from harness.types import Advance, Group, Sample, Sampling
 from loops.recipe import Collect
 
 

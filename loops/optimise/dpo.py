@@ -17,8 +17,8 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
 from harness.errors import RecipeError
-from harness.models.vlm import Advance
 from harness.pictures import open_picture
+from harness.types import Advance
 from loops.groups import Pair
 from loops.recipe import Optimise
 
@@ -62,7 +62,9 @@ def optimise_dpo(
     policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
     processor = AutoProcessor.from_pretrained(start)
     if recipe.weights == "lora":
-        model = get_peft_model(model, LoraConfig(**{"target_modules": "all-linear", **recipe.lora}))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
+            model = get_peft_model(model, LoraConfig(**{"target_modules": "all-linear", **recipe.lora}))
     else:
         for name, parameter in model.named_parameters():
             parameter.requires_grad = not any(part in name for part in recipe.freeze)

@@ -16,10 +16,9 @@ import numpy as np
 
 from harness.errors import RecipeError
 from harness.models.encoder import Encoder
-from harness.models.vlm import Advance
 from harness.pictures import open_picture
 from harness.sentences import split_sentences
-from harness.types import Group, Task, Verdict
+from harness.types import Advance, Group, Task, Verdict
 
 BATCH = 256
 
@@ -27,8 +26,11 @@ BATCH = 256
 class Verifier(Protocol):
     """`verify` gives each group as many verdicts as it has answers."""
 
-    name: str
-    sees_gold: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sees_gold(self) -> bool: ...
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]: ...
 

@@ -1,7 +1,8 @@
 """Training of the contrastive encoder: is this sentence true of this picture?
 
 A sigmoid loss (SigLIP, Zhai et al. 2023) over the sentences of each scene: all that are true, and as many that are not
-(an absent companion or look-alike, a wrong place, count or size). The image tower starts from the one trained on patches.
+(an absent companion or look-alike, a wrong place, count or size). The image tower starts from the one trained on
+patches.
 """
 
 from __future__ import annotations
@@ -101,7 +102,9 @@ def sentence_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def sentence_ids(words: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
-    return words(texts, return_tensors="pt", max_length=CONTEXT, padding="max_length", truncation=True).input_ids
+    made = words(texts, return_tensors="pt", max_length=CONTEXT, padding="max_length", truncation=True)
+    ids: torch.Tensor = made.input_ids
+    return ids
 
 
 def config(words: PreTrainedTokenizerFast) -> Mapping[str, Any]:
@@ -138,7 +141,7 @@ def train_encoder(tower: CLIPVisionModel, *, steps: int, batch: int, device: str
     """An open_clip model that tells true sentences from false ones."""
     torch.manual_seed(3)
     words = sentence_tokenizer()
-    model = new_encoder(config(words)).to(device)
+    model: Any = new_encoder(config(words)).to(device)
     model.visual.load_state_dict(as_open_clip(tower.state_dict(), model.visual.state_dict()))
     visual = list(model.visual.parameters())
     level = [model.logit_scale, model.logit_bias]
@@ -162,13 +165,14 @@ def train_encoder(tower: CLIPVisionModel, *, steps: int, batch: int, device: str
         odds = (images[judged.owner.to(device)] * texts).sum(-1) * model.logit_scale.exp() + model.logit_bias
         loss = nn.functional.binary_cross_entropy_with_logits(odds, judged.true.to(device))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([*rest, *visual], 1.0)
         optimiser.step()
         schedule.step()
         running = float(loss.detach()) if not running else 0.98 * running + 0.02 * float(loss.detach())
         report("encoder", step, steps, running)
-    return model.eval()
+    trained: nn.Module = model.eval()
+    return trained
 
 
 def ship_encoder(model: nn.Module, folder: Path) -> None:

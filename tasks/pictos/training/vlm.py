@@ -95,7 +95,7 @@ def _step(
     running: float,
 ) -> float:
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(parameters, 1.0)
     optimiser.step()
     schedule.step()

@@ -1,0 +1,235 @@
+"""A user's mistake is one line on stderr, exit code 2, no traceback, and nothing written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import harness.cli
+from harness.types import Sample, Task
+from tasks.pictos.benchmarks import PictosCaptions
+from tests.tiny import save_tiny
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def error(self) -> str:
+        """The one line of a user's mistake, after its mark."""
+        assert self.code == 2, self.err
+        assert self.out == ""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("error: ")
+        return lines[0].removeprefix("error: ")
+
+
+Strop = Callable[..., Ran]
+
+
+@pytest.fixture
+def strop(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Strop:
+    """`strop ...` in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["strop", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            harness.cli.main()
+        code = ended.value.code
+        said = capfd.readouterr()
+        return Ran(code if isinstance(code, int) else 0, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+
+
+@pytest.fixture
+def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes pictos_captions ask about these pictures."""
+
+    def shown(*pictures: Path) -> None:
+        @dataclass(frozen=True, kw_only=True)
+        class Shown(PictosCaptions):
+            name: str = "pictos_captions"
+
+            def samples(self, split: str) -> list[Sample]:
+                return [
+                    Sample(id=path.name, prompt="What do you see?", images=(path,), target=frozenset({"cat"}),
+                           cluster=path.name)
+                    for path in pictures
+                ]  # fmt: skip
+
+        tasks: dict[str, Callable[[], Task]] = {"pictos_captions": Shown}
+        monkeypatch.setattr("tasks.registry.TASKS", tasks)
+
+    return shown
+
+
+def _written(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_an_unknown_task_is_met_with_the_nearest_name(strop: Strop, tmp_path: Path) -> None:
+    found = strop("eval", "--model", "pictos-seed", "--tasks", "pictos_pop", "--out", "out").error()
+    assert found == "no task is called 'pictos_pop'; did you mean 'pictos_pope'? (`strop tasks` lists them all)"
+    assert _written(tmp_path) == []
+
+
+def test_no_task_at_all_is_said(strop: Strop, tmp_path: Path) -> None:
+    assert strop("eval", "--model", "x", "--tasks", " ,", "--out", "out").error().startswith("--tasks names no task")
+    assert _written(tmp_path) == []
+
+
+def test_a_model_that_is_missing_is_named(strop: Strop, tmp_path: Path) -> None:
+    found = strop("eval", "--model", "pictos-sed", "--tasks", "pictos_pope", "--out", "out").error()
+    assert found.startswith("pictos-sed: no such folder; name a shipped model, a local folder or a hub id")
+    assert _written(tmp_path) == []
+
+
+def test_a_model_folder_without_weights_is_named(strop: Strop, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "empty" in strop("eval", "--model", "./empty", "--tasks", "pictos_pope", "--out", "out").error()
+    assert _written(tmp_path) == ["empty"]
+
+
+def test_an_adapter_that_is_none_is_named(strop: Strop, tiny: Path, tmp_path: Path) -> None:
+    words = ("eval", "--model", tiny, "--tasks", "pictos_pope", "--adapter", "absent", "--out", "out")
+    assert strop(*words).error().startswith("adapter absent: no adapter_config.json in it")
+    assert _written(tmp_path) == []
+
+
+def test_a_split_that_does_not_exist_is_named(strop: Strop, tiny: Path, tmp_path: Path) -> None:
+    words = ("eval", "--model", tiny, "--tasks", "pictos_captions", "--split", "tset", "--out", "out")
+    assert strop(*words).error().startswith("the embedded world has no split 'tset'")
+    assert _written(tmp_path) == []
+
+
+def test_an_out_that_is_a_file_is_named_before_anything_is_asked(strop: Strop, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    for words in (
+        ("eval", "--model", tiny, "--tasks", "pictos_captions", "--out", "out"),
+        ("run", "judge_free", "--out", "out", "--set", "verify.kind=none"),
+    ):
+        assert "out" in strop(*words).error()
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_picture_that_is_missing_is_named(
+    strop: Strop, tiny: Path, tmp_path: Path, show: Callable[..., None]
+) -> None:
+    show(tmp_path / "absent.png")
+    words = ("eval", "--model", tiny, "--tasks", "pictos_captions", "--out", "out")
+    assert strop(*words).error() == f"{tmp_path}/absent.png: no such picture"
+    assert _written(tmp_path) == []
+
+
+def test_a_truncated_picture_is_named_and_nothing_is_written(
+    strop: Strop, tiny: Path, tmp_path: Path, show: Callable[..., None]
+) -> None:
+    good, half = tmp_path / "good.png", tmp_path / "half.png"
+    for path in (good, half):
+        Image.effect_noise((64, 64), 50).save(path)
+    half.write_bytes(half.read_bytes()[:2_000])
+    show(good, half)
+    words = ("eval", "--model", tiny, "--tasks", "pictos_captions", "--out", "out")
+    assert strop(*words).error().startswith(f"{half}: does not open as a picture (")
+    assert _written(tmp_path) == ["good.png", "half.png"]
+
+
+def test_a_recipe_that_is_unknown_is_named(strop: Strop, tmp_path: Path) -> None:
+    assert strop("run", "judge_fre", "--out", "out").error().startswith("recipe judge_fre: no such file, and no recipe")
+    assert strop("run", "mine.yaml", "--out", "out").error() == "recipe mine.yaml: no such file"
+    assert _written(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("collect.sampels=3", "there is no field 'collect.sampels'; did you mean 'samples'?"),
+        ("rounds=many", "field 'rounds' is 'many'"),
+        ("rounds", "--set rounds: expected key.sub=value"),
+        ("source=pictos_caption", "no task is called 'pictos_caption'"),
+        ("evaluate.tasks=[pope]", "no task is called 'pope'"),
+    ],
+)
+def test_a_fault_of_a_recipe_is_named_by_its_field(strop: Strop, tmp_path: Path, change: str, message: str) -> None:
+    assert message in strop("run", "judge_free", "--out", "out", "--set", change).error()
+    assert _written(tmp_path) == []
+
+
+@pytest.mark.parametrize("change", ["model=pictos-sed", "adapter=absent", "verify.encoder=absent"])
+def test_what_a_recipe_names_and_is_not_there_is_named(strop: Strop, tiny: Path, change: str) -> None:
+    words = ["run", "judge_free", "--out", "out", "--set", f"model={tiny}", "--set", f"verify.encoder={tiny}"]
+    words += ["--set", change]
+    assert change.split("=")[1] in strop(*words).error()
+
+
+def test_an_option_that_does_not_exist_is_typers_to_name(strop: Strop) -> None:
+    found = strop("eval", "--modle", "x")
+    assert found.code == 2
+    assert "--modle" in found.err
+    assert "Traceback" not in found.err
+
+
+def test_tasks_are_listed(strop: Strop) -> None:
+    found = strop("tasks", "--json")
+    assert found.code == 0
+    assert json.loads(found.out)["pictos_pope"]["headline"] == "macro/f1"
+    assert "pictos_chair" in strop("tasks").out
+
+
+def test_an_evaluation_is_printed_and_written(strop: Strop, tiny: Path, tmp_path: Path) -> None:
+    words = ("eval", "--model", tiny, "--tasks", "pictos_captions", "--limit", 4, "--out", "out", "--json")
+    found = strop(*words)
+    assert found.code == 0, found.err
+    printed = json.loads(found.out)
+    assert printed["tasks"]["pictos_captions"]["f1"]["n"] == 4
+    assert _written(tmp_path / "out") == ["answers.jsonl", "pictos_captions.jsonl", "results.json"]
+    stored = (tmp_path / "out/answers.jsonl").read_bytes()
+    shown = strop(*words[:-1])
+    assert "written to out" in shown.out
+    assert (tmp_path / "out/answers.jsonl").read_bytes() == stored, "the second time nothing is asked"
+
+
+def test_a_stop_is_one_line_and_not_a_traceback(strop: Strop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(name: str) -> Task:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.registry.find_task", stopped)
+    found = strop("eval", "--model", "x", "--tasks", "pictos_pope", "--out", "out")
+    assert found.code == 130
+    assert found.err == "" or "Traceback" not in found.err
+
+
+def test_the_installed_command_does_the_same(tmp_path: Path) -> None:
+    """Once in a process of its own: what users see."""
+    command = [sys.executable, "-c", "from harness.cli import main; main()", "run", "judge_fre", "--out", "out"]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, env=_environment())
+    Ran(found.returncode, found.stdout, found.stderr).error()
+    assert _written(tmp_path) == []
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
