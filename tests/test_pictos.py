@@ -73,10 +73,10 @@ def test_scenes_are_these_on_every_machine() -> None:
 
 
 PINNED = [
-    "A small donut in the middle. A small teddy bear on the right. Two cups on the right.",
+    "Two cups on the right. A small donut in the middle. A small teddy bear on the right.",
     "Two umbrellas. Two frisbees in the middle.",
-    "A small kite on the left. A large boat on the left. A bird in the middle. A zebra in the middle. "
-    "A small giraffe on the right.",
+    "A large boat on the left. A bird in the middle. A zebra in the middle. A small giraffe on the right. "
+    "A small kite on the left.",
 ]
 
 

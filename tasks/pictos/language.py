@@ -1,6 +1,6 @@
 """What is said about a scene: its captions, questions with their answers, false statements, and the words of it all.
 
-Captions name groups of equal objects from left to right, one sentence a group. Every text here is made of `words()`,
+Captions name groups of equal objects in the catalogue's order, one sentence a group. Every text here is made of `words()`,
 so that a word-level tokenizer reads and writes it without loss.
 """
 
@@ -59,9 +59,13 @@ class Question:
 
 
 def claims(scene: Scene) -> list[Claim]:
-    """All that is true of a scene, one claim a category, from left to right."""
+    """All that is true of a scene, one claim a category, in the order of the catalogue.
+
+    One order for every scene: two right captions differ only in what they say. (From left to right is as fixed, but a
+    small model learns for an hour to see what is leftmost and names one object again and again meanwhile; see LOG.md.)
+    """
     groups: dict[str, list[Thing]] = {}
-    for thing in sorted(scene.things, key=lambda thing: (thing.centre, thing.category.id)):
+    for thing in sorted(scene.things, key=lambda thing: thing.category.id):
         groups.setdefault(thing.category.name, []).append(thing)
     return [_claim(name, things) for name, things in groups.items()]
 

@@ -22,11 +22,14 @@ from tasks.pictos.training.encoder import ship_encoder, train_encoder
 from tasks.pictos.training.vlm import train_tower, train_vlm
 
 TOWER_STEPS, TOWER_BATCH = 1_150, 64
-SEED_STEPS, SEED_BATCH = 1_600, 32
+SEED_STEPS, SEED_BATCH = 1_900, 32
 PEER_STEPS, PEER_BATCH = 1_000, 32
 ENCODER_STEPS, ENCODER_BATCH = 900, 64
 SEED_ASKED, PEER_ASKED = 2, 3
 """Questions drawn for each scene beside its caption."""
+
+EMPHASIS = 3.0
+"""Weight of the words that name objects, against the other words of a caption."""
 
 SEED_START = 1_000_000
 PEER_START = 3_000_000
@@ -63,7 +66,7 @@ def seed(work: Path, out: Path, device: str) -> None:
     made = processor()
     model = vlm(SEED, made.tokenizer, 1)
     model.model.vision_tower.load_state_dict(load_tower(work, SEED).state_dict())
-    conversations = Conversations(SEED_START, SEED_STEPS, SEED_BATCH, SEED_ASKED, made.tokenizer)
+    conversations = Conversations(SEED_START, SEED_STEPS, SEED_BATCH, SEED_ASKED, made.tokenizer, EMPHASIS)
     train_vlm(model, conversations, rate=1.5e-3, device=device, report=_reporter(work / "pictos-seed.log"))
     ship(model, "pictos-seed", out)
 
@@ -73,10 +76,8 @@ def peer(work: Path, out: Path, device: str) -> None:
     if (out / "pictos-peer" / "model.safetensors").exists():
         return
     made = processor()
-    model = vlm(SEED, made.tokenizer, 1)
-    model.load_state_dict(load_file(out / "pictos-seed" / "model.safetensors"), strict=False)
-    model.tie_weights()
-    conversations = Conversations(PEER_START, PEER_STEPS, PEER_BATCH, PEER_ASKED, made.tokenizer)
+    model = LlavaForConditionalGeneration.from_pretrained(out / "pictos-seed", dtype=torch.float32)
+    conversations = Conversations(PEER_START, PEER_STEPS, PEER_BATCH, PEER_ASKED, made.tokenizer, EMPHASIS)
     train_vlm(model, conversations, rate=1e-3, device=device, report=_reporter(work / "pictos-peer.log"))
     ship(model, "pictos-peer", out)
 

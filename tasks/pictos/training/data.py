@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import PreTrainedTokenizerFast
 
+from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.charts import chart_questions, compose_chart, draw_chart
 from tasks.pictos.language import DESCRIBE, Question, caption, questions
 from tasks.pictos.training.build import PATCH, SPECIAL
@@ -65,10 +66,18 @@ class Labelled(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 class Conversations(IterableDataset[Packed]):
-    """Packed batches: each scene with its caption and `asked` questions; one picture in ten is a chart."""
+    """Packed batches: each scene with its caption and `asked` questions; one picture in ten is a chart.
 
-    def __init__(self, start: int, steps: int, batch: int, asked: int, words: PreTrainedTokenizerFast) -> None:
+    `emphasis` is how much more a word that names an object counts than the others of its caption.
+    """
+
+    def __init__(
+        self, start: int, steps: int, batch: int, asked: int, words: PreTrainedTokenizerFast, emphasis: float = 1.0
+    ) -> None:
         self.start, self.steps, self.batch, self.asked, self.words = start, steps, batch, asked, words
+        forms = {form for category in CATEGORIES for form in (category.name, category.plural)}
+        self.names = np.array(sorted({token for form in forms for token in words(f" {form}").input_ids}))
+        self.emphasis = emphasis
 
     def __iter__(self) -> Iterator[Packed]:
         for step in range(0, self.steps, POOLED):
@@ -95,7 +104,7 @@ class Conversations(IterableDataset[Packed]):
                 turns.append(Question(kind="caption", prompt=DESCRIBE, answer=caption(scene)))
                 if rng.random() < BLIND_SHARE:
                     turns.append(Question(kind=BLIND, prompt=DESCRIBE, answer=caption(scene)))
-            packs.append(_pack(self.words, prefix, turns))
+            packs.append(_pack(self.words, prefix, turns, self.names, self.emphasis))
         order = sorted(range(len(packs)), key=lambda index: len(packs[index].ids))
         for batch in np.random.default_rng((numbers.start, 6)).permutation(batches):
             mine = order[batch * self.batch : (batch + 1) * self.batch]
@@ -121,7 +130,10 @@ class _Pack:
     blind: np.ndarray
 
 
-def _pack(words: PreTrainedTokenizerFast, prefix: list[int], turns: list[Question]) -> _Pack:
+def _pack(
+    words: PreTrainedTokenizerFast, prefix: list[int], turns: list[Question], names: np.ndarray, emphasis: float
+) -> _Pack:
+    """The turns behind one prefix. In captions the words that name objects count `emphasis` times as much."""
     ids, positions, targets = [*prefix], [*range(len(prefix))], [IGNORE] * len(prefix)
     weights, branch, blind = [0.0] * len(prefix), [0] * len(prefix), [0] * len(prefix)
     for number, turn in enumerate(turns, start=1):
@@ -132,11 +144,13 @@ def _pack(words: PreTrainedTokenizerFast, prefix: list[int], turns: list[Questio
         positions += range(start, start + len(prompt) + len(answer))
         # the token at i is trained to say the token at i + 1 of its own branch
         targets += [IGNORE] * (len(prompt) - 1) + answer + [IGNORE]
-        weight = 1.0 if turn.kind in ("caption", BLIND) else 3.0 / max(len(answer) - 1, 1) ** 0.5
+        weight = 1.0 if turn.kind in ("caption", BLIND) else 3.1 / max(len(answer) - 1, 1) ** 0.5
         weights += [weight] * (len(prompt) + len(answer))
         branch += [number] * (len(prompt) + len(answer))
         blind += [int(turn.kind == BLIND)] * (len(prompt) + len(answer))
-    return _Pack(*(np.asarray(values) for values in (ids, positions, targets, weights, branch, blind)))
+    pack = _Pack(*(np.asarray(values) for values in (ids, positions, targets, weights, branch, blind)))
+    pack.weights[np.isin(pack.targets, names) & (pack.weights == 1.0)] *= emphasis
+    return pack
 
 
 def _collate(pixels: torch.Tensor, packs: list[_Pack], padding: int) -> Packed:
