@@ -1,6 +1,6 @@
 """What is said about a scene: its captions, questions with their answers, false statements, and the words of it all.
 
-Captions name groups of equal objects in the catalogue's order, one sentence a group. Every text here is made of `words()`,
+Captions name groups of equal objects in the catalogue's order, one sentence a group. Every text is made of `words()`,
 so that a word-level tokenizer reads and writes it without loss.
 """
 
