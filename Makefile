@@ -22,7 +22,7 @@ demo: install
 demo-study: install
 	$(VENV)/bin/python -m leaderboards.study --run --out $(RUNS)/study
 
-# The three shipped models from nothing, into work/trained: under two hours on two cores, less on a GPU.
+# The models of the embedded world from nothing, into work/trained: under two hours on two cores, less on a GPU.
 models: install
 	$(VENV)/bin/python -m tasks.pictos.training
 

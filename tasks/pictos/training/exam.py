@@ -14,6 +14,7 @@ from PIL.Image import Image
 from harness.measure import measure
 from harness.models.encoder import Encoder, load_encoder
 from harness.models.vlm import Vlm, load_vlm
+from harness.models.weights import weight_files
 from harness.types import Picture, Sample, Sampling
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, ScenePicture
 from tasks.pictos.charts import chart_questions, compose_chart, draw_chart
@@ -109,6 +110,8 @@ def write_cards(out: Path, work: Path, first_scene: Mapping[str, int]) -> None:
     """Measure every model in `out` and write its card (README.md) and figures (scores.json)."""
     for name, about in _ABOUT.items():
         folder = out / name
+        if not weight_files(folder):
+            continue  # `--only` may have made some of them
         if name == "pictos-encoder":
             encoder = load_encoder(str(folder))
             digest, figures = encoder.digest, examine_encoder(encoder)
