@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # as `strop` sets it, before any library reads it
 os.environ.setdefault("TQDM_DISABLE", "1")
+
+settings.register_profile("strop", deadline=None)  # the first example may wait for a library to load
+settings.load_profile("strop")
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,17 @@ def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
     return asked
 
 
+def presence_questions(scene: Scene, rng: np.random.Generator, pairs: int) -> list[Question]:
+    """POPE's question, `pairs` times about what is there and as often about what is not."""
+    present = sorted(scene.counts())
+    asked = []
+    for _ in range(pairs):
+        some, absent = present[rng.integers(len(present))], tempting_absent(scene, rng)
+        asked.append(Question(kind="presence", prompt=is_there(some), answer="Yes"))
+        asked.append(Question(kind="presence", prompt=is_there(absent), answer="No"))
+    return asked
+
+
 def box_question(thing: Thing) -> Question:
     x, y, width, height = thing.box
     corners = [min(value, SIDE - 1) for value in (x, y, x + width, y + height)]

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.charts import chart_questions, compose_chart, draw_chart
-from tasks.pictos.language import DESCRIBE, Question, caption, questions
+from tasks.pictos.language import DESCRIBE, Question, caption, presence_questions, questions
 from tasks.pictos.training.build import PATCH, SPECIAL
 from tasks.pictos.world import SIDE, SPLITS, compose, draw, patch_labels
 
@@ -22,6 +22,9 @@ MEAN, STD = 0.5, 0.25
 BLIND, BLIND_SHARE = "blind", 0.15
 """Some captions are learnt without the picture too, as a language model reads text before it ever sees: without them
 the image-free pass of controlled hallucination would be off the model's ground, where no prior can be read."""
+
+PRESENCE_PAIRS = 2
+"""Pairs of yes/no questions with every caption: the two-step look (from the word to its patches) needs many."""
 
 POOLED = 6
 """Batches that are made together and sorted by length."""
@@ -101,6 +104,7 @@ class Conversations(IterableDataset[Packed]):
                 pixels.append(pixels_of(draw(scene)))
                 every = questions(scene, rng)
                 turns = [every[index] for index in rng.permutation(len(every))[: self.asked]]
+                turns += presence_questions(scene, rng, PRESENCE_PAIRS)
                 turns.append(Question(kind="caption", prompt=DESCRIBE, answer=caption(scene)))
                 if rng.random() < BLIND_SHARE:
                     turns.append(Question(kind=BLIND, prompt=DESCRIBE, answer=caption(scene)))

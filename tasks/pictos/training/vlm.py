@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from transformers import CLIPVisionModel, LlavaForConditionalGeneration
+from transformers import CLIPVisionModel, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.training.build import Size, vision_config
@@ -43,6 +43,43 @@ def train_tower(size: Size, *, steps: int, batch: int, seed: int, device: str, r
         running = _step(loss, parameters, optimiser, schedule, running)
         report("tower", step, steps, running)
     return tower
+
+
+def align(
+    model: LlavaForConditionalGeneration,
+    words: PreTrainedTokenizerFast,
+    *,
+    start: int,
+    steps: int,
+    batch: int,
+    device: str,
+    report: Report,
+) -> None:
+    """Teach the projector to write each patch as the word of what fills it, before any language is trained.
+
+    A patch's projected feature is compared with the embeddings of the categories' words (the mean of two for a name of
+    two), which are trained along, and with a vector of its own for nothing. What LLaVA's first stage does with
+    captions (Liu et al. 2023), done with labels; after it a word in a question looks like the patches that show it.
+    """
+    model.to(device).train()
+    core = model.model
+    nothing = nn.Parameter(torch.zeros(model.config.text_config.hidden_size, device=device))
+    table = core.get_input_embeddings().weight
+    names = [words(f" {category.name}").input_ids for category in CATEGORIES]
+    mix = torch.zeros(len(names), len(table), device=device)
+    for row, tokens in enumerate(names):
+        mix[row, tokens] = 1 / len(tokens)
+    rest = [table, nothing, *core.multi_modal_projector.parameters()]
+    tower = list(core.vision_tower.parameters())
+    optimiser = torch.optim.AdamW([{"params": rest, "lr": 2e-3}, {"params": tower, "lr": 3e-4}], weight_decay=0.01)
+    schedule = one_cycle(optimiser, steps)
+    running = 0.0
+    for step, (pixels, labels) in enumerate(background(Labelled(start, steps, batch))):
+        seen = core.multi_modal_projector(core.vision_tower(pixel_values=pixels.to(device)).last_hidden_state[:, 1:])
+        meanings = torch.cat([nothing[None], mix @ table])
+        loss = nn.functional.cross_entropy((seen @ meanings.T).flatten(0, 1), labels.to(device).flatten())
+        running = _step(loss, [*rest, *tower], optimiser, schedule, running)
+        report("align", step, steps, running)
 
 
 def train_vlm(
