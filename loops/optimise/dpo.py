@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,8 @@ def optimise_dpo(
     else:
         for name, parameter in model.named_parameters():
             parameter.requires_grad = not any(part in name for part in recipe.freeze)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
         trainer = DPOTrainer(
             model=model,
             ref_model=policy_before,
