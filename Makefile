@@ -22,7 +22,7 @@ demo: install
 demo-study: install
 	$(VENV)/bin/python -m leaderboards.study --run --out $(RUNS)/study
 
-# The models of the embedded world from nothing, into work/trained: under two hours on two cores, less on a GPU.
+# The models of the embedded world from nothing, into work/trained; on a GPU where there is one.
 models: install
 	$(VENV)/bin/python -m tasks.pictos.training
 

@@ -93,7 +93,8 @@ def evaluate(
     results = []
     for task in tasks:
         samples = task.samples(split)[:limit]
-        ours = _lm_eval_task(task, samples)
+        scores: dict[int, Score] = {}
+        ours = _lm_eval_task(task, samples, scores)
         lm = StropLM(model=model, store=store, advance=progress(task.name, len(samples)) if progress else None)
         # not `simple_evaluate`: it seeds the process and asks the machine for its compilers and packages, for seconds
         loaded = TaskManager(include_defaults=False).load([ours])
@@ -101,7 +102,8 @@ def evaluate(
         logged = sorted(found["samples"][task.name], key=lambda row: row["doc_id"])
         answers = [row["filtered_resps"][0] for row in logged]
         rows = tuple(
-            mark(sample, answer, task.score(sample, answer)) for sample, answer in zip(samples, answers, strict=True)
+            mark(sample, answer, scores[index])
+            for index, (sample, answer) in enumerate(zip(samples, answers, strict=True))
         )
         results.append(
             TaskResult(
@@ -118,16 +120,20 @@ def evaluate(
     return results
 
 
-def _lm_eval_task(task: Task, samples: Sequence[Sample]) -> ConfigurableTask:
-    """One of our tasks as lm-eval's. A document carries its place in `samples`, prompt and nothing that is gold."""
+def _lm_eval_task(task: Task, samples: Sequence[Sample], scores: dict[int, Score]) -> ConfigurableTask:
+    """One of our tasks as lm-eval's. A document carries its place in `samples`, prompt and nothing that is gold.
+
+    Each answer is marked once, when lm-eval processes it, and its mark put into `scores` under the sample's place.
+    """
 
     def dataset(**_: Any) -> Mapping[str, datasets.Dataset]:
         documents = [{"index": index, "id": s.id, "prompt": s.prompt} for index, s in enumerate(samples)]
         return {"test": datasets.Dataset.from_list(documents)}
 
     def process(document: Mapping[str, Any], answers: Sequence[str]) -> dict[str, tuple[str | None, Score]]:
-        sample = samples[document["index"]]
-        marked = (sample.meta.get("group"), task.score(sample, answers[0]))
+        index = document["index"]
+        scores[index] = task.score(samples[index], answers[0])
+        marked = (samples[index].meta.get("group"), scores[index])
         return {metric.name: marked for metric in task.metrics}
 
     return ConfigurableTask(

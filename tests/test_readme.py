@@ -16,6 +16,9 @@ MODULES = {
 }
 
 
+HOSTS = (("pypi", "org"), ("pytorch", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("huggingface", "co"))
+
+
 def test_every_module_is_in_the_file_list() -> None:
     words = set(re.findall(r"[\w-]+", FILES))
     assert sorted(str(path.relative_to(ROOT)) for path in MODULES if path.stem not in words) == []
@@ -27,7 +30,7 @@ def test_every_file_in_the_list_exists() -> None:
 
 
 def test_no_file_names_a_package_index_or_model_host() -> None:
-    hosts = re.compile("pypi" + r"\.org|pytorch" + r"\.org|files\.pythonhosted" + r"\.org|registry\.npmjs")
+    hosts = re.compile("|".join(r"\.".join(parts) for parts in HOSTS))
     texts = [*ROOT.glob("*.md"), *ROOT.glob("*.toml"), *ROOT.glob("*.txt"), ROOT / "Makefile", ROOT / ".ci" / "run"]
     assert [str(path) for path in texts if hosts.search(path.read_text(encoding="utf-8"))] == []
 

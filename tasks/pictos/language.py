@@ -61,8 +61,8 @@ class Question:
 def claims(scene: Scene) -> list[Claim]:
     """All that is true of a scene, one claim a category, in the order of the catalogue.
 
-    One order for every scene: two right captions differ only in what they say. (From left to right is as fixed, but a
-    small model learns for an hour to see what is leftmost and names one object again and again meanwhile; see LOG.md.)
+    One order for every scene: two right captions differ only in what they say. (From left to right is as fixed, but 47
+    minutes of training did not teach a small model what is leftmost; it named one object again and again, see LOG.md.)
     """
     groups: dict[str, list[Thing]] = {}
     for thing in sorted(scene.things, key=lambda thing: thing.category.id):
