@@ -95,10 +95,8 @@ def run_grid(
                     waiting = []
                 elif waiting and len(working) < jobs:
                     run, started = waiting.pop(0), started + 1
-                    working[_start(command(run), out / run.log, threads=1 if jobs > 1 else None)] = (
-                        run,
-                        time.monotonic(),
-                    )
+                    child = _start(command(run), out / run.log, threads=1 if jobs > 1 else None)
+                    working[child] = run, time.monotonic()
                     continue
                 for child in [child for child in working if child.poll() is not None]:
                     run, since = working.pop(child)
