@@ -37,10 +37,12 @@ class GridRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridCell:
-    """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order."""
+    """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order; where
+    settings have names of their own it has the name as "setting", and `varied` says what the cell changes."""
 
     name: str
     label: Mapping[str, str]
+    varied: str
     rounds: int
     runs: tuple[GridRun, ...]
 
@@ -115,6 +117,7 @@ def read_grid(folder: Path) -> Grid:
                 GridCell(
                     name=cell["name"],
                     label=cell["label"],
+                    varied=cell["varied"],
                     rounds=cell["rounds"],
                     runs=tuple(GridRun(**{**run, "folder": folder / run["folder"]}) for run in cell["runs"]),
                 )

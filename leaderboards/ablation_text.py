@@ -40,6 +40,8 @@ def ablation_markdown(found: Ablation) -> str:
         if row.shown:
             tables.setdefault((row.task, row.metric.name), []).append(row)
     sections = [Section(title="How to read it", words=(_caption(found),))]
+    if any("setting" in cell.label for cell in found.grid.cells):
+        sections.append(_settings_section(found))
     sections += [_metric_section(rows) for rows in tables.values()]
     if found.costs:
         sections.append(_cost_section(found))
@@ -59,6 +61,11 @@ def _caption(found: Ablation) -> str:
         "the others shown. The corrected interval holds for all of those differences to the base at once "
         "(Bonferroni). ↑ means higher is better, ↓ lower."
     )
+
+
+def _settings_section(found: Ablation) -> Section:
+    lines = tuple((cell.name, cell.varied) for cell in found.grid.cells)
+    return Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
 
 
 def _metric_section(rows: Sequence[AblationRow]) -> Section:

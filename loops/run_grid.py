@@ -135,6 +135,7 @@ def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
         {
             "name": cell.name,
             "label": cell.label,
+            "varied": cell.varied,
             "rounds": cell.recipe.rounds,
             "runs": [
                 {"seed": seed, "folder": folder, "state": states[folder].state, "why": states[folder].why}

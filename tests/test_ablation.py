@@ -32,7 +32,7 @@ def _write(folder: Path, states: Sequence[str] = ("done",) * 4, **changed: objec
             if (state := left.pop(0)) == "done":
                 write_run(folder / run, [_tasks(BEFORE, "a !b", "a"), _tasks(after, "a !b", f"a {'!' * seed}b")])
             runs.append({"seed": seed, "folder": run, "state": state, "why": "" if state == "done" else "it broke"})
-        cells.append({"name": name, "label": {"verify.kind": name[12:]}, "rounds": 1, "runs": runs})
+        cells.append({"name": name, "label": {"verify.kind": name[12:]}, "varied": name, "rounds": 1, "runs": runs})
     grid = {"name": "toy", "baseline": "verify.kind=clip", "show": [], "cells": cells, **changed}
     (folder / "grid.json").write_text(json.dumps(grid))
     return folder
@@ -159,6 +159,17 @@ def test_a_table_names_the_fields_that_differ(tmp_path: Path) -> None:
         in text
     )
     assert "| seed model |  | 50.00 |  |  |  |  |  |" in text
+
+
+def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:
+    write_ablation(_write(tmp_path))
+    assert "What each cell changes" not in (tmp_path / "ablation.md").read_text()
+    grid = json.loads((tmp_path / "grid.json").read_text())
+    for cell, name in zip(grid["cells"], ("with", "without"), strict=True):
+        cell |= {"name": name, "label": {"setting": name}}
+    (tmp_path / "grid.json").write_text(json.dumps({**grid, "baseline": "with"}))
+    write_ablation(tmp_path)
+    assert "| without | verify.kind=none |" in (tmp_path / "ablation.md").read_text()
 
 
 def test_a_folder_without_a_grid_is_named(tmp_path: Path) -> None:
