@@ -24,7 +24,7 @@ from loops.ledger import hold
 from loops.recipe import Recipe
 
 POLL_SECONDS = 0.2
-STOP_SECONDS = 30
+STOP_SECONDS = 10  # whoever started us in the background made us and our runs deaf to SIGINT
 
 SHARED = "shared"
 """The folder of shared stages in a grid's folder."""
