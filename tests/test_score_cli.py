@@ -16,8 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from harness.cli import score
-from harness.cli.score import score_app
+from harness.cli.score import score_app, words
 from harness.errors import DataError, StropError, UsageError
 from harness.results import read_results
 from harness.stats import estimate
@@ -161,7 +160,7 @@ class _Terminal:
         self.asked: list[str] = []
         self.fetched: list[tuple[list[str], Path]] = []
         self._answer = answer
-        monkeypatch.setattr(score, "sys", SimpleNamespace(stdin=self, stderr=self))
+        monkeypatch.setattr(words, "sys", SimpleNamespace(stdin=self, stderr=self))
         monkeypatch.setattr(text, "can_download", lambda: online)
         monkeypatch.setattr(text, "download", self._download)
         monkeypatch.setattr(typer, "confirm", self._confirm)

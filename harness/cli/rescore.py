@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from harness.cli.places import DataOption, TaskPathOption, set_places
-from harness.cli.score import ALL_PROFILES, marked_as_json, print_marked
+from harness.cli.score.deliver import marked_as_json, print_marked
+from harness.cli.score.options import ALL_PROFILES
 from harness.errors import UsageError
 from tasks.sources import DEFAULT_DATA
 
