@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +13,13 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.judge import Judge
     from harness.measure import Measured
+    from harness.results import TaskResult
+    from harness.types import Sample, Scorer
 
 PARALLEL = 8
+
+KEPT = "judge.jsonl"
+"""The file of a judge's replies, in the task's folder below the data folder."""
 
 EndpointOption = Annotated[
     str | None,
@@ -55,6 +61,20 @@ def open_model(
     from tasks.pictos.models import shipped
 
     return load_vlm(name, path=shipped(name), adapter=adapter, device=device)
+
+
+def judge_what_is_unread(
+    judge: Judge, marked: TaskResult, samples: Sequence[Sample], score: Scorer, data: Path
+) -> TaskResult:
+    """`tasks.answer_judge.judge_unread` with a progress bar; replies are kept in the data folder."""
+    from harness.cli.progress import progress_bars
+    from harness.store import Store
+    from tasks.answer_judge import judge_unread
+
+    with progress_bars() as bars:
+        store = Store(data.expanduser() / marked.task / KEPT)
+        asked = sum(row.parsed is None for row in marked.rows)
+        return judge_unread(marked, samples, score, judge, store, bars(f"judge, {marked.task}", asked))
 
 
 def open_judge(name: str | None, endpoint: str | None) -> Judge | None:

@@ -219,6 +219,11 @@ def _notes(info: Mapping[str, Any]) -> list[str]:
     if "judge" in info:
         seen = "sees the pictures" if info["judge"]["sees_pictures"] else "sees no pictures"
         notes.append(f"judge {info['judge']['id']} (prompt {info['judge']['prompt']}) {seen}")
+        if "asked" in info["judge"]:
+            notes.append(
+                f"the judge was asked about {info['judge']['asked']} answers that strict does not read; "
+                f"{info['judge']['read']} are read by it, {info['judge']['no_reply']} had no reply"
+            )
     if "read_differently" in info:
         notes.append(f"{info['read_differently']} answers are not read alike by all profiles")
     for category, split in info.get("splits", {}).items():

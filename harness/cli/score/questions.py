@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.models import JudgeEndpointOption, JudgeOption, judge_what_is_unread, open_judge
 from harness.cli.score.deliver import deliver, mark_each
 from harness.cli.score.options import (
     AnswersOption,
@@ -20,10 +21,14 @@ from harness.cli.score.options import (
     if_there,
     in_data,
 )
+from harness.errors import UsageError
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
-    from harness.types import Sample, Score
+    from harness.judge import Judge
+    from harness.results import TaskResult
+    from harness.types import Sample, Score, Scorer
+    from tasks.answer_files import AnswerFile
 
 
 def pope(
@@ -75,8 +80,15 @@ def scienceqa(
         Path | None, typer.Option(help="pid_splits.json: which questions are the test split, if that is to be checked.")
     ] = None,
     profile: Annotated[
-        str, typer.Option(help="Who reads the letter: official, lmms-eval, vlmeval, strict; or all, side by side.")
-    ] = "official",
+        str | None,
+        typer.Option(
+            help="Who reads the letter: official, lmms-eval, vlmeval, strict; or all, side by side. "
+            "Default: official, and strict with a judge.",
+            show_default=False,
+        ),
+    ] = None,
+    judge: JudgeOption = None,
+    judge_endpoint: JudgeEndpointOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -86,11 +98,12 @@ def scienceqa(
     """ScienceQA: accuracy and unread share of the test split, of its questions with a picture, and of other cells.
 
     The answers are one JSON document with the texts under "outputs", or a JSON object a line with question_id and text.
+    A judge (--judge) is shown what strict does not read and says which option it means: a profile of its own.
     """
     from harness.readers import OPTION_PROFILES
     from tasks import scienceqa as task
 
-    profiles = chosen_profiles(profile, tuple(OPTION_PROFILES), out)
+    profiles = _profiles(profile, judge, tuple(OPTION_PROFILES), out)
     folder = data.expanduser() / task.NAME
     questions = questions or in_data(
         "--questions", folder, [folder / "llava_test_CQM-A.json", folder / "problems.json"]
@@ -102,6 +115,7 @@ def scienceqa(
 
     metrics = task.scienceqa_metrics(found.info["cells"])
     marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer)
+    marked = _with_judge(marked, found, scorer(PLAIN), open_judge(judge, judge_endpoint), data)
     deliver(marked, as_json, out, name, answers, questions)
 
 
@@ -113,22 +127,28 @@ def mathvista(
         Path | None, typer.Option(help="testmini.json, for outputs that do not hold their own questions.")
     ] = None,
     profile: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="official: the authors' script of today; official/integer_old: that of the published tables; "
-            "strict: ours, from the responses; or all, side by side."
+            "strict: ours, from the responses; or all, side by side. Default: official, and strict with a judge.",
+            show_default=False,
         ),
-    ] = "official",
+    ] = None,
+    judge: JudgeOption = None,
+    judge_endpoint: JudgeEndpointOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
     out: OutOption = None,
     name: NameOption = None,
 ) -> None:
-    """MathVista: accuracy and unread share of testmini, and of each type, source, task, grade, context and skill."""
+    """MathVista: accuracy and unread share of testmini, and of each type, source, task, grade, context and skill.
+
+    A judge (--judge) is shown what strict does not read and says the short answer in it: a profile of its own.
+    """
     from tasks import mathvista as task
 
-    profiles = chosen_profiles(profile, tuple(task.MATHVISTA_PROFILES), out)
+    profiles = _profiles(profile, judge, tuple(task.MATHVISTA_PROFILES), out)
     questions = questions or if_there(data.expanduser() / task.NAME / "testmini.json")
     found = task.load_answers(answers, questions, partial=partial)
 
@@ -137,4 +157,24 @@ def mathvista(
 
     metrics = task.mathvista_metrics(found.info["cells"])
     marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer)
+    marked = _with_judge(marked, found, scorer(PLAIN), open_judge(judge, judge_endpoint), data)
     deliver(marked, as_json, out, name, answers, questions or answers)
+
+
+def _profiles(profile: str | None, judge: str | None, names: Sequence[str], out: Path | None) -> Sequence[str]:
+    """The profiles asked for; raises `UsageError` where there is a judge and strict, whose leavings it gets, is none."""
+    profiles = chosen_profiles(profile or (PLAIN if judge else "official"), names, out)
+    if judge and PLAIN not in profiles:
+        raise UsageError(f"--judge is asked about what {PLAIN} does not read; leave --profile away, or say {PLAIN} or all")
+    return profiles
+
+
+def _with_judge(
+    marked: list[TaskResult], found: AnswerFile, strict: Scorer, judge: Judge | None, data: Path
+) -> list[TaskResult]:
+    """With a judge, what it makes of the strict result: instead of that one, or beside all."""
+    if judge is None:
+        return marked
+    (plain,) = (result for result in marked if result.profile == PLAIN)
+    judged = judge_what_is_unread(judge, plain, found.samples, strict, data)
+    return [judged] if len(marked) == 1 else [*marked, judged]
