@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from harness.cli.places import DataOption, TaskPathOption, set_places
-from harness.cli.score.deliver import marked_as_json, print_marked
-from harness.cli.score.options import ALL_PROFILES
+from harness.cli.score.deliver import marked_as_json, print_marked, write_disagreements
+from harness.cli.score.options import ALL_PROFILES, DisagreementsOption
 from harness.errors import UsageError
 from tasks.sources import DEFAULT_DATA
 
@@ -24,6 +24,7 @@ def rescore(
     ] = None,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
+    disagreements: DisagreementsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list and nothing else.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Also write a results folder of that one profile.")] = None,
 ) -> None:
@@ -37,7 +38,7 @@ def rescore(
 
     strop rescore runs/mine --tasks pope --profile strict --out runs/mine-strict
     """
-    from harness.profiles import profiles_of, remark
+    from harness.profiles import profiles_of, remark_each
     from harness.results import read_results, write_results
     from harness.stats import as_plain, estimate
     from tasks.registry import find_task
@@ -56,7 +57,8 @@ def rescore(
         result, task = results.task(name), find_task(name)
         samples = task.samples(result.split)
         wanted = list(profiles_of(task)) if profile == ALL_PROFILES else [profile]
-        marked.append([remark(result, task, samples, one) for one in wanted])
+        marked.append(remark_each(result, task, samples, wanted))
+    write_disagreements(disagreements, marked)
     figures = [[estimate(one.rows, one.metrics) for one in group] for group in marked]
     if out is not None:
         chosen = tuple(group[0] for group in marked)

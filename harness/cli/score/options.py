@@ -25,6 +25,10 @@ OutOption = Annotated[
 NameOption = Annotated[
     str | None, typer.Option("--name", help="The model's name in the results (default: the answer file's).")
 ]
+DisagreementsOption = Annotated[
+    Path | None,
+    typer.Option("--disagreements", help="With --profile all: write the answers read differently, as JSON lines."),
+]
 
 CaptionProfileOption = Annotated[
     str | None,

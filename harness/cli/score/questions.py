@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.score.deliver import deliver, mark_each
+from harness.cli.score.deliver import deliver, mark_each, write_disagreements
 from harness.cli.score.options import (
     AnswersOption,
     DataOption,
+    DisagreementsOption,
     JsonOption,
     NameOption,
     OutOption,
@@ -35,6 +36,7 @@ def pope(
     profile: Annotated[
         str, typer.Option(help="Who reads yes or no: official, lmms-eval, vlmeval, strict; or all, side by side.")
     ] = "official",
+    disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -55,7 +57,8 @@ def pope(
     def scorer(reader: str) -> Callable[[Sample, str], Score]:
         return lambda sample, answer: task.score_pope(sample.target, answer, reader)
 
-    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer)
+    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, str)
+    write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, answers, truth)
 
 
@@ -77,6 +80,7 @@ def scienceqa(
     profile: Annotated[
         str, typer.Option(help="Who reads the letter: official, lmms-eval, vlmeval, strict; or all, side by side.")
     ] = "official",
+    disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -101,7 +105,10 @@ def scienceqa(
         return lambda sample, answer: task.score_scienceqa(sample.target, answer, reader)
 
     metrics = task.scienceqa_metrics(found.info["cells"])
-    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer)
+    marked = mark_each(
+        (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.gold
+    )
+    write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, answers, questions)
 
 
@@ -119,6 +126,7 @@ def mathvista(
             "strict: ours, from the responses; or all, side by side."
         ),
     ] = "official",
+    disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -136,5 +144,8 @@ def mathvista(
         return lambda sample, answer: task.score_mathvista(sample.target, found.reply(sample.id, answer), reader)
 
     metrics = task.mathvista_metrics(found.info["cells"])
-    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer)
+    marked = mark_each(
+        (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.answer
+    )
+    write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, answers, questions or answers)
