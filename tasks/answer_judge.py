@@ -38,6 +38,7 @@ The question, between the lines:
 ---
 Reply with {wanted} and nothing else. If the answer settles on nothing, or on several things, reply: unclear"""
 
+_LETTER = "the letter of the option that it chooses"
 _WANTED = {
     "integer": "the whole number that it gives, in digits,",
     "float": "the number that it gives, in digits with all its decimals,",
@@ -49,6 +50,11 @@ _UNCLEAR = re.compile(r"\bunclear\b", re.IGNORECASE)
 def judged_profile(judge: Judge) -> str:
     """The name of "strict, and what it leaves unread by this judge and prompt"."""
     return f"{PLAIN}+{judge.id}/{PROMPT_VERSION}"
+
+
+def can_judge(samples: Sequence[Sample]) -> bool:
+    """Whether these are questions of a kind whose answers a judge reads here."""
+    return all(isinstance(sample.target, Problem | Question) for sample in samples)
 
 
 def judge_unread(
@@ -84,19 +90,17 @@ def judge_unread(
         "read": sum("by_judge" in row.counts for row in rows),
         "no_reply": replies.count(None),
     }
-    return replace(
-        marked, profile=judged_profile(judge), rows=tuple(rows), info={**marked.info, "judge": about}
-    )
+    return replace(marked, profile=judged_profile(judge), rows=tuple(rows), info={**marked.info, "judge": about})
 
 
 def _question(sample: Sample, answer: str) -> Sample:
     target: Problem | Question = sample.target
     listed = "".join(f"{letter}. {text}\n" for letter, text in zip(LETTERS, target.options, strict=False))
-    by_letter = isinstance(target, Problem) or target.options
+    wanted = _LETTER if isinstance(target, Problem) or target.options else _WANTED[target.answer_type]
     prompt = _PROMPT.format(
         question=sample.prompt.strip(),
         options=f"The options:\n{listed}" if listed else "",
         answer=answer.strip(),
-        wanted="the letter of the option that it chooses" if by_letter else _WANTED[target.answer_type],
+        wanted=wanted,
     )
     return Sample(id=sample.id, prompt=prompt, images=(), target=None, cluster=sample.cluster)

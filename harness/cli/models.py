@@ -63,20 +63,6 @@ def open_model(
     return load_vlm(name, path=shipped(name), adapter=adapter, device=device)
 
 
-def judge_what_is_unread(
-    judge: Judge, marked: TaskResult, samples: Sequence[Sample], score: Scorer, data: Path
-) -> TaskResult:
-    """`tasks.answer_judge.judge_unread` with a progress bar; replies are kept in the data folder."""
-    from harness.cli.progress import progress_bars
-    from harness.store import Store
-    from tasks.answer_judge import judge_unread
-
-    with progress_bars() as bars:
-        store = Store(data.expanduser() / marked.task / KEPT)
-        asked = sum(row.parsed is None for row in marked.rows)
-        return judge_unread(marked, samples, score, judge, store, bars(f"judge, {marked.task}", asked))
-
-
 def open_judge(name: str | None, endpoint: str | None) -> Judge | None:
     """The judge that `--judge` and `--judge-endpoint` name, None where there is none."""
     from harness.judge import ModelJudge
@@ -86,3 +72,25 @@ def open_judge(name: str | None, endpoint: str | None) -> Judge | None:
             raise UsageError("--judge-endpoint says where a judge is served; name it by --judge")
         return None
     return ModelJudge(name=name, model=open_model(name, endpoint=endpoint))
+
+
+def with_judge(
+    judge: Judge | None, marked: Sequence[TaskResult], samples: Sequence[Sample], strict: Scorer, data: Path
+) -> list[TaskResult]:
+    """With a judge, what it makes of the strict result: in the place of that one, or beside all where there are more.
+
+    `samples` are those of the rows, `strict` marks by that profile; replies are kept in the data folder.
+    """
+    if judge is None:
+        return list(marked)
+    from harness.cli.progress import progress_bars
+    from harness.profiles import PLAIN
+    from harness.store import Store
+    from tasks.answer_judge import judge_unread
+
+    (plain,) = (result for result in marked if result.profile == PLAIN)
+    with progress_bars() as bars:
+        advance = bars(f"judge, {plain.task}", sum(row.parsed is None for row in plain.rows))
+        store = Store(data.expanduser() / plain.task / KEPT)
+        judged = judge_unread(plain, samples, strict, judge, store, advance)
+    return [judged] if len(marked) == 1 else [*marked, judged]

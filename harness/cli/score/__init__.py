@@ -2,7 +2,7 @@
 
 A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n"}}, "info"} with fractions in full
 precision (None for 0/0); `info` says which truth was used and what was left over. All profiles of a task are a list of
-such objects; `info["read_differently"]` counts the answers that not all of them read alike. With `--cut` CHAIR's also
+such objects, and `info` holds what each makes of the answers (`harness.profiles.readings`). CHAIR's with `--cut` also
 has "cut": {"sentences" or "words": [{"k" (None: whole), "shortened" (captions that were longer), "metrics"}]}.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from tasks.chair_cut import Cut
 
     Curves = Sequence[tuple[Cut, Mapping[str, Estimate]]]
+
+SHOWN = 5
+"""How many of the answers that profiles read differently are printed."""
 
 
 def mark_all(
@@ -52,16 +56,14 @@ def mark_each(
     found: AnswerFile,
     metrics: Sequence[Metric],
     scorer: Callable[[str], Callable[[Sample, str], Score]],
+    gold: Callable[[Any], str],
 ) -> list[TaskResult]:
-    """Mark every answer under every profile, and count in `info` the answers that not all of them read alike."""
-    import dataclasses
+    """Mark every answer under every profile; `info` tells which they do not read alike. `gold` is of a target."""
+    from harness.profiles import side_by_side
 
+    right = {sample.id: gold(sample.target) for sample in found.samples}
     marked = [mark_all(task, profile, found, metrics, scorer(profile)) for profile in profiles]
-    if len(marked) == 1:
-        return marked
-    read = zip(*([row.parsed for row in result.rows] for result in marked), strict=True)
-    differently = sum(any(one != first for one in others) for first, *others in read)
-    return [dataclasses.replace(result, info={**result.info, "read_differently": differently}) for result in marked]
+    return side_by_side(marked, right.__getitem__)
 
 
 def deliver(
@@ -175,8 +177,54 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
         table.add_row(metric.name, *cells, str(estimates[0][metric.name].n))
     console = Console()
     console.print(table)
-    for note in _notes(first.info):
+    for note in _notes(marked[-1].info):  # a judge's result comes last
         console.print(note, highlight=False, markup=False)
+    if first.info.get("disagreements") and not alone:
+        _print_disagreements(first.info["disagreements"])
+
+
+def write_disagreements(path: Path | None, marked: Sequence[Sequence[TaskResult]]) -> None:
+    """The answers that the profiles do not read alike as JSON lines: {"task", "id", "answer", "gold", "read"}.
+
+    `marked` holds for each task its results by profile. Raises `UsageError` where nothing is side by side.
+    """
+    from harness.files import write_jsonl
+
+    if path is None:
+        return
+    if all(len(results) == 1 for results in marked):
+        raise UsageError("--disagreements compares profiles; ask for all of them (--profile all)")
+    compared = (results[0] for results in marked if len(results) > 1)
+    write_jsonl(path, ({"task": one.task, **row} for one in compared for row in one.info["disagreements"]))
+
+
+def _print_disagreements(disagreements: Sequence[Mapping[str, Any]]) -> None:
+    """The first few: what was answered, what each profile read in it, and what was right."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for one in disagreements[:SHOWN]:
+        console.print(f"  {one_line(one['id'])}: {one_line(one['answer'], 100)}")
+        read = {**one["read"], "gold": one["gold"]}
+        console.print("    " + "; ".join(f"{name}: {one_line(_shown(parsed))}" for name, parsed in read.items()))
+    if len(disagreements) > SHOWN:
+        console.print(f"  ... and {len(disagreements) - SHOWN} more: --disagreements FILE.jsonl writes all of them")
+
+
+def _shown(parsed: Any) -> str:
+    """What was read, for people: an option, a number, or the objects that a caption names."""
+    if parsed is None:
+        return "unread"
+    if isinstance(parsed, list):
+        return ", ".join(one["name"] if isinstance(one, dict) else str(one) for one in parsed)
+    return str(parsed)
+
+
+def one_line(text: str, limit: int = 40) -> str:
+    """A model's text as one line that can do a terminal no harm: no control, escape or direction characters."""
+    words = " ".join(text.split())
+    safe = "".join(letter for letter in words if not unicodedata.category(letter).startswith("C"))
+    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
 def _print_curves(curves: Curves) -> None:
@@ -210,7 +258,7 @@ def _cell(figure: Estimate, factor: int, with_interval: bool) -> str:
 
 
 def _notes(info: Mapping[str, Any]) -> list[str]:
-    """What the reader of the table must know about what is not in it."""
+    """What the reader of the table must know about what is not in it; last what `_print_disagreements` goes on from."""
     notes = []
     if "truth" in info:
         notes.append(f"truth: {info['truth']}" + (f", objects {info['objects']}" if "objects" in info else ""))
@@ -224,8 +272,6 @@ def _notes(info: Mapping[str, Any]) -> list[str]:
                 f"the judge was asked about {info['judge']['asked']} answers that strict does not read; "
                 f"{info['judge']['read']} are read by it, {info['judge']['no_reply']} had no reply"
             )
-    if "read_differently" in info:
-        notes.append(f"{info['read_differently']} answers are not read alike by all profiles")
     for category, split in info.get("splits", {}).items():
         if split["label_rows_without_question"]:
             notes.append(
@@ -243,4 +289,6 @@ def _notes(info: Mapping[str, Any]) -> list[str]:
         )
     if info.get("extracted_from_blank"):
         notes.append(f"{info['extracted_from_blank']} blank responses have an extraction, which no model here said")
+    if "read_differently" in info:
+        notes.append(f"{info['read_differently']} answers are not read alike by all profiles")
     return notes

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.models import JudgeEndpointOption, JudgeOption, judge_what_is_unread, open_judge
-from harness.cli.score.deliver import deliver, mark_each
+from harness.cli.models import JudgeEndpointOption, JudgeOption, open_judge, with_judge
+from harness.cli.score.deliver import deliver, mark_each, write_disagreements
 from harness.cli.score.options import (
     AnswersOption,
     DataOption,
+    DisagreementsOption,
     JsonOption,
     NameOption,
     OutOption,
@@ -20,15 +21,12 @@ from harness.cli.score.options import (
     chosen_profiles,
     if_there,
     in_data,
+    judged_profiles,
 )
-from harness.errors import UsageError
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
-    from harness.judge import Judge
-    from harness.results import TaskResult
-    from harness.types import Sample, Score, Scorer
-    from tasks.answer_files import AnswerFile
+    from harness.types import Sample, Score
 
 
 def pope(
@@ -40,6 +38,7 @@ def pope(
     profile: Annotated[
         str, typer.Option(help="Who reads yes or no: official, lmms-eval, vlmeval, strict; or all, side by side.")
     ] = "official",
+    disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -60,7 +59,8 @@ def pope(
     def scorer(reader: str) -> Callable[[Sample, str], Score]:
         return lambda sample, answer: task.score_pope(sample.target, answer, reader)
 
-    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer)
+    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, str)
+    write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, answers, truth)
 
 
@@ -89,6 +89,7 @@ def scienceqa(
     ] = None,
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
+    disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -100,10 +101,11 @@ def scienceqa(
     The answers are one JSON document with the texts under "outputs", or a JSON object a line with question_id and text.
     A judge (--judge) is shown what strict does not read and says which option it means: a profile of its own.
     """
+    from harness.profiles import PLAIN
     from harness.readers import OPTION_PROFILES
     from tasks import scienceqa as task
 
-    profiles = _profiles(profile, judge, tuple(OPTION_PROFILES), out)
+    profiles = judged_profiles(judge, profile, tuple(OPTION_PROFILES), out)
     folder = data.expanduser() / task.NAME
     questions = questions or in_data(
         "--questions", folder, [folder / "llava_test_CQM-A.json", folder / "problems.json"]
@@ -114,8 +116,11 @@ def scienceqa(
         return lambda sample, answer: task.score_scienceqa(sample.target, answer, reader)
 
     metrics = task.scienceqa_metrics(found.info["cells"])
-    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer)
-    marked = _with_judge(marked, found, scorer(PLAIN), open_judge(judge, judge_endpoint), data)
+    marked = mark_each(
+        (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.gold
+    )
+    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
+    write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, answers, questions)
 
 
@@ -136,6 +141,7 @@ def mathvista(
     ] = None,
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
+    disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -146,9 +152,10 @@ def mathvista(
 
     A judge (--judge) is shown what strict does not read and says the short answer in it: a profile of its own.
     """
+    from harness.profiles import PLAIN
     from tasks import mathvista as task
 
-    profiles = _profiles(profile, judge, tuple(task.MATHVISTA_PROFILES), out)
+    profiles = judged_profiles(judge, profile, tuple(task.MATHVISTA_PROFILES), out)
     questions = questions or if_there(data.expanduser() / task.NAME / "testmini.json")
     found = task.load_answers(answers, questions, partial=partial)
 
@@ -156,25 +163,9 @@ def mathvista(
         return lambda sample, answer: task.score_mathvista(sample.target, found.reply(sample.id, answer), reader)
 
     metrics = task.mathvista_metrics(found.info["cells"])
-    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer)
-    marked = _with_judge(marked, found, scorer(PLAIN), open_judge(judge, judge_endpoint), data)
+    marked = mark_each(
+        (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.answer
+    )
+    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
+    write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, answers, questions or answers)
-
-
-def _profiles(profile: str | None, judge: str | None, names: Sequence[str], out: Path | None) -> Sequence[str]:
-    """The profiles asked for; raises `UsageError` where there is a judge and strict, whose leavings it gets, is none."""
-    profiles = chosen_profiles(profile or (PLAIN if judge else "official"), names, out)
-    if judge and PLAIN not in profiles:
-        raise UsageError(f"--judge is asked about what {PLAIN} does not read; leave --profile away, or say {PLAIN} or all")
-    return profiles
-
-
-def _with_judge(
-    marked: list[TaskResult], found: AnswerFile, strict: Scorer, judge: Judge | None, data: Path
-) -> list[TaskResult]:
-    """With a judge, what it makes of the strict result: instead of that one, or beside all."""
-    if judge is None:
-        return marked
-    (plain,) = (result for result in marked if result.profile == PLAIN)
-    judged = judge_what_is_unread(judge, plain, found.samples, strict, data)
-    return [judged] if len(marked) == 1 else [*marked, judged]
