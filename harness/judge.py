@@ -74,14 +74,14 @@ def ask_judge(
         some = waiting[start : start + CHUNK]
         replies = judge.ask([question for _, question in some])
         had = {key: [reply] for (key, _), reply in zip(some, replies, strict=True) if reply is not None}
-        try:
-            store.add(had)
-        except OSError as error:
-            raise DataError(f"{store.path} cannot be written ({error.strerror}); name another folder") from error
         if advance:
             advance(len(some))
         if not had:
             break  # who said nothing to a whole chunk is out of reach, and would be waited for at each of the others
+        try:
+            store.add(had)
+        except OSError as error:
+            raise DataError(f"{store.path} cannot be written ({error.strerror}); name another folder") from error
     return [store.known[key][0] if key in store.known else None for key in keys]
 
 
