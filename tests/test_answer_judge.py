@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from harness.store import Store
 from harness.types import Sample, Score
 from leaderboards.paired import obstacle
 from tasks.answer_judge import judge_unread
-from tasks.mathvista import Question, Reply, score_mathvista
+from tasks.mathvista import Question, Reply, load_answers, score_mathvista
 from tasks.registry import find_task
 from tasks.scienceqa import Problem, score_scienceqa
 from tests.served import Served, prompt_of, served
@@ -49,12 +51,15 @@ def _score(sample: Sample, answer: str) -> Score:
 
 
 def _strict(*said: tuple[Any, str]) -> tuple[TaskResult, list[Sample]]:
-    samples = [_sample(target, str(n)) for n, (target, _) in enumerate(said)]
-    rows = tuple(mark(one, answer, _score(one, answer)) for one, (_, answer) in zip(samples, said, strict=True))
-    kept = TaskResult(
+    asked = [(_sample(target, str(n)), answer) for n, (target, answer) in enumerate(said)]
+    return _result(asked), [sample for sample, _ in asked]
+
+
+def _result(asked: Sequence[tuple[Sample, str]]) -> TaskResult:
+    rows = tuple(mark(sample, answer, _score(sample, answer)) for sample, answer in asked)
+    return TaskResult(
         task="quiz", version=1, profile="strict", split="test", headline="accuracy", metrics=(), rows=rows
     )
-    return kept, samples
 
 
 def _judged(folder: Path, judge: Scripted, *said: tuple[Any, str]) -> TaskResult:
@@ -218,3 +223,16 @@ def test_stored_answers_are_judged_without_asking_their_model_again(tmp_path: Pa
         "pictos_scienceqa", 0.0, 4)  # fmt: skip
     assert (pope["task"], pope["profile"]) == ("pictos_pope", "strict")
     assert "a judge reads answers to ScienceQA and MathVista" in str(refused.exception)
+
+
+def test_the_authors_extractions_as_replies_bring_llava_near_the_official_figure(
+    conformance: Path, tmp_path: Path
+) -> None:
+    found = load_answers(conformance / "mathvista/results/llava/output_llava_llama_2_13b.json.gz")
+    said = list(zip(found.samples, found.answers, strict=True))
+    judge: Any = SimpleNamespace(id="stored", ask=lambda asked: [found.extractions[one.id] for one in asked])
+    plain = _result(said)
+    judged = judge_unread(plain, found.samples, _score, judge, Store(tmp_path / "judge.jsonl"))
+    assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [189, 254]
+    official = [score_mathvista(one.target, found.reply(one.id, text), "official") for one, text in said]
+    assert sum(score.value for score in official) == 261
