@@ -11,7 +11,7 @@ Source of the two steps: lupantech/MathVista, evaluation/extract_answer.py and c
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from harness.judge import Judge, ask_judge
@@ -24,6 +24,9 @@ from tasks.mathvista import Question
 from tasks.scienceqa import Problem
 
 PROMPT_VERSION = 1
+
+CONTROLS = 50
+"""How many answers that the rule does read are shown too: a judge that cannot read guesses, and is known by this."""
 
 _PROMPT = """\
 Somebody was asked a question and answered in free words. Find the short answer that these words settle on.
@@ -63,32 +66,41 @@ def judge_unread(
     score: Scorer,
     judge: Judge,
     store: Store,
-    advance: Advance | None = None,
+    begin: Callable[[int], Advance] | None = None,
 ) -> TaskResult:
     """A result of the profile `strict` with what the judge made of its unread answers, under `judged_profile`.
 
     `samples` are those of the rows, in their order, with a `Problem` or a `Question` for target; `score` marks by
     `strict`. A row that the judge settled counts 1 of `by_judge`; its `answer` stays the model's own. `info["judge"]`
-    tells how many were asked about, how many of those are read now, and how many had no reply.
-    Raises the errors of `harness.judge.ask_judge`.
+    tells how many were asked about, how many of those are read now, how many had no reply, and of how many `controls`
+    that the rule reads the judge `agreed`; those change no row.
+    `begin` is given how many answers are shown. Raises the errors of `harness.judge.ask_judge`.
     """
     unread = [i for i, row in enumerate(marked.rows) if row.parsed is None and row.answer.strip()]
-    questions = [_question(samples[i], marked.rows[i].answer) for i in unread]
-    replies = ask_judge(judge, questions, store, advance)
+    clear = [i for i, row in enumerate(marked.rows) if row.parsed is not None]
+    few = min(CONTROLS, len(clear)) if unread else 0
+    controls = [clear[k * len(clear) // few] for k in range(few)]
+    shown = [*unread, *controls]
+    questions = [_question(samples[i], marked.rows[i].answer) for i in shown]
+    replies = dict(zip(shown, ask_judge(judge, questions, store, begin and begin(len(shown))), strict=True))
+    read = {
+        i: mark(samples[i], marked.rows[i].answer, score(samples[i], reply))
+        for i, reply in replies.items()
+        if reply is not None and not _UNCLEAR.search(reply)
+    }
     rows = list(marked.rows)
-    for i, reply in zip(unread, replies, strict=True):
-        if reply is None or _UNCLEAR.search(reply):
-            continue
-        row = mark(samples[i], rows[i].answer, score(samples[i], reply))
-        if row.parsed is not None:
-            rows[i] = replace(row, counts={**row.counts, "by_judge": 1})
+    for i in unread:
+        if i in read and read[i].parsed is not None:
+            rows[i] = replace(read[i], counts={**read[i].counts, "by_judge": 1})
     about = {
         "id": judge.id,
         "prompt": PROMPT_VERSION,
         "sees_pictures": False,
         "asked": len(unread),
         "read": sum("by_judge" in row.counts for row in rows),
-        "no_reply": replies.count(None),
+        "no_reply": sum(replies[i] is None for i in unread),
+        "controls": sum(replies[i] is not None for i in controls),
+        "agreed": sum(i in read and read[i].parsed == marked.rows[i].parsed for i in controls),
     }
     return replace(marked, profile=judged_profile(judge), rows=tuple(rows), info={**marked.info, "judge": about})
 

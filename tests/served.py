@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Served:
-    """`says` gives the text of a reply, or the status and body of a refusal; `asked` are the requests that came."""
+    """`says` gives the text of a reply, or a status and a body (bytes as they are); `asked` are the requests that came."""
 
     says: Callable[[dict[str, Any]], Any]
     url: str = ""
@@ -34,9 +34,9 @@ def served(says: Callable[[dict[str, Any]], Any]) -> Iterator[Served]:
             found.keys.add(self.headers["Authorization"])
             said = found.says(request)
             status, body = said if isinstance(said, tuple) else (200, _completion(said, found.ends))
-            content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
-            self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json")
+            self.send_header("Content-Type", "text/html" if content.startswith(b"<") else "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.send_header("retry-after-ms", "1")
             self.end_headers()

@@ -100,13 +100,22 @@ def test_a_reply_is_read_as_strictly_as_an_answer(
 
 
 def test_only_words_that_the_rule_cannot_read_are_shown(tmp_path: Path) -> None:
-    judge = Scripted(["A", None])
+    judge = Scripted(["A", None, "B", "14"])
     said = ((PROBLEM, "B"), (PROBLEM, " \n"), (PROBLEM, "the metal one"), (NUMBER, "many"), (NUMBER, "13"))
     found = _judged(tmp_path, judge, *said)
-    assert [one.id for one in judge.asked] == ["2", "3"]
-    assert [row.parsed for row in found.rows] == ["B", None, "A", None, "13"]
-    about = {"prompt": 1, "sees_pictures": False, "asked": 2, "read": 1, "no_reply": 1}
+    assert [one.id for one in judge.asked] == ["2", "3", "0", "4"], "two that were not read, two controls"
+    assert [row.parsed for row in found.rows] == ["B", None, "A", None, "13"], "a control changes nothing"
+    about = {"prompt": 1, "sees_pictures": False, "asked": 2, "read": 1, "no_reply": 1, "controls": 2, "agreed": 1}
     assert found.info["judge"] == {"id": "scripted", **about}
+
+
+def test_controls_are_few_and_from_everywhere(tmp_path: Path) -> None:
+    judge = Scripted(["B"] * 51)
+    said = [(replace(PROBLEM, options=(str(n), "x")), "A" if n else "hm") for n in range(151)]
+    found = _judged(tmp_path, judge, *said)
+    assert [one.id for one in judge.asked] == ["0", *(str(n) for n in range(1, 151, 3))]
+    assert (found.info["judge"]["controls"], found.info["judge"]["agreed"]) == (50, 0)
+    assert _judged(tmp_path, Scripted([]), *said[1:]).info["judge"]["controls"] == 0, "nothing is unread"
 
 
 def test_the_same_verdict_is_not_asked_for_twice_and_an_outage_is_asked_again(tmp_path: Path) -> None:
@@ -172,9 +181,9 @@ def _extracts(request: dict[str, Any]) -> str:
 def test_an_endpoint_judges_what_the_rule_left_and_is_named(outputs: Path) -> None:
     with served(_extracts) as server:
         done = _score_mathvista(outputs, server, "--json", "--out", str(outputs.parent / "out"))
-        assert len(server.asked) == 2
+        assert len(server.asked) == 3
         again = _score_mathvista(outputs, server, "--profile", "all", "--json")
-        assert len(server.asked) == 2
+        assert len(server.asked) == 3
         table = _score_mathvista(outputs, server)
     found = json.loads(done.stdout)
     assert (found["metrics"]["accuracy"]["value"], found["metrics"]["unread"]["value"]) == (2 / 3, 0.0)
@@ -183,9 +192,10 @@ def test_an_endpoint_judges_what_the_rule_left_and_is_named(outputs: Path) -> No
     assert read_results(outputs.parent / "out").task("mathvista").profile == found["profile"]
     profiles = [one["profile"] for one in json.loads(again.stdout)]
     assert profiles == ["official", "official/integer_old", "strict", found["profile"]]
-    assert "asked about 2 answers that strict does not read; 2 are read by it, 0 had no reply" in " ".join(
-        table.stdout.split()
+    note = (
+        "of 2 answers that strict leaves unread the judge reads 2 (0 without reply); of 1 that strict reads, it reads 0"
     )
+    assert note in " ".join(table.stdout.split())
 
 
 def test_a_judge_out_of_reach_leaves_answers_unread(outputs: Path, caplog: pytest.LogCaptureFixture) -> None:

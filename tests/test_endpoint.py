@@ -98,7 +98,18 @@ def test_the_digest_is_of_place_and_name() -> None:
     assert len({one.digest, *(other.digest for other in others)}) == 4
 
 
-@pytest.mark.parametrize("url", ["localhost:8000/v1", "ftp://host/v1", "http://", "http://[half/v1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000/v1",
+        "ftp://host/v1",
+        "http://",
+        "http://[half/v1",
+        "http://host:a/v1",
+        "http://ho st/v1",
+        "http://ö/v1",
+    ],
+)
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="is no http"):
         Endpoint("m", url)
@@ -111,6 +122,22 @@ def test_a_url_with_a_secret_in_it_is_refused_and_not_shown(url: str) -> None:
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize("wrong", ["sk-ä", "sk-a\nb"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("STROP_API_KEY", wrong)
+    with pytest.raises(UsageError, match=r"^the key in STROP_API_KEY holds more than printable ASCII; set it again$"):
+        Endpoint("m", "http://localhost:8000/v1")
+
+
+def test_without_a_key_the_other_variable_counts_and_then_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROP_API_KEY", " ")
+    with served(lambda _: "Yes") as server:
+        Endpoint("m", server.url).generate(_samples("a"), Sampling())
+        monkeypatch.delenv("OPENAI_API_KEY")
+        Endpoint("m", server.url).generate(_samples("a"), Sampling())
+    assert server.keys == {"Bearer another", "Bearer no-key-is-set"}
+
+
 # Outages --------------------------------------------------------------------------------------------------------------
 
 
@@ -118,13 +145,14 @@ def test_a_url_with_a_secret_in_it_is_refused_and_not_shown(url: str) -> None:
     ("said", "message"),
     [
         (
-            (401, {"error": {"message": f"Bad key\n{KEY}"}}),
-            r"does not answer \(401: Bad key \*\*\*\); put its key into",
+            (401, {"error": {"message": f"Bad key\n\x1b[2J{KEY}"}}),
+            r"does not answer \(401: Bad key \[2J\*\*\*\); put its key into",
         ),
         ((404, {"error": {"message": "No model m"}}), r"\(404: No model m\); name a model that it serves"),
         ((400, {"error": {"message": "Too long"}}), r"does not take question a \(400: Too long\); change"),
-        ((500, "<html>"), r"does not answer \(500: Internal Server Error\); start it, or name another"),
-        ((200, "<html>"), r"\(what came back is no chat completion\)"),
+        ((500, b"<html>"), r"does not answer \(500: Internal Server Error\); start it, or name another"),
+        ((200, b"<html>"), r"\(what came back is no chat completion\)"),
+        ((200, b"{"), r"\(what came back is no chat completion\)"),
         ((200, {"choices": []}), r"\(what came back is no chat completion\)"),
         ((200, {"choices": [{}]}), r"\(what came back is no chat completion\)"),
         ((200, []), r"\(what came back is no chat completion\)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,7 +91,6 @@ def with_judge(
 
     (plain,) = (result for result in marked if result.profile == PLAIN)
     with progress_bars() as bars:
-        advance = bars(f"judge, {plain.task}", sum(row.parsed is None for row in plain.rows))
         store = Store(data.expanduser() / plain.task / KEPT)
-        judged = judge_unread(plain, samples, strict, judge, store, advance)
+        judged = judge_unread(plain, samples, strict, judge, store, partial(bars, f"judge, {plain.task}"))
     return [judged] if len(marked) == 1 else [*marked, judged]

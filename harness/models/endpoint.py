@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from json import JSONDecodeError
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ from harness.pictures import open_picture
 from harness.types import Advance, Picture, Sample, Sampling
 
 KEY_VARIABLES = ("STROP_API_KEY", "OPENAI_API_KEY")
-"""Where the key is looked for, in this order; a server that wants none gets a word that is none."""
+"""Where the key is looked for, in this order."""
 
 RETRIES = 4
 """How often the client asks again what was busy, broken or out of reach, waiting longer each time."""
@@ -47,6 +48,7 @@ SECONDS = 300.0
 REQUEST_VERSION = 1
 """Changes whenever a sample becomes another request."""
 
+_NO_KEY = "no-key-is-set"  # the client insists on one, servers that want none ignore it
 _REASON_SHOWN = 200
 
 
@@ -68,7 +70,7 @@ class Endpoint:
     def __init__(self, name: str, url: str, *, parallel: int = 8) -> None:
         self.name, self.url, self.parallel = name, _plain_url(url), parallel
         self.asked = self.cut = 0
-        self._key = next((key for key in map(os.environ.get, KEY_VARIABLES) if key), "none")
+        self._key = _key()
         self._client = OpenAI(
             api_key=self._key, base_url=self.url, max_retries=RETRIES, timeout=Timeout(SECONDS, connect=10.0)
         )
@@ -134,18 +136,18 @@ class Endpoint:
         content.append({"type": "text", "text": sample.prompt})
         texts, cut = [], 0
         for draw in range(sampling.n):
-            reply = self._client.chat.completions.create(
-                model=self.name,
-                messages=[{"role": "user", "content": content}],
-                temperature=sampling.temperature,
-                max_tokens=sampling.max_tokens,  # the newer name is not known to every server
-                seed=_seed(sampling, sample, draw),
-            )
             try:
+                reply = self._client.chat.completions.create(
+                    model=self.name,
+                    messages=[{"role": "user", "content": content}],
+                    temperature=sampling.temperature,
+                    max_tokens=sampling.max_tokens,  # the newer name is not known to every server
+                    seed=_seed(sampling, sample, draw),
+                )
                 choice = reply.choices[0]
                 texts.append((choice.message.content or "").strip())
                 cut += choice.finish_reason == "length"
-            except (AttributeError, IndexError, TypeError) as error:
+            except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
                 raise OpenAIError("what came back is no chat completion") from error
         return _Said(texts=tuple(texts), cut=cut)
 
@@ -155,7 +157,8 @@ class Endpoint:
         if isinstance(error, APIStatusError):
             body = error.body if isinstance(error.body, Mapping) else {}
             reason = f"{error.status_code}: {body.get('message') or error.response.reason_phrase}"
-        reason = " ".join(reason.replace(self._key, "***").split())[:_REASON_SHOWN]
+        reason = "".join(sign if sign.isprintable() else " " for sign in reason.replace(self._key, "***"))
+        reason = " ".join(reason.split())[:_REASON_SHOWN]
         remedy = "start it, or name another by its base URL, such as http://localhost:8000/v1"
         if isinstance(error, AuthenticationError | PermissionDeniedError):
             remedy = f"put its key into {' or '.join(KEY_VARIABLES)}"
@@ -166,11 +169,22 @@ class Endpoint:
         return f"endpoint {self.url}, model {self.name}: {what} ({reason}); {remedy}"
 
 
+def _key() -> str:
+    """The key; raises `UsageError` for one that cannot be sent, which a later error would show in another spelling."""
+    for variable in KEY_VARIABLES:
+        if key := os.environ.get(variable, "").strip():
+            if not (key.isascii() and key.isprintable()):
+                raise UsageError(f"the key in {variable} holds more than printable ASCII; set it again")
+            return key
+    return _NO_KEY
+
+
 def _plain_url(url: str) -> str:
     """The base URL; raises `UsageError` for one that could hold a secret, without showing it, or is none."""
     try:
         parts = urlsplit(url)
-        wrong = parts.scheme not in ("http", "https") or not parts.hostname
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+        wrong = wrong or not url.isascii() or not url.isprintable() or " " in url
         secret = "@" in parts.netloc or parts.query or parts.fragment
     except ValueError:
         wrong, secret = True, ""

@@ -269,8 +269,8 @@ def _notes(info: Mapping[str, Any]) -> list[str]:
         notes.append(f"judge {info['judge']['id']} (prompt {info['judge']['prompt']}) {seen}")
         if "asked" in info["judge"]:
             notes.append(
-                f"the judge was asked about {info['judge']['asked']} answers that strict does not read; "
-                f"{info['judge']['read']} are read by it, {info['judge']['no_reply']} had no reply"
+                "of {asked} answers that strict leaves unread the judge reads {read} ({no_reply} without reply); "
+                "of {controls} that strict reads, it reads {agreed} alike".format_map(info["judge"])
             )
     for category, split in info.get("splits", {}).items():
         if split["label_rows_without_question"]:
