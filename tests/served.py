@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Served:
-    """`says` gives the text of a reply, or a status and a body (bytes as they are); `asked` are the requests that came."""
+    """`says` gives a reply's text, or a status and a body (bytes as they are); `asked` are the requests that came."""
 
     says: Callable[[dict[str, Any]], Any]
     url: str = ""
