@@ -125,7 +125,7 @@ def no_nltk_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.delenv("NLTK_DATA", raising=False)
     monkeypatch.setattr(nltk.data, "path", [])
-    caches = (text._tagger, text._wordnet, text._lemma)
+    caches = (text._splitter, text._tagger, text._wordnet, text._lemma)
     for cache in caches:
         cache.cache_clear()
     yield
