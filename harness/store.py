@@ -104,6 +104,9 @@ def ask(
             store.add(answers)
         else:
             known.update(answers)
+        if outage and store:
+            told = f"{outage}; what was answered is kept in {store.path}, the same command goes on"
+            raise OutageError(told, outage.answers) from outage
         if outage:
             raise outage
     return [known[key] for key in keys]

@@ -259,6 +259,7 @@ def test_an_outage_ends_the_command_in_one_line_and_the_same_command_goes_on(
         shown = capsys.readouterr()
         (line,) = shown.err.strip().splitlines()
         assert line.startswith(f"error: endpoint {server.url}, model tiny: does not answer (401: no such key: ***);")
+        assert line.endswith(f"; what was answered is kept in {tmp_path}/out/answers.jsonl, the same command goes on")
         assert not (tmp_path / "out/results.json").exists()
         server.asked.clear()
         server.says = lambda _: "Yes"
