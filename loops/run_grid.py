@@ -42,6 +42,12 @@ class Run:
         return self.cell.recipe.model_copy(update={"seed": self.seed})
 
     @property
+    def collected(self) -> tuple[str, ...]:
+        """What its first round's answers depend on: runs alike in this share them."""
+        recipe = self.recipe
+        return tuple(map(str, (recipe.model, recipe.adapter, recipe.source, recipe.seed, recipe.collect)))
+
+    @property
     def name(self) -> str:
         return f"{self.cell.name}, training seed {self.seed}"
 
@@ -94,7 +100,8 @@ def run_grid(
                     states |= {run.folder: State(state="not run", why=why) for run in waiting}
                     waiting = []
                 elif waiting and len(working) < jobs:
-                    run, started = waiting.pop(0), started + 1
+                    run, started = _next(waiting, [run for run, _ in working.values()]), started + 1
+                    waiting.remove(run)
                     child = _start(command(run), out / run.log, threads=1 if jobs > 1 else None)
                     working[child] = run, time.monotonic()
                     continue
@@ -154,6 +161,12 @@ def _finished(run: Run, folder: Path) -> bool:
     if not (folder / f"round-{run.recipe.rounds}" / "eval" / "results.json").is_file() or not recipe.is_file():
         return False
     return bool(yaml.safe_load(recipe.read_text(encoding="utf-8")) == run.recipe.model_dump(mode="json"))
+
+
+def _next(waiting: Sequence[Run], working: Sequence[Run]) -> Run:
+    """The first in order, or the first that shares no answers with a run at work: it would wait for that one."""
+    busy = {run.collected for run in working}
+    return next((run for run in waiting if run.collected not in busy), waiting[0])
 
 
 def _spent(budget: Budget, started: int, seconds: float) -> str:
