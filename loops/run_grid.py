@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from harness.errors import RecipeError
 from harness.files import read_json, write_json
 from loops.grid import Budget, Cell, Grid
 from loops.ledger import hold
-from loops.recipe import Recipe
+from loops.recipe import Recipe, load_recipe
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 10  # whoever started us in the background made us and our runs deaf to SIGINT
@@ -157,10 +156,12 @@ def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
 
 def _finished(run: Run, folder: Path) -> bool:
     """The last stage of this very recipe is there; stages appear whole and in order."""
-    recipe = folder / "recipe.yaml"
-    if not (folder / f"round-{run.recipe.rounds}" / "eval" / "results.json").is_file() or not recipe.is_file():
+    if not (folder / f"round-{run.recipe.rounds}" / "eval" / "results.json").is_file():
         return False
-    return bool(yaml.safe_load(recipe.read_text(encoding="utf-8")) == run.recipe.model_dump(mode="json"))
+    try:
+        return load_recipe(folder / "recipe.yaml") == run.recipe
+    except RecipeError:  # of another version; `strop run` says what it thinks of it
+        return False
 
 
 def _next(waiting: Sequence[Run], working: Sequence[Run]) -> Run:

@@ -86,6 +86,15 @@ def test_a_finished_grid_starts_nothing(grid: Grid, tmp_path: Path) -> None:
     assert again.started == []
 
 
+def test_a_run_from_before_a_field_was_added_is_still_finished(grid: Grid, tmp_path: Path) -> None:
+    Doing(tmp_path / "out")(grid)
+    for path in (tmp_path / "out").glob("*/*/recipe.yaml"):
+        recipe = yaml.safe_load(path.read_text())
+        del recipe["collect"]
+        path.write_text(yaml.safe_dump(recipe))
+    assert {state.state for state in find_states(grid, tmp_path / "out").values()} == {"done"}
+
+
 def test_another_recipe_is_not_finished(grid: Grid, tmp_path: Path) -> None:
     Doing(tmp_path / "out")(grid)
     again = Doing(tmp_path / "out", "pass")
