@@ -123,7 +123,7 @@ MALFORMED = [
     ("{", r"instances_\.json: not valid JSON"),
     ("[]", r"instances_\.json: not COCO instances"),
     ('{"images": [1]}', r"instances_\.json: not COCO instances"),
-    ('{"images": [{"id": 1}]}', r"instances_\.json: not COCO instances: field 'file_name' is missing"),
+    ('{"images": [{"id": 1}]}', r"instances_\.json: image 1: field 'file_name' is missing"),
     (
         '{"images": [], "annotations": [{"id": 7}]}',
         r"instances_\.json: not COCO instances: field 'image_id' is missing",
