@@ -36,8 +36,8 @@ def write_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_json(data / "chair/ground_truth_mine.json", {"categories": ["cat"], "images": {"1": [0]}})
     write_json(data / "chair/synonyms.json", {"cat": ["cat"]})
     write_json(data / "chair/double_words.json", {})
-    problem = {"question": "Which?", "choices": ["a", "b"], "answer": 1, "hint": "", "image": "image.png",
-               "split": "test", "grade": "grade7", "subject": "natural science"}  # fmt: skip
+    problem = {"question": "Which of these is in the image?", "choices": ["cat", "dog"], "answer": 1, "hint": "",
+               "image": "image.png", "split": "test", "grade": "grade7", "subject": "natural science"}  # fmt: skip
     write_json(data / "scienceqa/problems.json", {"1": problem})
     metadata = {"category": "general-vqa", "context": "table", "grade": "not applicable", "language": "english",
                 "skills": ["arithmetic reasoning"], "source": "IconQA", "split": "testmini",
