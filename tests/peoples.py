@@ -23,12 +23,16 @@ PICTURES = {
 """Task -> the picture that it asks about, below the data folder."""
 
 
-def write_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A data folder of every task, without the pictures, and sizes that agree with it."""
+def expect_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes that agree with `write_all`."""
     monkeypatch.setattr(pope.load_questions, "__defaults__", (dict.fromkeys(pope.ROWS, (1,)),))
     monkeypatch.setattr(chair.load_image_ids, "__defaults__", (1,))
     monkeypatch.setattr(scienceqa.load_questions, "__defaults__", (None, scienceqa.Size(questions=1, with_image=1)))
     monkeypatch.setattr(mathvista.load_questions, "__defaults__", (mathvista.Size(questions=1, multi_choice=0),))
+
+
+def write_all(data: Path) -> None:
+    """A data folder of every task, without the pictures."""
     for group in pope.ROWS:
         row = {"question_id": 1, "image": PHOTO, "text": "Is there a cat in the image?", "label": "yes"}
         write_jsonl(data / f"pope/coco_pope_{group}.json", [row])

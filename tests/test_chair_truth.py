@@ -136,6 +136,11 @@ MALFORMED = [
         '{"images": [{"id": 4, "file_name": ""}], "annotations": [{"id": 7, "image_id": 4, "category_id": 3}]}',
         r"annotation 7 is of category 3, which is not under 'categories'",
     ),
+    (
+        '{"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}]}',
+        r"instances_\.json: id 1 is given twice under 'images'; keep one",
+    ),
+    ('{"images": [{"id": 1, "file_name": 7}]}', r"image 1: field 'file_name' must be a string, found 7"),
 ]
 
 

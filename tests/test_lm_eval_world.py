@@ -60,7 +60,8 @@ def test_a_model_under_lm_evals_own_code_gets_the_figures_of_strop_eval(
     manager: TaskManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("STROP_DATA", str(tmp_path))
-    peoples.write_all(tmp_path, monkeypatch)
+    peoples.expect_one(monkeypatch)
+    peoples.write_all(tmp_path)
     for picture in peoples.PICTURES.values():
         draw(compose(7)).save(tmp_path / picture, "PNG")
     seed = shipped("pictos-seed")
