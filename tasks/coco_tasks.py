@@ -15,6 +15,7 @@ from harness.errors import MissingError
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks import chair, grounding, ic
 from tasks.benchmarks import COCO_PICTURES, coco_pictures, missing_file, normalisers, refuse_other_split
+from tasks.chair_truth import tables_folder
 from tasks.ic_set import TRUTH_FILE, ids_digest
 from tasks.sources import data_folder
 
@@ -114,12 +115,7 @@ def _score_caption(profile: str, sample: Sample, answer: str) -> Score:
 
 
 def _tables() -> chair.ChairTables:
-    """CHAIR's tables, which lie beside the set or where CHAIR has them."""
-    places = (data_folder() / task for task in (ic.NAME, chair.NAME))
-    folder = next((place for place in places if (place / "synonyms.json").is_file()), None)
-    if folder is None:
-        raise missing_file(chair.NAME, "synonyms.json")
-    return _tables_in(folder)
+    return _tables_in(tables_folder(data_folder() / ic.NAME / TRUTH_FILE, data_folder()))
 
 
 @lru_cache(maxsize=2)
