@@ -68,8 +68,9 @@ def bench(
     for one in chain(_captions(captions, runs), _bootstrap(runs), _questions(model, device, runs)):
         measured[one.name] = {"value": one.value, **asdict(one)}
         if not as_json:
-            spread = f" ({min(one.runs):,.4g} to {max(one.runs):,.4g})" if one.runs else ""
-            typer.echo(f"{one.name}: " + (f"{one.value:,.4g} {one.unit}{spread}; " if one.runs else "") + one.about)
+            spread = f" ({_short(min(one.runs))} to {_short(max(one.runs))})" if one.runs else ""
+            value = f"{_short(median(one.runs))} {one.unit}{spread}; " if one.runs else ""
+            typer.echo(f"{one.name}: {value}{one.about}")
     machine = _machine()
     if as_json:
         typer.echo(json.dumps({"machine": machine, "measured": measured}))
@@ -158,6 +159,10 @@ def _questions(model: str, device: str | None, runs: int) -> Iterator[Measured]:
     about = f"{len(samples)} questions about {SCENES} pictures by {vlm.name} on {vlm.device}"
     for name, rates in {"questions, prefix shared": shared, "questions, one by one": alone}.items():
         yield Measured(name=name, unit="questions/s", about=about, runs=tuple(rates))
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _seconds(work: Callable[..., Any], *arguments: Any, **named: Any) -> float:
