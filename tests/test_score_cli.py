@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,16 @@ def test_pope_prints_the_published_figures_as_one_json_object(conformance: Path,
         assert found["value"] == pytest.approx(figures[split]["f1"], abs=1e-9)
         assert found["low"] < found["value"] < found["high"]
     assert printed["metrics"]["random/f1"]["n"] == 2910
+
+
+def test_readme_quotes_what_the_commands_print(conformance: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^    # (.+)\n    \.venv/bin/strop score (.+)$", readme, re.MULTILINE)
+    files = {path.name: path for path in conformance.rglob("*")}
+    assert [command.split()[0] for _, command in quoted] == ["pope", "scienceqa", "mathvista", "chair"]
+    for line, command in quoted:
+        benchmark, *words = command.split()
+        assert line in _run(benchmark, *(files.get(word, word) for word in words)).stdout.splitlines()
 
 
 def test_chair_needs_no_setting_to_find_nltks_data(conformance: Path, expected: dict[str, Any]) -> None:

@@ -166,17 +166,21 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
     first = marked[0]
     alone = len(marked) == 1
     table = Table(title=f"{first.task}, {len(first.rows)} answers", min_width=40)
-    table.add_column("metric", no_wrap=True)
+    table.add_column("metric", overflow="fold")
     for result in marked:
-        table.add_column(
-            f"{result.profile} [95 % over images]" if alone else result.profile, justify="right", overflow="fold"
-        )
+        heading = f"{result.profile} [95 % over images]" if alone else result.profile.replace("/", "/\n")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("n", justify="right")
     for metric in first.metrics:
         cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
         table.add_row(metric.name, *cells, str(estimates[0][metric.name].n))
     console = Console()
     console.print(table)
+    for metric in first.metrics:
+        if metric.name == first.headline:  # said again, since a table of cells is longer than a screen
+            cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
+            said = (f"{result.profile} {cell}" for result, cell in zip(marked, cells, strict=True))
+            console.print(f"{metric.name}: {', '.join(said)}", highlight=False, markup=False, soft_wrap=True)
     for note in _notes(first.info):
         console.print(note, highlight=False, markup=False)
     if first.info.get("disagreements") and not alone:
