@@ -273,6 +273,27 @@ def test_all_profiles_come_side_by_side(data: Path, answers: Path) -> None:
     assert all(name in table for name in ("official", "lmms-eval", "vlmeval", "strict", "macro/f1"))
 
 
+def test_both_readers_of_captions_come_side_by_side(kittens: list[object], nltk_data: Path) -> None:
+    (Path(str(kittens[2]))).write_text('{"image_id": 1, "caption": "Two skiing cats."}')
+    (Path(str(kittens[4])).parent / "synonyms.json").write_text('{"cat": ["cat"], "skis": ["ski"]}')
+    printed = _run(*kittens, "--profile", "all").stdout.splitlines()
+    assert printed[-3:] == [
+        "1 answers are not read alike by all profiles",
+        "  1: Two skiing cats.",
+        "    official: skis, cat; lemminflect: cat; gold: cat",
+    ]
+    assert any(line.startswith("words of captions by nltk ") and ", lemminflect " in line for line in printed)
+    assert "marks by one profile" in str(_error(*kittens, "--profile", "all", "--cut"))
+
+
+def test_chairs_tables_may_lie_in_the_data_folder(kittens: list[object], tmp_path: Path, nltk_data: Path) -> None:
+    for name in ("synonyms.json", "double_words.json"):
+        (tmp_path / "chair").mkdir(exist_ok=True)
+        (tmp_path / name).rename(tmp_path / "chair" / name)
+    printed = json.loads(_run(*kittens, "--json").stdout)
+    assert printed["metrics"]["CHAIRi"]["value"] == 0.5
+
+
 def test_what_profiles_read_differently_is_shown_and_written_whole(data: Path, answers: Path, tmp_path: Path) -> None:
     command = ("pope", "--answers", answers, "--data", data, "--profile", "all")
     read = {"official": "yes", "lmms-eval": None, "vlmeval": None, "strict": None}
