@@ -264,7 +264,7 @@ def _cell(figure: Estimate, factor: int, with_interval: bool) -> str:
 def _notes(marked: Sequence[TaskResult]) -> list[str]:
     """What the reader of the table must know about what is not in it; last what `_print_disagreements` goes on from."""
     notes = []
-    info = marked[0].info
+    info = marked[-1].info  # a judge's result comes last
     if "truth" in info:
         notes.append(f"truth: {info['truth']}" + (f", objects {info['objects']}" if "objects" in info else ""))
     if "normaliser" in info:
@@ -273,6 +273,11 @@ def _notes(marked: Sequence[TaskResult]) -> list[str]:
     if "judge" in info:
         seen = "sees the pictures" if info["judge"]["sees_pictures"] else "sees no pictures"
         notes.append(f"judge {info['judge']['id']} (prompt {info['judge']['prompt']}) {seen}")
+        if "asked" in info["judge"]:
+            notes.append(
+                "of {asked} answers that strict leaves unread the judge reads {read} ({no_reply} without reply); "
+                "of {controls} that strict reads, it reads {agreed} alike".format_map(info["judge"])
+            )
     for category, split in info.get("splits", {}).items():
         if split["label_rows_without_question"]:
             notes.append(

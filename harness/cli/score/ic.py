@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.models import KEPT, JudgeEndpointOption, JudgeOption, open_judge
 from harness.cli.score.deliver import deliver, mark_all
 from harness.cli.score.options import (
     AnswersOption,
@@ -24,6 +25,7 @@ from harness.errors import UsageError
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
+    from harness.judge import Judge
     from harness.results import TaskResult
     from tasks.answer_files import AnswerFile
 
@@ -38,13 +40,8 @@ def ic(
         ),
     ] = None,
     profile: CaptionProfileOption = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            help="A model that is also asked for precision and recall of each caption: pictos-seed (shipped), a local "
-            "folder, or a hub id with an optional @revision."
-        ),
-    ] = None,
+    judge: JudgeOption = None,
+    judge_endpoint: JudgeEndpointOption = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, if the judge is to see them.")] = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
@@ -54,8 +51,9 @@ def ic(
 ) -> None:
     """IC: precision, recall and F1 of the objects that captions name, and whether the counts they say are right.
 
-    The answers are captions in CHAIR's layout. NLTK's data are found as by `strop score chair`. What a judge says is
-    kept in the data folder, and never asked again; a caption without a readable reply is counted as unjudged.
+    The answers are captions in CHAIR's layout. NLTK's data are found as by `strop score chair`. A judge (--judge) is
+    also asked for precision and recall of each caption; what it says is kept in the data folder, and never asked again;
+    a caption without a readable reply is counted as unjudged.
     """
     from tasks import chair
     from tasks import ic as task
@@ -77,23 +75,19 @@ def ic(
         task.IC_METRICS,
         lambda sample, answer: task.score_ic(normaliser.words(answer), sample.target, tables),
     )
-    if judge is not None:
-        marked = _judged(marked, found, judge, images, folder / task.NAME / "judge.jsonl")
+    if asked := open_judge(judge, judge_endpoint):
+        marked = _judged(marked, found, asked, images, folder / task.NAME / KEPT)
     deliver([marked], as_json, out, name, answers, truth)
 
 
-def _judged(marked: TaskResult, found: AnswerFile, name: str, images: Path | None, kept: Path) -> TaskResult:
-    """The result with the opinions of the model so named, whose replies are kept in a file."""
+def _judged(marked: TaskResult, found: AnswerFile, judge: Judge, images: Path | None, kept: Path) -> TaskResult:
+    """The result with the judge's opinions; its replies are kept in a file."""
     from dataclasses import replace
 
     from harness.cli.progress import progress_bars
-    from harness.judge import ModelJudge
-    from harness.models.vlm import load_vlm
     from harness.store import Store
     from tasks import ic_judge
-    from tasks.pictos.models import shipped
 
-    judge = ModelJudge(name=name, model=load_vlm(name, path=shipped(name)))
     with progress_bars() as bars:
         opinions = ic_judge.judge_captions(judge, found, images, Store(kept), bars("judge", len(found.samples)))
     rows = tuple(

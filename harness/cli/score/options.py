@@ -47,6 +47,21 @@ def chosen_profiles(profile: str, names: Sequence[str], out: Path | None) -> Seq
     return names
 
 
+def judged_profiles(judge: str | None, profile: str | None, names: Sequence[str], out: Path | None) -> Sequence[str]:
+    """`chosen_profiles` where there may be a judge, who gets what strict leaves unread: then strict is the default.
+
+    Raises `UsageError` as well where strict is not among them and there is a judge.
+    """
+    from harness.profiles import PLAIN
+
+    profiles = chosen_profiles(profile or (PLAIN if judge else "official"), names, out)
+    if judge and PLAIN not in profiles:
+        raise UsageError(
+            f"--judge is asked about what {PLAIN} leaves unread; leave --profile away, or name {PLAIN} or all"
+        )
+    return profiles
+
+
 def known_profile(profile: str, names: Sequence[str]) -> None:
     """Raise `UsageError` with the nearest name for a profile that does not exist."""
     import difflib

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.models import JudgeEndpointOption, JudgeOption, open_judge, with_judge
 from harness.cli.score.deliver import deliver, mark_each, write_disagreements
 from harness.cli.score.options import (
     AnswersOption,
@@ -20,6 +21,7 @@ from harness.cli.score.options import (
     chosen_profiles,
     if_there,
     in_data,
+    judged_profiles,
 )
 from tasks.sources import DEFAULT_DATA
 
@@ -78,8 +80,15 @@ def scienceqa(
         Path | None, typer.Option(help="pid_splits.json: which questions are the test split, if that is to be checked.")
     ] = None,
     profile: Annotated[
-        str, typer.Option(help="Who reads the letter: official, lmms-eval, vlmeval, strict; or all, side by side.")
-    ] = "official",
+        str | None,
+        typer.Option(
+            help="Who reads the letter: official, lmms-eval, vlmeval, strict; or all, side by side. "
+            "Default: official, and strict with a judge.",
+            show_default=False,
+        ),
+    ] = None,
+    judge: JudgeOption = None,
+    judge_endpoint: JudgeEndpointOption = None,
     disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
@@ -90,11 +99,13 @@ def scienceqa(
     """ScienceQA: accuracy and unread share of the test split, of its questions with a picture, and of other cells.
 
     The answers are one JSON document with the texts under "outputs", or a JSON object a line with question_id and text.
+    A judge (--judge) is shown what strict does not read and says which option it means: a profile of its own.
     """
+    from harness.profiles import PLAIN
     from harness.readers import OPTION_PROFILES
     from tasks import scienceqa as task
 
-    profiles = chosen_profiles(profile, tuple(OPTION_PROFILES), out)
+    profiles = judged_profiles(judge, profile, tuple(OPTION_PROFILES), out)
     folder = data.expanduser() / task.NAME
     questions = questions or in_data(
         "--questions", folder, [folder / "llava_test_CQM-A.json", folder / "problems.json"]
@@ -108,6 +119,7 @@ def scienceqa(
     marked = mark_each(
         (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.gold
     )
+    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
     write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, answers, questions)
 
@@ -120,12 +132,15 @@ def mathvista(
         Path | None, typer.Option(help="testmini.json, for outputs that do not hold their own questions.")
     ] = None,
     profile: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="official: the authors' script of today; official/integer_old: that of the published tables; "
-            "strict: ours, from the responses; or all, side by side."
+            "strict: ours, from the responses; or all, side by side. Default: official, and strict with a judge.",
+            show_default=False,
         ),
-    ] = "official",
+    ] = None,
+    judge: JudgeOption = None,
+    judge_endpoint: JudgeEndpointOption = None,
     disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
@@ -133,10 +148,14 @@ def mathvista(
     out: OutOption = None,
     name: NameOption = None,
 ) -> None:
-    """MathVista: accuracy and unread share of testmini, and of each type, source, task, grade, context and skill."""
+    """MathVista: accuracy and unread share of testmini, and of each type, source, task, grade, context and skill.
+
+    A judge (--judge) is shown what strict does not read and says the short answer in it: a profile of its own.
+    """
+    from harness.profiles import PLAIN
     from tasks import mathvista as task
 
-    profiles = chosen_profiles(profile, tuple(task.MATHVISTA_PROFILES), out)
+    profiles = judged_profiles(judge, profile, tuple(task.MATHVISTA_PROFILES), out)
     questions = questions or if_there(data.expanduser() / task.NAME / "testmini.json")
     found = task.load_answers(answers, questions, partial=partial)
 
@@ -147,5 +166,6 @@ def mathvista(
     marked = mark_each(
         (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.answer
     )
+    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
     write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, answers, questions or answers)
