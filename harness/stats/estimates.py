@@ -1,0 +1,62 @@
+"""A figure with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.results import Marked
+from harness.stats.resample import Plan, interval, number, resamples, stack
+from harness.types import Metric
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval, as a fraction (0.86, not 86).
+
+    `value` is None for 0/0. `low` and `high` are None where no interval can be given: fewer than two clusters bear on
+    the metric, or it is 0/0 in too many draws (`UNDEFINED_SHARE`). `n` counts the rows that the metric is over: those
+    of its group whose counts name a term of the denominator.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def estimate(
+    rows: Sequence[Marked], metrics: Sequence[Metric], *, draws: int = 10_000, seed: int = 0
+) -> dict[str, Estimate]:
+    """Every metric of the rows with a 95 % percentile interval over clusters, all metrics from the same draws.
+
+    `value` is the exact quotient of sums over all rows. The order of the rows does not matter. Raises `UsageError`
+    for fewer than one draw and `DataError` for a macro metric whose parts are not among `metrics`.
+
+    Example:
+        >>> right = Marked(id="1", cluster="a", group=None, answer="", value=1, parsed="", counts={"ok": 1, "asked": 1})
+        >>> estimate([right], [Metric(name="accuracy", terms={"ok": 1}, over={"asked": 1})])["accuracy"].value
+        1.0
+    """
+    plan = Plan.of(metrics)
+    clusters = _cluster_names(rows)
+    sums = plan.sums(rows, clusters)
+    values = plan.ratios(sums.sum(axis=0, keepdims=True))[0]
+    drawn = stack(plan.ratios(weights @ sums) for weights in resamples(len(clusters), draws, seed))
+    usable = plan.clusters_bearing(sums) >= 2
+    counts = plan.row_counts(rows)
+    found = {}
+    for index, metric in enumerate(metrics):
+        low, high = interval(drawn[:, index]) if usable[index] else (None, None)
+        found[metric.name] = Estimate(value=number(values[index]), low=low, high=high, n=counts[index])
+    return found
+
+
+def as_plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:
+    """Estimates as JSON knows them: metric -> {"value", "low", "high", "n"}."""
+    return {metric: asdict(one) for metric, one in estimates.items()}
+
+
+def _cluster_names(rows: Sequence[Marked]) -> list[str]:
+    return sorted({row.cluster for row in rows})
