@@ -9,8 +9,9 @@ per-cluster sums: no row is touched twice, whatever the number of draws.
 
 from __future__ import annotations
 
+from harness.stats.binomial import McNemar
 from harness.stats.differences import Difference, PooledDifference, difference, holm, pooled_difference
-from harness.stats.equal_recall import chair_at_equal_recall
+from harness.stats.equal_recall import chair_at_equal_recall, pooled_chair_at_equal_recall
 from harness.stats.estimates import Estimate, as_plain, estimate
 from harness.stats.resample import COVERAGE, UNDEFINED_SHARE
 
@@ -19,11 +20,13 @@ __all__ = [
     "UNDEFINED_SHARE",
     "Difference",
     "Estimate",
+    "McNemar",
     "PooledDifference",
     "as_plain",
     "chair_at_equal_recall",
     "difference",
     "estimate",
     "holm",
+    "pooled_chair_at_equal_recall",
     "pooled_difference",
 ]

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import DataError, UsageError
 from harness.results import Marked
-from harness.stats.resample import Plan, interval, number, resamples, stack, two_sided
+from harness.stats.binomial import McNemar, are_trials, mcnemar
+from harness.stats.resample import Floats, Plan, Table, cluster_names, interval, number, resamples, stack, two_sided
 from harness.types import Metric
+
+DETECTABLE = 1.96 + 0.84
+"""Standard errors that a true difference must measure to be seen with 80 % power at two-sided 5 %."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
     """B minus A on the rows that both answered, as a fraction, with its 95 % interval and two-sided p.
 
-    `n` counts the shared rows that the metric is over; `only_a` and `only_b` are the ids, sorted, that one side alone
-    answered and that are therefore in none of the figures. None where 0/0 or where no interval can be given, as in
-    `Estimate`.
+    `se` is the standard deviation of the draws. `n` counts the shared rows that the metric is over; `only_a` and
+    `only_b` are the ids, sorted, that one side alone answered and that are therefore in none of the figures.
+    `mcnemar` stands beside a metric to which each row counts as 0 or 1. None where 0/0 or where no interval can be
+    given, as in `Estimate`.
     """
 
     metric: str
@@ -29,19 +35,27 @@ class Difference:
     low: float | None
     high: float | None
     p: float | None
+    se: float | None
     n: int
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
+    mcnemar: McNemar | None = None
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true difference that such a comparison finds four times in five (two-sided 5 %); None where
+        no draw differs from another, which says nothing of what would be found."""
+        return DETECTABLE * self.se if self.se else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PooledDifference(Difference):
     """The mean difference of several training seeds.
 
-    `low`, `high` and `p` resample seeds and clusters and speak of the next training run; with three seeds that is
+    `low`, `high`, `p` and `se` resample seeds and clusters and speak of the next training run; with three seeds that is
     crude (a percentile interval over few units is too narrow). `fixed_low` and `fixed_high` resample clusters only and
     speak of these very checkpoints on other pictures. `seeds` holds each seed's own difference. `a` and `b` are means
-    over seeds; `n` is the sum of the seeds' rows.
+    over seeds; `n` is the sum of the seeds' rows. `mcnemar` is there for one seed only.
     """
 
     fixed_low: float | None
@@ -58,7 +72,7 @@ def difference(
     `DataError` when an id occurs twice on one side or stands for another picture on the other side.
     """
     pooled = pooled_difference([(a, b)], metrics, draws=draws, seed=seed)
-    return {name: _plain_difference(one) for name, one in pooled.items()}
+    return {name: plain_difference(one) for name, one in pooled.items()}
 
 
 def pooled_difference(
@@ -75,44 +89,87 @@ def pooled_difference(
     """
     if not pairs:
         raise UsageError("no pair of results to compare: give at least one")
-    plan = Plan.of(metrics)
     matched = [paired(a, b) for a, b in pairs]
-    clusters = sorted({row.cluster for one in matched for row in one.a})
-    sums = [(plan.sums(one.a, clusters), plan.sums(one.b, clusters)) for one in matched]
-    values = [tuple(plan.ratios(side.sum(axis=0, keepdims=True))[0] for side in sides) for sides in sums]
+    clusters = cluster_names(row for one in matched for row in one.a)
+    plan = Plan.of(metrics)
+    tables = [(plan.table(one.a, clusters), plan.table(one.b, clusters)) for one in matched]
+    counts = np.sum([plan.row_counts(one.a) for one in matched], axis=0)
+    found = compare_sums(plan, [(a.sums(), b.sums()) for a, b in tables], counts, draws=draws, seed=seed)
+    only_a = tuple(sorted({name for one in matched for name in one.only_a}))
+    only_b = tuple(sorted({name for one in matched for name in one.only_b}))
+    exact = _mcnemars(plan, *tables[0]) if len(tables) == 1 else [None] * len(found)
+    return {
+        one.metric: replace(one, only_a=only_a, only_b=only_b, mcnemar=test)
+        for one, test in zip(found, exact, strict=True)
+    }
+
+
+def compare_sums(
+    plan: Plan, sums: Sequence[tuple[Floats, Floats]], rows: Sequence[int], *, draws: int, seed: int
+) -> list[PooledDifference]:
+    """The differences of sums, clusters x columns for each side of each training seed; `rows` is each metric's n."""
+    values = np.array([[plan.ratios(side.sum(axis=0, keepdims=True))[0] for side in sides] for sides in sums])
+
+    def moved(weights: Floats) -> Floats:
+        return np.stack([plan.ratios(weights @ b) - plan.ratios(weights @ a) for a, b in sums])
+
+    bearing = np.min([plan.clusters_bearing(side) for sides in sums for side in sides], axis=0)
+    names = [metric.name for metric in plan.metrics]
+    return over_seeds(names, values, moved, bearing, rows, clusters=len(sums[0][0]), draws=draws, seed=seed)
+
+
+def over_seeds(
+    names: Sequence[str],
+    values: Floats,
+    moved: Callable[[Floats], Floats],
+    bearing: NDArray[np.int64],
+    rows: Sequence[int],
+    *,
+    clusters: int,
+    draws: int,
+    seed: int,
+) -> list[PooledDifference]:
+    """Differences of any figures, training seeds and clusters resampled.
+
+    `values` are seeds x 2 sides x figures; `moved` maps cluster weights (draws x clusters) to B minus A, seeds x
+    draws x figures; `bearing` is how many clusters each figure rests on, `rows` its n.
+    """
     # Seeds have their own stream, so that one seed draws the very clusters that `difference` draws.
     seed_stream = np.random.default_rng([seed, 1])
-    over_seeds, fixed = [], []
-    for weights in resamples(len(clusters), draws, seed):
-        by_seed = np.stack([plan.ratios(weights @ b) - plan.ratios(weights @ a) for a, b in sums])
-        chosen = seed_stream.integers(0, len(sums), size=(len(sums), len(weights)))
-        over_seeds.append(by_seed[chosen, np.arange(len(weights))].mean(axis=0))
-        fixed.append(by_seed.mean(axis=0))
-    drawn, drawn_fixed = stack(over_seeds), stack(fixed)
-    usable = np.min([plan.clusters_bearing(side) for sides in sums for side in sides], axis=0) >= 2
-    counts = np.sum([plan.row_counts(one.a) for one in matched], axis=0)
-    a_values, b_values = (np.array([sides[side] for sides in values]) for side in (0, 1))
-    found = {}
-    for index, metric in enumerate(metrics):
-        each = b_values[:, index] - a_values[:, index]
-        low, high = interval(drawn[:, index]) if usable[index] else (None, None)
-        fixed_low, fixed_high = interval(drawn_fixed[:, index]) if usable[index] else (None, None)
-        found[metric.name] = PooledDifference(
-            metric=metric.name,
-            a=number(a_values[:, index].mean()),
-            b=number(b_values[:, index].mean()),
-            value=number(each.mean()),
-            low=low,
-            high=high,
-            p=None if low is None else two_sided(drawn[:, index]),
-            n=int(counts[index]),
-            only_a=tuple(sorted({name for one in matched for name in one.only_a})),
-            only_b=tuple(sorted({name for one in matched for name in one.only_b})),
-            fixed_low=fixed_low,
-            fixed_high=fixed_high,
-            seeds=tuple(number(one) for one in each),
+    chunks, fixed_chunks = [], []
+    for weights in resamples(clusters, draws, seed):
+        by_seed = moved(weights)
+        chosen = seed_stream.integers(0, len(by_seed), size=by_seed.shape[:2])
+        chunks.append(by_seed[chosen, np.arange(len(weights))].mean(axis=0))
+        fixed_chunks.append(by_seed.mean(axis=0))
+    drawn, fixed = stack(chunks), stack(fixed_chunks)
+    found = []
+    for index, name in enumerate(names):
+        a, b = values[:, 0, index], values[:, 1, index]
+        low, high = interval(drawn[:, index]) if bearing[index] >= 2 else (None, None)
+        fixed_low, fixed_high = interval(fixed[:, index]) if bearing[index] >= 2 else (None, None)
+        found.append(
+            PooledDifference(
+                metric=name,
+                a=number(a.mean()),
+                b=number(b.mean()),
+                value=number((b - a).mean()),
+                low=low,
+                high=high,
+                p=None if low is None else two_sided(drawn[:, index]),
+                se=None if low is None else float(np.nanstd(drawn[:, index])),
+                n=int(rows[index]),
+                fixed_low=fixed_low,
+                fixed_high=fixed_high,
+                seeds=tuple(number(one) for one in b - a),
+            )
         )
     return found
+
+
+def plain_difference(pooled: PooledDifference) -> Difference:
+    """The difference of one seed without what only several have."""
+    return Difference(**{one.name: getattr(pooled, one.name) for one in fields(Difference)})
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -168,16 +225,13 @@ def by_id(rows: Sequence[Marked]) -> dict[str, Marked]:
     return found
 
 
-def _plain_difference(pooled: PooledDifference) -> Difference:
-    return Difference(
-        metric=pooled.metric,
-        a=pooled.a,
-        b=pooled.b,
-        value=pooled.value,
-        low=pooled.low,
-        high=pooled.high,
-        p=pooled.p,
-        n=pooled.n,
-        only_a=pooled.only_a,
-        only_b=pooled.only_b,
-    )
+def _mcnemars(plan: Plan, a: Table, b: Table) -> list[McNemar | None]:
+    """A test for each metric that is a share of rows, the same rows on both sides."""
+    found: list[McNemar | None] = []
+    for index, metric in enumerate(plan.metrics):
+        above = [side.counts @ plan.numerators[:, index] for side in (a, b)]
+        below = [side.counts @ plan.denominators[:, index] for side in (a, b)]
+        trials = all(are_trials(*side) for side in zip(above, below, strict=True)) and (below[0] == below[1]).all()
+        clustered = bool((np.bincount(a.where[below[0] > 0]) > 1).any())
+        found.append(mcnemar(*above, clustered=clustered) if metric.percent and trials else None)
+    return found

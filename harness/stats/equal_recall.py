@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.errors import DataError
 from harness.results import Marked
-from harness.stats.differences import Difference, paired
-from harness.stats.resample import ZERO, Floats, interval, number, resamples, stack, two_sided
+from harness.stats.differences import Difference, PooledDifference, over_seeds, paired, plain_difference
+from harness.stats.resample import ZERO, Floats, cluster_names
+
+NAME = "CHAIRi at equal recall"
 
 
 def chair_at_equal_recall(a: Sequence[Marked], b: Sequence[Marked], *, draws: int = 2000, seed: int = 0) -> Difference:
@@ -24,28 +26,31 @@ def chair_at_equal_recall(a: Sequence[Marked], b: Sequence[Marked], *, draws: in
     Rows need `parsed` as a list of ``{"name": str, "right": bool}`` in order of mention (None = nothing was read) and
     ``counts["gt_objects"]``; raises `DataError` where that is not so.
     """
-    pair = paired(a, b)
-    clusters = sorted({row.cluster for row in pair.a})
-    mentions = max((len(_mentions(row)) for rows in (pair.a, pair.b) for row in rows), default=0)
-    side_a = _PrefixSums.of(pair.a, clusters, max(mentions, 1))
-    side_b = _PrefixSums.of(pair.b, clusters, max(mentions, 1))
-    whole = _chair_where_recall_meets(side_a, side_b, np.ones((1, len(clusters))))[0]
-    drawn = stack(
-        _chair_where_recall_meets(side_a, side_b, weights) for weights in resamples(len(clusters), draws, seed)
-    )
-    moved = drawn[:, 1] - drawn[:, 0]
-    low, high = interval(moved) if len(clusters) >= 2 else (None, None)
-    return Difference(
-        metric="CHAIRi at equal recall",
-        a=number(whole[0]),
-        b=number(whole[1]),
-        value=number(whole[1] - whole[0]),
-        low=low,
-        high=high,
-        p=None if low is None else two_sided(moved),
-        n=len(pair.a),
-        only_a=pair.only_a,
-        only_b=pair.only_b,
+    return plain_difference(pooled_chair_at_equal_recall([(a, b)], draws=draws, seed=seed))
+
+
+def pooled_chair_at_equal_recall(
+    pairs: Sequence[tuple[Sequence[Marked], Sequence[Marked]]], *, draws: int = 2000, seed: int = 0
+) -> PooledDifference:
+    """The mean over training seeds of `chair_at_equal_recall`, resampled as by `pooled_difference`."""
+    matched = [paired(a, b) for a, b in pairs]
+    clusters = cluster_names(row for one in matched for row in one.a)
+    sides = [(_PrefixSums.of(one.a, clusters), _PrefixSums.of(one.b, clusters)) for one in matched]
+
+    def chair(weights: Floats) -> Floats:
+        """seeds x draws x 2 sides."""
+        return np.stack([_chair_where_recall_meets(a, b, weights) for a, b in sides])
+
+    def moved(weights: Floats) -> Floats:
+        return np.diff(chair(weights), axis=2)
+
+    whole = chair(np.ones((1, len(clusters)))).transpose(0, 2, 1)
+    bearing, rows = np.array([len(clusters)]), [sum(len(one.a) for one in matched)]
+    found = over_seeds([NAME], whole, moved, bearing, rows, clusters=len(clusters), draws=draws, seed=seed)[0]
+    return replace(
+        found,
+        only_a=tuple(sorted({name for one in matched for name in one.only_a})),
+        only_b=tuple(sorted({name for one in matched for name in one.only_b})),
     )
 
 
@@ -59,7 +64,8 @@ class _PrefixSums:
     objects: Floats
 
     @classmethod
-    def of(cls, rows: Sequence[Marked], clusters: Sequence[str], longest: int) -> _PrefixSums:
+    def of(cls, rows: Sequence[Marked], clusters: Sequence[str]) -> _PrefixSums:
+        longest = max([1, *(len(_mentions(row)) for row in rows)])
         place = {name: index for index, name in enumerate(clusters)}
         steps = np.zeros((3, len(clusters), longest))
         objects = np.zeros(len(clusters))

@@ -7,8 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.results import Marked
-from harness.stats.resample import Plan, interval, number, resamples, stack
+from harness.stats.binomial import are_trials, wilson
+from harness.stats.resample import Plan, cluster_names, interval, number, resamples, stack
 from harness.types import Metric
+
+BOOTSTRAP = "cluster bootstrap"
+WILSON = "wilson"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,19 +21,22 @@ class Estimate:
 
     `value` is None for 0/0. `low` and `high` are None where no interval can be given: fewer than two clusters bear on
     the metric, or it is 0/0 in too many draws (`UNDEFINED_SHARE`). `n` counts the rows that the metric is over: those
-    of its group whose counts name a term of the denominator.
+    of its group whose counts name a term of the denominator. `method` says how the interval is made: "wilson" for a
+    plain share with one trial a cluster, "cluster bootstrap" for everything else.
     """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
+    method: str = BOOTSTRAP
 
 
 def estimate(
     rows: Sequence[Marked], metrics: Sequence[Metric], *, draws: int = 10_000, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Every metric of the rows with a 95 % percentile interval over clusters, all metrics from the same draws.
+    """Every metric of the rows with a 95 % interval: Wilson's where the metric is a share of independent trials, the
+    percentile interval over clusters elsewhere, all metrics from the same draws.
 
     `value` is the exact quotient of sums over all rows. The order of the rows does not matter. Raises `UsageError`
     for fewer than one draw and `DataError` for a macro metric whose parts are not among `metrics`.
@@ -40,23 +47,23 @@ def estimate(
         1.0
     """
     plan = Plan.of(metrics)
-    clusters = _cluster_names(rows)
-    sums = plan.sums(rows, clusters)
+    clusters = cluster_names(rows)
+    sums = plan.table(rows, clusters).sums()
     values = plan.ratios(sums.sum(axis=0, keepdims=True))[0]
     drawn = stack(plan.ratios(weights @ sums) for weights in resamples(len(clusters), draws, seed))
     usable = plan.clusters_bearing(sums) >= 2
     counts = plan.row_counts(rows)
     found = {}
     for index, metric in enumerate(metrics):
-        low, high = interval(drawn[:, index]) if usable[index] else (None, None)
-        found[metric.name] = Estimate(value=number(values[index]), low=low, high=high, n=counts[index])
+        above, below = sums @ plan.numerators[:, index], sums @ plan.denominators[:, index]
+        method, bounds = BOOTSTRAP, interval(drawn[:, index]) if usable[index] else (None, None)
+        if metric.percent and are_trials(above, below):
+            method, bounds = WILSON, wilson(int(above.sum()), int(below.sum()))
+        low, high = bounds
+        found[metric.name] = Estimate(value=number(values[index]), low=low, high=high, n=counts[index], method=method)
     return found
 
 
 def as_plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:
-    """Estimates as JSON knows them: metric -> {"value", "low", "high", "n"}."""
+    """Estimates as JSON knows them: metric -> {"value", "low", "high", "n", "method"}."""
     return {metric: asdict(one) for metric, one in estimates.items()}
-
-
-def _cluster_names(rows: Sequence[Marked]) -> list[str]:
-    return sorted({row.cluster for row in rows})

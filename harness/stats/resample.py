@@ -26,6 +26,22 @@ ZERO = 1e-12  # two equal figures that were summed in another order differ by le
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Rows x columns of counts, and the cluster that each row belongs to."""
+
+    counts: Floats
+    where: NDArray[np.int64]
+    clusters: int
+
+    def sums(self) -> Floats:
+        """clusters x columns."""
+        found = np.zeros((self.clusters, self.counts.shape[1]))
+        for index, column in enumerate(self.counts.T):
+            found[:, index] = np.bincount(self.where, weights=column, minlength=self.clusters)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """How the metrics are computed from columns of sums, a column being one count over the rows of one group."""
 
@@ -56,16 +72,15 @@ class Plan:
             order=_macro_order(metrics),
         )
 
-    def sums(self, rows: Sequence[Marked], clusters: Sequence[str]) -> Floats:
-        """clusters x columns. Rows are added in the order of their ids: the order given must not move a digit."""
+    def table(self, rows: Sequence[Marked], clusters: Sequence[str]) -> Table:
+        """The counts of rows. Rows come in the order of their ids: the order given must not move a digit."""
         place = {name: index for index, name in enumerate(clusters)}
         ordered = sorted(rows, key=lambda row: (row.cluster, row.id))
-        where = np.array([place[row.cluster] for row in ordered], dtype=np.int64)
-        sums = np.zeros((len(clusters), len(self.columns)))
+        counts = np.zeros((len(ordered), len(self.columns)))
         for index, (group, count) in enumerate(self.columns):
-            values = [float(row.counts.get(count, 0.0)) if group in (None, row.group) else 0.0 for row in ordered]
-            sums[:, index] = np.bincount(where, weights=values, minlength=len(clusters))
-        return sums
+            counts[:, index] = [row.counts.get(count, 0.0) if group in (None, row.group) else 0.0 for row in ordered]
+        where = np.array([place[row.cluster] for row in ordered], dtype=np.int64)
+        return Table(counts=counts, where=where, clusters=len(clusters))
 
     def ratios(self, sums: Floats) -> Floats:
         """draws x columns -> draws x metrics, NaN for 0/0."""
@@ -134,6 +149,10 @@ def resamples(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
         picks += (np.arange(size) * clusters)[:, None]
         counts = np.bincount(picks.ravel(), minlength=size * clusters)
         yield counts.reshape(size, clusters).astype(np.float64)
+
+
+def cluster_names(rows: Iterable[Marked]) -> list[str]:
+    return sorted({row.cluster for row in rows})
 
 
 def stack(chunks: Iterable[Floats]) -> Floats:
