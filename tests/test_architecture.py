@@ -29,6 +29,7 @@ SOLE_IMPORTERS = {
     "pycocotools": "tasks/annotations.py",
     "matplotlib": "leaderboards/charts.py",
     "httpx2": "harness/fetch.py",
+    "scipy": "harness/stats/binomial.py",
 }
 
 

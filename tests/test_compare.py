@@ -12,10 +12,11 @@ import typer
 from typer.testing import CliRunner
 
 from harness.cli.board import board
-from harness.cli.compare import compare, compare_results, find_results
+from harness.cli.compare import compare, find_results
 from harness.errors import DataError, UsageError
 from harness.results import read_results
 from harness.stats import difference
+from leaderboards.verdicts import compare_results
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
@@ -115,9 +116,9 @@ def test_results_that_do_not_belong_side_by_side_are_refused(tmp_path: Path) -> 
         ({"first": 100}, "no sample that both sides answered"),
     ):
         with pytest.raises(DataError, match=reason):
-            compare_results(a, read_results(write_folder(tmp_path / "b", yes_no(BEFORE, **changed))))
+            compare_results([a], [read_results(write_folder(tmp_path / "b", yes_no(BEFORE, **changed)))])
     with pytest.raises(DataError, match="A holds quiz, B holds other"):
-        compare_results(a, read_results(write_folder(tmp_path / "c", yes_no(BEFORE, task="other"))))
+        compare_results([a], [read_results(write_folder(tmp_path / "c", yes_no(BEFORE, task="other")))])
 
 
 def test_a_run_is_found_by_folder_round_and_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

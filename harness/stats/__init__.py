@@ -10,13 +10,21 @@ per-cluster sums: no row is touched twice, whatever the number of draws.
 from __future__ import annotations
 
 from harness.stats.binomial import McNemar
-from harness.stats.differences import Difference, PooledDifference, difference, holm, pooled_difference
+from harness.stats.differences import (
+    Difference,
+    PooledDifference,
+    difference,
+    holm,
+    plain_difference,
+    pooled_difference,
+)
 from harness.stats.equal_recall import chair_at_equal_recall, pooled_chair_at_equal_recall
 from harness.stats.estimates import Estimate, as_plain, estimate
-from harness.stats.resample import COVERAGE, UNDEFINED_SHARE
+from harness.stats.resample import COVERAGE, FEW_CLUSTERS, UNDEFINED_SHARE
 
 __all__ = [
     "COVERAGE",
+    "FEW_CLUSTERS",
     "UNDEFINED_SHARE",
     "Difference",
     "Estimate",
@@ -27,6 +35,7 @@ __all__ = [
     "difference",
     "estimate",
     "holm",
+    "plain_difference",
     "pooled_chair_at_equal_recall",
     "pooled_difference",
 ]
