@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -94,7 +94,8 @@ def pooled_difference(
     plan = Plan.of(metrics)
     tables = [(plan.table(one.a, clusters), plan.table(one.b, clusters)) for one in matched]
     counts = np.sum([plan.row_counts(one.a) for one in matched], axis=0)
-    found = compare_sums(plan, [(a.sums(), b.sums()) for a, b in tables], counts, draws=draws, seed=seed)
+    drawn = resamples(len(clusters), draws, seed)
+    found = compare_sums(plan, [(a.sums(), b.sums()) for a, b in tables], counts, drawn, seed=seed)
     only_a = tuple(sorted({name for one in matched for name in one.only_a}))
     only_b = tuple(sorted({name for one in matched for name in one.only_b}))
     exact = _mcnemars(plan, *tables[0]) if len(tables) == 1 else [None] * len(found)
@@ -105,9 +106,12 @@ def pooled_difference(
 
 
 def compare_sums(
-    plan: Plan, sums: Sequence[tuple[Floats, Floats]], rows: Sequence[int], *, draws: int, seed: int
+    plan: Plan, sums: Sequence[tuple[Floats, Floats]], rows: Sequence[int], drawn: Iterable[Floats], *, seed: int
 ) -> list[PooledDifference]:
-    """The differences of sums, clusters x columns for each side of each training seed; `rows` is each metric's n."""
+    """The differences of sums, clusters x columns for each side of each training seed.
+
+    `rows` is each metric's n, `drawn` the clusters as `harness.stats.resample.resamples` draws them.
+    """
     values = np.array([[plan.ratios(side.sum(axis=0, keepdims=True))[0] for side in sides] for sides in sums])
 
     def moved(weights: Floats) -> Floats:
@@ -115,7 +119,7 @@ def compare_sums(
 
     bearing = np.min([plan.clusters_bearing(side) for sides in sums for side in sides], axis=0)
     names = [metric.name for metric in plan.metrics]
-    return over_seeds(names, values, moved, bearing, rows, clusters=len(sums[0][0]), draws=draws, seed=seed)
+    return over_seeds(names, values, moved, bearing, rows, drawn, seed=seed)
 
 
 def over_seeds(
@@ -124,29 +128,28 @@ def over_seeds(
     moved: Callable[[Floats], Floats],
     bearing: NDArray[np.int64],
     rows: Sequence[int],
+    drawn: Iterable[Floats],
     *,
-    clusters: int,
-    draws: int,
     seed: int,
 ) -> list[PooledDifference]:
     """Differences of any figures, training seeds and clusters resampled.
 
     `values` are seeds x 2 sides x figures; `moved` maps cluster weights (draws x clusters) to B minus A, seeds x
-    draws x figures; `bearing` is how many clusters each figure rests on, `rows` its n.
+    draws x figures; `bearing` is how many clusters each figure rests on; the others as in `compare_sums`.
     """
     # Seeds have their own stream, so that one seed draws the very clusters that `difference` draws.
     seed_stream = np.random.default_rng([seed, 1])
     chunks, fixed_chunks = [], []
-    for weights in resamples(clusters, draws, seed):
+    for weights in drawn:
         by_seed = moved(weights)
         chosen = seed_stream.integers(0, len(by_seed), size=by_seed.shape[:2])
         chunks.append(by_seed[chosen, np.arange(len(weights))].mean(axis=0))
         fixed_chunks.append(by_seed.mean(axis=0))
-    drawn, fixed = stack(chunks), stack(fixed_chunks)
+    means, fixed = stack(chunks), stack(fixed_chunks)
     found = []
     for index, name in enumerate(names):
         a, b = values[:, 0, index], values[:, 1, index]
-        low, high = interval(drawn[:, index]) if bearing[index] >= 2 else (None, None)
+        low, high = interval(means[:, index]) if bearing[index] >= 2 else (None, None)
         fixed_low, fixed_high = interval(fixed[:, index]) if bearing[index] >= 2 else (None, None)
         found.append(
             PooledDifference(
@@ -156,8 +159,8 @@ def over_seeds(
                 value=number((b - a).mean()),
                 low=low,
                 high=high,
-                p=None if low is None else two_sided(drawn[:, index]),
-                se=None if low is None else float(np.nanstd(drawn[:, index])),
+                p=None if low is None else two_sided(means[:, index]),
+                se=None if low is None else float(np.nanstd(means[:, index])),
                 n=int(rows[index]),
                 fixed_low=fixed_low,
                 fixed_high=fixed_high,

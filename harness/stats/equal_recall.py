@@ -10,7 +10,7 @@ import numpy as np
 from harness.errors import DataError
 from harness.results import Marked
 from harness.stats.differences import Difference, PooledDifference, over_seeds, paired, plain_difference
-from harness.stats.resample import ZERO, Floats, cluster_names
+from harness.stats.resample import ZERO, Floats, cluster_names, resamples
 
 NAME = "CHAIRi at equal recall"
 
@@ -46,7 +46,7 @@ def pooled_chair_at_equal_recall(
 
     whole = chair(np.ones((1, len(clusters)))).transpose(0, 2, 1)
     bearing, rows = np.array([len(clusters)]), [sum(len(one.a) for one in matched)]
-    found = over_seeds([NAME], whole, moved, bearing, rows, clusters=len(clusters), draws=draws, seed=seed)[0]
+    found = over_seeds([NAME], whole, moved, bearing, rows, resamples(len(clusters), draws, seed), seed=seed)[0]
     return replace(
         found,
         only_a=tuple(sorted({name for one in matched for name in one.only_a})),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.results import Marked
 from harness.stats.binomial import are_trials, wilson
-from harness.stats.resample import Plan, cluster_names, interval, number, resamples, stack
+from harness.stats.resample import Floats, Plan, cluster_names, interval, number, resamples, stack
 from harness.types import Metric
 
 BOOTSTRAP = "cluster bootstrap"
@@ -47,20 +47,27 @@ def estimate(
         1.0
     """
     plan = Plan.of(metrics)
-    clusters = cluster_names(rows)
-    sums = plan.table(rows, clusters).sums()
+    sums = plan.table(rows, cluster_names(rows)).sums()
+    found = estimate_sums(plan, sums, plan.row_counts(rows), resamples(len(sums), draws, seed))
+    return {metric.name: one for metric, one in zip(metrics, found, strict=True)}
+
+
+def estimate_sums(plan: Plan, sums: Floats, rows: Sequence[int], drawn: Iterable[Floats]) -> list[Estimate]:
+    """The estimates of sums, clusters x columns.
+
+    `rows` is each metric's n, `drawn` the clusters as `harness.stats.resample.resamples` draws them.
+    """
     values = plan.ratios(sums.sum(axis=0, keepdims=True))[0]
-    drawn = stack(plan.ratios(weights @ sums) for weights in resamples(len(clusters), draws, seed))
+    ratios = stack(plan.ratios(weights @ sums) for weights in drawn)
     usable = plan.clusters_bearing(sums) >= 2
-    counts = plan.row_counts(rows)
-    found = {}
-    for index, metric in enumerate(metrics):
+    found = []
+    for index, metric in enumerate(plan.metrics):
         above, below = sums @ plan.numerators[:, index], sums @ plan.denominators[:, index]
-        method, bounds = BOOTSTRAP, interval(drawn[:, index]) if usable[index] else (None, None)
+        method, bounds = BOOTSTRAP, interval(ratios[:, index]) if usable[index] else (None, None)
         if metric.percent and are_trials(above, below):
             method, bounds = WILSON, wilson(int(above.sum()), int(below.sum()))
         low, high = bounds
-        found[metric.name] = Estimate(value=number(values[index]), low=low, high=high, n=counts[index], method=method)
+        found.append(Estimate(value=number(values[index]), low=low, high=high, n=rows[index], method=method))
     return found
 
 

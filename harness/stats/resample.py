@@ -21,7 +21,7 @@ COVERAGE = 0.95
 UNDEFINED_SHARE = 0.05
 """A metric that is 0/0 in more than this share of its draws gets no interval: what is left would be a biased choice."""
 
-FEW_CLUSTERS = 40
+FEW_CLUSTERS = 50
 """Under so many clusters percentile intervals are clearly too narrow (`strop calibrate`)."""
 
 _CELLS_AT_ONCE = 1_000_000  # draws x clusters held in memory together: 8 MB of weights, in a core's reach

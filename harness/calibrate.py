@@ -1,0 +1,169 @@
+"""Do the intervals and verdicts keep what they say? Answers with a known truth, simulated and compared many times.
+
+Two models answer about the same pictures. A picture has a difficulty, and each model its own luck with it, so that the
+answers of one model about one picture stand and fall together even after pairing: Beta(mean, `SHARED`) for the
+difficulty, Beta(difficulty, `OWN`) for the model, Binomial for the answers (a beta-binomial). Everything after the sums
+of a picture is the code that boards and `strop compare` run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.stats.differences import Difference, compare_sums
+from harness.stats.estimates import Estimate, estimate_sums
+from harness.stats.resample import Floats, Plan, resamples
+from harness.types import Metric
+
+SHARED, OWN = 3.0, 6.0  # precisions of the Beta distributions; a small one lets pictures differ much
+
+SIGNIFICANT = 0.05
+
+DRAWINGS = 20
+"""Bootstraps that the comparisons share in turn: to draw clusters takes longer than all the rest."""
+
+FALSE, FOUND, COVERED = (0.03, 0.07), (0.7, 0.9), (0.93, 0.97)
+"""What is accepted: differences seen where there is none, planted ones found, intervals that hold the truth."""
+
+Counts = Mapping[str, NDArray[Any]]
+"""The name of a count -> one sum a picture."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A kind of answers and the metric looked at, whose true value is `mean`.
+
+    `counts` makes the counts of pictures from the chance, picture by picture, that an answer counts in the metric.
+    """
+
+    name: str
+    metric: Metric
+    mean: float
+    counts: Callable[[Floats, np.random.Generator], Counts]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """How often something happened, its Monte-Carlo standard error, and whether that is accepted."""
+
+    value: float
+    error: float
+    within: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """What many comparisons of one case gave.
+
+    `false`: differences seen (p < 0.05, two-sided) where there is none. `planted`: the effect, as a fraction, that
+    equals the mean of the smallest detectable differences stated without one; `found`: how often it is seen, in its
+    direction; `covered_difference`: intervals of the difference that hold it. `covered_figure`: intervals of a single
+    figure, made by `method`, that hold the true value.
+    """
+
+    case: str
+    metric: str
+    pictures: int
+    false: Share
+    planted: float
+    found: Share
+    covered_difference: Share
+    covered_figure: Share
+    method: str
+
+
+def six_questions(chance: Floats, stream: np.random.Generator) -> Counts:
+    """Three whose answer is yes and three whose answer is no."""
+    yes, no = (stream.binomial(3, chance) for _ in range(2))
+    return {"right": yes + no, "asked": np.full(len(chance), 6), "tp": yes, "fn": 3 - yes, "fp": 3 - no}
+
+
+def one_question(chance: Floats, stream: np.random.Generator) -> Counts:
+    return {"right": stream.binomial(1, chance), "asked": np.ones(len(chance))}
+
+
+def captions(chance: Floats, stream: np.random.Generator) -> Counts:
+    """Captions of one to some ten mentions, wrong by this chance."""
+    mentions = 1 + stream.poisson(4, len(chance))
+    return {"wrong": stream.binomial(mentions, chance), "mentions": mentions}
+
+
+ACCURACY = Metric(name="accuracy", terms={"right": 1}, over={"asked": 1})
+
+CASES = (
+    Case(name="yes/no, 6 a picture", metric=ACCURACY, mean=0.8, counts=six_questions),
+    Case(
+        name="yes/no, 6 a picture",
+        # as many yes as no and one chance for both: the true F1 is the accuracy
+        metric=Metric(name="f1", terms={"tp": 2}, over={"tp": 2, "fp": 1, "fn": 1}),
+        mean=0.8,
+        counts=six_questions,
+    ),
+    Case(name="yes/no, 1 a picture", metric=ACCURACY, mean=0.8, counts=one_question),
+    Case(
+        name="captions",
+        metric=Metric(name="CHAIRi", terms={"wrong": 1}, over={"mentions": 1}, better="lower"),
+        mean=0.15,
+        counts=captions,
+    ),
+)
+
+
+def calibrate(case: Case, *, pictures: int, comparisons: int = 1000, draws: int = 1000, seed: int = 0) -> Calibration:
+    """Compare models that are alike, then ones that differ by what was said to be detectable."""
+    stream = np.random.default_rng([seed, pictures, CASES.index(case)])
+    plan = Plan.of([case.metric])
+    drawn = [list(resamples(pictures, draws, number)) for number in range(DRAWINGS)]
+    alike, figures = [], []
+    for number in range(comparisons):
+        a, b = _sides(case, plan, pictures, 0.0, stream)
+        alike.append(compare_sums(plan, [(a, b)], [pictures], drawn[number % DRAWINGS], seed=0)[0])
+        figures.append(estimate_sums(plan, a, [pictures], drawn[number % DRAWINGS])[0])
+    planted = float(np.mean([one.detectable or 0.0 for one in alike]))
+    truth = -planted if case.mean > 0.5 else planted
+    unlike = []
+    for number in range(comparisons):
+        sides = _sides(case, plan, pictures, planted, stream)
+        unlike.append(compare_sums(plan, [sides], [pictures], drawn[number % DRAWINGS], seed=0)[0])
+    return Calibration(
+        case=case.name,
+        metric=case.metric.name,
+        pictures=pictures,
+        false=_share([_seen(one) for one in alike], FALSE),
+        planted=planted,
+        found=_share([_seen(one) and (one.value or 0) * truth > 0 for one in unlike], FOUND),
+        covered_difference=_share([_holds(one, truth) for one in unlike], COVERED),
+        covered_figure=_share([_holds(one, case.mean) for one in figures], COVERED),
+        method=figures[0].method,
+    )
+
+
+def _sides(case: Case, plan: Plan, pictures: int, effect: float, stream: np.random.Generator) -> tuple[Floats, Floats]:
+    """Sums of A and of B, pictures x columns; the mean of B's chances lies `effect` further from its nearer end."""
+    difficulty = stream.beta(case.mean * SHARED, (1 - case.mean) * SHARED, pictures).clip(1e-6, 1 - 1e-6)
+    a, b = (stream.beta(difficulty * OWN, (1 - difficulty) * OWN) for _ in range(2))
+    moved = b * (1 - effect / case.mean) if case.mean > 0.5 else b + (1 - b) * effect / (1 - case.mean)
+    sides = []
+    for chance in (a, moved):
+        counts = case.counts(chance, stream)
+        sides.append(np.column_stack([counts[name] for _, name in plan.columns]).astype(np.float64))
+    return sides[0], sides[1]
+
+
+def _seen(one: Difference) -> bool:
+    return one.p is not None and one.p < SIGNIFICANT
+
+
+def _holds(one: Difference | Estimate, truth: float) -> bool:
+    return one.low is not None and one.high is not None and one.low <= truth <= one.high
+
+
+def _share(happened: list[bool], accepted: tuple[float, float]) -> Share:
+    value = float(np.mean(happened))
+    error = float(np.sqrt(value * (1 - value) / len(happened)))
+    return Share(value=value, error=error, within=accepted[0] <= value <= accepted[1])
