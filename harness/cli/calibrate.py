@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    pictures: Annotated[list[int], typer.Option(min=2, help="Pictures a comparison; may be given several times.")] = [  # noqa: B006 typer copies it
+    pictures: Annotated[list[int], typer.Option(min=10, help="Pictures a comparison; may be given several times.")] = [  # noqa: B006 typer copies it
         500,
         20,
     ],
