@@ -29,7 +29,6 @@ SOLE_IMPORTERS = {
     "pycocotools": "tasks/annotations.py",
     "matplotlib": "leaderboards/charts.py",
     "httpx2": "harness/fetch.py",
-    "scipy": "harness/stats/binomial.py",
 }
 
 

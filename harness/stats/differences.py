@@ -35,8 +35,8 @@ class Difference:
     low: float | None
     high: float | None
     p: float | None
-    se: float | None
     n: int
+    se: float | None = None
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
     mcnemar: McNemar | None = None
