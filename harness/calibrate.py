@@ -24,8 +24,9 @@ SHARED, OWN = 3.0, 6.0  # precisions of the Beta distributions; a small one lets
 
 SIGNIFICANT = 0.05
 
-DRAWINGS = 20
-"""Bootstraps that the comparisons share in turn: to draw clusters takes longer than all the rest."""
+DRAWINGS, DRAWINGS_CELLS = 20, 20_000_000
+"""Bootstraps that the comparisons share in turn, since drawing clusters takes longer than all the rest; fewer where
+they would hold more than so many numbers."""
 
 FALSE, FOUND, COVERED = (0.03, 0.07), (0.75, 0.85), (0.93, 0.97)
 """What is accepted: differences seen where there is none, planted ones found, intervals that hold the truth."""
@@ -115,15 +116,19 @@ CASES = (
 
 
 def calibrate(case: Case, *, pictures: int, comparisons: int = 1000, draws: int = 1000, seed: int = 0) -> Calibration:
-    """Compare models that are alike, then ones that differ by what was said to be detectable."""
+    """Compare models that are alike, then ones that differ by what was said to be detectable.
+
+    The same numbers give the same result. Ten pictures are the fewest among which such a difference has room.
+    """
     stream = np.random.default_rng([seed, pictures, CASES.index(case)])
     plan = Plan.of([case.metric])
-    drawn = [list(resamples(pictures, draws, number)) for number in range(DRAWINGS)]
+    drawings = min(DRAWINGS, max(1, DRAWINGS_CELLS // (pictures * draws)))
+    drawn = [list(resamples(pictures, draws, number)) for number in range(drawings)]
 
     def compared(effect: float, times: int) -> list[Difference]:
         sides = (_sides(case, plan, pictures, effect, stream) for _ in range(times))
         return [
-            compare_sums(plan, [pair], [pictures], drawn[number % DRAWINGS], seed=0)[0]
+            compare_sums(plan, [pair], [pictures], drawn[number % drawings], seed=0)[0]
             for number, pair in enumerate(sides)
         ]
 
@@ -132,7 +137,7 @@ def calibrate(case: Case, *, pictures: int, comparisons: int = 1000, draws: int 
     planted = _stated(compared(_stated(alike), comparisons // 4))
     unlike = compared(planted, comparisons)
     figures = [
-        estimate_sums(plan, _sides(case, plan, pictures, 0.0, stream)[0], [pictures], drawn[number % DRAWINGS])[0]
+        estimate_sums(plan, _sides(case, plan, pictures, 0.0, stream)[0], [pictures], drawn[number % drawings])[0]
         for number in range(comparisons)
     ]
     return Calibration(

@@ -13,10 +13,9 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    pictures: Annotated[list[int], typer.Option(min=10, help="Pictures a comparison; may be given several times.")] = [  # noqa: B006 typer copies it
-        500,
-        20,
-    ],
+    pictures: Annotated[
+        list[int] | None, typer.Option(min=20, max=5000, help="Pictures a comparison (500, then 20); repeatable.")
+    ] = None,
     comparisons: Annotated[int, typer.Option(min=100, help="Comparisons of each kind.")] = 1000,
     draws: Annotated[int, typer.Option(min=100, help="Bootstrap draws a comparison.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
@@ -40,10 +39,11 @@ def calibrate(
     from harness.calibrate import calibrate as simulate
     from harness.cli.progress import progress_bars
 
+    sizes = pictures or [500, 20]
     found = []
     with progress_bars() as bars:
-        advance = bars("simulating", len(pictures) * len(CASES))
-        for number in pictures:
+        advance = bars("simulating", len(sizes) * len(CASES))
+        for number in sizes:
             for case in CASES:
                 found.append(simulate(case, pictures=number, comparisons=comparisons, draws=draws, seed=seed))
                 advance(1)

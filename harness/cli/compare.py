@@ -27,13 +27,12 @@ def compare(
     a: Annotated[str, typer.Argument(help=SIDE_HELP, show_default=False)],
     b: Annotated[str, typer.Argument(help="The same; differences are B minus A.", show_default=False)],
     margin: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="[METRIC=]POINTS",
-            help="Ask whether B is not worse by so much, on the headline or on a metric; may be given several times.",
-            show_default=False,
+            help="Ask whether B is not worse by so much, on the headline or METRIC; repeatable.",
         ),
-    ] = [],  # noqa: B006 typer copies it
+    ] = None,
     draws: Annotated[int, typer.Option(min=100, help="Bootstrap draws.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -56,7 +55,7 @@ def compare(
 
     folders = [find_seeds(side) for side in (a, b)]
     sides = [[read_results(folder) for folder in found] for found in folders]
-    report = compare_results(*sides, draws=draws, seed=seed, margins=read_margins(margin))
+    report = compare_results(*sides, draws=draws, seed=seed, margins=read_margins(margin or ()))
     for name, found, results in zip(("a", "b"), folders, sides, strict=True):
         report[name] = [
             {"folder": str(folder), "model": one.model, "digest": one.digest}
