@@ -49,13 +49,12 @@ def compare_results(
     corrected = _corrected(pairs)
     tasks = [_task_report(pair, corrected, margins or {}) for pair in pairs]
     _refuse_unknown_margins(margins or {}, tasks)
-    shared = {pair.a.task for pair in pairs}
     return {
         "draws": draws,
         "training_seeds": len(a),
         "tasks": tasks,
-        "tasks_only_a": sorted(set().union(*(names(one) for one in a)) - shared),
-        "tasks_only_b": sorted(set().union(*(names(one) for one in b)) - shared),
+        "tasks_only_a": _only(a, b),
+        "tasks_only_b": _only(b, a),
         "notes": _notes(a, b, pairs),
         "verdict": _overall([task["verdict"] for task in tasks if task["verdict"]]),
         "sentence": _sentence(tasks),
@@ -85,6 +84,11 @@ def _matched(a: Sequence[Results], b: Sequence[Results]) -> tuple[Sequence[Resul
 
 def _held(side: Sequence[Results]) -> str:
     return ", ".join(dict.fromkeys(task.task for one in side for task in one.tasks)) or "no task"
+
+
+def _only(side: Sequence[Results], other: Sequence[Results]) -> list[str]:
+    """Tasks of one side that the other, or one of its training seeds, lacks."""
+    return sorted(set().union(*map(names, side)) - set.intersection(*map(names, other)))
 
 
 def _corrected(pairs: Sequence[TaskPair]) -> dict[tuple[str, str], float]:

@@ -185,6 +185,14 @@ def test_several_training_seeds_are_a_level_of_resampling(tmp_path: Path) -> Non
     assert "accuracy by training seed: +25.0, +50.0, 0.0" in text and "One training run" not in text
 
 
+def test_a_task_that_one_training_seed_lacks_is_named(tmp_path: Path) -> None:
+    seed_model, whole = (write_folder(tmp_path / name, yes_no(BEFORE), yes_no(BEFORE, task="other")) for name in "ab")
+    part = write_folder(tmp_path / "c", yes_no(BEFORE))
+    found = ask_json(seed_model, f"{whole},{part}")
+    assert (found["tasks_only_a"], found["tasks_only_b"]) == (["other"], [])
+    assert [task["task"] for task in found["tasks"]] == ["quiz"]
+
+
 def test_captions_of_several_training_seeds_are_compared_at_equal_recall_too(tmp_path: Path) -> None:
     seed_model = write_folder(tmp_path / "seed", captions(*["cat dog !car"] * 9))
     honed = [write_folder(tmp_path / str(n), captions(*[text] * 9)) for n, text in enumerate(("cat dog", "cat cup"))]

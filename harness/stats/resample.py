@@ -79,9 +79,11 @@ class Plan:
         """The counts of rows. Rows come in the order of their ids: the order given must not move a digit."""
         place = {name: index for index, name in enumerate(clusters)}
         ordered = sorted(rows, key=lambda row: (row.cluster, row.id))
+        of_group = _places_by_group(ordered)
         counts = np.zeros((len(ordered), len(self.columns)))
         for index, (group, count) in enumerate(self.columns):
-            counts[:, index] = [row.counts.get(count, 0.0) if group in (None, row.group) else 0.0 for row in ordered]
+            places = of_group.get(group, [])
+            counts[places, index] = [ordered[at].counts.get(count, 0.0) for at in places]
         where = np.array([place[row.cluster] for row in ordered], dtype=np.int64)
         return Table(counts=counts, where=where, clusters=len(clusters))
 
@@ -103,12 +105,9 @@ class Plan:
 
     def row_counts(self, rows: Sequence[Marked]) -> list[int]:
         """Rows that each metric is over: of its group, and naming a count of its denominator (zero or not)."""
+        of_group = _places_by_group(rows)
         covered = [
-            {
-                place
-                for place, row in enumerate(rows)
-                if metric.group in (None, row.group) and not row.counts.keys().isdisjoint(metric.over)
-            }
+            {at for at in of_group.get(metric.group, ()) if not rows[at].counts.keys().isdisjoint(metric.over)}
             for metric in self.metrics
         ]
         for index in self.order:
@@ -118,6 +117,15 @@ class Plan:
     def _parts(self, index: int) -> list[int]:
         names = [metric.name for metric in self.metrics]
         return [names.index(part) for part in self.metrics[index].macro]
+
+
+def _places_by_group(rows: Sequence[Marked]) -> dict[str | None, list[int]]:
+    """Where the rows of each group are; under None, all."""
+    found: dict[str | None, list[int]] = {None: list(range(len(rows)))}
+    for place, row in enumerate(rows):
+        if row.group is not None:
+            found.setdefault(row.group, []).append(place)
+    return found
 
 
 def _macro_order(metrics: Sequence[Metric]) -> tuple[int, ...]:
