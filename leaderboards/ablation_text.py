@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.files import write_text
-from harness.stats import PooledDifference
+from harness.stats import Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
 from leaderboards.render import (
@@ -103,14 +103,15 @@ def _metric_section(rows: Sequence[AblationRow]) -> Section:
     )
 
 
-def _moved(one: PooledDifference | None, metric: Metric) -> str:
+def _moved(one: Difference | None, metric: Metric) -> str:
     if one is None:
         return NOTHING
-    words = (
+    words = [
         figure(one.value, metric, signed=True, digits=DIGITS),
         interval(one.low, one.high, metric, signed=True, digits=DIGITS),
-        interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"),
-    )
+    ]
+    if isinstance(one, PooledDifference):
+        words.append(interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"))
     return " ".join(word for word in words if word)
 
 
@@ -165,8 +166,8 @@ def ablation_csv(found: Ablation) -> str:
     return csv_of(heading, lines)
 
 
-def _csv_difference(one: PooledDifference | None, corrected: float | None) -> tuple[str, ...]:
+def _csv_difference(one: Difference | None, corrected: float | None) -> tuple[str, ...]:
     if one is None:
         return ("",) * 7
-    figures = (one.value, one.low, one.high, one.fixed_low, one.fixed_high, one.p, corrected)
-    return tuple(exact(figure) for figure in figures)
+    fixed = (one.fixed_low, one.fixed_high) if isinstance(one, PooledDifference) else (None, None)
+    return tuple(exact(figure) for figure in (one.value, one.low, one.high, *fixed, one.p, corrected))
