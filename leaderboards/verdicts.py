@@ -88,7 +88,7 @@ def _held(side: Sequence[Results]) -> str:
 
 def _only(side: Sequence[Results], other: Sequence[Results]) -> list[str]:
     """Tasks of one side that the other, or one of its training seeds, lacks."""
-    return sorted(set().union(*map(names, side)) - set.intersection(*map(names, other)))
+    return sorted({name for one in side for name in names(one) if any(name not in names(two) for two in other)})
 
 
 def _corrected(pairs: Sequence[TaskPair]) -> dict[tuple[str, str], float]:
