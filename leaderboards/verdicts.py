@@ -22,6 +22,8 @@ SIGNIFICANT = 0.05
 
 NOTHING_SEEN = "no difference seen"
 
+FEW_RUNS = 10
+
 HEADLINE = ""
 """The name under which a margin is meant for each task's headline."""
 
@@ -178,6 +180,11 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
         notes.append(
             "One training run: intervals and p speak of these weights on other pictures, not of another training run; "
             "compare several training seeds (A1,A2,A3 B1,B2,B3) before believing a small difference."
+        )
+    if 1 < len(a) < FEW_RUNS:
+        notes.append(
+            f"{len(a)} training seeds: where training runs differ much, intervals over so few of them are too narrow "
+            "(`strop calibrate` shows by how much)."
         )
     for pair in pairs:
         answered = {row.id for row in pair.b.rows}

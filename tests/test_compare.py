@@ -185,6 +185,7 @@ def test_several_training_seeds_are_a_level_of_resampling(tmp_path: Path) -> Non
     assert (
         "quiz, 180 samples that both answered, 3 training seeds together: no difference seen" in text
     )  # they disagree
+    assert "3 training seeds: where training runs differ much, intervals over so few of them are too narrow" in text
     assert "accuracy by training seed: +25.0, +50.0, 0.0" in text and "One training run" not in text
 
 
