@@ -9,6 +9,7 @@ import sys
 import typer
 from rich.console import Console
 
+from harness.cli.bench import bench
 from harness.cli.board import board
 from harness.cli.calibrate import calibrate
 from harness.cli.check import check
@@ -41,6 +42,7 @@ app.command("calibrate")(calibrate)
 app.command("reported")(reported)
 app.command("tasks")(tasks)
 app.command("check")(check)
+app.command("bench")(bench)
 
 
 def main() -> None:
