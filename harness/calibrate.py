@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,15 @@ class Case:
     """A kind of answers and the metric looked at, whose true value is `mean`.
 
     `counts` makes the counts of pictures from the chance, picture by picture, that an answer counts in the metric.
+    B is trained `runs` times, and its mean differs from run to run by a standard deviation of `spread`.
     """
 
     name: str
     metric: Metric
     mean: float
     counts: Callable[[Floats, np.random.Generator], Counts]
+    runs: int = 1
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +116,7 @@ CASES = (
         mean=0.15,
         counts=captions,
     ),
+    Case(name="3 training runs", metric=ACCURACY, mean=0.8, counts=six_questions, runs=3, spread=0.02),
 )
 
 
@@ -120,16 +125,16 @@ def calibrate(case: Case, *, pictures: int, comparisons: int = 1000, draws: int 
 
     The same numbers give the same result. Ten pictures are the fewest among which such a difference has room.
     """
-    stream = np.random.default_rng([seed, pictures, CASES.index(case)])
+    stream = np.random.default_rng([seed, pictures, crc32(f"{case.name} {case.metric.name}".encode())])
     plan = Plan.of([case.metric])
     drawings = min(DRAWINGS, max(1, DRAWINGS_CELLS // (pictures * draws)))
     drawn = [list(resamples(pictures, draws, number)) for number in range(drawings)]
 
     def compared(effect: float, times: int) -> list[Difference]:
-        sides = (_sides(case, plan, pictures, effect, stream) for _ in range(times))
+        sides = (simulated(case, plan, pictures, effect, stream) for _ in range(times))
         return [
-            compare_sums(plan, [pair], [pictures], drawn[number % drawings], seed=0)[0]
-            for number, pair in enumerate(sides)
+            compare_sums(plan, pairs, [pictures], drawn[number % drawings], seed=number)[0]
+            for number, pairs in enumerate(sides)
         ]
 
     alike = compared(0.0, comparisons)
@@ -137,7 +142,7 @@ def calibrate(case: Case, *, pictures: int, comparisons: int = 1000, draws: int 
     planted = _stated(compared(_stated(alike), comparisons // 4))
     unlike = compared(planted, comparisons)
     figures = [
-        estimate_sums(plan, _sides(case, plan, pictures, 0.0, stream)[0], [pictures], drawn[number % drawings])[0]
+        estimate_sums(plan, simulated(case, plan, pictures, 0.0, stream)[0][0], [pictures], drawn[number % drawings])[0]
         for number in range(comparisons)
     ]
     return Calibration(
@@ -153,16 +158,20 @@ def calibrate(case: Case, *, pictures: int, comparisons: int = 1000, draws: int 
     )
 
 
-def _sides(case: Case, plan: Plan, pictures: int, effect: float, stream: np.random.Generator) -> tuple[Floats, Floats]:
-    """Sums of A and of B, pictures x columns. Half of the effect lowers A's chances and half raises B's."""
+def simulated(
+    case: Case, plan: Plan, pictures: int, effect: float, stream: np.random.Generator
+) -> list[tuple[Floats, Floats]]:
+    """Sums of A and of each B, pictures x columns. Half of the effect lowers A's chances and half raises B's."""
     difficulty = stream.beta(case.mean * SHARED, (1 - case.mean) * SHARED, pictures).clip(1e-6, 1 - 1e-6)
-    a, b = (stream.beta(difficulty * OWN, (1 - difficulty) * OWN) for _ in range(2))
-    lowered, raised = a * (1 - effect / 2 / case.mean), b + (1 - b) * effect / 2 / (1 - case.mean)
-    sides = []
-    for chance in (lowered, raised):
+
+    def sums(moved: float) -> Floats:
+        chance = stream.beta(difficulty * OWN, (1 - difficulty) * OWN)
+        chance += moved * (1 - chance) / (1 - case.mean) if moved > 0 else moved * chance / case.mean
         counts = case.counts(chance, stream)
-        sides.append(np.column_stack([counts[name] for _, name in plan.columns]).astype(np.float64))
-    return sides[0], sides[1]
+        return np.column_stack([counts[name] for _, name in plan.columns]).astype(np.float64)
+
+    a = sums(-effect / 2)
+    return [(a, sums(effect / 2 + case.spread * stream.standard_normal())) for _ in range(case.runs)]
 
 
 def _stated(found: list[Difference]) -> float:

@@ -22,6 +22,8 @@ SIGNIFICANT = 0.05
 
 NOTHING_SEEN = "no difference seen"
 
+FEW_RUNS = 10
+
 HEADLINE = ""
 """The name under which a margin is meant for each task's headline."""
 
@@ -88,7 +90,7 @@ def _held(side: Sequence[Results]) -> str:
 
 def _only(side: Sequence[Results], other: Sequence[Results]) -> list[str]:
     """Tasks of one side that the other, or one of its training seeds, lacks."""
-    return sorted(set().union(*map(names, side)) - set.intersection(*map(names, other)))
+    return sorted({name for one in side for name in names(one) if any(name not in names(two) for two in other)})
 
 
 def _corrected(pairs: Sequence[TaskPair]) -> dict[tuple[str, str], float]:
@@ -178,6 +180,11 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
         notes.append(
             "One training run: intervals and p speak of these weights on other pictures, not of another training run; "
             "compare several training seeds (A1,A2,A3 B1,B2,B3) before believing a small difference."
+        )
+    if 1 < len(a) < FEW_RUNS:
+        notes.append(
+            f"{len(a)} training seeds: where training runs differ much, intervals over so few of them are too narrow "
+            "(`strop calibrate` shows by how much)."
         )
     for pair in pairs:
         answered = {row.id for row in pair.b.rows}

@@ -182,6 +182,10 @@ def test_several_training_seeds_are_a_level_of_resampling(tmp_path: Path) -> Non
     assert (metric["fixed_low"], metric["mcnemar"]) == (wanted.fixed_low, None)
     assert [one["folder"] for one in found["b"]] == list(map(str, honed))
     text = ask("compare", seed_model, ",".join(map(str, honed)))
+    assert (
+        "quiz, 180 samples that both answered, 3 training seeds together: no difference seen" in text
+    )  # they disagree
+    assert "3 training seeds: where training runs differ much, intervals over so few of them are too narrow" in text
     assert "accuracy by training seed: +25.0, +50.0, 0.0" in text and "One training run" not in text
 
 

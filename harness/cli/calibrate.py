@@ -82,7 +82,7 @@ def _print(found: Sequence[Calibration], comparisons: int) -> None:
         f"In % of {comparisons} comparisons, ± the simulation's own standard error. false: a difference seen between "
         f"models that are alike ({low[0]}-{high[0]}). planted: a difference, in points, of the size that was called "
         f"detectable; found: how often it is seen ({low[1]}-{high[1]}). covered: intervals that hold the truth "
-        f"({low[2]}-{high[2]}). *: outside. With few pictures, say under {FEW_CLUSTERS}, intervals are too narrow; "
-        "`strop compare` says where that is so.",
+        f"({low[2]}-{high[2]}). *: outside. With few pictures, say under {FEW_CLUSTERS}, and with few training "
+        "runs that differ much, intervals are too narrow; `strop compare` says where that may be.",
         markup=False,
     )

@@ -179,7 +179,8 @@ def _task_text(task: Mapping[str, Any]) -> list[str]:
         return [f"not compared: {task['obstacle']}"]
     name = task["headline"]
     headline = task["metrics"][name]
-    text = [f"{task['task']}, {headline['n']} samples that both answered: {task['verdict']}"]
+    seeds = f", {len(headline['seeds'])} training seeds together" if "seeds" in headline else ""
+    text = [f"{task['task']}, {headline['n']} samples that both answered{seeds}: {task['verdict']}"]
     lines = _table(task)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:

@@ -114,8 +114,11 @@ def compare_sums(
     """
     values = np.array([[plan.ratios(side.sum(axis=0, keepdims=True))[0] for side in sides] for sides in sums])
 
+    beside = np.hstack([side for sides in sums for side in sides])  # one product for all: to read weights takes longest
+
     def moved(weights: Floats) -> Floats:
-        return np.stack([plan.ratios(weights @ b) - plan.ratios(weights @ a) for a, b in sums])
+        sides = [plan.ratios(drawn) for drawn in np.split(weights @ beside, 2 * len(sums), axis=1)]
+        return np.stack([b - a for a, b in zip(sides[::2], sides[1::2], strict=True)])
 
     bearing = np.min([plan.clusters_bearing(side) for sides in sums for side in sides], axis=0)
     names = [metric.name for metric in plan.metrics]
