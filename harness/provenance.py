@@ -44,7 +44,7 @@ def provenance() -> dict[str, Any]:
         "hardware": hardware(),
         "command": masked([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "folder": str(Path.cwd()),
-        "environment": {name: masked([f"{name}={value}"])[0].partition("=")[2] for name, value in steering.items()},
+        "environment": {name: masked_value(name, value) for name, value in steering.items()},
     }
 
 
@@ -74,6 +74,11 @@ def masked(words: Sequence[str]) -> list[str]:
             word = pattern.sub(instead, word)
         shown.append(word)
     return shown
+
+
+def masked_value(name: str, value: str) -> str:
+    """The value, hidden where its name or its look says that it is a secret."""
+    return masked([f"{name}={value}"])[0].removeprefix(f"{name}=")
 
 
 def data_digest(samples: Iterable[Sample]) -> str:
