@@ -6,10 +6,10 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import RecipeError
 
@@ -26,14 +26,23 @@ class Ratio(_Part):
 
 
 class Collect(_Part):
-    """Ask the model on the training pool: its own answer against a controlled hallucination."""
+    """Ask the model on the training pool: its own answer against a controlled hallucination, or several answers."""
 
-    kind: Literal["controlled_hallucination"] = "controlled_hallucination"
+    kind: Literal["controlled_hallucination", "sampling"] = "controlled_hallucination"
     samples: int = Field(default=1000, ge=1, description="pictures of the pool a round")
-    h_ratio: Ratio = Ratio()
-    share_prefix: bool = Field(default=True, description="the negative starts with some sentences of the positive")
-    temperature: float = Field(default=0.0, ge=0, description="of both answers; 0 is greedy")
+    h_ratio: Ratio = Field(default=Ratio(), description="controlled hallucination's")
+    share_prefix: bool = Field(
+        default=True, description="a controlled hallucination starts with some sentences of the model's own answer"
+    )
+    answers: int = Field(default=4, ge=2, description="of sampling, to each picture")
+    temperature: float = Field(default=0.0, ge=0, description="of all answers; 0 is greedy")
     max_tokens: int = Field(default=80, ge=1)
+
+    @model_validator(mode="after")
+    def _sampled_answers_differ(self) -> Self:
+        if self.kind == "sampling" and not self.temperature:
+            raise ValueError("sampling at temperature 0 gives equal answers; set collect.temperature, e.g. 1.0")
+        return self
 
 
 class Verify(_Part):
@@ -55,6 +64,9 @@ class Select(_Part):
     margin: float = Field(default=0.0, ge=0, description="pairs whose rewards differ by less are left out")
     max_word_gap: int | None = Field(
         default=None, ge=0, description="pairs whose lengths differ by more words are left out"
+    )
+    keep: float = Field(
+        default=1.0, gt=0, le=1, description="at most this share of the groups, those whose rewards differ most"
     )
 
 
@@ -95,6 +107,15 @@ class Recipe(_Part):
     select: Select = Select()
     optimise: Optimise = Optimise()
     evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _an_order_to_disagree_with(self) -> Self:
+        if self.collect.kind == "sampling" and self.select.disagreement != "reverse":
+            raise ValueError(
+                f"select.disagreement {self.select.disagreement} needs candidates in an order, which sampling does not "
+                "give; leave it at reverse"
+            )
+        return self
 
 
 class _Yaml(yaml.SafeLoader):
@@ -151,6 +172,8 @@ def _first_fault(error: ValidationError) -> str:
         return f"there is no field '{where}'" + (f"; did you mean '{near[0]}'?" if near else "")
     if fault["type"] == "missing":
         return f"field '{where}' is missing"
+    if fault["type"] == "value_error":  # one of the recipe's own rules, which names its fields
+        return str(fault["ctx"]["error"])
     return f"field '{where}' is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 

@@ -202,13 +202,19 @@ class _Run:
     def collect(self, folder: Path, start: Checkpoint, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
         from harness.models.vlm import load_vlm
         from loops.collect.controlled_hallucination import controlled_hallucination
+        from loops.collect.sampling import sampled_answers
 
         vlm = load_vlm(self.recipe.model, path=start.path)
+        # a controlled hallucination is a second pass over the pool, sampled answers are drawn in one
+        collector, passes = {
+            "controlled_hallucination": (controlled_hallucination, 2),
+            "sampling": (sampled_answers, 1),
+        }[self.recipe.collect.kind]
         with self.setting.bars() as bars:
-            advance = bars(f"round {number} collect", 2 * len(pool))
-            groups = controlled_hallucination(vlm, pool, self.recipe.collect, seed=seed, advance=advance)
+            advance = bars(f"round {number} collect", passes * len(pool))
+            groups = collector(vlm, pool, self.recipe.collect, seed=seed, advance=advance)
         write_groups(folder / "groups.jsonl", groups)
-        differing = sum(group.answers[0] != group.answers[1] for group in groups)
+        differing = sum(len(set(group.answers)) > 1 for group in groups)
         return Outcome(
             facts={"groups": len(groups), "differing": differing}, cost={"generated_tokens": vlm.generated_tokens}
         )
