@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def measure(
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder for the results")
     found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
-    results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=provenance())
+    told = {**provenance(), "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=told)
     figures = {result.task: as_plain(estimate(result.rows, result.metrics)) for result in found}
     write_results(folder, results, figures)
     return figures

@@ -15,6 +15,7 @@ from harness.cli.compare import compare
 from harness.cli.data import data_app
 from harness.cli.diff import diff
 from harness.cli.eval import evaluate, tasks
+from harness.cli.export import export
 from harness.cli.reported import reported
 from harness.cli.rerun import rerun
 from harness.cli.rescore import rescore
@@ -36,6 +37,7 @@ app.add_typer(score_app, name="score")
 app.command("rescore")(rescore)
 app.add_typer(data_app, name="data")
 app.command("board")(board)
+app.command("export")(export)
 app.command("compare")(compare)
 app.command("reported")(reported)
 app.command("show")(show)
