@@ -13,7 +13,7 @@ from leaderboards.formats.lm_eval_files import Questions, write_lm_eval
 from leaderboards.ledger import finished_rounds
 from leaderboards.render import Board, csv_text
 
-BOARD_FORMATS = {"markdown": "board.md", "latex": "board.tex", "csv": "board.csv", "parquet": "board.parquet"}
+BOARD_FORMATS = {"markdown": "tables.md", "latex": "tables.tex", "csv": "board.csv", "parquet": "board.parquet"}
 """What is made of all runs together, and its file."""
 
 FORMATS = (*BOARD_FORMATS, "lm-eval", "model-card")

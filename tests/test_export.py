@@ -58,31 +58,31 @@ def _written(run: Path, *formats: str) -> dict[str, str]:
 # A paper and a README -------------------------------------------------------------------------------------------------
 
 
-def _brackets(task: TaskResult) -> list[str]:
-    """The intervals of its metrics in percent, after their opening bracket."""
+def _ends(task: TaskResult, form: str) -> list[str]:
+    """The intervals of its metrics in percent."""
     found = estimate(task.rows, task.metrics)
-    return [f"{100 * (one.low or 0):.1f}, {100 * (one.high or 0):.1f}]" for one in found.values()]
+    return [form.format(*(f"{100 * (end or 0):.1f}" for end in (one.low, one.high))) for one in found.values()]
 
 
 def test_a_papers_table_is_this_text(run: Path) -> None:
-    text = _written(run, "latex")["board.tex"]
+    text = _written(run, "latex")["tables.tex"]
     first, quiz, chair = text.split("\n\n")
     assert first == r"% in the preamble: \usepackage{booktabs}"
-    (fifty, unread), (seventy_five, _) = (_brackets(yes_no(marks)) for marks in (BEFORE, AFTER))
-    zero = rf"0.0 {{\scriptsize {{[}}{unread}}} \\"
+    (fifty, unread), (seventy_five, _) = (_ends(yes_no(marks), "_{{{}}}^{{{}}}") for marks in (BEFORE, AFTER))
+    zero = rf"$0.0{unread}$ \\"
     assert quiz.splitlines() == [
         r"\begin{table}",
         r"  \centering",
-        r"  \caption{quiz: version 1, profile official, split test; rates in percent. In brackets 95 \% intervals over "
-        r"pictures. $\Delta$ is the difference to round 0 of the same run, paired by sample; bold where p \textless{} "
-        r"0.05 after Holm's correction for all headline differences of the board.}",
+        r"  \caption{quiz: version 1, profile official, split test; rates in percent. Small, above and below, 95 \% "
+        r"intervals over pictures. $\Delta$ is the difference to round 0 of the same run, paired by sample; bold where "
+        r"p \textless{} 0.05 after Holm's correction for all headline differences of the board.}",
         r"  \begin{tabular}{lllrrrr}",
         r"    \toprule",
         r"    run & seed & round & n & accuracy $\uparrow$ & $\Delta$ & unread $\downarrow$ \\",
         r"    \midrule",
-        rf"    honed & 0 & 0 & 60 & 50.0 {{\scriptsize {{[}}{fifty}}} & -- & {zero}",
-        rf"    honed & 0 & 1 & 60 & 75.0 {{\scriptsize {{[}}{seventy_five}}} & "
-        rf"\textbf{{+25.0}} {{\scriptsize {{[}}+15.0, +36.7]}} & {zero}",
+        rf"    honed & 0 & 0 & 60 & $50.0{fifty}$ & -- & {zero}",
+        rf"    honed & 0 & 1 & 60 & $75.0{seventy_five}$ & "
+        rf"$\mathbf{{+25.0}}_{{+15.0}}^{{+36.7}}$ & {zero}",
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",
@@ -97,9 +97,9 @@ def test_a_papers_table_is_this_text(run: Path) -> None:
 def test_a_difference_that_does_not_hold_is_not_bold(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [[yes_no(BEFORE)], [yes_no([1, *BEFORE[1:]])], [yes_no([1, 1, *BEFORE[2:]])]])
     text = _written(run, "latex", "markdown")
-    assert "textbf" not in text["board.tex"]
-    assert "+1.7" in text["board.tex"]
-    assert "**" not in text["board.md"]
+    assert "mathbf" not in text["tables.tex"]
+    assert "+1.7" in text["tables.tex"]
+    assert "**" not in text["tables.md"]
 
 
 def test_a_run_may_be_called_anything(tmp_path: Path) -> None:
@@ -108,19 +108,19 @@ def test_a_run_may_be_called_anything(tmp_path: Path) -> None:
     assert (
         r"    {[}a\_b] 50\% \{x\} \textbackslash{}input\{y\} \textless{}s\textgreater{} \& "
         r"\textasciitilde{}\textasciicircum{}\$\#\textbar{} & 0 & 0 & 60 &"
-    ) in files["board.tex"]
-    assert r"| \[a\_b\] 50% {x} \\input{y} &lt;s&gt; &amp; ~^$#\| | 0 | 0 |" in files["board.md"]
+    ) in files["tables.tex"]
+    assert r"| \[a\_b\] 50% {x} \\input{y} &lt;s&gt; &amp; ~^$#\| | 0 | 0 |" in files["tables.md"]
 
 
 def test_a_readmes_table_is_this_text(run: Path) -> None:
-    quiz = _written(run, "markdown")["board.md"].split("\n\n")[0]
-    (fifty, unread), (seventy_five, _) = (_brackets(yes_no(marks)) for marks in (BEFORE, AFTER))
-    zero = rf"0.0 <sub>\[{unread[:-1]}\]</sub> |"
+    quiz = _written(run, "markdown")["tables.md"].split("\n\n")[0]
+    (fifty, unread), (seventy_five, _) = (_ends(yes_no(marks), r"<sub>\[{}, {}\]</sub>") for marks in (BEFORE, AFTER))
+    zero = f"0.0 {unread} |"
     assert quiz.splitlines() == [
         "| run | seed | round | n | accuracy ↑ | Δ | unread ↓ |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        rf"| honed | 0 | 0 | 60 | 50.0 <sub>\[{fifty[:-1]}\]</sub> | – | {zero}",
-        rf"| honed | 0 | 1 | 60 | 75.0 <sub>\[{seventy_five[:-1]}\]</sub> | "
+        rf"| honed | 0 | 0 | 60 | 50.0 {fifty} | – | {zero}",
+        rf"| honed | 0 | 1 | 60 | 75.0 {seventy_five} | "
         rf"**+25.0** <sub>\[+15.0, +36.7\]</sub> | {zero}",
     ]
 
@@ -275,6 +275,6 @@ def test_the_command_writes_every_format_and_tells_the_files(strop: Strop, run: 
     assert said.code == 0, said.err
     files = [Path(name) for name in json.loads(said.out)["files"]]
     assert all(path.is_file() for path in files)
-    assert [path.name for path in files[:4]] == ["board.md", "board.tex", "board.csv", "board.parquet"]
+    assert [path.name for path in files[:4]] == ["tables.md", "tables.tex", "board.csv", "board.parquet"]
     assert len(files) == 4 + 2 * (3 + 1)
     assert "note: quiz is written without its questions (no task is called 'quiz'" in said.err

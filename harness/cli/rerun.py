@@ -131,6 +131,8 @@ def _check_weights(origin: Origin, words: Sequence[str]) -> None:
 
         commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
         given = commands["eval"].make_context("eval", list(words[1:])).params
+        if given.get("endpoint"):
+            return  # a name that is served: only its answers tell what it is
         model, adapter = str(given["model"]), given.get("adapter")
     else:
         return

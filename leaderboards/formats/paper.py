@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from leaderboards.render import NOTHING, Board, Cell, TaskView, arrow, figure, interval, md, who
+from harness.types import Metric
+from leaderboards.render import NOTHING, Board, Cell, TaskView, arrow, figure, md, who
 
 SIGNIFICANT = 0.05
 
@@ -33,10 +34,10 @@ _LATEX = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Text:
-    """A cell: its words, the interval that stands smaller beside them, and whether they are bold."""
+    """A cell: its words, the ends of the interval that stands smaller beside them, and whether they are bold."""
 
     words: str
-    interval: str = ""
+    ends: tuple[str, str] | None = None
     bold: bool = False
 
 
@@ -51,7 +52,7 @@ def latex(board: Board) -> str:
                 (
                     r"\begin{table}",
                     r"  \centering",
-                    rf"  \caption{{{_tex(_caption(task))}}}",
+                    rf"  \caption{{{_tex(_caption(task, 'Small, above and below,'))}}}",
                     rf"  \begin{{tabular}}{{{columns}}}",
                     r"    \toprule",
                     _tex_line([_tex(name) for name in heading]),
@@ -73,14 +74,14 @@ def markdown_tables(board: Board) -> str:
         heading, lines = _table(board, task)
         rows = [[md(name) for name in heading], ["---"] * len(heading)]
         rows += [[_md_cell(cell) for cell in line] for line in lines]
-        parts += ["\n".join("| " + " | ".join(row) + " |" for row in rows), md(_caption(task))]
+        parts += ["\n".join("| " + " | ".join(row) + " |" for row in rows), md(_caption(task, "In brackets"))]
     return "\n\n".join(parts) + "\n"
 
 
-def _caption(task: TaskView) -> str:
+def _caption(task: TaskView, ends: str) -> str:
     return (
         f"{task.label}: version {task.version}, profile {task.profile}, split {task.split}; rates in percent. "
-        "In brackets 95 % intervals over pictures. Δ is the difference to round 0 of the same run, paired by sample; "
+        f"{ends} 95 % intervals over pictures. Δ is the difference to round 0 of the same run, paired by sample; "
         f"bold where p < {SIGNIFICANT} after Holm's correction for all headline differences of the board."
     )
 
@@ -113,19 +114,23 @@ def _estimate(cell: Cell | None) -> _Text:
         return _Text(words=NOTHING)
     if cell.estimate is None:
         return _Text(words=figure(cell.difference.b if cell.difference else None, cell.metric))
-    found = cell.estimate
-    return _Text(words=figure(found.value, cell.metric), interval=interval(found.low, found.high, cell.metric))
+    return _figure(cell.metric, cell.estimate.value, cell.estimate.low, cell.estimate.high)
 
 
 def _difference(cell: Cell | None) -> _Text:
     if cell is None or cell.difference is None:
         return _Text(words=NOTHING)
     found = cell.difference
-    return _Text(
-        words=figure(found.value, cell.metric, signed=True),
-        interval=interval(found.low, found.high, cell.metric, signed=True),
-        bold=cell.holm is not None and cell.holm < SIGNIFICANT,
-    )
+    text = _figure(cell.metric, found.value, found.low, found.high, signed=True)
+    return replace(text, bold=cell.holm is not None and cell.holm < SIGNIFICANT)
+
+
+def _figure(
+    metric: Metric, value: float | None, low: float | None, high: float | None, *, signed: bool = False
+) -> _Text:
+    known = low is not None and high is not None
+    ends = (figure(low, metric, signed=signed), figure(high, metric, signed=signed)) if known else None
+    return _Text(words=figure(value, metric, signed=signed), ends=ends)
 
 
 def _tex_line(cells: Sequence[str]) -> str:
@@ -133,8 +138,11 @@ def _tex_line(cells: Sequence[str]) -> str:
 
 
 def _tex_cell(cell: _Text) -> str:
-    words = rf"\textbf{{{_tex(cell.words)}}}" if cell.bold else _tex(cell.words)
-    return rf"{words} {{\scriptsize {_tex(cell.interval)}}}" if cell.interval else words
+    if cell.ends is None:
+        return rf"\textbf{{{_tex(cell.words)}}}" if cell.bold else _tex(cell.words)
+    words, low, high = (text.replace("−", "-") for text in (cell.words, *cell.ends))
+    strong = rf"\mathbf{{{words}}}" if cell.bold else words
+    return f"${strong}_{{{low}}}^{{{high}}}$"
 
 
 def _tex(text: str) -> str:
@@ -144,4 +152,4 @@ def _tex(text: str) -> str:
 
 def _md_cell(cell: _Text) -> str:
     words = f"**{md(cell.words)}**" if cell.bold else md(cell.words)
-    return f"{words} <sub>{md(cell.interval)}</sub>" if cell.interval else words
+    return f"{words} <sub>{md(f'[{cell.ends[0]}, {cell.ends[1]}]')}</sub>" if cell.ends else words
