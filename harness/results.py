@@ -36,8 +36,8 @@ class Marked:
 class TaskResult:
     """All marked answers of one task, with what is needed to turn them into figures.
 
-    `data` is `harness.provenance.data_digest` of the samples and `sampling` how answers were drawn; both empty where
-    the answers came in a file.
+    `data` is `harness.provenance.data_digest` of the samples and `sampling` how answers were drawn. Where the answers
+    came in a file, `data` is the digest of the truth's files and `sampling` empty.
     """
 
     task: str

@@ -30,6 +30,7 @@ SOLE_IMPORTERS = {
     "matplotlib": "leaderboards/charts.py",
     "pyarrow": "leaderboards/formats/parquet.py",
     "httpx2": "harness/fetch.py",
+    "openai": "harness/models/endpoint.py",
 }
 
 
@@ -92,7 +93,7 @@ def test_code_from_the_hub_is_never_run() -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("harness.cli", "torch transformers lm_eval numpy pandas"),
+        ("harness.cli", "torch transformers lm_eval numpy pandas openai"),
         (
             "loops.rounds, loops.recipe, loops.setting, tasks.registry",
             "torch transformers lm_eval trl open_clip nltk lemminflect",

@@ -29,7 +29,7 @@ from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pair
 from loops.ledger import Ledger, Outcome
 from loops.optimise.dpo import check_settings, optimise_dpo
 from loops.recipe import Collect, Optimise, Ratio, Recipe, Select
-from loops.rounds import run_recipe
+from loops.rounds import plan_recipe, run_recipe
 from loops.select import select
 from loops.setting import Bar, Setting
 from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random
@@ -545,6 +545,36 @@ def _killed_at_the_end_of(name: str, done: Callable[..., Any]) -> Callable[..., 
         return done(self, stage, inputs, killed if stage == name else work)
 
     return stage
+
+
+@pytest.mark.slow
+def test_runs_that_share_stages_end_as_runs_that_do_not(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = RECIPE.model_copy(update={"name": "other", "verify": RECIPE.verify.model_copy(update={"kind": "none"})})
+    alone = run_recipe(other, tmp_path / "alone", setting)
+    run_recipe(RECIPE, tmp_path / "first", setting, shared=tmp_path / "shared")
+    second = run_recipe(other, tmp_path / "second", setting, shared=tmp_path / "shared")
+
+    lines = [json.loads(line) for line in (tmp_path / "second/ledger.jsonl").read_text().splitlines()]
+    taken = [line["stage"] for line in lines if "shared_cost" in line]
+    assert taken == ["round-0/eval", "round-1/collect"]
+    assert [one.digest for one in second.checkpoints] == [one.digest for one in alone.checkpoints]
+    for name in ("alone", "second"):
+        build_board([tmp_path / name], tmp_path / f"{name}-board")
+    boards = [(tmp_path / f"{name}-board/board.csv").read_bytes() for name in ("alone", "second")]
+    assert boards[0] == boards[1]
+
+    plans = [plan_recipe(one, setting) for one in (RECIPE, other)]
+    assert [name for name in plans[0] if plans[0][name] == plans[1][name]] == taken
+    assert list(plans[0]) == STAGES
+
+    # a third that is the second under another folder trains nothing
+    with monkeypatch.context() as patched:
+        patched.setattr("harness.models.vlm.load_vlm", None)
+        assert run_recipe(other, tmp_path / "third", setting, shared=tmp_path / "shared").checkpoints[1].digest == (
+            second.checkpoints[1].digest
+        )
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from harness.cli.data import data_app
 from harness.cli.diff import diff
 from harness.cli.eval import evaluate, tasks
 from harness.cli.export import export
+from harness.cli.grid import grid
 from harness.cli.reported import reported
 from harness.cli.rerun import rerun
 from harness.cli.rescore import rescore
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command("eval")(evaluate)
 app.command("run")(run)
+app.command("grid")(grid)
 app.add_typer(score_app, name="score")
 app.command("rescore")(rescore)
 app.add_typer(data_app, name="data")

@@ -150,7 +150,9 @@ def _check_tasks(origin: Origin) -> None:
     from harness.provenance import data_digest
     from tasks.registry import find_task
 
-    asked = {task["task"]: task for content in origin.rounds.values() for task in content["tasks"] if task.get("data")}
+    asked = {
+        task["task"]: task for content in origin.rounds.values() for task in content["tasks"] if task.get("sampling")
+    }
     for name, then in asked.items():
         task = find_task(name)
         if task.version != then["version"]:
