@@ -12,6 +12,7 @@ import pytest
 from harness.errors import UsageError
 from leaderboards.origin import described, find_origin, unlike, unlike_figures
 from tests.test_cli import Strop, strop
+from tests.test_score_cli import answers, data
 from tests.tiny import save_tiny
 from tests.worlds import write_folder, write_run, yes_no
 
@@ -23,7 +24,7 @@ def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "runs/honed", [[yes_no(MARKS)], [yes_no([1] * 20)]])
 
 
-__all__ = ["strop"]  # a fixture
+__all__ = ["answers", "data", "strop"]  # fixtures
 
 # What an id leads to --------------------------------------------------------------------------------------------------
 
@@ -266,3 +267,23 @@ def test_a_run_is_repeated_from_its_own_recipe(strop: Strop, asked: Path, tmp_pa
     assert "all 1 figures that both have are the same" in said.out
     assert (tmp_path / "again/recipe.yaml").read_bytes() == (tmp_path / "run/recipe.yaml").read_bytes()
     assert described(find_origin("again"))["recipe_digest"] == described(find_origin("run"))["recipe_digest"]
+
+
+def test_a_scored_answer_file_is_scored_again_and_knows_its_truth(
+    strop: Strop,
+    data: Path,
+    answers: Path,
+    tmp_path: Path,
+) -> None:
+    words = ("score", "pope", "--answers", answers.name, "--data", data.name, "--profile", "strict", "--out", "first")
+    assert strop(*words).code == 0
+    known = find_origin("first").rounds[None]
+    assert re.fullmatch("[0-9a-f]{64}", known["tasks"][0]["data"])
+    assert {"answers", "truth", "commit", "hardware", "finished"} <= set(known["provenance"])
+    assert strop("rerun", "first", "--out", "second").code == 0
+
+    truth = data / "pope/coco_pope_random.json"
+    truth.write_text(truth.read_text().replace('"label": "no"', '"label": "yes"'))
+    said = strop("rerun", "first", "--out", "third")
+    assert said.code == 1
+    assert "tasks.pope.data" in said.out
