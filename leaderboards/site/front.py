@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leaderboards.charts import Bar, forest
 from leaderboards.render import CAPTION, POOLED_CAPTION, Board, Row, TaskView, arrow
-from leaderboards.site.cells import Figure, judged, scale, shown
+from leaderboards.site.cells import Figure, bounds, judged, on_axis, shown
 from leaderboards.site.folder import Chart, SiteFolder, visible
 from leaderboards.site.run import RunPage
 
@@ -79,30 +79,34 @@ def _distinct(words: Iterable[str]) -> list[str]:
 def _forest(folder: SiteFolder, board: Board, view: TaskView, number: int) -> Iterable[Chart]:
     """The headline's differences of each run's last round, of all its seeds together where there are several."""
     pooled = {row.run for row in board.rows if row.pooled}
-    last: dict[tuple[str, ...], Row] = {}
-    for row in board.rows:
-        if row.pooled or row.run not in pooled:
-            last[row.run, *row.seeds] = row
+    order = list(dict.fromkeys(row.run for row in board.rows))
+    last = {(order.index(row.run), row.seeds): row for row in board.rows if row.pooled or row.run not in pooled}
     metric, bars, words = view.headline, [], []
-    for row in last.values():
+    for _, row in sorted(last.items()):
         cell = row.cells.get((view.label, metric.name))
         if cell is None or cell.difference is None or cell.difference.value is None:
             continue
-        found, times = cell.difference, scale(metric)
-        low, high = (None if bound is None else bound * times for bound in (found.low, found.high))
+        found = cell.difference
         seeds = f"mean of {len(row.seeds)} seeds" if row.pooled else "".join(f"seed {seed}" for seed in row.seeds)
         name = _short(visible(f"{row.run}, {seeds}" if seeds else row.run))
-        bars.append(Bar(name=name, value=cell.difference.value * times, low=low, high=high, better=judged(cell)))
+        bars.append(
+            Bar(
+                name=name,
+                value=on_axis(cell.difference.value, metric),
+                bounds=bounds(found.low, found.high, metric),
+                better=judged(cell),
+            )
+        )
         figure = shown(cell)
         words.append(f"{name}: {figure.delta} {figure.delta_interval} {figure.verdict}")
     if bars:
         unit = " in points" if metric.percent else ""
-        left_out = f" The first {MOST_BARS} of {len(bars)} are drawn." if len(bars) > MOST_BARS else ""
+        left_out = f", the first {MOST_BARS} of {len(bars)}" if len(bars) > MOST_BARS else ""
         yield folder.chart(
             f"front-{number}",
             forest(bars[:MOST_BARS], axis=f"Δ{unit}, last round minus seed"),
-            title=f"{view.label}: {metric.name}{arrow(metric)}",
-            words=f"{view.label}, {metric.name}, last round minus seed. {'; '.join(words)}.{left_out}",
+            title=f"{view.label}: {metric.name}{arrow(metric)}{left_out}",
+            words=f"{view.label}, {metric.name}, last round minus seed. {'; '.join(words[:MOST_BARS])}.",
         )
 
 

@@ -98,7 +98,7 @@ window.strop = (() => {
     const places = found.slice(start, start + index.page);
     for (const where of all("[data-where]")) {
       where.textContent = found.length
-        ? `${start + 1}–${start + places.length} of ${found.length}, page ${state.page} of ${pages}`
+        ? `${start + 1}–${start + places.length} of ${found.length}`
         : "No sample here is one of these.";
     }
     for (const button of all("[data-step]")) {
