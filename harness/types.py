@@ -173,9 +173,10 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """All candidate answers to one sample. For pairs, `answers[0]` is the candidate chosen and `answers[1]` the
-    candidate rejected, before any verdict; `verdicts` is empty or as long as `answers`; `notes` is what the collector
-    has to tell about each answer (its hallucination ratio, its token count)."""
+    """All candidate answers to one sample. Of a controlled hallucination, `answers[0]` is the candidate chosen and
+    `answers[1]` the candidate rejected, before any verdict; sampled answers have no order. `verdicts` is empty or as
+    long as `answers`; `notes` is what the collector has to tell about each answer (its hallucination ratio, what of it
+    was given)."""
 
     sample: Sample
     answers: tuple[str, ...]

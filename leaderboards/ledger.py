@@ -21,12 +21,14 @@ COST_FIRST = ("seconds", "generated_tokens", "peak_memory_mb")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """One finished stage of a run. `cost` maps a name to a number in the unit that the name says; `facts` are the
-    stage's own counts, e.g. of the pairs selected."""
+    stage's own counts, e.g. of the pairs selected; `shared_cost` is what it took the run that did it, where this one
+    only took it over."""
 
     name: str
     cost: Mapping[str, float]
     finished: str
     facts: Mapping[str, float] = field(default_factory=dict)
+    shared_cost: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +67,7 @@ def read_run(folder: Path) -> Run:
             name=str(recipe.get("name") or folder.resolve().name),
             recipe=recipe,
             rounds=rounds,
-            stages=_stages(folder / "ledger.jsonl"),
+            stages=read_stages(folder / "ledger.jsonl"),
         )
     if (folder / "results.json").is_file():
         return Run(folder=folder, name=folder.resolve().name, recipe={}, rounds={None: read_results(folder)}, stages=())
@@ -98,22 +100,28 @@ def _recipe(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _stages(path: Path) -> tuple[Stage, ...]:
+def read_stages(path: Path) -> tuple[Stage, ...]:
+    """The finished stages of a run's ledger, in its order; none where there is no such file."""
     if not path.is_file():
         return ()
     return tuple(
         Stage(
             name=str(line.get("stage", "")),
-            cost={key: value for key, value in (line.get("cost") or {}).items() if _is_number(value)},
+            cost=_numbers(line.get("cost")),
             finished=str(line.get("finished") or ""),
-            facts={key: value for key, value in (line.get("facts") or {}).items() if _is_number(value)},
+            facts=_numbers(line.get("facts")),
+            shared_cost=_numbers(line.get("shared_cost")),
         )
         for line in read_jsonl(path)
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _numbers(found: Any) -> dict[str, float]:
+    return {
+        key: value
+        for key, value in (found or {}).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _kind(verify: Any) -> str:

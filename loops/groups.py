@@ -13,7 +13,8 @@ from harness.types import Group, Sample, Verdict
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
-    """A training row: the answer to prefer and the one to avoid. `reversed`: the verifier swapped the candidates."""
+    """A training row: the answer to prefer and the one to avoid. `reversed`: the verifier preferred the one that was
+    collected later, which for a controlled hallucination is the hallucination."""
 
     sample: Sample
     chosen: str

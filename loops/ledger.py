@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RunError
-from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_jsonl
+from harness.files import digest_of_json, read_jsonl
 from harness.provenance import provenance
+from loops.shared import digest_of_folder, held, keep, take
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,10 +44,11 @@ class Done:
 
 
 class Ledger:
-    """The run folder `root`. Open it with `open_run`."""
+    """The run folder `root`, and the folder of stages shared with other runs where there is one (`loops.shared`).
+    Open it with `open_run`."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, shared: Path | None = None) -> None:
+        self.root, self.shared = root, shared
         self.path = root / "ledger.jsonl"
         self.lines: dict[str, dict[str, Any]] = {}
         if self.path.exists():
@@ -56,7 +58,8 @@ class Ledger:
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
         """Do a stage unless it is done. `inputs` is all that its result depends on; `work` fills the folder given.
 
-        A kill at any time leaves either the finished stage or none of it.
+        A kill at any time leaves either the finished stage or none of it. A shared stage costs nothing here; what it
+        took is its line's `shared_cost`, and its provenance is that of the run that did it.
         """
         wanted = digest_of_json(inputs)
         folder = self.root / name
@@ -64,23 +67,10 @@ class Ledger:
         if line and line["inputs"] == wanted and folder.is_dir() and digest_of_folder(folder) == line["outputs"]:
             return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=False)
         partial = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _forget_peak()
-        began = time.monotonic()
-        outcome = work(partial)
-        seconds = round(time.monotonic() - began, 2)
+        made = self._shared_or_made(f"{folder.name}-{wanted}", partial, work)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-        line = {
-            "stage": name,
-            "inputs": wanted,
-            "outputs": digest_of_folder(folder),
-            "facts": dict(outcome.facts),
-            "cost": {"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes()},
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "provenance": provenance(),
-        }
+        line = {"stage": name, "inputs": wanted, **made, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
@@ -88,10 +78,28 @@ class Ledger:
         self.lines[name] = line
         return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=True)
 
+    def _shared_or_made(self, key: str, folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
+        if self.shared is None:
+            return _make(folder, work)
+        with held(self.shared / key) as place:
+            line = take(place, folder)
+            if line is not None:
+                return {**line, "cost": {"seconds": 0.0}, "shared_cost": line["cost"]}
+            line = _make(folder, work)
+            keep(place, folder, line)
+            return line
+
 
 @contextmanager
-def open_run(root: Path) -> Iterator[Ledger]:
+def open_run(root: Path, shared: Path | None = None) -> Iterator[Ledger]:
     """The ledger of a run folder, held by one process at a time; raises `RunError` where another holds it."""
+    with hold(root):
+        yield Ledger(root, shared)
+
+
+@contextmanager
+def hold(root: Path) -> Iterator[None]:
+    """Make a folder and keep other processes out of it; raises `RunError` where another holds it."""
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -101,14 +109,22 @@ def open_run(root: Path) -> Iterator[Ledger]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RunError(f"{root}: another process is running in it; wait for it or name another --out") from error
-        yield Ledger(root)
+        yield
 
 
-def digest_of_folder(folder: Path) -> str:
-    """SHA-256 over the relative names and the bytes of all files."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    parts = [part for path in files for part in (str(path.relative_to(folder)), digest_of_file(path))]
-    return digest_of_bytes(*(part.encode() for part in parts))
+def _make(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _forget_peak()
+    began = time.monotonic()
+    outcome = work(folder)
+    seconds = round(time.monotonic() - began, 2)
+    return {
+        "outputs": digest_of_folder(folder),
+        "facts": dict(outcome.facts),
+        "cost": {"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes()},
+        "provenance": provenance(),
+    }
 
 
 def _drop_half_line(path: Path) -> None:

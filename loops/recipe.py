@@ -4,39 +4,52 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import RecipeError
+from harness.errors import RecipeError, UsageError
+
+P = TypeVar("P", bound=BaseModel)
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A group of fields: no others, and none that changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Ratio(_Part):
+class Ratio(Part):
     """A Gaussian from which each pair draws its hallucination ratio, clipped to 0..1."""
 
     mean: float = 0.5
     std: float = Field(default=0.15, ge=0)
 
 
-class Collect(_Part):
-    """Ask the model on the training pool: its own answer against a controlled hallucination."""
+class Collect(Part):
+    """Ask the model on the training pool: its own answer against a controlled hallucination, or several answers."""
 
-    kind: Literal["controlled_hallucination"] = "controlled_hallucination"
+    kind: Literal["controlled_hallucination", "sampling"] = "controlled_hallucination"
     samples: int = Field(default=1000, ge=1, description="pictures of the pool a round")
-    h_ratio: Ratio = Ratio()
-    share_prefix: bool = Field(default=True, description="the negative starts with some sentences of the positive")
-    temperature: float = Field(default=0.0, ge=0, description="of both answers; 0 is greedy")
+    h_ratio: Ratio = Field(default=Ratio(), description="controlled hallucination's")
+    share_prefix: bool = Field(
+        default=True, description="a controlled hallucination starts with some sentences of the model's own answer"
+    )
+    answers: int = Field(default=4, ge=2, description="of sampling, to each picture")
+    temperature: float = Field(default=0.0, ge=0, description="of all answers; 0 is greedy")
     max_tokens: int = Field(default=80, ge=1)
 
+    @model_validator(mode="after")
+    def _sampled_answers_differ(self) -> Self:
+        if self.kind == "sampling" and not self.temperature:
+            raise ValueError("sampling at temperature 0 gives equal answers; set collect.temperature, e.g. 1.0")
+        return self
 
-class Verify(_Part):
+
+class Verify(Part):
     """Judge the candidates without gold (the oracle excepted: it is a control, and its level says so)."""
 
     kind: Literal["clip", "oracle", "random", "none"] = "clip"
@@ -46,7 +59,7 @@ class Verify(_Part):
     )
 
 
-class Select(_Part):
+class Select(Part):
     """Turn verdicts into pairs."""
 
     disagreement: Literal["reverse", "discard", "keep"] = Field(
@@ -56,9 +69,12 @@ class Select(_Part):
     max_word_gap: int | None = Field(
         default=None, ge=0, description="pairs whose lengths differ by more words are left out"
     )
+    keep: float = Field(
+        default=1.0, gt=0, le=1, description="at most this share of the groups, those whose rewards differ most"
+    )
 
 
-class Optimise(_Part):
+class Optimise(Part):
     """Train the next checkpoint. `trl` goes to TRL's own config untouched."""
 
     kind: Literal["dpo"] = "dpo"
@@ -72,7 +88,7 @@ class Optimise(_Part):
     trl: dict[str, Any] = Field(default_factory=dict, description="TRL's DPOConfig")
 
 
-class Evaluate(_Part):
+class Evaluate(Part):
     """What every checkpoint is measured on."""
 
     tasks: tuple[str, ...] = ("pictos_pope", "pictos_chair", "pictos_captions")
@@ -80,7 +96,7 @@ class Evaluate(_Part):
     limit: int | None = Field(default=None, ge=1)
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """A whole study of one seed model: measured, then honed and measured again `rounds` times."""
 
     name: str
@@ -96,6 +112,15 @@ class Recipe(_Part):
     optimise: Optimise = Optimise()
     evaluate: Evaluate = Evaluate()
 
+    @model_validator(mode="after")
+    def _an_order_to_disagree_with(self) -> Self:
+        if self.collect.kind == "sampling" and self.select.disagreement != "reverse":
+            raise ValueError(
+                f"select.disagreement {self.select.disagreement} needs candidates in an order, which sampling does not "
+                "give; leave it at reverse"
+            )
+        return self
+
 
 class _Yaml(yaml.SafeLoader):
     """YAML in which 1e-4 is the number that everyone means by it, not a text (PyYAML keeps to YAML 1.1)."""
@@ -108,22 +133,48 @@ _Yaml.add_implicit_resolver(
 
 def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe, apply ``key.sub=value`` changes (values are YAML), validate; raises `RecipeError` by field."""
+    document = read_document(path, "recipe")
+    for change in changes:
+        _apply(document, change)
+    return validated(Recipe, document, f"recipe {path}")
+
+
+def read_document(path: Path, kind: str) -> dict[str, Any]:
+    """The fields of a YAML file, a recipe or a grid (`kind`); raises `RecipeError`."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except FileNotFoundError as error:
-        raise RecipeError(f"recipe {path}: no such file") from error
+        raise RecipeError(f"{kind} {path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path}: cannot be read ({error})") from error
+        raise RecipeError(f"{kind} {path}: cannot be read ({error})") from error
     except yaml.YAMLError as error:
-        raise RecipeError(f"recipe {path}: not valid YAML ({error})") from error
+        raise RecipeError(f"{kind} {path}: not valid YAML ({error})") from error
     if not isinstance(document, dict):
-        raise RecipeError(f"recipe {path}: expected fields like 'name: ...', found {type(document).__name__}")
-    for change in changes:
-        _apply(document, change)
+        raise RecipeError(f"{kind} {path}: expected fields like 'name: ...', found {type(document).__name__}")
+    return document
+
+
+def validated(model: type[P], document: Mapping[str, Any], what: str) -> P:
+    """The document as that model; raises `RecipeError` that says `what` it is and names the first field at fault."""
     try:
-        return Recipe.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
-        raise RecipeError(f"recipe {path}: {_first_fault(error)}") from error
+        raise RecipeError(f"{what}: {_first_fault(error, model)}") from error
+
+
+def find_shipped(name: str, kind: Literal["recipe", "grid"]) -> Path:
+    """The file of that path, or the one that comes with Strop under that name; raises `UsageError`."""
+    path = Path(name)
+    if path.suffix or path.exists():
+        return path
+    shipped = Path(__file__).parent / f"{kind}s"
+    found = shipped / f"{name}.yaml"
+    if not found.exists():
+        there = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
+        raise UsageError(
+            f"{kind} {name}: no such file, and no {kind} of that name comes with Strop (there are {there})"
+        )
+    return found
 
 
 def _apply(document: dict[str, Any], change: str) -> None:
@@ -143,21 +194,23 @@ def _apply(document: dict[str, Any], change: str) -> None:
         raise RecipeError(f"--set {change}: the value is not valid YAML") from error
 
 
-def _first_fault(error: ValidationError) -> str:
+def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     fault = error.errors()[0]
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), _fields(fault["loc"][:-1]), n=1)
+        near = difflib.get_close_matches(str(fault["loc"][-1]), _fields(model, fault["loc"][:-1]), n=1)
         return f"there is no field '{where}'" + (f"; did you mean '{near[0]}'?" if near else "")
     if fault["type"] == "missing":
         return f"field '{where}' is missing"
+    if fault["type"] == "value_error":  # one of the recipe's own rules, which names its fields
+        return str(fault["ctx"]["error"])
     return f"field '{where}' is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
-def _fields(place: Sequence[int | str]) -> list[str]:
-    part: type[BaseModel] = Recipe
+def _fields(part: type[BaseModel], place: Sequence[int | str]) -> list[str]:
     for name in place:
-        inner = part.model_fields[str(name)].annotation
+        found = part.model_fields.get(str(name))
+        inner = found.annotation if found else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []
         part = inner

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.errors import RecipeError, RunError
-from harness.files import write_text
+from harness.files import digest_of_json, write_text
 from harness.models.weights import model_digest, model_folder
 from harness.types import Checkpoint, Sample
 from loops.groups import read_groups, read_pairs, write_groups, write_pairs
@@ -40,8 +40,11 @@ class Finished:
     fresh_stages: int
 
 
-def run_recipe(recipe: Recipe, out: Path, setting: Setting, *, answers: Path | None = None) -> Finished:
-    """Run a recipe in a folder, or go on with it where it stopped. `answers` is a store to share with other runs.
+def run_recipe(
+    recipe: Recipe, out: Path, setting: Setting, *, answers: Path | None = None, shared: Path | None = None
+) -> Finished:
+    """Run a recipe in a folder, or go on with it where it stopped. `answers` is a store to share with other runs,
+    `shared` a folder of whole stages (`loops.shared`).
 
     Raises `RunError` where the folder belongs to another recipe, and `RecipeError` for names that do not exist.
     """
@@ -60,7 +63,7 @@ def run_recipe(recipe: Recipe, out: Path, setting: Setting, *, answers: Path | N
         from loops.optimise.dpo import check_settings
 
         check_settings(recipe.optimise)
-    with open_run(out) as ledger:
+    with open_run(out, shared) as ledger:
         _claim(out, recipe)
         run = _Run(recipe, ledger, setting, answers or out / "answers.jsonl")
         return run.all_rounds()
@@ -110,6 +113,7 @@ class _Run:
             f"round-{number}/verify",
             {
                 "version": VERIFY_VERSION,
+                "source": [recipe.source, self.setting.tasks[recipe.source].version],
                 "collected": collected.digest,
                 "verify": recipe.verify.model_dump(),
                 "encoder": self.encoder_digest(),
@@ -127,6 +131,7 @@ class _Run:
             f"round-{number}/optimise",
             {
                 "version": OPTIMISE_VERSION,
+                "source": recipe.source,
                 "pairs": selected.digest,
                 "start": start.digest,
                 "reference": reference.digest,
@@ -135,8 +140,12 @@ class _Run:
             },
             lambda folder: self.optimise(folder, selected.folder, pool(), start, reference, draw, number),
         )
-        path = trained.folder / "checkpoint"
-        return Checkpoint(path=path, digest=model_digest(path), parent=start.digest)
+        return self.checkpoint(trained, start.digest)
+
+    def checkpoint(self, done: Done, parent: str | None) -> Checkpoint:
+        """What a stage left in its folder."""
+        path = done.folder / "checkpoint"
+        return Checkpoint(path=path, digest=model_digest(path), parent=parent)
 
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
         done = self.ledger.stage(name, inputs, work)
@@ -168,17 +177,17 @@ class _Run:
             return Outcome(facts={}, cost={})
 
         done = self.stage("round-0/merge", {"model": seed.digest}, work)
-        return Checkpoint(path=done.folder / "checkpoint", digest=model_digest(done.folder / "checkpoint"))
+        return self.checkpoint(done, None)
 
     def evaluate(self, number: int, checkpoint: Checkpoint, adapter: Path | None) -> None:
         asked = self.recipe.evaluate
         tasks = [self.setting.tasks[name] for name in asked.tasks]
+        name = self.recipe.model if number == 0 else f"{self.recipe.name} round {number}"
 
         def work(folder: Path) -> Outcome:
             from harness.measure import measure
             from harness.models.vlm import load_vlm
 
-            name = self.recipe.model if number == 0 else f"{self.recipe.name} round {number}"
             vlm = load_vlm(name, path=checkpoint.path, adapter=adapter)
             with self.setting.bars() as bars:
                 figures = measure(
@@ -196,6 +205,8 @@ class _Run:
 
         inputs = {
             "checkpoint": checkpoint.digest,
+            "parent": checkpoint.parent,
+            "model": name,  # as the results are named
             "tasks": [[task.name, task.version] for task in tasks],
             "split": asked.split,
             "limit": asked.limit,
@@ -205,13 +216,19 @@ class _Run:
     def collect(self, folder: Path, start: Checkpoint, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
         from harness.models.vlm import load_vlm
         from loops.collect.controlled_hallucination import controlled_hallucination
+        from loops.collect.sampling import sampled_answers
 
         vlm = load_vlm(self.recipe.model, path=start.path)
+        # a controlled hallucination is a second pass over the pool, sampled answers are drawn in one
+        collector, passes = {
+            "controlled_hallucination": (controlled_hallucination, 2),
+            "sampling": (sampled_answers, 1),
+        }[self.recipe.collect.kind]
         with self.setting.bars() as bars:
-            advance = bars(f"round {number} collect", 2 * len(pool))
-            groups = controlled_hallucination(vlm, pool, self.recipe.collect, seed=seed, advance=advance)
+            advance = bars(f"round {number} collect", passes * len(pool))
+            groups = collector(vlm, pool, self.recipe.collect, seed=seed, advance=advance)
         write_groups(folder / "groups.jsonl", groups)
-        differing = sum(group.answers[0] != group.answers[1] for group in groups)
+        differing = sum(len(set(group.answers)) > 1 for group in groups)
         return Outcome(
             facts={"groups": len(groups), "differing": differing}, cost={"generated_tokens": vlm.generated_tokens}
         )
@@ -274,6 +291,28 @@ class _Run:
                 advance=bars(f"round {number} optimise", len(pairs)),
             )
         return Outcome(facts={"steps": trained.steps, **trained.figures}, cost={})
+
+
+class _Plan(_Run):
+    """The same stages, none of them done: a digest of inputs stands for what a stage would write."""
+
+    def __init__(self, recipe: Recipe, setting: Setting) -> None:
+        self.recipe, self.setting, self.fresh = recipe, setting, 0
+        self.keys: dict[str, str] = {}
+
+    def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
+        self.keys[name] = digest_of_json([name.rpartition("/")[2], inputs])
+        return Done(folder=Path(name), digest=self.keys[name], facts={}, fresh=False)
+
+    def checkpoint(self, done: Done, parent: str | None) -> Checkpoint:
+        return Checkpoint(path=done.folder, digest=done.digest, parent=parent)
+
+
+def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
+    """The stages of a recipe, each with a digest: where two recipes have one alike, they may share that stage."""
+    plan = _Plan(recipe, setting)
+    plan.all_rounds()
+    return plan.keys
 
 
 def _claim(out: Path, recipe: Recipe) -> None:

@@ -171,3 +171,79 @@ def test_a_folders_digest_changes_with_a_byte_or_a_name(tmp_path: Path, change: 
     assert digest_of_folder(tmp_path) == before
     change(tmp_path)
     assert digest_of_folder(tmp_path) != before
+
+
+# Shared between runs --------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_that_two_runs_need_alike_is_done_once(tmp_path: Path) -> None:
+    shared, work = tmp_path / "shared", Work()
+    first = Ledger(tmp_path / "a", shared).stage("round-1/collect", {"seed": 1}, work)
+    second = Ledger(tmp_path / "b", shared).stage("round-1/collect", {"seed": 1}, work)
+    assert work.times == 1
+    assert (second.digest, second.facts) == (first.digest, {"pairs": 3})
+    assert (second.folder / "made.txt").read_text() == "pairs"
+    assert (tmp_path / "b/round-1/collect/made.txt").stat().st_nlink == 3, "two runs and the shared folder, one file"
+
+
+def test_what_a_shared_stage_took_is_told_and_not_counted_again(tmp_path: Path) -> None:
+    for run in "ab":
+        Ledger(tmp_path / run, tmp_path / "shared").stage("collect", {}, Work())
+    (done,), (taken,) = _lines(tmp_path / "a"), _lines(tmp_path / "b")
+    assert taken["cost"] == {"seconds": 0.0}
+    assert taken["shared_cost"] == done["cost"]
+    assert "shared_cost" not in done
+    assert all(taken[name] == done[name] for name in ("stage", "inputs", "outputs", "facts", "provenance"))
+
+
+def test_other_inputs_or_another_kind_of_stage_share_nothing(tmp_path: Path) -> None:
+    work = Work()
+    Ledger(tmp_path / "a", tmp_path / "shared").stage("round-1/collect", {"seed": 1}, work)
+    Ledger(tmp_path / "b", tmp_path / "shared").stage("round-1/collect", {"seed": 2}, work)
+    Ledger(tmp_path / "b", tmp_path / "shared").stage("round-1/verify", {"seed": 1}, work)
+    assert work.times == 3
+
+
+def test_a_shared_stage_that_was_tampered_with_is_done_again(tmp_path: Path) -> None:
+    Ledger(tmp_path / "a", tmp_path / "shared").stage("collect", {}, Work())
+    (made,) = (tmp_path / "shared").glob("collect-*/files/made.txt")
+    made.write_text("other")
+    work = Work()
+    done = Ledger(tmp_path / "b", tmp_path / "shared").stage("collect", {}, work)
+    assert work.times == 1
+    assert (done.folder / "made.txt").read_text() == "pairs"
+    again = Ledger(tmp_path / "c", tmp_path / "shared").stage("collect", {}, work)
+    assert (work.times, again.digest) == (1, done.digest)
+
+
+def test_a_stage_killed_while_others_wait_for_it_is_done_by_one_of_them(tmp_path: Path) -> None:
+    def killed(folder: Path) -> Outcome:
+        (folder / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Ledger(tmp_path / "a", tmp_path / "shared").stage("collect", {}, killed)
+    work = Work()
+    done = Ledger(tmp_path / "b", tmp_path / "shared").stage("collect", {}, work)
+    assert work.times == 1
+    assert [path.name for path in done.folder.iterdir()] == ["made.txt"]
+
+
+def test_processes_that_need_a_stage_at_once_do_it_once(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from loops.ledger import Ledger, Outcome\n"
+        "def work(folder):\n"
+        "    with Path(sys.argv[2]).open('a') as told: told.write('x')\n"
+        "    time.sleep(0.5); (folder / 'made.txt').write_text('pairs'); return Outcome(facts={}, cost={})\n"
+        "Ledger(Path(sys.argv[1]), Path(sys.argv[3])).stage('collect', {}, work)"
+    )
+    root = Path(__file__).resolve().parents[1]
+    others = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path / name, tmp_path / "told", tmp_path / "shared"], cwd=root
+        )
+        for name in "abc"
+    ]
+    assert [other.wait(60) for other in others] == [0, 0, 0]
+    assert (tmp_path / "told").read_text() == "x"
+    assert sum("shared_cost" in line for name in "abc" for line in _lines(tmp_path / name)) == 2

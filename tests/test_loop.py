@@ -16,15 +16,17 @@ from PIL.Image import Image
 from safetensors.torch import load_file
 
 from harness.errors import DataError, RecipeError, RunError
+from harness.files import read_jsonl
 from harness.models.vlm import Hallucination
 from harness.types import Advance, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
 from loops.collect.controlled_hallucination import controlled_hallucination
+from loops.collect.sampling import sampled_answers
 from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
 from loops.ledger import Ledger, Outcome
 from loops.optimise.dpo import check_settings, optimise_dpo
 from loops.recipe import Collect, Optimise, Ratio, Recipe, Select
-from loops.rounds import run_recipe
+from loops.rounds import plan_recipe, run_recipe
 from loops.select import select
 from loops.setting import Bar, Setting
 from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random
@@ -50,7 +52,7 @@ class Talker:
     ) -> list[list[str]]:
         self.asked += samples
         self.samplings.append(sampling)
-        return [[SAID] for _ in samples]
+        return [[SAID] * sampling.n for _ in samples]
 
     def hallucinate(
         self,
@@ -104,6 +106,15 @@ def test_ratios_follow_the_seed_and_their_gaussian() -> None:
     mean = sum(ratios[0]) / 1_000
     assert mean == pytest.approx(0.5, abs=0.015)
     assert (sum((one - mean) ** 2 for one in ratios[0]) / 1_000) ** 0.5 == pytest.approx(0.1, abs=0.01)
+
+
+def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
+    model = Talker()
+    recipe = Collect(kind="sampling", answers=3, temperature=0.7, max_tokens=9)
+    groups = sampled_answers(model, caption_samples("pool", 5), recipe, seed=4)  # type: ignore[arg-type]
+    assert model.samplings == [Sampling(n=3, temperature=0.7, max_tokens=9, seed=4)]
+    assert all(sample.target is None for sample in (*model.asked, *(group.sample for group in groups)))
+    assert [(group.answers, group.notes) for group in groups] == [((SAID,) * 3, ({},) * 3)] * 5
 
 
 @pytest.mark.parametrize(("mean", "at"), [(3.0, 1.0), (-2.0, 0.0)])
@@ -269,6 +280,42 @@ def test_a_pair_of_unequal_lengths_is_left_out() -> None:
     groups = [_group("one two three", "one", rewards=(1.0, 0.0)), _group("one two", "one", rewards=(1.0, 0.0))]
     assert _selected(groups, max_word_gap=1) == ([("one two", "one", False)], {"length": 1})
     assert len(_selected(groups)[0]) == 2
+
+
+def test_of_several_answers_the_best_stands_against_the_worst() -> None:
+    group = _group("a", "b", "c", "d", rewards=(0.4, 0.9, None, 0.1))
+    assert _selected([group]) == ([("b", "d", False)], {})
+    assert _selected([_group("a", "b", "c", rewards=(0.1, 0.5, 0.9))]) == ([("c", "a", True)], {"reversed": 1})
+
+
+def test_of_several_answers_without_an_opinion_the_first_two_that_differ_are_a_pair() -> None:
+    assert _selected([_group("a", "a", "", "b", rewards=(None,) * 4)]) == ([("a", "b", False)], {})
+
+
+def test_of_several_answers_only_those_of_like_length_are_held_against_each_other() -> None:
+    group = _group("one two three", "one two", "one", rewards=(1.0, 0.8, 0.0))
+    assert _selected([group], max_word_gap=1) == ([("one two", "one", False)], {})
+    assert _selected([group], max_word_gap=0) == ([], {"length": 1})
+
+
+def test_keep_leaves_the_pairs_whose_rewards_differ_most_in_their_order() -> None:
+    groups = [_group(str(gap), "x", rewards=(gap, 0.0)) for gap in (0.1, 0.7, 0.3, 0.9)]
+    kept = [("0.7", "x", False), ("0.9", "x", False)]
+    assert _selected(groups, keep=0.5) == (kept, {"beyond": 2})
+    assert _selected(groups, keep=0.5, margin=0.8) == (kept[1:], {"unsure": 3})
+    assert _selected(groups, keep=0.1)[0] == kept[1:]
+
+
+def test_without_opinions_keep_takes_the_same_samples_of_any_answers() -> None:
+    samples = [dataclasses.replace(SCENE, id=str(number)) for number in range(40)]
+
+    def kept(answer: str) -> list[str]:
+        groups = [dataclasses.replace(_group(answer, "x", rewards=(None, None)), sample=sample) for sample in samples]
+        return [pair.sample.id for pair in select(groups, Select(keep=0.25)).pairs]
+
+    assert kept("a") == kept("b")
+    assert len(kept("a")) == 10
+    assert kept("a") != [sample.id for sample in samples[:10]]
 
 
 # On disk --------------------------------------------------------------------------------------------------------------
@@ -446,6 +493,36 @@ def _killed_at_the_end_of(name: str, done: Callable[..., Any]) -> Callable[..., 
 
 
 @pytest.mark.slow
+def test_runs_that_share_stages_end_as_runs_that_do_not(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = RECIPE.model_copy(update={"name": "other", "verify": RECIPE.verify.model_copy(update={"kind": "none"})})
+    alone = run_recipe(other, tmp_path / "alone", setting)
+    run_recipe(RECIPE, tmp_path / "first", setting, shared=tmp_path / "shared")
+    second = run_recipe(other, tmp_path / "second", setting, shared=tmp_path / "shared")
+
+    lines = [json.loads(line) for line in (tmp_path / "second/ledger.jsonl").read_text().splitlines()]
+    taken = [line["stage"] for line in lines if "shared_cost" in line]
+    assert taken == ["round-0/eval", "round-1/collect"]
+    assert [one.digest for one in second.checkpoints] == [one.digest for one in alone.checkpoints]
+    for name in ("alone", "second"):
+        build_board([tmp_path / name], tmp_path / f"{name}-board")
+    boards = [(tmp_path / f"{name}-board/board.csv").read_bytes() for name in ("alone", "second")]
+    assert boards[0] == boards[1]
+
+    plans = [plan_recipe(one, setting) for one in (RECIPE, other)]
+    assert [name for name in plans[0] if plans[0][name] == plans[1][name]] == taken
+    assert list(plans[0]) == STAGES
+
+    # a third that is the second under another folder trains nothing
+    with monkeypatch.context() as patched:
+        patched.setattr("harness.models.vlm.load_vlm", None)
+        assert run_recipe(other, tmp_path / "third", setting, shared=tmp_path / "shared").checkpoints[1].digest == (
+            second.checkpoints[1].digest
+        )
+
+
+@pytest.mark.slow
 def test_no_gold_reaches_a_run_that_is_not_the_oracles(setting: Setting, tmp_path: Path) -> None:
     """With targets that nothing can read, collection and every verifier but the oracle still work."""
 
@@ -478,3 +555,12 @@ def test_an_unread_board_of_a_half_run_is_still_a_board(setting: Setting, tmp_pa
     assert "small" in (tmp_path / "board/board.csv").read_text()
     with pytest.raises(DataError):
         build_board([tmp_path / "board"], tmp_path / "other")
+
+
+def test_a_run_may_hold_sampled_answers_against_each_other(setting: Setting, tmp_path: Path) -> None:
+    collect = Collect(kind="sampling", samples=24, answers=3, temperature=1.5, max_tokens=12)
+    recipe = RECIPE.model_copy(update={"collect": collect, "select": Select(keep=0.5)})
+    assert run_recipe(recipe, tmp_path / "run", setting).fresh_stages == len(STAGES)
+    collected = read_jsonl(tmp_path / "run" / "round-1" / "collect" / "groups.jsonl")
+    assert [len(row["answers"]) for row in collected] == [3] * 24
+    assert len(list(read_jsonl(tmp_path / "run" / "round-1" / "select" / "pairs.jsonl"))) == 12

@@ -52,6 +52,11 @@ def test_what_a_recipe_leaves_out_has_a_default(write) -> None:  # type: ignore[
         ("{name: a, level: L3, verify: {kind: judge}}", "field 'verify.kind' is 'judge'"),
         ("{name: a, level: L3, collect: 3}", "field 'collect' is 3"),
         ("{name: a}", "field 'level' is missing"),
+        ("{name: a, level: L3, collect: {kind: sampling}}", "sampling at temperature 0 gives equal answers"),
+        (
+            "{name: a, level: L3, collect: {kind: sampling, temperature: 1}, select: {disagreement: keep}}",
+            "select.disagreement keep needs candidates in an order",
+        ),
         ("- a list", "expected fields like 'name: ...', found list"),
         ("", "expected fields like 'name: ...', found NoneType"),
         ("{name: [", "not valid YAML"),

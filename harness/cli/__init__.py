@@ -14,6 +14,7 @@ from harness.cli.check import check
 from harness.cli.compare import compare
 from harness.cli.data import data_app
 from harness.cli.eval import evaluate, tasks
+from harness.cli.grid import grid
 from harness.cli.reported import reported
 from harness.cli.rescore import rescore
 from harness.cli.run import run
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command("eval")(evaluate)
 app.command("run")(run)
+app.command("grid")(grid)
 app.add_typer(score_app, name="score")
 app.command("rescore")(rescore)
 app.add_typer(data_app, name="data")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from harness.errors import UsageError
+if TYPE_CHECKING:
+    from loops.setting import Setting
 
 
 def run(
@@ -20,6 +21,9 @@ def run(
     ] = None,
     answers: Annotated[
         Path | None, typer.Option(help="File of stored answers to share with other runs; default: in the run's folder.")
+    ] = None,
+    shared: Annotated[
+        Path | None, typer.Option(help="Folder of whole stages to share with other runs, as `strop grid` does.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -33,17 +37,11 @@ def run(
 
     strop run my.yaml --out runs/mine --set rounds=1 --set collect.h_ratio.mean=0.6 --set verify.kind=none
     """
-    from harness.cli.progress import progress_bars
-    from loops.recipe import load_recipe
+    from loops.recipe import find_shipped, load_recipe
     from loops.rounds import run_recipe
-    from loops.setting import Setting
-    from tasks.pictos.models import shipped
-    from tasks.registry import find_task, known_tasks, training_pool
 
-    setting = Setting(
-        tasks={name: find_task(name) for name in known_tasks()}, pool=training_pool, shipped=shipped, bars=progress_bars
-    )
-    finished = run_recipe(load_recipe(_recipe_file(recipe), changes or ()), out, setting, answers=answers)
+    found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
+    finished = run_recipe(found, out, setting(), answers=answers, shared=shared)
     last = finished.checkpoints[-1]
     if as_json:
         digests = [checkpoint.digest for checkpoint in finished.checkpoints]
@@ -60,18 +58,13 @@ def run(
     console.print(f"next: strop board {out} --out {out}/board")
 
 
-def _recipe_file(name: str) -> Path:
-    """The recipe of that path, or the one that comes with Strop under that name."""
-    import loops
+def setting() -> Setting:
+    """Tasks, pools and models as this installation has them."""
+    from harness.cli.progress import progress_bars
+    from loops.setting import Setting
+    from tasks.pictos.models import shipped
+    from tasks.registry import find_task, known_tasks, training_pool
 
-    path = Path(name)
-    if path.suffix or path.exists():
-        return path
-    shipped = Path(loops.__file__).parent / "recipes"
-    found = shipped / f"{name}.yaml"
-    if not found.exists():
-        there = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
-        raise UsageError(
-            f"recipe {name}: no such file, and no recipe of that name comes with Strop (there are {there})"
-        )
-    return found
+    return Setting(
+        tasks={name: find_task(name) for name in known_tasks()}, pool=training_pool, shipped=shipped, bars=progress_bars
+    )

@@ -1,0 +1,259 @@
+"""An ablation: what each cell of a grid came to, against the model it started from and against the base cell.
+
+Reads a folder that `strop grid` wrote. Every figure is the last round of a cell, pooled over the training seeds that
+are finished; two cells are paired by training seed and by sample. p is corrected after Holm over all cells, in two
+families for each of the two comparisons, as `strop compare` has them: the headline metrics, and all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import DataError
+from harness.files import read_json
+from harness.results import Results, TaskResult, read_results
+from harness.stats import PooledDifference, chair_at_equal_recall, holm, pooled_difference
+from harness.types import Metric
+from leaderboards.build import COMPANIONS
+from leaderboards.ledger import read_stages
+from leaderboards.paired import EQUAL_RECALL, EQUAL_RECALL_DRAWS, has_mentions, obstacle, shared_metrics
+
+DRAWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GridRun:
+    """One cell with one training seed. `state` is "done", "failed" or "not run"; `why` is the last line of the error,
+    or what kept it from being started."""
+
+    seed: int
+    folder: Path
+    state: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GridCell:
+    """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order."""
+
+    name: str
+    label: Mapping[str, str]
+    rounds: int
+    runs: tuple[GridRun, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """A grid's folder. `baseline` is the name of the cell that the others are held against, None where there is none;
+    `show` names the (task, metric) that the tables show, empty for every headline and its companions."""
+
+    name: str
+    baseline: str | None
+    show: tuple[tuple[str, str], ...]
+    cells: tuple[GridCell, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AblationRow:
+    """One metric of one cell, last round.
+
+    `to_seed` is the difference to the model that the cell started from (its `a` is that model's figure, its `b` the
+    cell's), over the training seeds `seeds`; `to_base` the one to the base cell, over those that both finished, None
+    for the base cell itself and where they cannot be compared. `to_seed_holm` and `to_base_holm` are their corrected p.
+    """
+
+    cell: str
+    label: Mapping[str, str]
+    task: str
+    metric: Metric
+    headline: bool
+    shown: bool
+    seeds: tuple[int, ...]
+    to_seed: PooledDifference
+    to_base: PooledDifference | None
+    to_seed_holm: float | None = None
+    to_base_holm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellCost:
+    """What a cell took, all its training seeds together. `seconds` were spent on it, `seconds_shared` on stages that
+    other cells had done already; `pairs` are those that a round trained on, in the mean; None where none is known."""
+
+    cell: str
+    label: Mapping[str, str]
+    seconds: float
+    seconds_shared: float
+    pairs: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ablation:
+    """All that the files say; `missing` are (cell, run) that failed or were not run."""
+
+    grid: Grid
+    rows: tuple[AblationRow, ...]
+    costs: tuple[CellCost, ...]
+    missing: tuple[tuple[GridCell, GridRun], ...]
+    notes: tuple[str, ...]
+
+
+def read_grid(folder: Path) -> Grid:
+    """What `strop grid` left of its cells in ``grid.json``; raises `DataError` where there is none."""
+    raw = read_json(folder / "grid.json")
+    try:
+        return Grid(
+            name=raw["name"],
+            baseline=raw["baseline"],
+            show=tuple((task, metric) for task, metric in raw["show"]),
+            cells=tuple(
+                GridCell(
+                    name=cell["name"],
+                    label=cell["label"],
+                    rounds=cell["rounds"],
+                    runs=tuple(GridRun(**{**run, "folder": folder / run["folder"]}) for run in cell["runs"]),
+                )
+                for cell in raw["cells"]
+            ),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder / 'grid.json'} is not of this version ({error!r}); run `strop grid` again") from error
+
+
+def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
+    """Every figure of a grid's finished runs. Raises `DataError` for a folder without a grid and for broken results."""
+    grid = read_grid(folder)
+    base = next((_ends(cell) for cell in grid.cells if cell.name == grid.baseline), {})
+    rows: list[AblationRow] = []
+    notes: list[str] = []
+    for cell in grid.cells:
+        ends = base if cell.name == grid.baseline else _ends(cell)
+        if ends:
+            rows += _cell_rows(cell, ends, {} if cell.name == grid.baseline else base, grid.show, draws, notes)
+    return Ablation(
+        grid=grid,
+        rows=tuple(_corrected(rows)),
+        costs=tuple(_cost(cell) for cell in grid.cells if any(run.state == "done" for run in cell.runs)),
+        missing=tuple((cell, run) for cell in grid.cells for run in cell.runs if run.state != "done"),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+
+_Ends = Mapping[int, tuple[Results, Results]]  # training seed -> round 0, last round
+
+
+def _ends(cell: GridCell) -> _Ends:
+    return {
+        run.seed: (
+            read_results(run.folder / "round-0" / "eval"),
+            read_results(run.folder / f"round-{cell.rounds}" / "eval"),
+        )
+        for run in cell.runs
+        if run.state == "done"
+    }
+
+
+def _cell_rows(
+    cell: GridCell, ends: _Ends, base: _Ends, show: Sequence[tuple[str, str]], draws: int, notes: list[str]
+) -> Iterable[AblationRow]:
+    shared = sorted(ends.keys() & base.keys())
+    if base and len(shared) < len(ends):
+        notes.append(f"{cell.name}: held against the base over the training seeds that both finished, {shared}.")
+    for task in next(iter(ends.values()))[1].tasks:
+        name = task.task
+        metrics, to_seed = _pooled([_sides(*ends[seed], name) for seed in ends], draws, f"{cell.name}: ", notes)
+        _, to_base = _pooled(
+            [_sides(base[seed][1], ends[seed][1], name) for seed in shared], draws, f"{cell.name} and the base: ", notes
+        )
+        shown = show or [(name, one) for one in (task.headline, *COMPANIONS)]
+        for metric in metrics:
+            yield AblationRow(
+                cell=cell.name,
+                label=cell.label,
+                task=name,
+                metric=metric,
+                headline=metric.name == task.headline,
+                shown=(name, metric.name) in shown,
+                seeds=tuple(ends),
+                to_seed=to_seed[metric.name],
+                to_base=to_base.get(metric.name),
+            )
+
+
+_Sides = tuple[TaskResult, TaskResult]
+
+
+def _sides(before: Results, after: Results, task: str) -> _Sides | None:
+    held = {one.task: one for one in before.tasks}
+    return (held[task], after.task(task)) if task in held else None
+
+
+def _pooled(
+    found: Sequence[_Sides | None], draws: int, who: str, notes: list[str]
+) -> tuple[tuple[Metric, ...], dict[str, PooledDifference]]:
+    """Every metric that all sides define alike, pooled over training seeds; nothing, and a note, where none can be."""
+    sides = [pair for pair in found if pair]
+    reasons = [reason for pair in sides if (reason := obstacle(*pair))]
+    notes += [f"{who}{reason}." for reason in reasons]
+    if not sides or reasons:
+        return (), {}
+    metrics = shared_metrics(*(side for pair in sides for side in pair))
+    differences = pooled_difference([(a.rows, b.rows) for a, b in sides], metrics, draws=draws)
+    if all(has_mentions(side) for pair in sides for side in pair):
+        metrics = (*metrics, EQUAL_RECALL)
+        differences[EQUAL_RECALL.name] = _equal_recall(sides, min(draws, EQUAL_RECALL_DRAWS))
+    return metrics, differences
+
+
+def _equal_recall(sides: Sequence[_Sides], draws: int) -> PooledDifference:
+    """The captions of all training seeds as one set, each picture still one cluster: of several seeds there is only the
+    interval over pictures, and no p."""
+    a, b = (
+        [replace(row, id=f"{number}/{row.id}") for number, pair in enumerate(sides) for row in pair[side].rows]
+        for side in (0, 1)
+    )
+    found = chair_at_equal_recall(a, b, draws=draws)
+    one_seed = len(sides) == 1
+    return PooledDifference(
+        metric=found.metric,
+        a=found.a,
+        b=found.b,
+        value=found.value,
+        low=found.low if one_seed else None,
+        high=found.high if one_seed else None,
+        p=found.p if one_seed else None,
+        n=found.n,
+        fixed_low=found.low,
+        fixed_high=found.high,
+    )
+
+
+def _corrected(rows: Sequence[AblationRow]) -> list[AblationRow]:
+    """The rows with Holm's p: headlines and the others each among themselves, of each of the two comparisons."""
+    found = list(rows)
+    for headline in (True, False):
+        places = [place for place, row in enumerate(found) if row.headline == headline]
+        to_seed = holm({str(place): p for place in places if (p := found[place].to_seed.p) is not None})
+        to_base = holm({str(place): one.p for place in places if (one := found[place].to_base) and one.p is not None})
+        for place in places:
+            found[place] = replace(
+                found[place], to_seed_holm=to_seed.get(str(place)), to_base_holm=to_base.get(str(place))
+            )
+    return found
+
+
+def _cost(cell: GridCell) -> CellCost:
+    stages = [stage for run in cell.runs if run.state == "done" for stage in read_stages(run.folder / "ledger.jsonl")]
+    pairs = [stage.facts["pairs"] for stage in stages if "pairs" in stage.facts]
+    return CellCost(
+        cell=cell.name,
+        label=cell.label,
+        seconds=sum(stage.cost.get("seconds", 0.0) for stage in stages),
+        seconds_shared=sum(stage.shared_cost.get("seconds", 0.0) for stage in stages),
+        pairs=sum(pairs) / len(pairs) if pairs else None,
+    )

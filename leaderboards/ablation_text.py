@@ -1,0 +1,148 @@
+"""An ablation as Markdown and CSV, from the records of `leaderboards.ablation`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.files import write_text
+from harness.stats import PooledDifference
+from harness.types import Metric
+from leaderboards.ablation import Ablation, AblationRow, ablate
+from leaderboards.render import (
+    NOTHING,
+    Section,
+    Table,
+    arrow,
+    csv_of,
+    exact,
+    figure,
+    interval,
+    probability,
+    sections_markdown,
+)
+
+
+def write_ablation(folder: Path) -> list[Path]:
+    """Write ablation.md and ablation.csv into a grid's folder; what was written."""
+    found = ablate(folder)
+    write_text(folder / "ablation.md", ablation_markdown(found))
+    write_text(folder / "ablation.csv", ablation_csv(found))
+    return [folder / "ablation.md", folder / "ablation.csv"]
+
+
+def ablation_markdown(found: Ablation) -> str:
+    """ablation.md: a table for each metric shown, a line for each cell; then costs, and what failed or was not run."""
+    tables: dict[tuple[str, str], list[AblationRow]] = {}
+    for row in found.rows:
+        if row.shown:
+            tables.setdefault((row.task, row.metric.name), []).append(row)
+    sections = [Section(title="How to read it", words=(_caption(found),))]
+    sections += [_metric_section(rows) for rows in tables.values()]
+    if found.costs:
+        sections.append(_cost_section(found))
+    if found.missing:
+        sections.append(_missing_section(found))
+    if found.notes:
+        sections.append(Section(title="Notes", words=found.notes))
+    return sections_markdown(f"Ablation {found.grid.name}", sections)
+
+
+def _caption(found: Ablation) -> str:
+    return (
+        "A row is a cell, its last round, the mean over its training seeds. Δ in points, paired by sample: to the seed "
+        f"model, and to the base cell ({found.grid.baseline or 'there is none'}), seed by seed. In brackets the 95 % "
+        "interval over training seeds and pictures (crude, and rather too narrow, with few seeds), in braces over "
+        "pictures only. p is two-sided, corrected after Holm for all cells: headline metrics among themselves, and all "
+        "others. ↑ means higher is better, ↓ lower."
+    )
+
+
+def _metric_section(rows: Sequence[AblationRow]) -> Section:
+    first, metric = rows[0], rows[0].metric
+    fields = tuple(first.label)
+    heading = (*fields, "training seeds", metric.name + arrow(metric), "Δ to the seed model", "p", "Δ to the base", "p")
+    lines = [("seed model", *[""] * len(fields[1:]), "", figure(first.to_seed.a, metric), *[""] * 4)]
+    for row in rows:
+        lines.append(
+            (
+                *row.label.values(),
+                " ".join(map(str, row.seeds)),
+                figure(row.to_seed.b, metric),
+                _moved(row.to_seed, metric),
+                probability(row.to_seed_holm),
+                _moved(row.to_base, metric),
+                probability(row.to_base_holm),
+            )
+        )
+    headline = ", the headline" if first.headline else ""
+    return Section(
+        title=f"{first.task}: {metric.name}{headline}", words=(), table=Table(heading=heading, lines=tuple(lines))
+    )
+
+
+def _moved(one: PooledDifference | None, metric: Metric) -> str:
+    if one is None:
+        return NOTHING
+    words = (
+        figure(one.value, metric, signed=True),
+        interval(one.low, one.high, metric, signed=True),
+        interval(one.fixed_low, one.fixed_high, metric, signed=True, ends="{}"),
+    )
+    return " ".join(word for word in words if word)
+
+
+def _cost_section(found: Ablation) -> Section:
+    heading = (*found.costs[0].label, "pairs a round", "minutes spent", "minutes of stages shared")
+    lines = tuple(
+        (
+            *one.label.values(),
+            NOTHING if one.pairs is None else f"{one.pairs:,.0f}",
+            f"{one.seconds / 60:.1f}",
+            f"{one.seconds_shared / 60:.1f}",
+        )
+        for one in found.costs
+    )
+    words = (
+        "Pairs are those that a round trained on, in the mean. A stage that several runs need alike is computed once: "
+        "its minutes stand where it was done, and as shared where it was taken over."
+    )
+    return Section(title="Cost, all training seeds together", words=(words,), table=Table(heading=heading, lines=lines))
+
+
+def _missing_section(found: Ablation) -> Section:
+    return Section(
+        title="Failed or not run",
+        words=("These runs are in no figure; the same command goes on with them.",),
+        table=Table(
+            heading=("cell", "training seed", "state", "why"),
+            lines=tuple((cell.name, str(run.seed), run.state, run.why) for cell, run in found.missing),
+        ),
+    )
+
+
+def ablation_csv(found: Ablation) -> str:
+    """ablation.csv: a line for each cell, task and metric; fractions of 6 decimals, empty where there is none."""
+    fields = tuple(found.rows[0].label) if found.rows else ()
+    figures = ("value", "low", "high", "fixed_low", "fixed_high", "p", "p_holm")
+    heading = (
+        *("cell", *fields, "seeds", "task", "metric", "headline", "better", "seed_value", "cell_value"),
+        *(f"{side}_{figure}" for side in ("to_seed", "to_base") for figure in figures),
+    )
+    lines = [
+        (
+            *(row.cell, *row.label.values(), " ".join(map(str, row.seeds)), row.task, row.metric.name),
+            *(int(row.headline), row.metric.better, exact(row.to_seed.a), exact(row.to_seed.b)),
+            *_csv_difference(row.to_seed, row.to_seed_holm),
+            *_csv_difference(row.to_base, row.to_base_holm),
+        )
+        for row in found.rows
+    ]
+    return csv_of(heading, lines)
+
+
+def _csv_difference(one: PooledDifference | None, corrected: float | None) -> tuple[str, ...]:
+    if one is None:
+        return ("",) * 7
+    figures = (one.value, one.low, one.high, one.fixed_low, one.fixed_high, one.p, corrected)
+    return tuple(exact(figure) for figure in figures)

@@ -1,0 +1,225 @@
+"""A grid: a base recipe, the fields to vary, training seeds, a budget; unfolded into cells that are recipes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from harness.errors import RecipeError
+from harness.files import digest_of_json
+from loops.recipe import Part, Recipe, find_shipped, load_recipe, read_document, validated
+
+LABELS = ("name", "level")
+"""Fields of a recipe that describe it and decide nothing."""
+
+SLUG_LENGTH = 80  # of a folder's name
+
+
+Values = Annotated[list[Any], Field(min_length=1)]
+
+
+class Vary(Part):
+    """The settings to try: every combination (`grid`), those written down (`list`; with `grid` each of them in every
+    combination), or the base and one change at a time."""
+
+    grid: dict[str, Values] = Field(default_factory=dict)
+    listed: list[dict[str, Any]] = Field(default_factory=list, alias="list")
+    one_at_a_time: dict[str, Values] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.one_at_a_time) == bool(self.grid or self.listed):
+            raise ValueError("vary takes either grid and list, one or both of them, or one_at_a_time")
+        return self
+
+
+class Budget(Part):
+    """What one call of the command may start; None is without end. What is running then is let finish."""
+
+    hours: float | None = Field(default=None, gt=0)
+    runs: int | None = Field(default=None, ge=1)
+
+
+class GridFile(Part):
+    """A grid as it is written down."""
+
+    base: str = Field(description="a recipe's name or path")
+    changes: dict[str, Any] = Field(default_factory=dict, alias="set", description="changes to the base")
+    vary: Vary
+    seeds: list[int] = Field(default=[0], min_length=1)
+    baseline: str | dict[str, Any] = Field(
+        default_factory=dict, description="the cell that others are held against: its name, or where it leaves the base"
+    )
+    budget: Budget = Budget()
+    show: list[str] = Field(default_factory=list, description="metrics of the tables, as task/metric")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One setting. `label` has the fields in which the cells differ, as text; `folder` is its name as a folder's;
+    `changes` make the base recipe into this cell's, as ``strop run --set`` takes them, and `recipe` is that."""
+
+    name: str
+    folder: str
+    label: Mapping[str, str]
+    changes: tuple[str, ...]
+    recipe: Recipe
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """A grid, unfolded. `baseline` names the cell that the others are held against, None where there is none."""
+
+    name: str
+    base: Path
+    cells: tuple[Cell, ...]
+    seeds: tuple[int, ...]
+    baseline: str | None
+    budget: Budget
+    show: tuple[tuple[str, str], ...]
+
+
+def load_grid(path: Path, changes: Sequence[str] = ()) -> Grid:
+    """Read a grid, with further changes to its base recipe, and unfold it; raises `RecipeError` by field or cell."""
+    what = f"grid {path}"
+    asked = validated(GridFile, read_document(path, "grid"), what)
+    base = find_shipped(asked.base, "recipe")
+    common = (*_as_changes(asked.changes), *changes)
+    variations = _variations(asked.vary)
+    fields = tuple(dict.fromkeys(field for one in variations for field in one.changes if field not in LABELS))
+    if "seed" in fields:
+        raise RecipeError(f"{what}: vary names 'seed'; training seeds are their own field, e.g. seeds: [0, 1, 2]")
+    cells = _cells(variations, fields, base, common, what)
+    show = [one.partition("/") for one in asked.show]
+    if unclear := [one for one, (task, _, metric) in zip(asked.show, show, strict=True) if not (task and metric)]:
+        raise RecipeError(f"{what}: show {unclear[0]}: expected task/metric, e.g. pictos_chair/CHAIRi")
+    if len(set(asked.seeds)) < len(asked.seeds):
+        raise RecipeError(f"{what}: field 'seeds' names a training seed twice")
+    return Grid(
+        name=path.stem,
+        base=base,
+        cells=cells,
+        seeds=tuple(asked.seeds),
+        baseline=_baseline(asked.baseline, cells, fields, base, common, what),
+        budget=asked.budget,
+        show=tuple((task, metric) for task, _, metric in show),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Variation:
+    """The changes of a cell, its name and, where it comes from a list's entry that has one, that entry's name."""
+
+    name: str
+    entry: str | None
+    changes: Mapping[str, Any]
+
+
+def _variations(vary: Vary) -> list[_Variation]:
+    singles = [{}, *({field: value} for field, values in vary.one_at_a_time.items() for value in values)]
+    if vary.one_at_a_time:
+        return [_Variation(name=_named(one), entry=None, changes=one) for one in singles]
+    found = []
+    for entry in vary.listed or [{}]:
+        given = entry.get("name")
+        for values in itertools.product(*vary.grid.values()):
+            combination = dict(zip(vary.grid, values, strict=True))
+            name = _named(combination if given else {**entry, **combination}, given)
+            found.append(_Variation(name=name, entry=given, changes={**entry, **combination}))
+    return found
+
+
+def _named(changes: Mapping[str, Any], entry: str | None = None) -> str:
+    parts = [f"{field}={_text(value)}" for field, value in changes.items() if field not in LABELS]
+    return ", ".join([*([str(entry)] if entry else []), *parts]) or "base"
+
+
+def _cells(
+    variations: Sequence[_Variation], fields: Sequence[str], base: Path, common: Sequence[str], what: str
+) -> tuple[Cell, ...]:
+    found: list[tuple[_Variation, tuple[str, ...], Recipe, dict[str, Any]]] = []
+    for one in variations:
+        changes = (*common, *_as_changes({**one.changes, "name": one.name}))
+        try:
+            recipe = load_recipe(base, changes)
+        except RecipeError as error:
+            raise RecipeError(f"{what}, cell {one.name}: {error}") from error
+        values = _values(recipe, fields)
+        twin = next((other for other, _, _, theirs in found if theirs == values), None)
+        if twin is None:
+            found.append((one, changes, recipe, values))
+        elif twin.name != "base":  # one at a time, the base's own value may be among those tried
+            raise RecipeError(f"{what}: cells '{twin.name}' and '{one.name}' are the same; leave one out")
+    differing = [field for field in fields if any(values[field] != found[0][3][field] for *_, values in found)]
+    listed = any(one.entry for one, *_ in found)
+    return tuple(
+        Cell(
+            name=one.name,
+            folder=_folder(one.name, [other.name for other, *_ in found]),
+            label={
+                **({"cell": one.entry or one.name} if listed else {}),
+                **{field: _text(values[field]) for field in differing},
+            },
+            changes=changes,
+            recipe=recipe,
+        )
+        for one, changes, recipe, values in found
+    )
+
+
+def _baseline(
+    asked: str | dict[str, Any],
+    cells: Sequence[Cell],
+    fields: Sequence[str],
+    base: Path,
+    common: Sequence[str],
+    what: str,
+) -> str | None:
+    if isinstance(asked, str):
+        wanted = next((cell.name for cell in cells if cell.name == asked), None)
+    else:
+        fields = (*fields, *asked)
+        values = _values(load_recipe(base, (*common, *_as_changes(asked))), fields)
+        wanted = next((cell.name for cell in cells if _values(cell.recipe, fields) == values), None)
+    if asked and wanted is None:
+        raise RecipeError(
+            f"{what}: no cell is the baseline {_text(asked)}; there are {'; '.join(c.name for c in cells)}"
+        )
+    return wanted
+
+
+def _values(recipe: Recipe, fields: Sequence[str]) -> dict[str, Any]:
+    """What the recipe has in these fields; None in those that it leaves to others' defaults."""
+    document = recipe.model_dump(mode="json")
+    found = {}
+    for field in fields:
+        value: Any = document
+        for part in field.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        found[field] = value
+    return found
+
+
+def _as_changes(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{field}={json.dumps(value, default=str)}" for field, value in fields.items())
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _folder(name: str, names: Sequence[str]) -> str:
+    """The name with nothing in it that a path or a shell would take for something else, and unlike all others."""
+
+    def slug(text: str) -> str:
+        return re.sub(r"[^\w.=-]+", "-", text).strip("-.")[:SLUG_LENGTH]
+
+    alone = [slug(other).casefold() for other in names].count(slug(name).casefold()) == 1
+    return slug(name) if alone and slug(name) else f"{slug(name)}-{digest_of_json(name)[:8]}".lstrip("-")

@@ -1,0 +1,191 @@
+"""The runs of a grid at work: each a process of its own, some at a time, within a budget; what became of each is filed.
+
+A cell's run is an ordinary run folder; all share their stages through one folder (`loops.shared`). A run that fails is
+noted with the last line of its log, and the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from harness.files import write_json
+from loops.grid import Budget, Cell, Grid
+from loops.ledger import hold
+from loops.recipe import Recipe
+
+POLL_SECONDS = 0.2
+STOP_SECONDS = 30
+
+SHARED = "shared"
+"""The folder of shared stages in a grid's folder."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One cell with one training seed; `folder` and `log` are below the grid's."""
+
+    cell: Cell
+    seed: int
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.cell.recipe.model_copy(update={"seed": self.seed})
+
+    @property
+    def name(self) -> str:
+        return f"{self.cell.name}, training seed {self.seed}"
+
+    @property
+    def folder(self) -> str:
+        return f"{self.cell.folder}/seed-{self.seed}"
+
+    @property
+    def log(self) -> str:
+        return f"logs/{self.cell.folder}-seed-{self.seed}.log"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """What became of a run: "done", "failed" or "not run", and why."""
+
+    state: str
+    why: str = ""
+
+
+Told = Callable[[Run, State, float], None]
+"""Told of a run that has ended, and after how many seconds."""
+
+Watched = Callable[[Sequence[Run]], None]
+"""Shown the runs at work, several times a second."""
+
+
+def runs_of(grid: Grid) -> list[Run]:
+    """Every cell with the first training seed, then with the next: what a budget cuts off is whole seeds."""
+    return [Run(cell=cell, seed=seed) for seed in grid.seeds for cell in grid.cells]
+
+
+def run_grid(
+    grid: Grid, out: Path, command: Callable[[Run], Sequence[str]], *, jobs: int, told: Told, watched: Watched
+) -> Mapping[str, State]:
+    """Do all runs that are not finished, `jobs` at a time, and file what became of each in ``grid.json``.
+
+    `command` is what does a run. Interrupted, it stops the runs at work; the next call goes on with them. Returns the
+    states by the runs' folders. Raises `RunError` where another process runs this grid.
+    """
+    working: dict[subprocess.Popen[bytes], tuple[Run, float]] = {}
+    began, started = time.monotonic(), 0
+    with hold(out):
+        states = find_states(grid, out)
+        waiting = [run for run in runs_of(grid) if states[run.folder].state != "done"]
+        file_states(grid, out, states)
+        try:
+            while waiting or working:
+                if why := _spent(grid.budget, started, time.monotonic() - began):
+                    states |= {run.folder: State(state="not run", why=why) for run in waiting}
+                    waiting = []
+                elif waiting and len(working) < jobs:
+                    run, started = waiting.pop(0), started + 1
+                    working[_start(command(run), out / run.log, threads=1 if jobs > 1 else None)] = (
+                        run,
+                        time.monotonic(),
+                    )
+                    continue
+                for child in [child for child in working if child.poll() is not None]:
+                    run, since = working.pop(child)
+                    states[run.folder] = _ended(child.returncode, out / run.log)
+                    told(run, states[run.folder], time.monotonic() - since)
+                    file_states(grid, out, states)
+                watched([run for run, _ in working.values()])
+                time.sleep(POLL_SECONDS)
+        finally:
+            _stop(list(working))
+            file_states(grid, out, states)
+    return states
+
+
+def find_states(grid: Grid, out: Path) -> dict[str, State]:
+    """Which runs are finished, by their folders; nothing is started."""
+    return {
+        run.folder: State(state="done")
+        if _finished(run, out / run.folder)
+        else State(state="not run", why="not reached")
+        for run in runs_of(grid)
+    }
+
+
+def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
+    """Write ``grid.json``, which `leaderboards.ablation` reads."""
+    cells = [
+        {
+            "name": cell.name,
+            "label": cell.label,
+            "rounds": cell.recipe.rounds,
+            "runs": [
+                {"seed": seed, "folder": folder, "state": states[folder].state, "why": states[folder].why}
+                for seed in grid.seeds
+                for folder in [Run(cell=cell, seed=seed).folder]
+            ],
+        }
+        for cell in grid.cells
+    ]
+    write_json(out / "grid.json", {"name": grid.name, "baseline": grid.baseline, "show": grid.show, "cells": cells})
+
+
+def _finished(run: Run, folder: Path) -> bool:
+    """The last stage of this very recipe is there; stages appear whole and in order."""
+    recipe = folder / "recipe.yaml"
+    if not (folder / f"round-{run.recipe.rounds}" / "eval" / "results.json").is_file() or not recipe.is_file():
+        return False
+    return bool(yaml.safe_load(recipe.read_text(encoding="utf-8")) == run.recipe.model_dump(mode="json"))
+
+
+def _spent(budget: Budget, started: int, seconds: float) -> str:
+    """Why nothing more may be started; empty where something may."""
+    if budget.runs is not None and started >= budget.runs:
+        return f"the budget of {budget.runs} runs a call is spent"
+    if budget.hours is not None and seconds >= budget.hours * 3600:
+        return f"the budget of {budget.hours:g} hours a call is spent"
+    return ""
+
+
+def _start(command: Sequence[str], log: Path, threads: int | None) -> subprocess.Popen[bytes]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**({"OMP_NUM_THREADS": str(threads)} if threads else {}), **os.environ}
+    with log.open("w", encoding="utf-8") as stream:
+        stream.write(shlex.join(command) + "\n")
+        stream.flush()
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            process_group=0,  # a terminal's Ctrl-C reaches us alone, and from us each run once
+        )
+
+
+def _ended(code: int, log: Path) -> State:
+    if code == 0:
+        return State(state="done")
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    last = lines[-1].removeprefix("error: ") if len(lines) > 1 else "it said nothing"
+    return State(state="failed", why=f"killed by signal {-code}; last said: {last}" if code < 0 else last)
+
+
+def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        child.send_signal(signal.SIGINT)
+    for child in children:
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()

@@ -1,0 +1,64 @@
+"""Finished stages that several runs share: done by the first run that needs one, taken over by the others.
+
+A stage lies under its kind and the digest of its inputs, with the ledger line of the run that did it. Files are hard
+links to that run's where the file system has them, so that sharing takes no space.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.files import digest_of_bytes, digest_of_file, read_json, write_json
+
+
+@contextmanager
+def held(place: Path) -> Iterator[Path]:
+    """The place of one shared stage, for one process at a time: who needs it meanwhile waits, and then finds it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f".{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield place
+
+
+def take(place: Path, folder: Path) -> dict[str, Any] | None:
+    """Fill the folder with the stage that lies there, and give its ledger line; None where none lies whole."""
+    if not (place / "line.json").is_file():
+        return None
+    line: dict[str, Any] = read_json(place / "line.json")
+    _link_all(place / "files", folder)
+    return line if digest_of_folder(folder) == line["outputs"] else None
+
+
+def keep(place: Path, folder: Path, line: dict[str, Any]) -> None:
+    """Put a finished stage there, whole or not at all."""
+    partial = place.with_name(f".{place.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    _link_all(folder, partial / "files")
+    write_json(partial / "line.json", line)
+    shutil.rmtree(place, ignore_errors=True)
+    partial.rename(place)
+
+
+def digest_of_folder(folder: Path) -> str:
+    """SHA-256 over the relative names and the bytes of all files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    parts = [part for path in files for part in (str(path.relative_to(folder)), digest_of_file(path))]
+    return digest_of_bytes(*(part.encode() for part in parts))
+
+
+def _link_all(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

@@ -1,0 +1,143 @@
+"""An ablation: every figure follows from the rows of its runs, and what is missing is said."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DataError
+from harness.results import TaskResult
+from harness.stats import chair_at_equal_recall, holm, pooled_difference
+from leaderboards.ablation import AblationRow, ablate, read_grid
+from leaderboards.ablation_text import write_ablation
+from tests.worlds import YES_NO, captions, write_run, yes_no
+
+BEFORE = [1, 0] * 30
+BASE = {0: [1, 1, 1, 0] * 15, 1: [1, 1, 0, 1, 0, 0] * 10}
+NONE = {0: [1, 0, 0, 0] * 15, 1: [1, 1, 0, 0, 0, 0] * 10}
+CELLS = {"verify.kind=clip": BASE, "verify.kind=none": NONE}
+
+
+def _write(folder: Path, states: Sequence[str] = ("done",) * 4, **changed: object) -> Path:
+    """A grid of two verifiers and two training seeds, as `strop grid` leaves it."""
+    cells, left = [], list(states)
+    for name, marks in CELLS.items():
+        runs = []
+        for seed, after in marks.items():
+            run = f"{name}/seed-{seed}"
+            if (state := left.pop(0)) == "done":
+                write_run(folder / run, [_tasks(BEFORE, "a !b", "a"), _tasks(after, "a !b", f"a {'!' * seed}b")])
+            runs.append({"seed": seed, "folder": run, "state": state, "why": "" if state == "done" else "it broke"})
+        cells.append({"name": name, "label": {"verify.kind": name[12:]}, "rounds": 1, "runs": runs})
+    grid = {"name": "toy", "baseline": "verify.kind=clip", "show": [], "cells": cells, **changed}
+    (folder / "grid.json").write_text(json.dumps(grid))
+    return folder
+
+
+def _tasks(marks: Sequence[int], *said: str) -> list[TaskResult]:
+    return [yes_no(marks), captions(*said * 5)]
+
+
+def _row(rows: Sequence[AblationRow], cell: str, metric: str) -> AblationRow:
+    (found,) = [row for row in rows if (row.label["verify.kind"], row.metric.name) == (cell, metric)]
+    return found
+
+
+def test_differences_to_seed_and_base_are_pooled_over_training_seeds(tmp_path: Path) -> None:
+    row = _row(ablate(_write(tmp_path)).rows, "none", "accuracy")
+    to_seed = [(yes_no(BEFORE).rows, yes_no(NONE[seed]).rows) for seed in (0, 1)]
+    to_base = [(yes_no(BASE[seed]).rows, yes_no(NONE[seed]).rows) for seed in (0, 1)]
+    assert row.to_seed == pooled_difference(to_seed, YES_NO)["accuracy"]
+    assert row.to_base == pooled_difference(to_base, YES_NO)["accuracy"]
+    assert (row.seeds, row.task, row.headline, row.cell) == ((0, 1), "quiz", True, "verify.kind=none")
+
+
+def test_the_base_cell_has_no_difference_to_itself(tmp_path: Path) -> None:
+    assert _row(ablate(_write(tmp_path)).rows, "clip", "accuracy").to_base is None
+
+
+def test_p_is_corrected_over_cells_headlines_apart(tmp_path: Path) -> None:
+    rows = ablate(_write(tmp_path)).rows
+    family = {f"{row.cell} {row.task}": row.to_seed.p for row in rows if row.headline and row.to_seed.p is not None}
+    assert len(family) == 4, "two cells x two tasks"
+    for row in rows:
+        if row.headline:
+            assert row.to_seed_holm == holm(family)[f"{row.cell} {row.task}"]
+    against_base = [row for row in rows if row.headline and row.to_base]
+    assert len(against_base) == 2
+    raw = _row(rows, "none", "accuracy").to_base
+    assert raw is not None
+    assert raw.p is not None
+    assert _row(rows, "none", "accuracy").to_base_holm == pytest.approx(2 * raw.p)
+
+
+def test_at_equal_recall_several_seeds_have_an_interval_over_pictures_only(tmp_path: Path) -> None:
+    found = _row(ablate(_write(tmp_path)).rows, "none", "CHAIRi at equal recall").to_seed
+    assert (found.low, found.high, found.p) == (None, None, None)
+    one = _row(ablate(_write(tmp_path / "one", ("done", "failed") * 2)).rows, "none", "CHAIRi at equal recall").to_seed
+    alone = chair_at_equal_recall(captions(*("a !b", "a") * 5).rows, captions(*("a !b", "a b") * 5).rows)
+    assert (one.value, one.low, one.p, one.fixed_low) == (alone.value, alone.low, alone.p, alone.low)
+
+
+def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_path: Path) -> None:
+    found = ablate(_write(tmp_path, ("failed", "done", "done", "done")))
+    row = _row(found.rows, "none", "accuracy")
+    assert row.seeds == (0, 1)
+    assert row.to_base is not None
+    assert len(row.to_base.seeds) == 1
+    assert found.notes == ("verify.kind=none: held against the base over the training seeds that both finished, [1].",)
+
+
+def test_what_failed_or_was_not_run_is_in_no_figure_and_is_listed(tmp_path: Path) -> None:
+    found = ablate(_write(tmp_path, ("done", "done", "failed", "not run")))
+    assert {row.cell for row in found.rows} == {"verify.kind=clip"}
+    assert [(cell.name, run.seed, run.state, run.why) for cell, run in found.missing] == [
+        ("verify.kind=none", 0, "failed", "it broke"),
+        ("verify.kind=none", 1, "not run", "it broke"),
+    ]
+    write_ablation(tmp_path)
+    assert "| verify.kind=none | 0 | failed | it broke |" in (tmp_path / "ablation.md").read_text()
+
+
+def test_costs_tell_what_was_spent_from_what_was_taken_over(tmp_path: Path) -> None:
+    folder = _write(tmp_path)
+    ledger = folder / "verify.kind=none/seed-0/ledger.jsonl"
+    line = {"stage": "round-1/select", "cost": {"seconds": 0.0}, "shared_cost": {"seconds": 60}, "facts": {"pairs": 8}}
+    ledger.write_text(ledger.read_text() + json.dumps(line) + "\n")
+    cost = ablate(folder).costs[1]
+    assert (cost.seconds, cost.seconds_shared, cost.pairs) == (2 * 4 * 12.5, 60, 8)
+
+
+def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: Path) -> None:
+    _write(tmp_path, show=[["chair", "recall"]])
+    write_ablation(tmp_path)
+    text = (tmp_path / "ablation.md").read_text()
+    assert "## chair: recall" in text
+    assert "## quiz" not in text
+    with (tmp_path / "ablation.csv").open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert len(lines) == 2 * (len(YES_NO) + 5)
+    (line,) = [one for one in lines if (one["verify.kind"], one["metric"]) == ("none", "accuracy")]
+    row = _row(ablate(tmp_path).rows, "none", "accuracy")
+    assert line["to_seed_value"] == f"{row.to_seed.value:.6f}"
+    assert line["to_base_p_holm"] == f"{row.to_base_holm:.6f}"
+
+
+def test_a_table_names_the_fields_that_differ(tmp_path: Path) -> None:
+    write_ablation(_write(tmp_path))
+    text = (tmp_path / "ablation.md").read_text()
+    assert "## quiz: accuracy, the headline" in text
+    assert "| verify.kind | training seeds | accuracy ↑ | Δ to the seed model | p | Δ to the base | p |" in text
+    assert "| seed model |  | 50.0 |  |  |  |  |" in text
+
+
+def test_a_folder_without_a_grid_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"grid\.json: no such file"):
+        read_grid(tmp_path)
+    (tmp_path / "grid.json").write_text("{}")
+    with pytest.raises(DataError, match="not of this version"):
+        read_grid(tmp_path)
