@@ -18,9 +18,10 @@ demo: install
 	$(STROP) run judge_free --out $(RUNS)/demo
 	$(STROP) board $(RUNS)/demo --out $(RUNS)/demo/board
 
-# The claim with its controls: four verifiers, three training seeds each; prints the table of README and LOG.
+# The claim with its controls: four verifiers, two ways of collecting, three training seeds each, a run a core.
 demo-study: install
-	$(VENV)/bin/python -m leaderboards.study --run --out $(RUNS)/study
+	$(STROP) grid pictos --out $(RUNS)/study --jobs $$(nproc)
+	cat $(RUNS)/study/ablation.md
 
 # The models of the embedded world from nothing, into work/trained; on a GPU where there is one.
 models: install

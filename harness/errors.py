@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class StropError(Exception):
     """A mistake that the user can mend. The command line prints its message as one line and exits with `exit_code`."""
@@ -25,12 +27,20 @@ class PictureError(DataError):
     """A picture that does not open, or is too large to be one."""
 
 
-class RecipeError(StropError):
-    """A recipe with an unknown or ill-typed field."""
-
-
 class ModelError(StropError):
     """A model that cannot be loaded, or an adapter that does not fit it."""
+
+
+class OutageError(ModelError):
+    """A model that stopped answering half-way: `answers` holds, by sample, those that were had, and None."""
+
+    def __init__(self, message: str, answers: Sequence[list[str] | None]) -> None:
+        super().__init__(message)
+        self.answers = answers
+
+
+class RecipeError(StropError):
+    """A recipe with an unknown or ill-typed field."""
 
 
 class RunError(StropError):

@@ -1,17 +1,17 @@
 """Asking a model for its opinion: whoever judges is named, what it said is kept, and no reply is no opinion.
 
-A judge may be any model that gives texts. `ModelJudge` makes one of a model that is loaded here; an adapter for an
-endpoint is a class with `id` and `ask`.
+A judge may be any model that gives texts: `ModelJudge` makes one of a model that is loaded here, and of an endpoint.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.errors import DataError
+from harness.errors import DataError, OutageError
 from harness.files import digest_of_json
 from harness.pictures import open_picture, picture_digest
 from harness.store import Answering, Store
@@ -33,7 +33,8 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelJudge:
-    """A model that is loaded here, asked greedily. Its id tells its name, its weights and its input settings."""
+    """A model asked greedily. Its id tells its name, its digest and its input settings. Why replies are missing after
+    an outage is logged as a warning."""
 
     name: str
     model: Answering
@@ -44,7 +45,12 @@ class ModelJudge:
         return f"{self.name}@{self.model.digest[:12]}.{self.model.settings[:6]}"
 
     def ask(self, questions: Sequence[Sample]) -> list[str | None]:
-        return [texts[0] for texts in self.model.generate(questions, Sampling(max_tokens=self.max_tokens))]
+        try:
+            said: Sequence[list[str] | None] = self.model.generate(questions, Sampling(max_tokens=self.max_tokens))
+        except OutageError as outage:
+            logging.getLogger(__name__).warning("judge: %s", outage)
+            said = outage.answers
+        return [texts[0] if texts else None for texts in said]
 
 
 def ask_judge(
@@ -52,8 +58,8 @@ def ask_judge(
 ) -> list[str | None]:
     """The judge's reply to each question; what `store` holds is not asked again, and what had no reply is not kept.
 
-    Replies are kept by the judge's id, the prompt and the pictures' pixels. Equal questions are asked once. Raises
-    `DataError` where the store cannot be written.
+    Replies are kept by the judge's id, the prompt and the pictures' pixels. Equal questions are asked once. After a
+    chunk without any reply nothing more is asked. Raises `DataError` where the store cannot be written.
     """
     keys = [_key(judge, question) for question in questions]
     missing: dict[str, Sample] = {}
@@ -68,12 +74,14 @@ def ask_judge(
         some = waiting[start : start + CHUNK]
         replies = judge.ask([question for _, question in some])
         had = {key: [reply] for (key, _), reply in zip(some, replies, strict=True) if reply is not None}
+        if advance:
+            advance(len(some))
+        if not had:
+            break  # who said nothing to a whole chunk is out of reach, and would be waited for at each of the others
         try:
             store.add(had)
         except OSError as error:
             raise DataError(f"{store.path} cannot be written ({error.strerror}); name another folder") from error
-        if advance:
-            advance(len(some))
     return [store.known[key][0] if key in store.known else None for key in keys]
 
 

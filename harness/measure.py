@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.engine import Progress, evaluate
 from harness.errors import UsageError
-from harness.models.vlm import Vlm
 from harness.provenance import provenance
 from harness.results import Results, write_results
 from harness.stats import as_plain, estimate
-from harness.store import Store
+from harness.store import Answering, Store
 from harness.types import Task
 
 Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """figures[task][metric] is an `harness.stats.Estimate` as plain values."""
 
 
+class Measured(Answering, Protocol):
+    """A model that can be measured: `name` is for people, `about` goes into the results' provenance."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> Mapping[str, Any]: ...
+
+
 def measure(
-    model: Vlm,
+    model: Measured,
     tasks: Sequence[Task],
     folder: Path,
     *,
@@ -37,7 +46,8 @@ def measure(
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder for the results")
     found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
-    results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=provenance())
+    origin = {**provenance(), "model": dict(model.about)}
+    results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=origin)
     figures = {result.task: as_plain(estimate(result.rows, result.metrics)) for result in found}
     write_results(folder, results, figures)
     return figures

@@ -5,7 +5,7 @@ A task without profiles of its own has one, `PLAIN`. Re-marking needs the task's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,18 +33,51 @@ def details_of(task: Task, samples: Sequence[Sample]) -> Details:
 
 
 def readings(task: Task, samples: Sequence[Sample], answers: Sequence[str]) -> dict[str, Any]:
-    """For the results' `info`: how many answers each profile leaves unread, and how many are not read alike by all.
+    """What the profiles of a task make of its answers, for the results' `info`; empty for a task with one profile.
 
-    Empty for a task with one profile.
+    "unread_by_profile" and "read_differently" are counts; "disagreements" lists the answers that not all profiles read
+    alike: {"id", "answer", "gold" (what is read from a right answer), "read": {profile: what it reads, None: unread}}.
     """
     profiles = profiles_of(task)
     if len(profiles) == 1:
         return {}
     asked = list(zip(samples, answers, strict=True))
-    parsed = {name: [score(sample, answer).parsed for sample, answer in asked] for name, score in profiles.items()}
+    read = {name: [score(sample, answer).parsed for sample, answer in asked] for name, score in profiles.items()}
+    known = {sample.id: sample for sample in samples}
+    said = [(sample.id, answer) for sample, answer in asked]
+    return _readings(said, read, lambda name: _read_gold(task, known[name]))
+
+
+def _read_gold(task: Task, sample: Sample) -> Any:
+    """What the task reads from a right answer: beside it, what was read from another can be judged."""
+    return task.score(sample, task.gold(sample)).parsed
+
+
+def side_by_side(marked: Sequence[TaskResult], gold: Callable[[str], Any]) -> list[TaskResult]:
+    """The same answers marked under several profiles, each result with all their `readings` in its `info`.
+
+    `gold` maps a sample's id to what is right.
+    """
+    if len(marked) == 1:
+        return list(marked)
+    read = {result.profile: [row.parsed for row in result.rows] for result in marked}
+    found = _readings([(row.id, row.answer) for row in marked[0].rows], read, gold)
+    return [replace(result, info={**result.info, **found}) for result in marked]
+
+
+def _readings(
+    said: Sequence[tuple[str, str]], read: Mapping[str, Sequence[Any]], gold: Callable[[str], Any]
+) -> dict[str, Any]:
+    """`readings` of (id, answer) from what each profile read of them, in their order."""
+    disagreements = [
+        {"id": name, "answer": answer, "gold": gold(name), "read": dict(zip(read, found, strict=True))}
+        for (name, answer), found in zip(said, zip(*read.values(), strict=True), strict=True)
+        if any(one != found[0] for one in found)
+    ]
     return {
-        "unread_by_profile": {name: sum(read is None for read in found) for name, found in parsed.items()},
-        "read_differently": sum(any(one != read[0] for one in read) for read in zip(*parsed.values(), strict=True)),
+        "unread_by_profile": {name: sum(one is None for one in found) for name, found in read.items()},
+        "read_differently": len(disagreements),
+        "disagreements": disagreements,
     }
 
 
@@ -76,3 +109,10 @@ def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: s
     # what lm-eval made of the marks was made of other marks
     info = {name: value for name, value in result.info.items() if name != "lm_eval"}
     return replace(result, profile=profile, metrics=details_of(task, asked).metrics, rows=tuple(rows), info=info)
+
+
+def remark_each(result: TaskResult, task: Task, samples: Sequence[Sample], profiles: Sequence[str]) -> list[TaskResult]:
+    """`remark` under each of these profiles, `side_by_side`."""
+    known = {sample.id: sample for sample in samples}
+    marked = [remark(result, task, samples, profile) for profile in profiles]
+    return side_by_side(marked, lambda name: _read_gold(task, known[name]))

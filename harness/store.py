@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from harness.errors import DataError
+from harness.errors import DataError, OutageError
 from harness.files import digest_of_json
 from harness.pictures import open_picture, picture_digest
 from harness.types import Advance, Picture, Sample, Sampling
@@ -79,7 +79,8 @@ def ask(
 ) -> list[list[str]]:
     """`sampling.n` answers to each sample; those that the store holds are not asked for again.
 
-    Equal questions about equal pictures are asked once. `advance` hears of every sample, stored or not.
+    Equal questions about equal pictures are asked once. `advance` hears of every sample, stored or not. Raises what the
+    model raises; what was answered before an `OutageError` is kept.
     """
     pictures: dict[tuple[Picture, ...], str] = {}
     keys = [_key(model, sample, sampling, pictures) for sample in samples]
@@ -93,12 +94,21 @@ def ask(
         advance(len(samples) - len(waiting))
     for start in range(0, len(waiting), CHUNK):
         chunk = dict(waiting[start : start + CHUNK])
-        found = model.generate(list(chunk.values()), sampling, advance)
-        answers = dict(zip(chunk, found, strict=True))
+        outage = None
+        try:
+            found: Sequence[list[str] | None] = model.generate(list(chunk.values()), sampling, advance)
+        except OutageError as error:
+            outage, found = error, error.answers
+        answers = {key: texts for key, texts in zip(chunk, found, strict=True) if texts is not None}
         if store:
             store.add(answers)
         else:
             known.update(answers)
+        if outage and store:
+            told = f"{outage}; what was answered is kept in {store.path}, the same command goes on"
+            raise OutageError(told, outage.answers) from outage
+        if outage:
+            raise outage
     return [known[key] for key in keys]
 
 

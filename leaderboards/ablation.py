@@ -2,7 +2,7 @@
 
 Reads a folder that `strop grid` wrote. Every figure is the last round of a cell, pooled over the training seeds that
 are finished; two cells are paired by training seed and by sample. p is corrected after Holm over all cells, in two
-families for each of the two comparisons, as `strop compare` has them: the headline metrics, and all others.
+families for each of the two comparisons: the headline metrics, and the others that are shown.
 """
 
 from __future__ import annotations
@@ -244,10 +244,10 @@ def _equal_recall(sides: Sequence[_Sides], draws: int) -> PooledDifference:
 
 
 def _corrected(rows: Sequence[AblationRow]) -> list[AblationRow]:
-    """The rows with Holm's p: headlines and the others each among themselves, of each of the two comparisons."""
+    """The rows with Holm's p: headlines and the others shown each among themselves, of each of the two comparisons."""
     found = list(rows)
-    for headline in (True, False):
-        places = [place for place, row in enumerate(found) if row.headline == headline]
+    for family in ([row.headline for row in rows], [row.shown and not row.headline for row in rows]):
+        places = [place for place, belongs in enumerate(family) if belongs]
         to_seed = holm({str(place): p for place in places if (p := found[place].to_seed.p) is not None})
         to_base = holm({str(place): one.p for place in places if (one := found[place].to_base) and one.p is not None})
         for place in places:

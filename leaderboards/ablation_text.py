@@ -22,6 +22,8 @@ from leaderboards.render import (
     sections_markdown,
 )
 
+DIGITS = 2  # cells differ by less than checkpoints of other models do
+
 
 def write_ablation(folder: Path) -> list[Path]:
     """Write ablation.md and ablation.csv into a grid's folder; what was written."""
@@ -54,8 +56,8 @@ def caption(found: Ablation) -> str:
         "A row is a cell, its last round, the mean over its training seeds. Δ in points, paired by sample: to the seed "
         f"model, and to the base cell ({found.grid.baseline or 'there is none'}), seed by seed. In brackets the 95 % "
         "interval over training seeds and pictures (crude, and rather too narrow, with few seeds), in braces over "
-        "pictures only. p is two-sided, corrected after Holm for all cells: headline metrics among themselves, and all "
-        "others. ↑ means higher is better, ↓ lower."
+        "pictures only. p is two-sided, corrected after Holm for all cells: headline metrics among themselves, and "
+        "the others shown. ↑ means higher is better, ↓ lower."
     )
 
 
@@ -63,13 +65,13 @@ def _metric_section(rows: Sequence[AblationRow]) -> Section:
     first, metric = rows[0], rows[0].metric
     fields = tuple(first.label)
     heading = (*fields, "training seeds", metric.name + arrow(metric), "Δ to the seed model", "p", "Δ to the base", "p")
-    lines = [("seed model", *[""] * len(fields[1:]), "", figure(first.to_seed.a, metric), *[""] * 4)]
+    lines = [("seed model", *[""] * len(fields[1:]), "", figure(first.to_seed.a, metric, digits=DIGITS), *[""] * 4)]
     for row in rows:
         lines.append(
             (
                 *row.label.values(),
                 " ".join(map(str, row.seeds)),
-                figure(row.to_seed.b, metric),
+                figure(row.to_seed.b, metric, digits=DIGITS),
                 _moved(row.to_seed, metric),
                 probability(row.to_seed_holm),
                 _moved(row.to_base, metric),
@@ -86,9 +88,9 @@ def _moved(one: PooledDifference | None, metric: Metric) -> str:
     if one is None:
         return NOTHING
     words = (
-        figure(one.value, metric, signed=True),
-        interval(one.low, one.high, metric, signed=True),
-        interval(one.fixed_low, one.fixed_high, metric, signed=True, ends="{}"),
+        figure(one.value, metric, signed=True, digits=DIGITS),
+        interval(one.low, one.high, metric, signed=True, digits=DIGITS),
+        interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"),
     )
     return " ".join(word for word in words if word)
 

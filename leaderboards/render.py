@@ -134,20 +134,29 @@ class Board:
 # Numbers as text -----------------------------------------------------------------------------------------------------
 
 
-def figure(value: float | None, metric: Metric, *, signed: bool = False) -> str:
+def figure(value: float | None, metric: Metric, *, signed: bool = False, digits: int | None = None) -> str:
     """A fraction as people read it: 0.8691 -> 86.9 for a percentage, two decimals otherwise; None as a dash."""
     if value is None:
         return NOTHING
-    digits = 1 if metric.percent else 2
+    digits = digits or (1 if metric.percent else 2)
     rounded = round(value * (100 if metric.percent else 1), digits) + 0.0  # no minus before a zero
     return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
 
 
-def interval(low: float | None, high: float | None, metric: Metric, *, signed: bool = False, ends: str = "[]") -> str:
+def interval(
+    low: float | None,
+    high: float | None,
+    metric: Metric,
+    *,
+    signed: bool = False,
+    digits: int | None = None,
+    ends: str = "[]",
+) -> str:
     """[low, high], or nothing where there is no interval."""
     if low is None or high is None:
         return ""
-    return f"{ends[0]}{figure(low, metric, signed=signed)}, {figure(high, metric, signed=signed)}{ends[1]}"
+    below, above = (figure(bound, metric, signed=signed, digits=digits) for bound in (low, high))
+    return f"{ends[0]}{below}, {above}{ends[1]}"
 
 
 def probability(p: float | None) -> str:

@@ -112,6 +112,14 @@ class Recipe(Part):
     optimise: Optimise = Optimise()
     evaluate: Evaluate = Evaluate()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _gold_is_a_human_label(cls, fields: Any) -> Any:
+        """Whatever level a recipe gives itself, verdicts from gold make it L0: no board may show it as another."""
+        verify = fields.get("verify") if isinstance(fields, dict) else None
+        oracle = isinstance(verify, dict) and verify.get("kind") == "oracle"
+        return {**fields, "level": "L0"} if oracle else fields
+
     @model_validator(mode="after")
     def _an_order_to_disagree_with(self) -> Self:
         if self.collect.kind == "sampling" and self.select.disagreement != "reverse":

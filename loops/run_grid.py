@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from harness.files import write_json
+from harness.files import read_json, write_json
 from loops.grid import Budget, Cell, Grid
 from loops.ledger import hold
 from loops.recipe import Recipe
@@ -101,23 +102,31 @@ def run_grid(
                     continue
                 for child in [child for child in working if child.poll() is not None]:
                     run, since = working.pop(child)
-                    states[run.folder] = _ended(child.returncode, out / run.log)
+                    states[run.folder] = _ended(child, out / run.log)
                     told(run, states[run.folder], time.monotonic() - since)
                     file_states(grid, out, states)
                 watched([run for run, _ in working.values()])
                 time.sleep(POLL_SECONDS)
         finally:
             _stop(list(working))
+            states |= {run.folder: State(state="not run", why="stopped") for run, _ in working.values()}
             file_states(grid, out, states)
     return states
 
 
 def find_states(grid: Grid, out: Path) -> dict[str, State]:
-    """Which runs are finished, by their folders; nothing is started."""
+    """Which runs are finished, by their folders, and what is filed of the others; nothing is started."""
+    path = out / "grid.json"
+    filed = {
+        run["folder"]: State(state=run["state"], why=run["why"])
+        for cell in (read_json(path)["cells"] if path.is_file() else [])
+        for run in cell["runs"]
+        if run["state"] != "done"
+    }
     return {
         run.folder: State(state="done")
         if _finished(run, out / run.folder)
-        else State(state="not run", why="not reached")
+        else filed.get(run.folder, State(state="not run", why="not reached"))
         for run in runs_of(grid)
     }
 
@@ -161,7 +170,7 @@ def _start(command: Sequence[str], log: Path, threads: int | None) -> subprocess
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**({"OMP_NUM_THREADS": str(threads)} if threads else {}), **os.environ}
     with log.open("w", encoding="utf-8") as stream:
-        stream.write(shlex.join(command) + "\n")
+        stream.write(_heading(command))
         stream.flush()
         return subprocess.Popen(
             command,
@@ -173,12 +182,18 @@ def _start(command: Sequence[str], log: Path, threads: int | None) -> subprocess
         )
 
 
-def _ended(code: int, log: Path) -> State:
-    if code == 0:
+def _ended(child: subprocess.Popen[bytes], log: Path) -> State:
+    if child.returncode == 0:
         return State(state="done")
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    last = lines[-1].removeprefix("error: ") if len(lines) > 1 else "it said nothing"
-    return State(state="failed", why=f"killed by signal {-code}; last said: {last}" if code < 0 else last)
+    said = log.read_text(encoding="utf-8", errors="replace").removeprefix(_heading(child.args))
+    last = ([line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"])[-1]
+    killed = f"killed by signal {-child.returncode}: " if child.returncode < 0 else ""
+    return State(state="failed", why=killed + last.removeprefix("error: "))
+
+
+def _heading(command: Any) -> str:
+    """The log's first line: the run's command, to be repeated by hand."""
+    return shlex.join(command) + "\n"
 
 
 def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -20,7 +20,7 @@ from harness.readers import LETTERS, OPTION_PROFILES, YES_NO_PROFILES
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks import chair, mathvista, pope, scienceqa, text
 from tasks.answer_files import Row
-from tasks.chair_truth import ChairTruth, tables_beside, truth_in
+from tasks.chair_truth import ChairTruth, tables_folder, truth_in
 from tasks.hub import HubPicture, HubSource, read_hub, wanted_hub
 from tasks.sources import data_folder
 
@@ -296,7 +296,7 @@ def _chair_world_in(data: Path, normaliser: chair.Normaliser) -> _ChairWorld:
     path = truth_in(data / chair.NAME)
     if path is None:
         raise _missing(chair.NAME, "ground_truth_maxlinn.json.gz")
-    tables = chair.load_tables(tables_beside(path))
+    tables = chair.load_tables(tables_folder(path, data))
     return _ChairWorld(path=path, truth=chair.open_truth(path, tables, words=normaliser.words), tables=tables)
 
 

@@ -61,6 +61,7 @@ class ChairTables:
     # "toilet seat" would else be a toilet and, by the synonym seat, a chair; "the seat of the toilet" likewise.
     hides: Mapping[str, str] = field(default_factory=lambda: {"toilet": "seat"})
     class_of: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    pair_starts: Set[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         class_of: dict[str, str] = {}
@@ -69,6 +70,7 @@ class ChairTables:
                 if class_of.setdefault(word, name) != name:
                     raise DataError(f"the synonym '{word}' names two classes, {class_of[word]} and {name}; keep one")
         object.__setattr__(self, "class_of", MappingProxyType(class_of))
+        object.__setattr__(self, "pair_starts", frozenset(pair.split(" ", 1)[0] for pair in self.double_words))
 
 
 def _share(name: str, terms: Mapping[str, float], over: Mapping[str, float], better: str = "higher") -> Metric:
@@ -151,8 +153,10 @@ def merge_words(words: Sequence[str], tables: ChairTables) -> list[str]:
     merged: list[str] = []
     place = 0
     while place < len(words):
-        pair = tables.double_words.get(" ".join(words[place : place + 2]))
-        merged.append(words[place] if pair is None else pair)
+        word = words[place]
+        # looked up only after a word that begins some pair: most words begin none
+        pair = tables.double_words.get(" ".join(words[place : place + 2])) if word in tables.pair_starts else None
+        merged.append(word if pair is None else pair)
         place += 1 if pair is None else 2
     return merged
 

@@ -53,12 +53,12 @@ def truth_in(folder: Path) -> Path | None:
     return next(iter((*found, *annotated)), None)
 
 
-def tables_beside(truth: Path) -> Path:
-    """The folder in which synonyms.json and double_words.json are looked for: the truth's own, or the one above."""
+def tables_folder(truth: Path, data: Path) -> Path:
+    """The folder of synonyms.json and double_words.json: the truth's own, the one above a folder of annotations (COCO's
+    archive unpacks into one), or CHAIR's or IC's of the data folder; the truth's own where they are nowhere."""
     home = truth if truth.is_dir() else truth.parent
-    # COCO's archive unpacks into a folder of its own
-    above = not (home / "synonyms.json").exists() and (truth.parent / "synonyms.json").exists()
-    return truth.parent if above else home
+    places = (home, truth.parent, data / "ic", data / "chair")
+    return next((place for place in places if (place / "synonyms.json").exists()), home)
 
 
 def read_truth(

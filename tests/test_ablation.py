@@ -75,6 +75,15 @@ def test_p_is_corrected_over_cells_headlines_apart(tmp_path: Path) -> None:
     assert _row(rows, "none", "accuracy").to_base_holm == pytest.approx(2 * raw.p)
 
 
+def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
+    rows = ablate(_write(tmp_path, show=[["chair", "recall"]])).rows
+    held = {row.metric.name for row in rows if row.to_base_holm is not None}
+    assert held == {"accuracy", "CHAIRi", "recall"}, "the headlines, and what is shown"
+    row = _row(rows, "none", "recall")
+    assert row.to_base is not None
+    assert row.to_base_holm == row.to_base.p, "alone in its family"
+
+
 def test_at_equal_recall_several_seeds_have_an_interval_over_pictures_only(tmp_path: Path) -> None:
     found = _row(ablate(_write(tmp_path)).rows, "none", "CHAIRi at equal recall").to_seed
     assert (found.low, found.high, found.p) == (None, None, None)
@@ -132,7 +141,7 @@ def test_a_table_names_the_fields_that_differ(tmp_path: Path) -> None:
     text = (tmp_path / "ablation.md").read_text()
     assert "## quiz: accuracy, the headline" in text
     assert "| verify.kind | training seeds | accuracy ↑ | Δ to the seed model | p | Δ to the base | p |" in text
-    assert "| seed model |  | 50.0 |  |  |  |  |" in text
+    assert "| seed model |  | 50.00 |  |  |  |  |" in text
 
 
 def test_a_folder_without_a_grid_is_named(tmp_path: Path) -> None:

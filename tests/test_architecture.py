@@ -29,6 +29,7 @@ SOLE_IMPORTERS = {
     "pycocotools": "tasks/annotations.py",
     "matplotlib": "leaderboards/charts.py",
     "httpx2": "harness/fetch.py",
+    "openai": "harness/models/endpoint.py",
 }
 
 
@@ -91,7 +92,7 @@ def test_code_from_the_hub_is_never_run() -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("harness.cli", "torch transformers lm_eval numpy pandas"),
+        ("harness.cli", "torch transformers lm_eval numpy pandas openai"),
         (
             "loops.rounds, loops.recipe, loops.setting, tasks.registry",
             "torch transformers lm_eval trl open_clip nltk lemminflect",

@@ -206,19 +206,30 @@ def test_lemmas_are_those_of_nltks_own_reader(chair: Path) -> None:
     words = {token for caption in captions for token in text.tokens(caption.lower())}
     words |= {"geese", "knives", "glasses", "us", "men", "oxen", "better", "best", "lying", "s", "-", "x" * 50}
     for word in words:
-        for part in "nvar":
-            assert text._lemma(word, part) == slow.lemmatize(word, part)
+        for tag, part in {"NNS": "n", "VBG": "v", "JJ": "a", "RB": "r", "CD": "n"}.items():
+            assert text._lemma(word, tag) == slow.lemmatize(word, part)
 
 
 PIECES = ["a", "cannot", "gonna", "wanna", "gimme", "well-lit", "3", "2019", "e.g", "it's", "dr.", "u.s.", "--", "..."]
 
 
-@given(st.lists(st.sampled_from([*PIECES, "cat,", "dog.", ",", ".", "'tis", '"so"', "(b)", "a:b", "5,000"])))
+@given(
+    st.lists(
+        st.sampled_from([*PIECES, "cat,", "dog.", "cat's,", "dogs'", ",", ".", "'tis", '"so"', "(b)", "a:b", "5,000"])
+    )
+)
 def test_plain_and_odd_sentences_are_tokenised_as_nltk_does(pieces: list[str]) -> None:
     from nltk.tokenize import word_tokenize
 
     sentence = " ".join(pieces)
     assert text.sentence_tokens(sentence) == word_tokenize(sentence, preserve_line=True)
+
+
+@given(pieces=st.lists(st.sampled_from([*PIECES, "cat.", "dog?", "the", "No.", "5.", "a."]), max_size=12))
+def test_sentences_are_cut_as_nltk_does(nltk_data: Path, pieces: list[str]) -> None:
+    from nltk.tokenize import sent_tokenize
+
+    assert text.sentences(" ".join(pieces)) == sent_tokenize(" ".join(pieces))
 
 
 TOY = ChairTables(

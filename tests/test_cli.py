@@ -233,3 +233,49 @@ def _environment() -> dict[str, str]:
     import os
 
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+# Grids ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def models(tiny: Path, tmp_path: Path) -> Path:
+    """A grid of a model that is there and one that is not, measured and not trained."""
+    recipe = {"name": "small", "level": "L3", "rounds": 0, "evaluate": {"limit": 6, "tasks": ["pictos_captions"]}}
+    (tmp_path / "small.yaml").write_text(json.dumps(recipe))
+    vary = {"list": [{"name": "absent", "model": "./absent"}, {"name": "tiny", "model": str(tiny)}]}
+    (tmp_path / "models.yaml").write_text(json.dumps({"base": "small.yaml", "vary": vary, "seeds": [0, 1]}))
+    return Path("models.yaml")
+
+
+@pytest.mark.slow
+def test_a_grid_reports_what_failed_and_does_the_rest(strop: Strop, models: Path, tmp_path: Path) -> None:
+    found = strop("grid", models, "--out", "out", "--jobs", 2)
+    assert found.code == 1
+    assert found.out.splitlines()[-1] == "2 done, 2 failed"
+    assert "absent, training seed 0: failed: ./absent: no such folder" in found.err
+    assert "| absent | 1 | failed | ./absent: no such folder" in (tmp_path / "out/ablation.md").read_text()
+    ledgers = [(tmp_path / f"out/tiny/seed-{seed}/ledger.jsonl").read_text() for seed in (0, 1)]
+    assert sum("shared_cost" in ledger for ledger in ledgers) == 1, "both seeds start from one evaluation"
+
+    table = strop("grid", models, "--out", "out", "--table-only", "--json")
+    assert table.code == 0
+    states = json.loads(table.out)["runs"]
+    assert [states[f"tiny/seed-{seed}"]["state"] for seed in (0, 1)] == ["done", "done"]
+
+
+def test_a_fault_of_a_grid_is_one_line_and_nothing_is_written(strop: Strop, tmp_path: Path) -> None:
+    (tmp_path / "grid.yaml").write_text("{base: judge_free, vary: {grid: {verify.kind: [nun]}}}")
+    error = strop("grid", "grid.yaml", "--out", "out").error()
+    assert error.startswith("grid grid.yaml, cell verify.kind=nun: recipe ")
+    assert strop("grid", "absent", "--out", "out").error().startswith("grid absent: no such file, and no grid of that")
+    assert _written(tmp_path) == ["grid.yaml"]
+
+
+def test_a_dry_run_lists_cells_and_shared_stages_and_starts_nothing(strop: Strop, tmp_path: Path) -> None:
+    plan = json.loads(strop("grid", "pictos", "--out", "out", "--set", "rounds=1", "--dry-run", "--json").out)
+    assert len(plan["cells"]) == 8
+    assert plan["stages"]["round-0/eval"] == {"runs": 24, "computed": 1}
+    assert plan["stages"]["round-1/collect"] == {"runs": 24, "computed": 6}
+    assert plan["stages"]["round-1/optimise"] == {"runs": 24, "computed": 24}
+    assert _written(tmp_path) == []

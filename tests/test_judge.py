@@ -22,6 +22,7 @@ from harness.store import Store
 from harness.types import Advance, Sample, Sampling
 from tasks.answer_files import AnswerFile
 from tasks.ic_judge import Opinion, judge_captions, judge_metrics, opinion_counts, read_opinion
+from tests.served import served
 from tests.tiny import save_tiny
 
 
@@ -202,16 +203,20 @@ def test_figures_of_two_judges_never_share_a_name() -> None:
     assert not {one.name for one in judge_metrics("a")} & {one.name for one in judge_metrics("b")}
 
 
-def test_a_local_model_judges_from_the_command_line(tmp_path: Path) -> None:
-    save_tiny(tmp_path / "tiny")
+def _ic(tmp_path: Path, *more: object) -> list[str]:
+    """The command that scores one caption, "Two dogs.", of a picture with two."""
     truth = {"1": {"file_name": "1.png", "objects": ["dog"], "counts": {"dog": 2}}}
     write_json(tmp_path / "ic/truth.json", {"benchmark": "ic", "version": 1, "images": truth})
     write_json(tmp_path / "ic/synonyms.json", {"dog": ["dog"]})
     write_json(tmp_path / "ic/double_words.json", {})
     write_jsonl(tmp_path / "answers.jsonl", [{"image_id": 1, "caption": "Two dogs."}])
     arguments = ["ic", "--answers", tmp_path / "answers.jsonl", "--truth", tmp_path / "ic", "--data", tmp_path / "data"]
-    arguments += ["--profile", "lemminflect", "--judge", tmp_path / "tiny", "--out", tmp_path / "out"]
-    found = [CliRunner().invoke(score_app, [str(one) for one in [*arguments, *more]]) for more in (["--json"], [])]
+    return [str(one) for one in [*arguments, "--profile", "lemminflect", *more]]
+
+
+def test_a_local_model_judges_from_the_command_line(tmp_path: Path) -> None:
+    command = _ic(tmp_path, "--judge", save_tiny(tmp_path / "tiny"), "--out", tmp_path / "out")
+    found = [CliRunner().invoke(score_app, [*command, *more]) for more in (["--json"], [])]
     assert [one.exception for one in found] == [None, None]
     printed = json.loads(found[0].stdout)
     judge = printed["info"]["judge"]
@@ -222,3 +227,15 @@ def test_a_local_model_judges_from_the_command_line(tmp_path: Path) -> None:
     assert printed["metrics"]["counts_right"]["value"] == 1.0
     assert read_results(tmp_path / "out").task("ic").info["judge"] == judge
     assert len((tmp_path / "data/ic/judge.jsonl").read_text().splitlines()) == 1
+
+
+def test_an_endpoint_judges_from_the_command_line_and_sees_the_picture(tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "1.png")
+    with served(lambda _: "precision: 100\nrecall: 50") as server:
+        command = _ic(tmp_path, "--judge", "j", "--judge-endpoint", server.url, "--images", tmp_path, "--json")
+        printed = json.loads(CliRunner().invoke(score_app, command).stdout)
+    judge = printed["info"]["judge"]
+    assert judge["sees_pictures"] is True
+    figures = {name: one["value"] for name, one in printed["metrics"].items() if judge["id"] in name}
+    assert list(figures.values()) == [1.0, 0.5, 0.0]
+    assert [part["type"] for part in server.asked[0]["messages"][0]["content"]] == ["image_url", "text"]

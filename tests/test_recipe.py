@@ -112,3 +112,9 @@ def test_a_bad_set_is_named(change: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe(JUDGE_FREE, [change])
     assert message in str(caught.value)
+
+
+def test_verdicts_from_gold_make_a_recipe_l0_whatever_it_says(write) -> None:  # type: ignore[no-untyped-def]
+    mine = write("{name: mine, level: L4}")
+    assert load_recipe(mine, ["verify.kind=oracle"]).level == "L0"
+    assert load_recipe(mine, ["verify.kind=none"]).level == "L4"

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from harness.cli import app
 from harness.engine import evaluate
 from harness.errors import DataError, UsageError
+from harness.files import read_jsonl
 from harness.profiles import remark
 from harness.results import Results, TaskResult, read_results, write_results
 from harness.stats import as_plain, estimate
@@ -99,6 +100,17 @@ def test_all_profiles_are_figures_of_the_same_answers(asked: Path) -> None:
     assert strict["metrics"]["unread"]["value"] == 0.5
     table = _run(asked).stdout
     assert all(word in table for word in ("quiz, 4 answers", "lenient", "strict", "2 answers are not read alike"))
+
+
+def test_what_the_profiles_read_differently_is_listed_with_what_was_right(asked: Path, tmp_path: Path) -> None:
+    listed = [
+        {"id": "q2", "answer": "Certainly", "gold": "yes", "read": {"lenient": "yes", "strict": None}},
+        {"id": "q3", "answer": "I know not", "gold": "no", "read": {"lenient": "no", "strict": None}},
+    ]
+    assert _task(asked).info["disagreements"] == listed
+    printed = _run(asked, "--disagreements", tmp_path / "differ.jsonl").stdout
+    assert "  q2: Certainly\n    lenient: yes; strict: unread; gold: yes\n" in printed
+    assert list(read_jsonl(tmp_path / "differ.jsonl")) == [{"task": "quiz", **one} for one in listed]
 
 
 def test_one_profile_is_a_results_folder_of_its_own(asked: Path, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from harness.cli import score
-from harness.cli.score import score_app
+from harness.cli.score import score_app, words
 from harness.errors import DataError, StropError, UsageError
+from harness.files import read_jsonl
 from harness.results import read_results
 from harness.stats import estimate
 from tasks import text
@@ -125,7 +125,7 @@ def no_nltk_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.delenv("NLTK_DATA", raising=False)
     monkeypatch.setattr(nltk.data, "path", [])
-    caches = (text._tagger, text._wordnet, text._lemma)
+    caches = (text._splitter, text._tagger, text._wordnet, text._lemma)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -161,7 +161,7 @@ class _Terminal:
         self.asked: list[str] = []
         self.fetched: list[tuple[list[str], Path]] = []
         self._answer = answer
-        monkeypatch.setattr(score, "sys", SimpleNamespace(stdin=self, stderr=self))
+        monkeypatch.setattr(words, "sys", SimpleNamespace(stdin=self, stderr=self))
         monkeypatch.setattr(text, "can_download", lambda: online)
         monkeypatch.setattr(text, "download", self._download)
         monkeypatch.setattr(typer, "confirm", self._confirm)
@@ -260,6 +260,43 @@ def test_all_profiles_come_side_by_side(data: Path, answers: Path) -> None:
     assert [one["info"]["read_differently"] for one in printed] == [1, 1, 1, 1]
     table = _run("pope", "--answers", answers, "--data", data, "--profile", "all").stdout
     assert all(name in table for name in ("official", "lmms-eval", "vlmeval", "strict", "macro/f1"))
+
+
+def test_what_profiles_read_differently_is_shown_and_written_whole(data: Path, answers: Path, tmp_path: Path) -> None:
+    command = ("pope", "--answers", answers, "--data", data, "--profile", "all")
+    read = {"official": "yes", "lmms-eval": None, "vlmeval": None, "strict": None}
+    row = {"id": "3", "answer": "unsure", "gold": "yes", "read": read}
+    printed = _run(*command, "--disagreements", tmp_path / "differ.jsonl").stdout.splitlines()
+    assert printed[-3:] == [
+        "1 answers are not read alike by all profiles",
+        "  3: unsure",
+        "    official: yes; lmms-eval: unread; vlmeval: unread; strict: unread; gold: yes",
+    ]
+    assert list(read_jsonl(tmp_path / "differ.jsonl")) == [{"task": "pope", **row}]
+    for one in json.loads(_run(*command, "--json").stdout):
+        assert one["info"]["disagreements"] == [row]
+        assert one["info"]["unread_by_profile"] == {"official": 0, "lmms-eval": 1, "vlmeval": 1, "strict": 1}
+    alone = _error("pope", "--answers", answers, "--data", data, "--disagreements", tmp_path / "none.jsonl")
+    assert str(alone) == "--disagreements compares profiles; ask for all of them (--profile all)"
+    assert not (tmp_path / "none.jsonl").exists()
+
+
+def test_a_hostile_answer_cannot_reach_the_terminal(data: Path, tmp_path: Path) -> None:
+    said = "\x1b]0;owned\x07 \x1b[2J[red]Maybe\nnot\u202e"
+    answers = _lines(tmp_path / "hostile.jsonl", [{"question_id": n, "text": said} for n in (1, 2, 3)])
+    printed = _run("pope", "--answers", answers, "--data", data, "--profile", "all").stdout
+    assert "  1: ]0;owned [2J[red]Maybe not\n" in printed
+    assert not set("\x1b\x07\u202e") & set(printed)
+
+
+def test_only_a_few_disagreements_are_printed(data: Path, tmp_path: Path) -> None:
+    rows = [{**QUESTIONS[0], "question_id": n, "image": f"{n}.jpg"} for n in range(7)]
+    _lines(data / "pope/llava_pope_test.jsonl", rows)
+    _lines(data / "pope/coco_pope_random.json", [{**row, "label": "yes"} for row in rows])
+    answers = _lines(tmp_path / "seven.jsonl", [{"question_id": n, "text": "unsure"} for n in range(7)])
+    printed = _run("pope", "--answers", answers, "--data", data, "--profile", "all").stdout
+    assert printed.count(": unsure") == 5
+    assert printed.endswith("  ... and 2 more: --disagreements FILE.jsonl writes all of them\n")
 
 
 def test_the_table_shows_percentages_and_what_is_not_in_them(data: Path, tmp_path: Path) -> None:

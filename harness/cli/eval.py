@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.models import PARALLEL, EndpointOption, ParallelOption, open_model
 from harness.cli.places import DataOption, TaskPathOption, set_places
 from harness.errors import UsageError
 from tasks.sources import DEFAULT_DATA, data_folder
@@ -17,7 +18,7 @@ from tasks.sources import DEFAULT_DATA, data_folder
 if TYPE_CHECKING:
     from harness.results import TaskResult
 
-MODEL_HELP = "pictos-seed (shipped), a local folder, or a hub id with an optional @revision."
+MODEL_HELP = "pictos-seed (shipped), a local folder, a hub id with an optional @revision, or a name at --endpoint."
 
 
 def evaluate(
@@ -30,6 +31,8 @@ def evaluate(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
     ] = None,
+    endpoint: EndpointOption = None,
+    parallel: ParallelOption = PARALLEL,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -43,6 +46,8 @@ def evaluate(
     strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --limit 500 --out runs/seed
 
     strop eval --model runs/demo/round-2/optimise/checkpoint --tasks pictos_captions --out runs/honed
+
+    strop eval --model my/llava --endpoint http://localhost:8000/v1 --tasks pictos_pope --out runs/served
     """
     from tasks.registry import find_task
 
@@ -52,15 +57,13 @@ def evaluate(
         raise UsageError("--tasks names no task; `strop tasks` lists them")
     from harness.cli.progress import progress_bars
     from harness.measure import measure
-    from harness.models.vlm import load_vlm
     from harness.results import read_results
-    from tasks.pictos.models import shipped
 
-    vlm = load_vlm(model, path=shipped(model), adapter=adapter, device=device)
+    asked = open_model(model, endpoint=endpoint, parallel=parallel, adapter=adapter, device=device)
     with progress_bars() as bars:
-        figures = measure(vlm, chosen, out, split=split, limit=limit, store=out / "answers.jsonl", progress=bars)
+        figures = measure(asked, chosen, out, split=split, limit=limit, store=out / "answers.jsonl", progress=bars)
     if as_json:
-        typer.echo(json.dumps({"model": model, "digest": vlm.digest, "tasks": figures}))
+        typer.echo(json.dumps({"model": model, "digest": asked.digest, "tasks": figures}))
         return
     console = Console()
     for task in read_results(out).tasks:
@@ -78,6 +81,13 @@ def evaluate(
         console.print(table)
         for note in _notes(task):
             console.print(note, highlight=False, markup=False, soft_wrap=True)
+    if endpoint is not None:
+        about = asked.about
+        console.print(
+            f"{model} is a name served at {about['url']}, not weights; of {about['asked']} answers had now, "
+            f"{about['ended_at_max_tokens']} ended at the task's longest",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
     console.print(f"written to {out}", highlight=False, soft_wrap=True)
 
 

@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.models import JudgeEndpointOption, JudgeOption, open_judge, with_judge
 from harness.cli.places import DataOption, TaskPathOption, set_places
-from harness.cli.score import ALL_PROFILES, marked_as_json, print_marked
+from harness.cli.score.deliver import marked_as_json, print_marked, write_disagreements
+from harness.cli.score.options import ALL_PROFILES, DisagreementsOption
 from harness.errors import UsageError
 from tasks.sources import DEFAULT_DATA
 
@@ -21,14 +23,18 @@ def rescore(
     tasks: Annotated[
         str | None, typer.Option(help="Names of tasks, separated by commas; default: all in the folder.")
     ] = None,
+    judge: JudgeOption = None,
+    judge_endpoint: JudgeEndpointOption = None,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
+    disagreements: DisagreementsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list and nothing else.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Also write a results folder of that one profile.")] = None,
 ) -> None:
     """Mark stored answers again: every profile of a task from one pass of a model, at no further cost.
 
-    The tasks' data are needed as they were when the model was asked, and no model.
+    The tasks' data are needed as they were when the model was asked, and no model, unless as a judge (--judge): it is
+    shown what strict does not read in answers to ScienceQA and MathVista, and says the short answer in them.
 
     [bold]Examples[/]
 
@@ -36,12 +42,17 @@ def rescore(
 
     strop rescore runs/mine --tasks pope --profile strict --out runs/mine-strict
     """
-    from harness.profiles import profiles_of, remark
+    from harness.profiles import PLAIN, profiles_of, remark_each
     from harness.results import read_results, write_results
     from harness.stats import as_plain, estimate
+    from tasks.answer_judge import can_judge
     from tasks.registry import find_task
 
     set_places(data, task_path)
+    if judge and profile not in (PLAIN, ALL_PROFILES):
+        raise UsageError(
+            f"--judge is asked about what {PLAIN} leaves unread; name {PLAIN} or {ALL_PROFILES} by --profile"
+        )
     if out is not None and profile == ALL_PROFILES:
         raise UsageError("--out holds one profile; name it, or leave --out away to see all of them")
     if out is not None and out.exists():
@@ -50,12 +61,20 @@ def rescore(
     names = (
         [name.strip() for name in tasks.split(",") if name.strip()] if tasks else [one.task for one in results.tasks]
     )
+    asked = open_judge(judge, judge_endpoint)
     marked = []
     for name in names:
         result, task = results.task(name), find_task(name)
         samples = task.samples(result.split)
         wanted = list(profiles_of(task)) if profile == ALL_PROFILES else [profile]
-        marked.append([remark(result, task, samples, one) for one in wanted])
+        each = remark_each(result, task, samples, wanted)
+        if asked and can_judge(samples):
+            known = {sample.id: sample for sample in samples}
+            each = with_judge(asked, each, [known[row.id] for row in result.rows], profiles_of(task)[PLAIN], data)
+        marked.append(each)
+    if asked and not any("judge" in one.info for group in marked for one in group):
+        raise UsageError(f"a judge reads answers to ScienceQA and MathVista; {folder} holds others, leave --judge away")
+    write_disagreements(disagreements, marked)
     figures = [[estimate(one.rows, one.metrics) for one in group] for group in marked]
     if out is not None:
         chosen = tuple(group[0] for group in marked)

@@ -9,7 +9,7 @@ no answer depends on which others are in its batch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,11 @@ class Vlm:
         self.stop = {self.tokenizer.eos_token_id}
         self.image_id = model.config.image_token_index
         self._forbidden = torch.tensor(sorted((special | {self.image_id}) - self.stop), device=device)
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What results say of where the answers come from."""
+        return {"digest_of": "weights", "device": self.device}
 
     @property
     def settings(self) -> str:

@@ -1,0 +1,294 @@
+"""What the commands of `strop score` do once answers are read: mark, estimate, write, print."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from harness.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from harness.results import TaskResult
+    from harness.stats import Estimate
+    from harness.types import Metric, Sample, Score
+    from tasks.answer_files import AnswerFile
+    from tasks.chair_cut import Cut
+
+    Curves = Sequence[tuple[Cut, Mapping[str, Estimate]]]
+
+SHOWN = 5
+"""How many of the answers that profiles read differently are printed."""
+
+
+def mark_all(
+    task: tuple[str, int, str],
+    profile: str,
+    found: AnswerFile,
+    metrics: Sequence[Metric],
+    score: Callable[[Sample, str], Score],
+) -> TaskResult:
+    """Mark every answer; `task` is its name, version and headline."""
+    from harness.results import TaskResult, mark
+
+    rows = (
+        mark(sample, answer, score(sample, answer)) for sample, answer in zip(found.samples, found.answers, strict=True)
+    )
+    return TaskResult(
+        task=task[0],
+        version=task[1],
+        headline=task[2],
+        profile=profile,
+        split="test",
+        metrics=tuple(metrics),
+        rows=tuple(rows),
+        info=found.info,
+    )
+
+
+def mark_each(
+    task: tuple[str, int, str],
+    profiles: Sequence[str],
+    found: AnswerFile,
+    metrics: Sequence[Metric],
+    scorer: Callable[[str], Callable[[Sample, str], Score]],
+    gold: Callable[[Any], str],
+) -> list[TaskResult]:
+    """Mark every answer under every profile; `info` tells which they do not read alike. `gold` is of a target."""
+    from harness.profiles import side_by_side
+
+    right = {sample.id: gold(sample.target) for sample in found.samples}
+    marked = [mark_all(task, profile, found, metrics, scorer(profile)) for profile in profiles]
+    return side_by_side(marked, right.__getitem__)
+
+
+def deliver(
+    marked: Sequence[TaskResult],
+    as_json: bool,
+    out: Path | None,
+    name: str | None,
+    answers: Path,
+    truth: Path,
+    curves: Curves | None = None,
+) -> None:
+    """Estimate, write the results folder if one is wanted, and print: figures are shown only after they are safe."""
+    from harness.files import write_json
+    from harness.stats import estimate
+
+    estimates = [estimate(result.rows, result.metrics) for result in marked]
+    if out is not None:
+        _write(out, marked[0], estimates[0], name, answers, truth)
+        beside = out / f"{marked[0].task}_cut.json"
+        if curves is None:
+            beside.unlink(missing_ok=True)  # that of an earlier call, perhaps against another truth
+        else:
+            write_json(beside, curves_as_json(curves))
+    if as_json:
+        shown = [marked_as_json(result, figures) for result, figures in zip(marked, estimates, strict=True)]
+        if curves is not None:
+            shown[0]["cut"] = curves_as_json(curves)
+        typer.echo(json.dumps(shown[0] if len(shown) == 1 else shown, ensure_ascii=False, allow_nan=False))
+    else:
+        print_marked(marked, estimates)
+        if curves is not None:
+            _print_curves(curves)
+
+
+def marked_as_json(result: TaskResult, figures: Mapping[str, Estimate]) -> dict[str, Any]:
+    from harness.stats import as_plain
+
+    metrics = as_plain(figures)
+    return {"task": result.task, "profile": result.profile, "metrics": metrics, "info": dict(result.info)}
+
+
+def curves_as_json(curves: Curves) -> dict[str, list[dict[str, Any]]]:
+    from harness.stats import as_plain
+
+    plain: dict[str, list[dict[str, Any]]] = {}
+    for one, figures in curves:
+        plain.setdefault(one.unit, []).append({"k": one.k, "shortened": one.shortened, "metrics": as_plain(figures)})
+    return plain
+
+
+def _write(
+    out: Path, result: TaskResult, figures: Mapping[str, Estimate], name: str | None, answers: Path, truth: Path
+) -> None:
+    from importlib.metadata import version
+
+    from harness.files import digest_of_bytes, digest_of_file
+    from harness.results import Results, write_results
+    from harness.stats import as_plain
+
+    digest = digest_of_file(answers)
+    _refuse_other_results(out, digest)
+    truths = [truth]
+    if truth.is_dir():
+        named = result.info.get("truth_files") or [path.name for path in truth.iterdir() if path.is_file()]
+        truths = sorted(truth / name for name in named)
+    results = Results(
+        model=name or answers.stem,
+        digest=digest,
+        parent=None,
+        tasks=(result,),
+        provenance={
+            "command": f"strop score {result.task}",
+            "strop": version("strop"),
+            "answers": answers.name,
+            "truth": truth.name,
+            "truth_digest": digest_of_bytes(*(path.read_bytes() for path in truths)),
+        },
+    )
+    try:
+        write_results(out, results, {result.task: as_plain(figures)})
+    except OSError as error:
+        raise DataError(f"{out}: the results cannot be written ({error.strerror}); name another folder") from error
+
+
+def _refuse_other_results(out: Path, digest: str) -> None:
+    """Scoring the same answers again may replace its own results, and nobody else's."""
+    from harness.results import read_results
+
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; name a folder")
+    if (out / "results.json").exists() and read_results(out).digest != digest:
+        raise UsageError(f"--out {out} holds the results of other answers; name another folder or remove it")
+
+
+def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, Estimate]]) -> None:
+    """One row a metric, one column a profile; percentages where the metric is one. One profile shows its intervals."""
+    from rich.console import Console
+    from rich.table import Table
+
+    first = marked[0]
+    alone = len(marked) == 1
+    table = Table(title=f"{first.task}, {len(first.rows)} answers", min_width=40)
+    table.add_column("metric", no_wrap=True)
+    for result in marked:
+        table.add_column(
+            f"{result.profile} [95 % over images]" if alone else result.profile, justify="right", overflow="fold"
+        )
+    table.add_column("n", justify="right")
+    for metric in first.metrics:
+        cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
+        table.add_row(metric.name, *cells, str(estimates[0][metric.name].n))
+    console = Console()
+    console.print(table)
+    for note in _notes(marked[-1].info):  # a judge's result comes last
+        console.print(note, highlight=False, markup=False)
+    if first.info.get("disagreements") and not alone:
+        _print_disagreements(first.info["disagreements"])
+
+
+def write_disagreements(path: Path | None, marked: Sequence[Sequence[TaskResult]]) -> None:
+    """The answers that the profiles do not read alike as JSON lines: {"task", "id", "answer", "gold", "read"}.
+
+    `marked` holds for each task its results by profile. Raises `UsageError` where nothing is side by side.
+    """
+    from harness.files import write_jsonl
+
+    if path is None:
+        return
+    if all(len(results) == 1 for results in marked):
+        raise UsageError("--disagreements compares profiles; ask for all of them (--profile all)")
+    compared = (results[0] for results in marked if len(results) > 1)
+    write_jsonl(path, ({"task": one.task, **row} for one in compared for row in one.info["disagreements"]))
+
+
+def _print_disagreements(disagreements: Sequence[Mapping[str, Any]]) -> None:
+    """The first few: what was answered, what each profile read in it, and what was right."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for one in disagreements[:SHOWN]:
+        console.print(f"  {one_line(one['id'])}: {one_line(one['answer'], 100)}")
+        read = {**one["read"], "gold": one["gold"]}
+        console.print("    " + "; ".join(f"{name}: {one_line(_shown(parsed))}" for name, parsed in read.items()))
+    if len(disagreements) > SHOWN:
+        console.print(f"  ... and {len(disagreements) - SHOWN} more: --disagreements FILE.jsonl writes all of them")
+
+
+def _shown(parsed: Any) -> str:
+    """What was read, for people: an option, a number, or the objects that a caption names."""
+    if parsed is None:
+        return "unread"
+    if isinstance(parsed, list):
+        return ", ".join(one["name"] if isinstance(one, dict) else str(one) for one in parsed)
+    return str(parsed)
+
+
+def one_line(text: str, limit: int = 40) -> str:
+    """A model's text as one line that can do a terminal no harm: no control, escape or direction characters."""
+    words = " ".join(text.split())
+    safe = "".join(letter for letter in words if not unicodedata.category(letter).startswith("C"))
+    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def _print_curves(curves: Curves) -> None:
+    """One row a cut: how many captions lost something by it, what the rest still names and what of that is wrong."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="the same captions cut short", min_width=40)
+    table.add_column("first", no_wrap=True)
+    for heading in ("shortened", "recall", "CHAIRi [95 % over images]", "CHAIRs", "words"):
+        table.add_column(heading, justify="right")
+    for one, figures in curves:
+        cells = [
+            _cell(figures["recall"], 100, False),
+            _cell(figures["CHAIRi"], 100, True),
+            _cell(figures["CHAIRs"], 100, False),
+            _cell(figures["words"], 1, False),
+        ]
+        unit = one.unit.removesuffix("s") if one.k == 1 else one.unit
+        table.add_row(f"{one.k or 'all'} {unit}", str(one.shortened), *cells, end_section=one.k is None)
+    Console().print(table)
+
+
+def _cell(figure: Estimate, factor: int, with_interval: bool) -> str:
+    if figure.value is None:
+        return "none (0/0)"
+    value = f"{figure.value * factor:.2f}"
+    if not with_interval or figure.low is None or figure.high is None:
+        return value
+    return f"{value} [{figure.low * factor:.2f}, {figure.high * factor:.2f}]"
+
+
+def _notes(info: Mapping[str, Any]) -> list[str]:
+    """What the reader of the table must know about what is not in it; last what `_print_disagreements` goes on from."""
+    notes = []
+    if "truth" in info:
+        notes.append(f"truth: {info['truth']}" + (f", objects {info['objects']}" if "objects" in info else ""))
+    if "normaliser" in info:
+        notes.append(f"words of captions by {info['normaliser']}")
+    if "judge" in info:
+        seen = "sees the pictures" if info["judge"]["sees_pictures"] else "sees no pictures"
+        notes.append(f"judge {info['judge']['id']} (prompt {info['judge']['prompt']}) {seen}")
+        if "asked" in info["judge"]:
+            notes.append(
+                "of {asked} answers that strict leaves unread the judge reads {read} ({no_reply} without reply); "
+                "of {controls} that strict reads, it reads {agreed} alike".format_map(info["judge"])
+            )
+    for category, split in info.get("splits", {}).items():
+        if split["label_rows_without_question"]:
+            notes.append(
+                f"{category}: {split['label_rows_without_question']} of {split['label_rows']} label rows not asked"
+            )
+    if info.get("unanswered"):
+        notes.append(f"{len(info['unanswered'])} questions have no answer and are in no figure")
+    for category, count in info.get("categories_without_truth", {}).items():
+        notes.append(f"{category}: {count} questions not marked, no label file was given for them")
+    picks = info.get("stored_picks", {})
+    if picks.get("not_in_outputs"):
+        notes.append(
+            f"the file counts {picks['correct']} options of its own as right; {picks['not_in_outputs']} of its options "
+            "are not what LLaVA's rule reads from its outputs"
+        )
+    if info.get("extracted_from_blank"):
+        notes.append(f"{info['extracted_from_blank']} blank responses have an extraction, which no model here said")
+    if "read_differently" in info:
+        notes.append(f"{info['read_differently']} answers are not read alike by all profiles")
+    return notes

@@ -1,0 +1,90 @@
+"""What the commands of `strop score` share on the command line, and how they find files that were not named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import DataError, UsageError
+from tasks.sources import DATA_VARIABLE
+
+ALL_PROFILES = "all"
+
+AnswersOption = Annotated[Path, typer.Option("--answers", help="The model's answers, one JSON object a line.")]
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar=DATA_VARIABLE, help="Where truth and questions lie when they are not named.")
+]
+PartialOption = Annotated[bool, typer.Option("--partial", help="Accept questions without an answer, and list them.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Also write a results folder, for `strop compare` and `strop board`.")
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="The model's name in the results (default: the answer file's).")
+]
+DisagreementsOption = Annotated[
+    Path | None,
+    typer.Option("--disagreements", help="With --profile all: write the answers read differently, as JSON lines."),
+]
+
+CaptionProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="Who makes words of captions. official: OPERA's port, by NLTK; lemminflect: needs no data. "
+        "Default: official, and lemminflect where NLTK's data are missing.",
+        show_default=False,
+    ),
+]
+
+
+def chosen_profiles(profile: str, names: Sequence[str], out: Path | None) -> Sequence[str]:
+    """The profiles asked for, one or all; raises `UsageError` for an unknown one, and for all into one folder."""
+    known_profile(profile, (*names, ALL_PROFILES))
+    if profile != ALL_PROFILES:
+        return (profile,)
+    if out is not None:
+        raise UsageError("--out holds one profile; name it, or leave --out away to see all of them")
+    return names
+
+
+def judged_profiles(judge: str | None, profile: str | None, names: Sequence[str], out: Path | None) -> Sequence[str]:
+    """`chosen_profiles` where there may be a judge, who gets what strict leaves unread: then strict is the default.
+
+    Raises `UsageError` as well where strict is not among them and there is a judge.
+    """
+    from harness.profiles import PLAIN
+
+    profiles = chosen_profiles(profile or (PLAIN if judge else "official"), names, out)
+    if judge and PLAIN not in profiles:
+        raise UsageError(
+            f"--judge is asked about what {PLAIN} leaves unread; leave --profile away, or name {PLAIN} or all"
+        )
+    return profiles
+
+
+def known_profile(profile: str, names: Sequence[str]) -> None:
+    """Raise `UsageError` with the nearest name for a profile that does not exist."""
+    import difflib
+
+    if profile not in names:
+        near = difflib.get_close_matches(profile, names, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"unknown profile '{profile}'; {hint}profiles: {', '.join(names)}")
+
+
+def in_data(option: str, folder: Path, candidates: Sequence[Path]) -> Path:
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    raise DataError(
+        f"{option} was not given and {candidates[0]} does not exist; name the file, or put it into {folder} "
+        f"(--data or {DATA_VARIABLE} say which folder that is in); `strop data list` says where it comes from"
+    )
+
+
+def if_there(path: Path) -> Path | None:
+    return path if path.exists() else None

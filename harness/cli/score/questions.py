@@ -1,0 +1,171 @@
+"""`strop score` for the benchmarks of questions with one right answer: POPE, ScienceQA, MathVista."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.models import JudgeEndpointOption, JudgeOption, open_judge, with_judge
+from harness.cli.score.deliver import deliver, mark_each, write_disagreements
+from harness.cli.score.options import (
+    AnswersOption,
+    DataOption,
+    DisagreementsOption,
+    JsonOption,
+    NameOption,
+    OutOption,
+    PartialOption,
+    chosen_profiles,
+    if_there,
+    in_data,
+    judged_profiles,
+)
+from tasks.sources import DEFAULT_DATA
+
+if TYPE_CHECKING:
+    from harness.types import Sample, Score
+
+
+def pope(
+    answers: AnswersOption,
+    questions: Annotated[Path | None, typer.Option(help="llava_pope_test.jsonl, which the answers are to.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="The folder of coco_pope_<category>.json, or one of them for its category only.")
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="Who reads yes or no: official, lmms-eval, vlmeval, strict; or all, side by side.")
+    ] = "official",
+    disagreements: DisagreementsOption = None,
+    partial: PartialOption = False,
+    data: DataOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
+    out: OutOption = None,
+    name: NameOption = None,
+) -> None:
+    """POPE: accuracy, precision, recall, F1, yes-ratio and unread share of each category, their means, and pooled."""
+    from harness.readers import YES_NO_PROFILES
+    from tasks import pope as task
+
+    profiles = chosen_profiles(profile, tuple(YES_NO_PROFILES), out)
+    folder = data.expanduser() / task.NAME
+    questions = questions or in_data("--questions", folder, [folder / "llava_pope_test.jsonl"])
+    truth = truth or _pope_truth(folder)
+    found = task.load_answers(answers, questions, truth, partial=partial)
+    metrics = task.pope_metrics(list(found.info["splits"]))
+
+    def scorer(reader: str) -> Callable[[Sample, str], Score]:
+        return lambda sample, answer: task.score_pope(sample.target, answer, reader)
+
+    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, str)
+    write_disagreements(disagreements, [marked])
+    deliver(marked, as_json, out, name, answers, truth)
+
+
+def _pope_truth(folder: Path) -> Path:
+    """The folder of label files below the data folder: AoiDragon/POPE's own, or one named after its rows."""
+    from tasks.pope import labels_folder
+
+    return labels_folder(folder) or in_data("--truth", folder, [folder / "coco_pope_adversarial.json"])
+
+
+def scienceqa(
+    answers: AnswersOption,
+    questions: Annotated[
+        Path | None, typer.Option(help="llava_test_CQM-A.json of LLaVA, or problems.json of ScienceQA.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="pid_splits.json: which questions are the test split, if that is to be checked.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Who reads the letter: official, lmms-eval, vlmeval, strict; or all, side by side. "
+            "Default: official, and strict with a judge.",
+            show_default=False,
+        ),
+    ] = None,
+    judge: JudgeOption = None,
+    judge_endpoint: JudgeEndpointOption = None,
+    disagreements: DisagreementsOption = None,
+    partial: PartialOption = False,
+    data: DataOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
+    out: OutOption = None,
+    name: NameOption = None,
+) -> None:
+    """ScienceQA: accuracy and unread share of the test split, of its questions with a picture, and of other cells.
+
+    The answers are one JSON document with the texts under "outputs", or a JSON object a line with question_id and text.
+    A judge (--judge) is shown what strict does not read and says which option it means: a profile of its own.
+    """
+    from harness.profiles import PLAIN
+    from harness.readers import OPTION_PROFILES
+    from tasks import scienceqa as task
+
+    profiles = judged_profiles(judge, profile, tuple(OPTION_PROFILES), out)
+    folder = data.expanduser() / task.NAME
+    questions = questions or in_data(
+        "--questions", folder, [folder / "llava_test_CQM-A.json", folder / "problems.json"]
+    )
+    found = task.load_answers(answers, questions, truth or if_there(folder / "pid_splits.json"), partial=partial)
+
+    def scorer(reader: str) -> Callable[[Sample, str], Score]:
+        return lambda sample, answer: task.score_scienceqa(sample.target, answer, reader)
+
+    metrics = task.scienceqa_metrics(found.info["cells"])
+    marked = mark_each(
+        (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.gold
+    )
+    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
+    write_disagreements(disagreements, [marked])
+    deliver(marked, as_json, out, name, answers, questions)
+
+
+def mathvista(
+    answers: Annotated[
+        Path, typer.Option("--answers", help="The model's outputs: a JSON document of pid -> row, gzipped or not.")
+    ],
+    questions: Annotated[
+        Path | None, typer.Option(help="testmini.json, for outputs that do not hold their own questions.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="official: the authors' script of today; official/integer_old: that of the published tables; "
+            "strict: ours, from the responses; or all, side by side. Default: official, and strict with a judge.",
+            show_default=False,
+        ),
+    ] = None,
+    judge: JudgeOption = None,
+    judge_endpoint: JudgeEndpointOption = None,
+    disagreements: DisagreementsOption = None,
+    partial: PartialOption = False,
+    data: DataOption = DEFAULT_DATA,
+    as_json: JsonOption = False,
+    out: OutOption = None,
+    name: NameOption = None,
+) -> None:
+    """MathVista: accuracy and unread share of testmini, and of each type, source, task, grade, context and skill.
+
+    A judge (--judge) is shown what strict does not read and says the short answer in it: a profile of its own.
+    """
+    from harness.profiles import PLAIN
+    from tasks import mathvista as task
+
+    profiles = judged_profiles(judge, profile, tuple(task.MATHVISTA_PROFILES), out)
+    questions = questions or if_there(data.expanduser() / task.NAME / "testmini.json")
+    found = task.load_answers(answers, questions, partial=partial)
+
+    def scorer(reader: str) -> Callable[[Sample, str], Score]:
+        return lambda sample, answer: task.score_mathvista(sample.target, found.reply(sample.id, answer), reader)
+
+    metrics = task.mathvista_metrics(found.info["cells"])
+    marked = mark_each(
+        (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.answer
+    )
+    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
+    write_disagreements(disagreements, [marked])
+    deliver(marked, as_json, out, name, answers, questions or answers)

@@ -1,0 +1,212 @@
+"""Any OpenAI-compatible endpoint as a model (vLLM, SGLang, `transformers serve`, hosted ones). Only importer of openai.
+
+What answers is a name that somebody serves and no weights that could be looked at: its digest is of where and under
+which name it is served, and results say so. Chat template, picture settings and penalties are the server's.
+The key is read from the environment, goes to the server and nowhere else.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from json import JSONDecodeError
+from typing import Any
+from urllib.parse import urlsplit
+
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    OpenAI,
+    OpenAIError,
+    PermissionDeniedError,
+    Timeout,
+    UnprocessableEntityError,
+)
+
+from harness.errors import OutageError, UsageError
+from harness.files import digest_of_json
+from harness.pictures import open_picture
+from harness.types import Advance, Picture, Sample, Sampling
+
+KEY_VARIABLES = ("STROP_API_KEY", "OPENAI_API_KEY")
+"""Where the key is looked for, in this order."""
+
+RETRIES = 4
+"""How often the client asks again what was busy, broken or out of reach, waiting longer each time."""
+
+SECONDS = 300.0
+"""How long one answer may take."""
+
+REQUEST_VERSION = 1
+"""Changes whenever a sample becomes another request."""
+
+_NO_KEY = "no-key-is-set"  # the client insists on one, servers that want none ignore it
+_REASON_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The answers to one sample and how many of them ended at `max_tokens`; or the trouble there was."""
+
+    texts: tuple[str, ...] = ()
+    cut: int = 0
+    trouble: str | None = None
+
+
+class Endpoint:
+    """A model by the name under which a server knows it, asked `parallel` questions at a time.
+
+    `asked` and `cut` count answers since it was made: all, and those that ended at `max_tokens`.
+    """
+
+    def __init__(self, name: str, url: str, *, parallel: int = 8) -> None:
+        self.name, self.url, self.parallel = name, _plain_url(url), parallel
+        self.asked = self.cut = 0
+        self._key = _key()
+        self._client = OpenAI(
+            api_key=self._key, base_url=self.url, max_retries=RETRIES, timeout=Timeout(SECONDS, connect=10.0)
+        )
+
+    @property
+    def digest(self) -> str:
+        """Of the URL without its scheme, the served name and the request's form: of no weights."""
+        return digest_of_json({"served": self.url.partition("://")[2], "name": self.name, "settings": self.settings})
+
+    @property
+    def settings(self) -> str:
+        return digest_of_json(["chat completions, PNG before the text", REQUEST_VERSION])
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What results say of where the answers come from; the counts are of this process."""
+        return {
+            "url": self.url,
+            "name": self.name,
+            "digest_of": "a served name, not weights",
+            "asked": self.asked,
+            "ended_at_max_tokens": self.cut,
+        }
+
+    def generate(
+        self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
+    ) -> list[list[str]]:
+        """`sampling.n` answers to each sample, in the samples' order; a refusal is an empty answer.
+
+        Raises `OutageError`, which holds what was answered, where the client's retries do not help. A question that the
+        server does not take (too long, too large a picture) does not keep the others from being asked.
+        """
+        found: list[_Said] = []
+        down: list[str] = []
+
+        def one(sample: Sample) -> _Said:
+            if down:
+                return _Said(trouble=down[0])
+            try:
+                return self._say(sample, sampling)
+            except (BadRequestError, UnprocessableEntityError) as error:
+                return _Said(trouble=self._told(error, f"does not take question {sample.id}"))
+            except OpenAIError as error:
+                down.append(self._told(error, "does not answer"))
+                return _Said(trouble=down[0])
+
+        with ThreadPoolExecutor(self.parallel) as pool:
+            for said in pool.map(one, samples):
+                found.append(said)
+                self.asked += len(said.texts)
+                self.cut += said.cut
+                if advance and said.texts:
+                    advance(1)
+        troubles = [said.trouble for said in found if said.trouble]
+        if troubles:
+            raise OutageError(down[0] if down else troubles[0], [list(said.texts) or None for said in found])
+        return [list(said.texts) for said in found]
+
+    def _say(self, sample: Sample, sampling: Sampling) -> _Said:
+        content: list[Any] = [
+            {"type": "image_url", "image_url": {"url": _data_url(picture)}} for picture in sample.images
+        ]
+        content.append({"type": "text", "text": sample.prompt})
+        texts, cut = [], 0
+        for draw in range(sampling.n):
+            try:
+                reply = self._client.chat.completions.create(
+                    model=self.name,
+                    messages=[{"role": "user", "content": content}],
+                    temperature=sampling.temperature,
+                    max_tokens=sampling.max_tokens,  # the newer name is not known to every server
+                    seed=_seed(sampling, sample, draw),
+                )
+                choice = reply.choices[0]
+                texts.append((choice.message.content or "").strip())
+                cut += choice.finish_reason == "length"
+            except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
+                raise OpenAIError("what came back is no chat completion") from error
+        return _Said(texts=tuple(texts), cut=cut)
+
+    def _told(self, error: OpenAIError, what: str) -> str:
+        """One line for people: which endpoint, why, and the remedy; without the key, which a server may repeat."""
+        reason = str(error.__cause__ or error) if isinstance(error, APIConnectionError) else str(error)
+        if isinstance(error, APIStatusError):
+            body = error.body if isinstance(error.body, Mapping) else {}
+            reason = f"{error.status_code}: {body.get('message') or error.response.reason_phrase}"
+        reason = "".join(sign if sign.isprintable() else " " for sign in reason.replace(self._key, "***"))
+        reason = " ".join(reason.split())[:_REASON_SHOWN]
+        remedy = "start it, or name another by its base URL, such as http://localhost:8000/v1"
+        if isinstance(error, AuthenticationError | PermissionDeniedError):
+            remedy = f"put its key into {' or '.join(KEY_VARIABLES)}"
+        elif isinstance(error, NotFoundError):
+            remedy = "name a model that it serves, and the URL up to /v1"
+        elif isinstance(error, BadRequestError | UnprocessableEntityError):
+            remedy = "change the server's limits or the model"
+        return f"endpoint {self.url}, model {self.name}: {what} ({reason}); {remedy}"
+
+
+def _key() -> str:
+    """The key; raises `UsageError` for one that cannot be sent, which a later error would show in another spelling."""
+    for variable in KEY_VARIABLES:
+        if key := os.environ.get(variable, "").strip():
+            if not (key.isascii() and key.isprintable()):
+                raise UsageError(f"the key in {variable} holds more than printable ASCII; set it again")
+            return key
+    return _NO_KEY
+
+
+def _plain_url(url: str) -> str:
+    """The base URL; raises `UsageError` for one that could hold a secret, without showing it, or is none."""
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+        wrong = wrong or not url.isascii() or not url.isprintable() or " " in url
+        secret = "@" in parts.netloc or parts.query or parts.fragment
+    except ValueError:
+        wrong, secret = True, ""
+    if secret:
+        raise UsageError(
+            f"an endpoint's URL ends with its path and holds no user or key; put the key into {KEY_VARIABLES[0]}"
+        )
+    if wrong:
+        raise UsageError(f"{url} is no http(s) URL; name the base URL of a server, such as http://localhost:8000/v1")
+    return url.rstrip("/")
+
+
+def _seed(sampling: Sampling, sample: Sample, draw: int) -> int:
+    """A greedy answer's is the seed itself; each drawn answer has one of its own, the same in every order of asking."""
+    if not sampling.temperature:
+        return sampling.seed
+    return int(digest_of_json([sampling.seed, sample.id, draw])[:7], 16)
+
+
+@lru_cache(maxsize=32)  # neighbours ask about the same picture
+def _data_url(picture: Picture) -> str:
+    """The picture as a PNG, which loses nothing."""
+    buffer = io.BytesIO()
+    open_picture(picture).save(buffer, "PNG", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -1,0 +1,64 @@
+"""A server on this machine that answers as OpenAI's chat completions do, from a function of what was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+@dataclass
+class Served:
+    """`says` gives a reply's text, or a status and a body (bytes as they are); `asked` are the requests that came."""
+
+    says: Callable[[dict[str, Any]], Any]
+    url: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
+    ends: str = "stop"
+
+
+@contextmanager
+def served(says: Callable[[dict[str, Any]], Any]) -> Iterator[Served]:
+    """Within it, an endpoint that says what it is told to."""
+    found = Served(says)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            found.asked.append(request)
+            found.keys.add(self.headers["Authorization"])
+            said = found.says(request)
+            status, body = said if isinstance(said, tuple) else (200, _completion(said, found.ends))
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html" if content.startswith(b"<") else "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("retry-after-ms", "1")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        found.url = f"http://127.0.0.1:{server.server_port}/v1"
+        try:
+            yield found
+        finally:
+            server.shutdown()
+
+
+def prompt_of(request: dict[str, Any]) -> str:
+    """The text that a request asks."""
+    return str(request["messages"][0]["content"][-1]["text"])
+
+
+def _completion(text: str | None, ends: str) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": ends}
+    return {"id": "1", "object": "chat.completion", "created": 0, "model": "served", "choices": [choice]}
