@@ -108,7 +108,7 @@ def evaluate(
         loaded = TaskManager(include_defaults=False).load([ours])
         found = lm_eval_evaluate(lm=lm, task_dict=loaded, bootstrap_iters=0, log_samples=True)
         logged = sorted(found["samples"][task.name], key=lambda row: row["doc_id"])
-        answers = [row["filtered_resps"][0] for row in logged]
+        answers = [_said(row["filtered_resps"]) for row in logged]
         rows = tuple(
             mark(sample, answer, scores[index])
             for index, (sample, answer) in enumerate(zip(samples, answers, strict=True))
@@ -147,6 +147,12 @@ def lm_eval_task(task: Task, split: str = "test") -> ConfigurableTask:
     return _lm_eval_task(task, samples, details_of(task, samples).metrics, {}, show)
 
 
+def _said(answers: Sequence[str]) -> str:
+    """The answer without the blanks around it, which lm-eval's own models keep: LLaVA's scripts take them off as ours
+    do, and its rule for options reads no letter behind one."""
+    return answers[0].strip()
+
+
 def _itself(image: Any) -> Any:
     return image
 
@@ -174,7 +180,7 @@ def _lm_eval_task(
 
     def process(document: Mapping[str, Any], answers: Sequence[str]) -> dict[str, tuple[str | None, Score]]:
         index = document["index"]
-        scores[index] = task.score(samples[index], answers[0])
+        scores[index] = task.score(samples[index], _said(answers))
         marked = (samples[index].meta.get("group"), scores[index])
         return {metric.name: marked for metric in metrics}
 

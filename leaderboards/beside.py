@@ -96,8 +96,9 @@ YARDSTICKS: tuple[Yardstick, ...] = (
         Yardstick(task="chair", metric=metric, benchmark="CHAIR", published=metric, obstacle=_other_truth)
         for metric in ("CHAIRs", "CHAIRi")
     ),
-    Yardstick(
-        task="scienceqa", metric="image/accuracy", benchmark="SQA-IMG", published="accuracy", answers=(2017,)
+    *(
+        Yardstick(task=task, metric=metric, benchmark="SQA-IMG", published="accuracy", answers=(2017,))
+        for task, metric in (("scienceqa", "image/accuracy"), ("scienceqa_img", "accuracy"))
     ),
     Yardstick(task="mathvista", metric="accuracy", benchmark="MathVista", published="accuracy", answers=(1000,)),
 )  # fmt: skip

@@ -48,7 +48,7 @@ MATHVISTA_HUB = HubSource(
 )  # fmt: skip
 
 COCO_PICTURES = "val2014"
-"""The folder that COCO's val2014.zip unpacks into; POPE and CHAIR share it."""
+"""The folder that COCO's val2014.zip unpacks into; POPE, CHAIR and the tasks of `tasks.coco_tasks` share it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,13 +63,13 @@ class Pope:
     profile: str = "official"
 
     def samples(self, split: str) -> Sequence[Sample]:
-        _refuse_other_split(self.name, split)
+        refuse_other_split(self.name, split)
         if wanted_hub():
             return _pope_of_hub()
         folder = pope.labels_folder(data_folder() / self.name)
         if folder is None:
-            raise _missing(self.name, "coco_pope_random.json", POPE_HUB)
-        pictures = _coco_pictures(self.name)
+            raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
+        pictures = coco_pictures(self.name)
         return [replace(one, images=(pictures / one.meta["image"],)) for one in pope.load_questions(folder)]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -98,11 +98,11 @@ class Chair:
     max_tokens: int = 512  # OPERA's protocol
 
     def samples(self, split: str) -> Sequence[Sample]:
-        _refuse_other_split(self.name, split)
+        refuse_other_split(self.name, split)
         ids = _first_file(data_folder() / self.name, "opera_image_ids.json", "greedy.jsonl")
         if ids is None:
-            raise _missing(self.name, "greedy.jsonl")
-        world, pictures = _chair_world(), _coco_pictures(self.name)
+            raise missing_file(self.name, "greedy.jsonl")
+        world, pictures = _chair_world(), coco_pictures(self.name)
         return [
             Sample(
                 id=str(image),
@@ -120,12 +120,12 @@ class Chair:
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score chair`."""
-        return next(iter(_normalisers(data_folder())))
+        return next(iter(normalisers(data_folder())))
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
         # the truth of an annotation folder names what the headline's normaliser reads in the human captions
-        return {name: partial(_score_caption, profile=name) for name in _normalisers(data_folder())}
+        return {name: partial(_score_caption, profile=name) for name in normalisers(data_folder())}
 
     def gold(self, sample: Sample) -> str:
         return chair.caption_naming(sample.target, _chair_world().tables, chair.PROFILES[self.profile].words)
@@ -155,15 +155,15 @@ class ScienceQa:
     profile: str = "official"
 
     def samples(self, split: str) -> Sequence[Sample]:
-        _refuse_other_split(self.name, split)
+        refuse_other_split(self.name, split)
         if wanted_hub():
             return _scienceqa_of_hub()
-        folder = data_folder() / self.name
+        folder = data_folder() / scienceqa.NAME
         questions = _first_file(folder, "llava_test_CQM-A.json", "problems.json")
         if questions is None:
-            raise _missing(self.name, "llava_test_CQM-A.json", SCIENCEQA_HUB)
+            raise missing_file(scienceqa.NAME, "llava_test_CQM-A.json", SCIENCEQA_HUB)
         pictures = _picture_folder(
-            self.name, "test.zip", *(f"{self.name}/{place}" for place in ("test", "images/test", "images"))
+            scienceqa.NAME, "test.zip", *(f"{scienceqa.NAME}/{place}" for place in ("test", "images/test", "images"))
         )
         asked = scienceqa.load_questions(questions, _first_file(folder, "pid_splits.json"))
         return [replace(one, images=_pictures(pictures, one.meta["image"])) for one in asked.values()]
@@ -184,6 +184,17 @@ class ScienceQa:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ScienceQaImg(ScienceQa):
+    """ScienceQA's 2,017 questions with a picture (SQA-IMG), which tables of vision-language models print."""
+
+    name: str = "scienceqa_img"
+    headline: str = "accuracy"
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        return [one for one in ScienceQa.samples(self, split) if one.images]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MathVista:
     """MathVista: mathematics in pictures, by option or by number; the 1,000 questions of testmini, the hint first."""
 
@@ -195,13 +206,13 @@ class MathVista:
     profile: str = "official"
 
     def samples(self, split: str) -> Sequence[Sample]:
-        _refuse_other_split(self.name, split)
+        refuse_other_split(self.name, split)
         if wanted_hub():
             return _mathvista_of_hub()
         folder = data_folder() / self.name
         for wanted in ("testmini.json", "query.json"):
             if not (folder / wanted).is_file():
-                raise _missing(self.name, wanted, MATHVISTA_HUB)
+                raise missing_file(self.name, wanted, MATHVISTA_HUB)
         asked = mathvista.load_questions(folder / "testmini.json")
         prompts = mathvista.load_prompts(folder / "query.json", asked)
         _picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
@@ -287,7 +298,7 @@ class _ChairWorld:
 
 
 def _chair_world() -> _ChairWorld:
-    return _chair_world_in(data_folder(), chair.PROFILES[next(iter(_normalisers(data_folder())))])
+    return _chair_world_in(data_folder(), chair.PROFILES[next(iter(normalisers(data_folder())))])
 
 
 @lru_cache(maxsize=2)
@@ -295,13 +306,13 @@ def _chair_world_in(data: Path, normaliser: chair.Normaliser) -> _ChairWorld:
     """Truth and tables of a data folder, read once: a caption is marked by them."""
     path = truth_in(data / chair.NAME)
     if path is None:
-        raise _missing(chair.NAME, "ground_truth_maxlinn.json.gz")
+        raise missing_file(chair.NAME, "ground_truth_maxlinn.json.gz")
     tables = chair.load_tables(tables_folder(path, data))
     return _ChairWorld(path=path, truth=chair.open_truth(path, tables, words=normaliser.words), tables=tables)
 
 
 @lru_cache(maxsize=2)
-def _normalisers(data: Path) -> Mapping[str, chair.Normaliser]:
+def normalisers(data: Path) -> Mapping[str, chair.Normaliser]:
     """The normalisers that have their data, the one to use first."""
     text.look_in(*(folder / "nltk_data" for folder in (data / chair.NAME, data)))
     return {name: one for name, one in chair.PROFILES.items() if name != "official" or not text.missing_data()}
@@ -323,7 +334,8 @@ def _score_by(score: Callable[[Any, str, str], Score], profile: str, sample: Sam
     return score(sample.target, answer, profile)
 
 
-def _refuse_other_split(task: str, split: str) -> None:
+def refuse_other_split(task: str, split: str) -> None:
+    """Raise `UsageError` for any split but "test"."""
     if split != "test":
         raise UsageError(f"{task} has no split '{split}'; it has test")
 
@@ -332,8 +344,8 @@ def _source(hub: HubSource) -> dict[str, str]:
     return {"questions": hub.name if wanted_hub() else "data folder"}
 
 
-def _coco_pictures(task: str) -> Path:
-    """COCO's pictures: in the task's folder, or in that of the other task that asks about them."""
+def coco_pictures(task: str) -> Path:
+    """COCO's pictures: in the task's folder, or in that of another task that asks about them."""
     places = dict.fromkeys((task, pope.NAME, chair.NAME))
     return _picture_folder(task, "val2014.zip", *(f"{one}/{COCO_PICTURES}" for one in places))
 
@@ -358,8 +370,9 @@ def _first_file(folder: Path, *names: str) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _missing(task: str, wanted: str, hub: HubSource | None = None) -> MissingError:
-    otherwise = f", or set STROP_HUB=1 to read {hub.name} from the hub" if hub else ""
+def missing_file(task: str, wanted: str, hub: HubSource | None = None) -> MissingError:
+    """The error that says which file of a task is not in the data folder."""
+    otherwise = f", or set STROP_HUB=1 to read {hub.name} from the hub" if hub else "; it is never read from the hub"
     return MissingError(
         f"{data_folder() / task / wanted}: no such file; put it there (`strop data list` says where it comes from)"
         f"{otherwise}"

@@ -1,22 +1,48 @@
-"""Grounding: where is that thing? Boxes read out of answers, and marked by intersection over union (IoU).
+"""Grounding: where is that thing? Boxes read out of answers, marked by intersection over union (IoU); COCO's questions.
 
 Protocol: one thing is asked for, the gold box is a COCO instance's `bbox` (x, y, width, height in pixels), the answer
 names the left, top, right and bottom edge. An answer's own mark is its IoU; it is right from an IoU of 0.5 on. What is
 not read as a box overlaps nothing and is counted as unread.
-Source: the overlap is COCO's (`tasks.annotations.box_overlap`), and so is "from 0.5 on" (COCOeval counts a match at
-its threshold, where some tables of referring expressions want more than 0.5); the reader is this project's.
+Questions on COCO (rule `VERSION`): an instance is asked for that is the only annotation of its category in its picture,
+no crowd, and whose box covers `LEAST` of the picture or more. `QUESTIONS` of them are drawn, the categories in turn in
+an order drawn once, of each category without replacement; one whose instances are used up is passed over. So the first
+questions are balanced like all of them. No published set asks this; referring expressions (RefCOCO) tell alike things
+apart by words.
+Sources: the overlap is COCO's (`tasks.annotations.box_overlap`), and so is "from 0.5 on" (COCOeval counts a match at
+its threshold, where some tables of referring expressions want more than 0.5); the readers and the choice are this
+project's; that LLaVA-1.5 learnt boxes as fractions of the padded square is told in haotian-liu/LLaVA, issue 606.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
-from harness.types import Metric, Score
-from tasks.annotations import Box, box_overlap
+import numpy as np
 
+from harness.errors import DataError, UsageError
+from harness.types import Metric, Sample, Score
+from tasks.annotations import AloneInstance, Box, box_overlap, read_alone
+
+NAME = "grounding"
+VERSION = 1
 HEADLINE = "accuracy@0.5"
 RIGHT_FROM = 0.5
+
+QUESTIONS = 1_000
+LEAST = 0.01
+"""Share of the picture that the box of a thing asked for covers at least: 55 x 55 pixels of 640 x 480."""
+
+PROFILES = ("strict", "llava")
+"""What fractions are of: the picture, or the square that LLaVA-1.5 pads it to, the picture in the middle."""
+
+REQUEST = "Provide the bounding box of the {name}."
+IN_FRACTIONS = "Answer with [x1, y1, x2, y2] in fractions of the image's width and height."
 
 GROUNDING_METRICS = (
     Metric(name="IoU", terms={"overlap": 1}, over={"asked": 1}),
@@ -65,3 +91,77 @@ def score_grounding(box: Box, answer: str, size: tuple[int, int] | None = None) 
     overlap = round(box_overlap(read, box), 9) if read else 0.0
     counts = {"asked": 1, "overlap": overlap, "right": int(overlap >= RIGHT_FROM), "unread": int(read is None)}
     return Score(value=overlap, parsed=read, counts=counts)
+
+
+def score_framed(box: Box, answer: str, size: tuple[int, int], profile: str = "strict") -> Score:
+    """Mark an answer under one of `PROFILES`; under "llava", `parsed` and pixels too are those of the padded square.
+
+    Raises `UsageError` for an unknown profile.
+    """
+    if profile not in PROFILES:
+        raise UsageError(f"grounding has no profile '{profile}'; it has {', '.join(PROFILES)}")
+    if profile == "strict":
+        return score_grounding(box, answer, size)
+    side = max(size)
+    left, top, width, height = box
+    return score_grounding(
+        (left + (side - size[0]) // 2, top + (side - size[1]) // 2, width, height), answer, (side,) * 2
+    )
+
+
+def fractions_text(box: Box, size: tuple[int, int]) -> str:
+    """A box as an answer in fractions of the picture."""
+    x, y, width, height = box
+    edges = (x / size[0], y / size[1], (x + width) / size[0], (y + height) / size[1])
+    return f"[{', '.join(repr(min(edge, 1.0)) for edge in edges)}]"
+
+
+def choose(alone: Iterable[AloneInstance], count: int, rng: np.random.Generator) -> list[AloneInstance]:
+    """`count` instances by the rule above, or all that are large enough where those are fewer.
+
+    The same instances, in any order, and the same state of `rng` give the same choice in the same order.
+    """
+    by_category: dict[str, list[AloneInstance]] = defaultdict(list)
+    for one in sorted(alone, key=lambda one: (one.category, one.image)):
+        if cover(one.box, one.size) >= LEAST:
+            by_category[one.category].append(one)
+    drawn = [[some[place] for place in rng.permutation(len(some))] for some in by_category.values()]
+    turns = itertools.zip_longest(*(drawn[place] for place in rng.permutation(len(drawn))))
+    return [one for turn in turns for one in turn if one][:count]
+
+
+def cover(box: Box, size: tuple[int, int]) -> float:
+    """The share of a picture that a box covers: what the whole picture as an answer earns."""
+    return box[2] * box[3] / (size[0] * size[1])
+
+
+def load_questions(annotations: Path, pictures: Path, count: int = QUESTIONS) -> list[Sample]:
+    """The questions on a file of COCO's instances; `pictures` is the folder of its images.
+
+    `Sample.target` is the gold box. Raises the errors of `tasks.annotations.read_alone`, and `DataError` where no
+    instance can be asked for.
+    """
+    chosen = choose(map(_within, read_alone(annotations)), count, np.random.default_rng(VERSION))
+    if not chosen:
+        raise DataError(
+            f"{annotations}: no instance is the only one of its category in its picture and covers {LEAST:.0%} of it; "
+            "name another file of COCO's instances"
+        )
+    return [
+        Sample(
+            id=f"{one.image}/{one.category.replace(' ', '-')}",
+            prompt=f"{REQUEST.format(name=one.category)}\n{IN_FRACTIONS}",
+            images=(pictures / one.file_name,),
+            target=one.box,
+            cluster=one.image,
+            meta={"object": one.category, "size": one.size},
+        )
+        for one in chosen
+    ]
+
+
+def _within(one: AloneInstance) -> AloneInstance:
+    """COCO rounds boxes to hundredths of a pixel, beyond the picture too, and no fraction is above 1."""
+    left, top = max(one.box[0], 0.0), max(one.box[1], 0.0)
+    right, bottom = min(one.box[0] + one.box[2], one.size[0]), min(one.box[1] + one.box[3], one.size[1])
+    return replace(one, box=(left, top, max(right - left, 0.0), max(bottom - top, 0.0)))

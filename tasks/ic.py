@@ -67,30 +67,33 @@ def load_answers(answers: Path, truth: Path, tables: ChairTables, *, partial: bo
     synonyms know no class for, and, unless `partial`, for a picture of the set without a caption.
     """
     path = truth / TRUTH_FILE if truth.is_dir() else truth
-    images = _read_truth(path, {name: name for name in tables.synonyms} | dict(tables.class_of))
-    captions = read_captions(answers, images, path)
-    unanswered = [image for image in ascending(images) if image not in captions]
+    asked = load_questions(path, tables)
+    captions = read_captions(answers, asked, path)
+    unanswered = [image for image in ascending(asked) if image not in captions]
     refuse_unanswered(answers, unanswered, len(captions), partial)
     info = {
         "truth": truth.name or truth.resolve().name,
         "truth_files": [path.name],
-        "ids": ids_digest(images),
-        "images_of_truth": len(images),
+        "ids": ids_digest(asked),
+        "images_of_truth": len(asked),
         "captions": len(captions),
         "unanswered": unanswered,
     }
-    samples = tuple(
-        Sample(
-            id=image,
-            prompt=PROMPT,
-            images=(),
-            target=images[image].counts,
-            cluster=image,
-            meta={"file_name": images[image].file_name},
+    return AnswerFile(samples=tuple(asked[image] for image in captions), answers=tuple(captions.values()), info=info)
+
+
+def load_questions(path: Path, tables: ChairTables) -> dict[str, Sample]:
+    """Image -> question of a truth file: what `load_answers` joins captions to, with its errors.
+
+    `Sample.images` is empty; `Sample.meta["file_name"]` names the picture.
+    """
+    images = _read_truth(path, {name: name for name in tables.synonyms} | dict(tables.class_of))
+    return {
+        image: Sample(
+            id=image, prompt=PROMPT, images=(), target=one.counts, cluster=image, meta={"file_name": one.file_name}
         )
-        for image in captions
-    )
-    return AnswerFile(samples=samples, answers=tuple(captions.values()), info=info)
+        for image, one in images.items()
+    }
 
 
 def score_ic(words: Sequence[str], target: Mapping[str, int | None], tables: ChairTables) -> Score:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from harness.errors import UsageError
 from harness.types import Sample, Task
-from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa
+from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg
+from tasks.coco_tasks import Grounding, Ic
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
 from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
 from tasks.plugins import plugins
@@ -24,7 +25,10 @@ TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
         "pope": Pope,
         "chair": Chair,
         "scienceqa": ScienceQa,
+        "scienceqa_img": ScienceQaImg,
         "mathvista": MathVista,
+        "ic": Ic,
+        "grounding": Grounding,
     }
 )
 """Those that come with Strop; `tasks.plugins` finds those of others."""

@@ -223,6 +223,23 @@ SOURCES: Sequence[Source] = (
         licence="CC BY-SA 4.0; each picture that of its data set",
         unpacked="images/*.jpg",
     ),
+    Source(
+        task="grounding",
+        file="annotations_trainval2014.zip",
+        about="COCO's instances (that of chair will do)",
+        origin="COCO 2014, annotations/annotations_trainval2014.zip",
+        licence="CC BY 4.0",
+        needed=True,
+        unpacked="annotations/instances_val2014.json",
+    ),
+    Source(
+        task="grounding",
+        file="val2014.zip",
+        about="pictures, to ask a model (those of pope will do)",
+        origin="COCO 2014, zips/val2014.zip",
+        licence="each photographer's Flickr terms",
+        unpacked="val2014/*.jpg",
+    ),
 )
 
 

@@ -15,20 +15,25 @@ import pytest
 from harness.check import check
 from harness.engine import evaluate
 from harness.errors import DataError, MissingError, PictureError, StropError, UsageError
+from harness.files import write_json, write_jsonl
 from harness.pictures import open_picture
 from harness.profiles import profiles_of
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.types import Advance, Detailed, Profiled, Sample, Sampling, Task
-from tasks import chair, mathvista, pope, text
-from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, _normalisers
+from tasks import chair, ic, mathvista, pope, text
+from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg, normalisers
+from tasks.coco_tasks import Ic
+from tasks.ic_set import ic_from_coco, write_ic
+from tasks.pictos import coco
+from tasks.pictos.world import compose, draw, seeds_of
 from tasks.registry import find_task
 from tests.test_cli import Strop, strop, tiny
 from tests.test_engine import Scripted
 
 __all__ = ["strop", "tiny"]
 
-REAL = ("pope", "chair", "scienceqa", "mathvista")
+REAL = ("pope", "chair", "scienceqa", "mathvista", "ic", "grounding")
 LABEL = {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "label": "yes"}
 
 
@@ -78,7 +83,8 @@ def test_a_real_task_is_a_task_with_profiles_and_details_and_building_it_reads_n
 
 @pytest.mark.parametrize("name", REAL)
 def test_missing_data_are_told_by_the_file_to_get(empty: Path, name: str) -> None:
-    with pytest.raises(MissingError, match=rf"{empty}/{name}/\w.*: no such file; put it there \(`strop data list`"):
+    remedy = r"choose a set by `strop data build ic" if name == "ic" else r"put it there \(`strop data list`"
+    with pytest.raises(MissingError, match=rf"{empty}/{name}/\w.*: no such file; {remedy}"):
         find_task(name).samples("test")
 
 
@@ -88,7 +94,10 @@ def test_there_is_no_split_but_the_published_one(empty: Path, name: str) -> None
         find_task(name).samples("dev")
 
 
-@pytest.mark.parametrize(("name", "count"), [("pope", 9000), ("chair", 500), ("scienceqa", 4241), ("mathvista", 1000)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("pope", 9000), ("chair", 500), ("scienceqa", 4241), ("scienceqa_img", 2017), ("mathvista", 1000)],
+)
 def test_every_real_task_accepts_its_gold_in_every_profile_and_pays_nothing_for_silence(
     data: Path, name: str, count: int
 ) -> None:
@@ -257,14 +266,14 @@ def test_chair_without_nltks_data_is_read_by_lemminflect_and_says_so(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text, "missing_data", lambda: ["wordnet"])
-    _normalisers.cache_clear()
+    normalisers.cache_clear()
     try:
         found = _asked(lambda _: "A cat and two dogs.", Chair(), 1)
         assert (found.profile, found.info["normaliser"]) == ("lemminflect", "lemminflect")
         assert list(Chair().profiles) == ["lemminflect"]
         assert [one["name"] for one in found.rows[0].parsed] == ["cat", "dog"]
     finally:
-        _normalisers.cache_clear()
+        normalisers.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -298,6 +307,16 @@ def test_scienceqa_asks_4241_questions_2017_with_a_picture(data: Path) -> None:
     there = [one.images[0] for one in samples if one.images and Path(str(one.images[0])).exists()]
     assert len(there) == 200
     assert {open_picture(one).mode for one in there[:20]} == {"RGB"}
+
+
+def test_scienceqa_img_is_the_part_with_a_picture_marked_alike(data: Path) -> None:
+    whole, part = ScienceQa(), ScienceQaImg()
+    samples = part.samples("test")
+    assert samples == [one for one in whole.samples("test") if one.images]
+    found = _asked(lambda _: "A", part, 40)
+    marks = [whole.score(one, "A").value for one in samples[:40]]
+    assert [row.value for row in found.rows] == marks
+    assert part.headline in {metric.name for metric in found.metrics}
 
 
 def test_text_only_questions_are_asked_without_a_picture(data: Path) -> None:
@@ -362,3 +381,33 @@ def test_malformed_questions_of_mathvista_are_one_line(data: Path, old: str, new
     with pytest.raises(StropError, match=message) as found:
         mathvista.load_questions(path)
     assert "\n" not in str(found.value)
+
+
+# IC -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_chosen_set_is_asked_with_cocos_pictures_and_marked_as_published_captions_are(
+    data: Path, tmp_path: Path
+) -> None:
+    scenes = [compose(seed) for seed in seeds_of("test", 60)]
+    write_json(tmp_path / "coco/instances_test.json", coco.instances(scenes))
+    write_ic(data / "ic", ic_from_coco(tmp_path / "coco", 20, 1))
+    for scene in scenes:
+        draw(scene).save(data / f"pope/val2014/{scene.id}.png")
+    samples = Ic().samples("test")
+    found = check(Ic(), samples)
+    assert (found.failures, found.counts["pictures"]) == ((), 20)
+    assert samples[0].images == (data / "pope/val2014" / samples[0].meta["file_name"],)
+    assert samples[0].prompt == chair.PROMPT
+    captions = {one.id: f"There are two {next(iter(one.target))}s." for one in samples}
+    rows = [{"image_id": int(image), "caption": caption} for image, caption in captions.items()]
+    write_jsonl(tmp_path / "captions.jsonl", rows)
+    tables = chair.load_tables(data / "chair")
+    published = ic.load_answers(tmp_path / "captions.jsonl", data / "ic", tables)
+    said = {one.images: captions[one.id] for one in samples}
+    ours = _asked(lambda one: said[one.images], Ic(), 20)
+    assert [row.counts for row in ours.rows] == [
+        ic.score_ic(chair.normalise(answer), one.target, tables).counts
+        for one, answer in zip(published.samples, published.answers, strict=True)
+    ]
+    assert ours.info["ids"] == published.info["ids"]

@@ -123,7 +123,7 @@ MALFORMED = [
     ("{", r"instances_\.json: not valid JSON"),
     ("[]", r"instances_\.json: not COCO instances"),
     ('{"images": [1]}', r"instances_\.json: not COCO instances"),
-    ('{"images": [{"id": 1}]}', r"instances_\.json: not COCO instances: field 'file_name' is missing"),
+    ('{"images": [{"id": 1}]}', r"instances_\.json: image 1: field 'file_name' is missing"),
     (
         '{"images": [], "annotations": [{"id": 7}]}',
         r"instances_\.json: not COCO instances: field 'image_id' is missing",
@@ -136,6 +136,11 @@ MALFORMED = [
         '{"images": [{"id": 4, "file_name": ""}], "annotations": [{"id": 7, "image_id": 4, "category_id": 3}]}',
         r"annotation 7 is of category 3, which is not under 'categories'",
     ),
+    (
+        '{"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}]}',
+        r"instances_\.json: id 1 is given twice under 'images'; keep one",
+    ),
+    ('{"images": [{"id": 1, "file_name": 7}]}', r"image 1: field 'file_name' must be a string, found 7"),
 ]
 
 

@@ -1,18 +1,41 @@
-"""A box is read where one is named, and its mark is the share of pixels that it has in common with the gold one."""
+"""A box is read where one is named and marked by the pixels it shares with the gold one; COCO's boxes are asked for."""
 
 from __future__ import annotations
 
 import itertools
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from harness.cli import app
+from harness.errors import DataError, MissingError, UsageError
+from harness.files import write_json
 from harness.results import mark
 from harness.stats import estimate
 from harness.types import Sample
-from tasks.annotations import Box, box_overlap
-from tasks.grounding import GROUNDING_METRICS, box_text, read_box, score_grounding
+from tasks.annotations import AloneInstance, Box, box_overlap, read_alone
+from tasks.coco_tasks import Grounding
+from tasks.grounding import (
+    GROUNDING_METRICS,
+    LEAST,
+    box_text,
+    choose,
+    fractions_text,
+    read_box,
+    score_framed,
+    score_grounding,
+)
+from tasks.pictos import coco
+from tasks.pictos.world import SIDE, compose, draw, seeds_of
 
 PIXELS = st.integers(0, 24)
 BOXES = st.tuples(PIXELS, PIXELS, st.integers(1, 24), st.integers(1, 24))
@@ -108,3 +131,159 @@ def test_the_mean_overlap_the_share_from_a_half_on_and_the_unread_are_told() -> 
     ]
     found = {name: one.value for name, one in estimate(rows, GROUNDING_METRICS, draws=1).items()}
     assert found == {"IoU": pytest.approx(1.9 / 4), "accuracy@0.5": 0.5, "unread": 0.25}
+
+
+# What is asked of COCO ------------------------------------------------------------------------------------------------
+
+ROW: Mapping[str, Any] = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [10, 10, 20, 20], "iscrowd": 0}
+
+
+def _annotated(folder: Path, *rows: Mapping[str, Any], **image: Any) -> Path:
+    """One picture of 100 x 50 pixels; each row changes `ROW`."""
+    document = {
+        "images": [{"id": 7, "file_name": "7.jpg", "width": 100, "height": 50, **image}],
+        "annotations": [{**ROW, "id": number, **row} for number, row in enumerate(rows, start=1)],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "fire hydrant"}],
+    }
+    path = folder / "annotations/instances_val2014.json"
+    write_json(path, document)
+    (folder / "val2014").mkdir(exist_ok=True)
+    return path
+
+
+def _alone(path: Path) -> list[str]:
+    return [one.category for one in read_alone(path)]
+
+
+def test_what_is_there_once_and_is_no_crowd_is_alone(tmp_path: Path) -> None:
+    assert _alone(_annotated(tmp_path, {}, {"category_id": 2})) == ["cat", "fire hydrant"]
+    assert _alone(_annotated(tmp_path, {}, {}, {"category_id": 2})) == ["fire hydrant"]
+    assert _alone(_annotated(tmp_path, {"iscrowd": 1}, {"category_id": 2})) == ["fire hydrant"]
+    assert _alone(_annotated(tmp_path, {"iscrowd": 1}, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "image", "complaint"),
+    [
+        ({"bbox": [1, 2, 3]}, {}, r"annotation 1: field 'bbox' must be four numbers"),
+        ({"bbox": [1, 2, -3, 4]}, {}, r"annotation 1: field 'bbox' must be four numbers"),
+        ({"bbox": [1, 2, float("nan"), 4]}, {}, r"annotation 1: field 'bbox' must be four numbers"),
+        ({"iscrowd": "no"}, {}, r"annotation 1: field 'iscrowd' must be 0 or 1"),
+        ({"category_id": 5}, {}, r"annotation 1 is of category 5, which is not under 'categories'"),
+        ({}, {"width": 0}, r"image 7: field 'width' must be a number of pixels"),
+        ({}, {"height": None}, r"image 7: field 'height' must be an integer"),
+    ],
+)
+def test_an_annotation_that_says_no_box_is_named(
+    tmp_path: Path, row: dict[str, Any], image: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(DataError, match=complaint):
+        read_alone(_annotated(tmp_path, row, **image))
+
+
+INSTANCES = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from("abcd"), st.sampled_from([5.0, 9.99, 10.0, 50.0])),
+    unique_by=lambda one: one[:2],
+    max_size=60,
+).map(
+    lambda some: [
+        AloneInstance(image=str(n), file_name="", size=(100, 100), category=name, box=(0.0, 0.0, side, 10.0))
+        for n, name, side in some
+    ]
+)
+
+
+@given(INSTANCES, st.integers(1, 70), st.integers(0, 9))
+def test_any_instances_give_a_choice_that_is_balanced_from_its_first_on(
+    alone: list[AloneInstance], count: int, seed: int
+) -> None:
+    large = Counter(one.category for one in alone if one.box[2] >= 10)
+    chosen = choose(alone, count, np.random.default_rng(seed))
+    assert len(chosen) == min(count, large.total())
+    assert {one.category for one in chosen if one.box[2] < 10} == set()
+    assert len(set(chosen)) == len(chosen)
+    found = Counter(one.category for one in chosen)
+    most = max(found.values(), default=0)
+    assert all(found[name] >= min(most - 1, there) for name, there in large.items())
+    random.Random(seed).shuffle(alone)
+    assert choose(alone, count, np.random.default_rng(seed)) == chosen, "the order of annotations is none"
+    assert choose(alone, count + 5, np.random.default_rng(seed))[: len(chosen)] == chosen
+
+
+WITHIN = st.tuples(st.floats(0, 0.8), st.floats(0, 0.8), st.floats(0.05, 1), st.floats(0.05, 1))
+
+
+@given(WITHIN, st.tuples(st.integers(30, 2_000), st.integers(30, 2_000)))
+def test_the_gold_box_in_fractions_earns_full_marks(share: Box, size: tuple[int, int]) -> None:
+    left, top = share[0] * size[0], share[1] * size[1]
+    box = (left, top, min(share[2] * size[0], size[0] - left), min(share[3] * size[1], size[1] - top))
+    assert score_framed(box, fractions_text(box, size), size).value == 1.0
+    assert score_framed(box, box_text(box), size).value == 1.0
+
+
+def test_llavas_fractions_are_of_the_padded_square() -> None:
+    size, box = (640, 480), (64.0, 48.0, 320.0, 240.0)
+    in_square = "[0.1, 0.2, 0.6, 0.575]"  # 80 pixels are added above
+    assert score_framed(box, in_square, size, "llava").value == 1.0
+    assert score_framed(box, in_square, size).value < 0.8
+    tall = "[0.2, 0.1, 0.575, 0.6]"
+    assert score_framed((48.0, 64.0, 240.0, 320.0), tall, (480, 640), "llava").value == 1.0
+    with pytest.raises(UsageError, match="grounding has no profile 'qwen'; it has strict, llava"):
+        score_framed(box, in_square, size, "qwen")
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STROP_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_one_question_says_where_it_comes_from_and_in_what_it_is_answered(data: Path) -> None:
+    _annotated(data / "grounding", {}, {"category_id": 2, "bbox": [90.01, 0, 10, 50.01]}, {"bbox": [0, 0, 1, 1]})
+    (sample,) = Grounding().samples("test")
+    assert sample == Sample(
+        id="7/fire-hydrant",
+        prompt="Provide the bounding box of the fire hydrant.\n"
+        "Answer with [x1, y1, x2, y2] in fractions of the image's width and height.",
+        images=(data / "grounding/val2014/7.jpg",),
+        target=(90.01, 0.0, pytest.approx(9.99), 50.0),
+        cluster="7",
+        meta={"object": "fire hydrant", "size": (100, 50)},
+    )
+    assert Grounding().score(sample, Grounding().gold(sample)).value == 1.0
+    info = Grounding().details([sample]).info
+    assert (info["categories"], info["whole_picture_IoU"]) == (1, pytest.approx(0.0999))
+
+
+def test_annotations_without_a_thing_to_ask_for_are_named(data: Path) -> None:
+    _annotated(data / "grounding", {}, {})
+    with pytest.raises(
+        DataError, match=r"instances_val2014\.json: no instance is the only one .* covers 1% of it; name"
+    ):
+        Grounding().samples("test")
+
+
+def test_missing_annotations_are_told_by_the_file_to_get(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROP_HUB", "1")
+    with pytest.raises(MissingError, match=r"instances_val2014\.json: no such file; .*; it is never read from the hub"):
+        Grounding().samples("test")
+
+
+def test_pictos_in_cocos_format_keeps_every_promise(data: Path) -> None:
+    """COCO's annotations may lie where CHAIR has them, its pictures where POPE has them."""
+    scenes = [compose(seed) for seed in seeds_of("test", 30)]
+    write_json(data / "chair/annotations/instances_val2014.json", coco.instances(scenes))
+    (data / "pope/val2014").mkdir(parents=True)
+    for scene in scenes:
+        draw(scene).save(data / f"pope/val2014/{scene.id}.png")
+    ran = CliRunner().invoke(app, ["check", "grounding", "--data", str(data), "--json"])
+    found = json.loads(ran.stdout)["tasks"]["grounding"]
+    once = [
+        (scene.seed, thing) for scene in scenes for thing in scene.things if scene.counts()[thing.category.name] == 1
+    ]
+    asked = sum(thing.box[2] * thing.box[3] >= LEAST * SIDE**2 for _, thing in once)
+    assert (ran.exit_code, found["failures"], found["checked"]["gold"]) == (0, [], asked)
+    assert asked > 50
+    for sample in Grounding().samples("test"):
+        (box,) = (thing.box for seed, thing in once if f"{seed}/{thing.category.name.replace(' ', '-')}" == sample.id)
+        assert sample.target == box

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from harness.errors import PictureError
-from harness.pictures import LARGEST_SIDE, open_picture, picture_digest
+from harness.pictures import LARGEST_SIDE, decode_picture, open_picture, picture_digest
 
 
 def _red() -> Image.Image:
@@ -27,6 +30,28 @@ def test_a_truncated_picture_is_named(tmp_path: Path, ending: str) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(PictureError, match=rf"half\.{ending}: does not open as a picture"):
         open_picture(path)
+
+
+def _encoded(kind: str) -> bytes:
+    content = io.BytesIO()
+    _red().save(content, kind)
+    return content.getvalue()
+
+
+@given(
+    st.sampled_from([_encoded(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "PPM")]),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6),
+    st.integers(0, 1_000),
+)
+def test_any_spoilt_picture_opens_or_is_refused(whole: bytes, spoils: list[tuple[int, int]], end: int) -> None:
+    content = bytearray(whole)
+    for place, byte in spoils:
+        content[place % len(content)] = byte
+    try:
+        assert decode_picture(bytes(content[:end]), "spoilt").mode == "RGB"
+    except PictureError as error:
+        assert str(error).startswith("spoilt: ")
+        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])

@@ -319,7 +319,8 @@ def test_pictos_is_never_held_against_the_real_benchmarks(tmp_path: Path, pictos
     assert found is not None
     assert found.sections == ()
     assert found.notes == (
-        f"No published figures beside this board: none are on {pictos} (only on pope, chair, scienceqa, mathvista).",
+        f"No published figures beside this board: none are on {pictos} "
+        "(only on pope, chair, scienceqa, scienceqa_img, mathvista).",
     )
     assert beside(tmp_path / "out") == []
     assert found.notes[0] in (tmp_path / "out/board.html").read_text(encoding="utf-8")
@@ -448,7 +449,8 @@ def test_a_board_with_nothing_to_compare_says_so_in_one_line(tmp_path: Path) -> 
     folder = write_folder(tmp_path / "mine", yes_no([1, 0], task="pictos_pope"))
     *_, last = run("board", folder, "--reported", "--out", tmp_path / "out").splitlines()
     assert last == (
-        "No published figures beside this board: none are on pictos_pope (only on pope, chair, scienceqa, mathvista)."
+        "No published figures beside this board: none are on pictos_pope "
+        "(only on pope, chair, scienceqa, scienceqa_img, mathvista)."
     )
     said = json.loads(run("board", folder, "--reported", "--out", tmp_path / "out", "--json"))
     assert said["notes"] == [last]

@@ -57,7 +57,7 @@ def list_data(
 
 @data_app.command("fetch")
 def fetch_data(
-    task: Annotated[str, typer.Argument(help="pope, chair, scienceqa or mathvista.", show_default=False)],
+    task: Annotated[str, typer.Argument(help="pope, chair, scienceqa, mathvista or grounding.", show_default=False)],
     origin: Annotated[str, typer.Option("--from", help="Base URL of a mirror (http, https), or a folder.")],
     files: Annotated[
         list[str] | None, typer.Option("--file", help="Only this file, also one that is not needed; repeatable.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness import readers
+from tasks.grounding import REQUEST
 from tasks.pictos.catalogue import BY_NAME, CATEGORIES, COMPANIONS
 from tasks.pictos.world import SIDE, Scene, Thing
 from tasks.scienceqa import INSTRUCTION, scienceqa_prompt
@@ -222,7 +223,7 @@ def box_question(thing: Thing) -> Question:
     corners = [min(value, SIDE - 1) for value in (x, y, x + width, y + height)]
     return Question(
         kind="box",
-        prompt=f"Provide the bounding box of the {thing.category.name}.",
+        prompt=REQUEST.format(name=thing.category.name),
         answer=f"[{', '.join(str(value) for value in corners)}]",
     )
 

@@ -1,0 +1,124 @@
+"""The tasks on COCO that this project defines, asked of a model: IC (captions) and grounding (boxes).
+
+Both read the data folder only: annotations are COCO's or anybody's in its format, pictures lie in a folder `val2014`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from statistics import fmean
+
+from harness.errors import MissingError
+from harness.types import Details, Metric, Sample, Score, Scorer
+from tasks import chair, grounding, ic
+from tasks.benchmarks import COCO_PICTURES, coco_pictures, missing_file, normalisers, refuse_other_split
+from tasks.chair_truth import tables_folder
+from tasks.ic_set import TRUTH_FILE, ids_digest
+from tasks.sources import data_folder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ic:
+    """IC: which objects a description names, and how many of each, on the set that `strop data build ic` chose."""
+
+    name: str = ic.NAME
+    version: int = ic.VERSION
+    metrics: tuple[Metric, ...] = ic.IC_METRICS
+    headline: str = ic.HEADLINE
+    max_tokens: int = 512  # as CHAIR
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        refuse_other_split(self.name, split)
+        truth = data_folder() / self.name / TRUTH_FILE
+        if not truth.is_file():
+            raise MissingError(f"{truth}: no such file; choose a set by `strop data build ic --out {truth.parent}`")
+        pictures = coco_pictures(self.name)
+        asked = ic.load_questions(truth, _tables())
+        return [replace(one, images=(pictures / one.meta["file_name"],)) for one in asked.values()]
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return _score_caption(self.profile, sample, answer)
+
+    @property
+    def profile(self) -> str:
+        """Official, and lemminflect where NLTK's data are missing, as in `strop score ic`."""
+        return next(iter(normalisers(data_folder())))
+
+    @property
+    def profiles(self) -> Mapping[str, Scorer]:
+        return {name: partial(_score_caption, name) for name in normalisers(data_folder())}
+
+    def gold(self, sample: Sample) -> str:
+        return chair.caption_naming(set(sample.target), _tables(), chair.PROFILES[self.profile].words)
+
+    def details(self, samples: Sequence[Sample]) -> Details:
+        info = {
+            "questions": "data folder",
+            "ids": ids_digest(sample.id for sample in samples),
+            "normaliser": chair.PROFILES[self.profile].package,
+        }
+        return Details(metrics=self.metrics, info=info)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grounding:
+    """Grounding: the box of a thing that is there once. 1,000 instances of COCO val2014, its categories in turn.
+
+    Fractions of the picture are asked for. Answers are also read as LLaVA-1.5 learnt to give them (profile `llava`).
+    """
+
+    name: str = grounding.NAME
+    version: int = grounding.VERSION
+    metrics: tuple[Metric, ...] = grounding.GROUNDING_METRICS
+    headline: str = grounding.HEADLINE
+    max_tokens: int = 64
+    profile: str = "strict"
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        refuse_other_split(self.name, split)
+        file = f"instances_{COCO_PICTURES}.json"
+        places = [data_folder() / task / folder for task in (self.name, chair.NAME) for folder in ("annotations", "")]
+        annotations = next((place / file for place in places if (place / file).is_file()), None)
+        if annotations is None:
+            raise missing_file(self.name, f"annotations/{file}")
+        return grounding.load_questions(annotations, coco_pictures(self.name))
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return self.profiles[self.profile](sample, answer)
+
+    @property
+    def profiles(self) -> Mapping[str, Scorer]:
+        return {name: partial(_score_box, name) for name in grounding.PROFILES}
+
+    def gold(self, sample: Sample) -> str:
+        return grounding.fractions_text(sample.target, sample.meta["size"])
+
+    def details(self, samples: Sequence[Sample]) -> Details:
+        info = {
+            "questions": "data folder",
+            "categories": len({sample.meta["object"] for sample in samples}),
+            "ids": ids_digest(sample.id for sample in samples),
+            "whole_picture_IoU": fmean(grounding.cover(sample.target, sample.meta["size"]) for sample in samples),
+        }
+        return Details(metrics=self.metrics, info=info)
+
+
+def _score_box(profile: str, sample: Sample, answer: str) -> Score:
+    return grounding.score_framed(sample.target, answer, sample.meta["size"], profile)
+
+
+def _score_caption(profile: str, sample: Sample, answer: str) -> Score:
+    return ic.score_ic(chair.PROFILES[profile].words(answer), sample.target, _tables())
+
+
+def _tables() -> chair.ChairTables:
+    return _tables_in(tables_folder(data_folder() / ic.NAME / TRUTH_FILE, data_folder()))
+
+
+@lru_cache(maxsize=2)
+def _tables_in(folder: Path) -> chair.ChairTables:
+    """Read once: every caption is marked by them."""
+    return chair.load_tables(folder)
