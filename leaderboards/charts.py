@@ -71,13 +71,12 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """A line of a forest plot: a difference with its interval, in the unit of the axis; `low` and `high` None draws no
-    bar. `better` says which way it goes beyond doubt: True, False, or None where it does not."""
+    """A line of a forest plot: a difference with its interval (None draws none), in the unit of the axis. `better` says
+    which way it goes beyond doubt: True, False, or None where it does not."""
 
     name: str
     value: float
-    low: float | None
-    high: float | None
+    bounds: tuple[float, float] | None
     better: bool | None
 
 
@@ -122,8 +121,8 @@ def forest(bars: Sequence[Bar], *, axis: str) -> Drawing:
         axes.axvline(0, color=_INK, linewidth=1, alpha=0.6)
         for place, bar in enumerate(bars):
             colour, marker = {True: (BLUE, "o"), False: (VERMILLION, "X"), None: (GREY, "o")}[bar.better]
-            if bar.low is not None and bar.high is not None:
-                axes.plot([bar.low, bar.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
+            if bar.bounds:
+                axes.plot(bar.bounds, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
             face = "none" if bar.better is None else colour
             axes.plot(bar.value, place, marker=marker, color=colour, markerfacecolor=face, markersize=7)
         axes.set_yticks(range(len(bars)), [bar.name for bar in bars])

@@ -20,7 +20,7 @@ FILES = ("board.md", "board.csv", "board.html", "cost.csv")
 
 
 def board(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders and results folders.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, of grids, and of results.", show_default=False)],
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for board.md, board.csv, board.html and cost.csv; default: board, with --site none."),
@@ -51,8 +51,8 @@ def board(
 ) -> None:
     """Render a board: every round of every run with its interval and its paired difference to round 0.
 
-    Runs of one recipe with different seeds get a pooled row. The page needs no network. Folders that `strop score
-    --out` wrote are rows of their own.
+    Runs of one recipe with different seeds get a pooled row. Pages need no network. Folders that `strop score --out`
+    wrote are rows of their own; of a folder of `strop grid` all finished runs are, and it has a page in the site.
 
     [bold]Examples[/]
 
@@ -63,12 +63,16 @@ def board(
     strop board scored/llava-13b-pope --reported
 
     strop board runs/honed runs/oracle --site public
+
+    strop board runs/study --site public
     """
+    from leaderboards.ablation import ablate, done_runs, is_grid
     from leaderboards.build import assemble, read_entries, write_board
     from leaderboards.reported import read_tables
 
     set_places(data, task_path)
-    entries = read_entries(runs)
+    grids = [path for path in runs if is_grid(path)]
+    entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
     assembled = assemble(entries)
     written: list[Path] = []
     notes: list[str] = []
@@ -80,7 +84,16 @@ def board(
     if site is not None:
         from leaderboards.site.build import write_site
 
-        write_site(entries, assembled, site, read_tables(), find_task=find_asked, find_pool=find_pool, rest=samples)
+        write_site(
+            entries,
+            assembled,
+            site,
+            read_tables(),
+            [ablate(path) for path in grids],
+            find_task=find_asked,
+            find_pool=find_pool,
+            rest=samples,
+        )
         written.append(site / "index.html")
     if as_json:
         said = {"runs": [str(run) for run in runs], "files": [str(path) for path in written]}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from leaderboards.ablation import Ablation
 from leaderboards.beside import listing, set_beside
 from leaderboards.build import Entry, measured, task_labels
 from leaderboards.render import Board, Row, cost_csv, csv_text
 from leaderboards.reported import Reported
+from leaderboards.site.ablations import write_ablation
 from leaderboards.site.folder import Link, site_folder, slug
 from leaderboards.site.front import write_front
 from leaderboards.site.run import RunPage, write_run
@@ -21,6 +23,7 @@ def write_site(
     board: Board,
     out: Path,
     published: Sequence[Reported],
+    ablations: Sequence[Ablation],
     *,
     find_task: FindTask,
     find_pool: FindPool,
@@ -38,10 +41,12 @@ def write_site(
             RunPage(entry=entry, slug=slug(number, entry.name), rows=rows)
             for number, (entry, rows) in enumerate(_rows(entries, board), start=1)
         ]
+        grids = {f"ablation-{slug(number, one.grid.name)}.html": one for number, one in enumerate(ablations, start=1)}
         judged = any(judged_rounds(entry.run.folder) for entry in entries)
         folder.menu = (
             Link(title="Board", href="index.html"),
             *([Link(title="Verifiers", href="verifiers.html")] if judged else []),
+            *[Link(title=f"Ablation {one.grid.name}", href=href) for href, one in grids.items()],
             Link(title="Published", href="published.html"),
         )
         for page in pages:
@@ -49,6 +54,8 @@ def write_site(
             write_run(folder, page, board, browsers)
         if judged:
             write_verifiers(folder, pages, find_pool)
+        for href, ablation in grids.items():
+            write_ablation(folder, href, ablation)
         beside = set_beside(measured(entries, board), published)
         folder.page("published.html", "published.html.jinja", beside=beside, listing=listing(published))
         folder.text("board.csv", csv_text(board))

@@ -69,9 +69,14 @@ def shown(cell: Cell | None) -> Figure:
     )
 
 
-def scale(metric: Metric) -> int:
-    """What a fraction is multiplied with on an axis."""
-    return 100 if metric.percent else 1
+def on_axis(value: float, metric: Metric) -> float:
+    """A fraction in the unit of an axis."""
+    return value * 100 if metric.percent else value
+
+
+def bounds(low: float | None, high: float | None, metric: Metric) -> tuple[float, float] | None:
+    """An interval in the unit of an axis."""
+    return None if low is None or high is None else (on_axis(low, metric), on_axis(high, metric))
 
 
 def _sortable(value: float | None) -> str:

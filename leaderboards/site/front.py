@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from leaderboards.charts import Bar, forest
 from leaderboards.render import CAPTION, POOLED_CAPTION, Board, Row, TaskView, arrow
-from leaderboards.site.cells import Figure, judged, scale, shown
-from leaderboards.site.folder import Chart, SiteFolder, visible
+from leaderboards.site.cells import Figure, shown
+from leaderboards.site.folder import Chart, SiteFolder
+from leaderboards.site.forests import forest_chart
 from leaderboards.site.run import RunPage
-
-MOST_BARS = 40
-"""Lines of a forest plot; a board of more runs says which were left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +47,7 @@ def write_front(folder: SiteFolder, pages: Sequence[RunPage], board: Board) -> N
             "level": _distinct(line.row.level for line in lines),
             "verifier": _distinct(line.row.verifier for line in lines),
         },
-        charts=[one for n, view in enumerate(board.tasks, start=1) for one in _forest(folder, board, view, n)],
+        charts=[one for n, view in enumerate(board.tasks, start=1) if (one := _forest(folder, board, view, n))],
         captions=[CAPTION, *([POOLED_CAPTION] if any(row.pooled for row in board.rows) else [])],
         notes=board.notes,
         runs=len(pages),
@@ -76,35 +73,19 @@ def _distinct(words: Iterable[str]) -> list[str]:
     return sorted({word for word in words if word})
 
 
-def _forest(folder: SiteFolder, board: Board, view: TaskView, number: int) -> Iterable[Chart]:
+def _forest(folder: SiteFolder, board: Board, view: TaskView, number: int) -> Chart | None:
     """The headline's differences of each run's last round, of all its seeds together where there are several."""
     pooled = {row.run for row in board.rows if row.pooled}
-    last: dict[tuple[str, ...], Row] = {}
-    for row in board.rows:
-        if row.pooled or row.run not in pooled:
-            last[row.run, *row.seeds] = row
-    metric, bars, words = view.headline, [], []
-    for row in last.values():
-        cell = row.cells.get((view.label, metric.name))
-        if cell is None or cell.difference is None or cell.difference.value is None:
-            continue
-        found, times = cell.difference, scale(metric)
-        low, high = (None if bound is None else bound * times for bound in (found.low, found.high))
-        seeds = f"mean of {len(row.seeds)} seeds" if row.pooled else "".join(f"seed {seed}" for seed in row.seeds)
-        name = _short(visible(f"{row.run}, {seeds}" if seeds else row.run))
-        bars.append(Bar(name=name, value=cell.difference.value * times, low=low, high=high, better=judged(cell)))
-        figure = shown(cell)
-        words.append(f"{name}: {figure.delta} {figure.delta_interval} {figure.verdict}")
-    if bars:
-        unit = " in points" if metric.percent else ""
-        left_out = f" The first {MOST_BARS} of {len(bars)} are drawn." if len(bars) > MOST_BARS else ""
-        yield folder.chart(
-            f"front-{number}",
-            forest(bars[:MOST_BARS], axis=f"Δ{unit}, last round minus seed"),
-            title=f"{view.label}: {metric.name}{arrow(metric)}",
-            words=f"{view.label}, {metric.name}, last round minus seed. {'; '.join(words)}.{left_out}",
-        )
+    order = list(dict.fromkeys(row.run for row in board.rows))
+    last = {(order.index(row.run), row.seeds): row for row in board.rows if row.pooled or row.run not in pooled}
+    metric = view.headline
+    lines = [
+        (_called(row), cell) for _, row in sorted(last.items()) if (cell := row.cells.get((view.label, metric.name)))
+    ]
+    title = f"{view.label}: {metric.name}{arrow(metric)}"
+    return forest_chart(folder, f"front-{number}", lines, title=title, minus="last round minus seed")
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 36 else f"{name[:34]}…"
+def _called(row: Row) -> str:
+    seeds = f"mean of {len(row.seeds)} seeds" if row.pooled else "".join(f"seed {seed}" for seed in row.seeds)
+    return f"{row.run}, {seeds}" if seeds else row.run

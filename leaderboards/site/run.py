@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import yaml
 
+from harness.stats import Estimate
+from harness.types import Metric
 from leaderboards.build import Entry
 from leaderboards.charts import Point, Series, rounds_drawing
 from leaderboards.ledger import COST_FIRST, Stage
 from leaderboards.render import MEANINGS, NOTHING, Board, Cell, Row, TaskView, arrow, interval
-from leaderboards.site.cells import Figure, scale, shown
+from leaderboards.site.cells import Figure, bounds, on_axis, shown
 from leaderboards.site.folder import Chart, Link, SiteFolder
 
 
@@ -53,6 +55,7 @@ class _Task:
     words: str
     charts: tuple[Chart, ...]
     lines: tuple[_Line, ...]
+    others: tuple[_Line, ...]
     samples: Link | None
 
 
@@ -79,7 +82,7 @@ def write_run(folder: SiteFolder, page: RunPage, board: Board, browsers: Mapping
         stages=[_stage(stage) for stage in run.stages],
         total=_duration(sum(stage.cost.get("seconds", 0.0) for stage in run.stages)),
         recipe=yaml.safe_dump(dict(run.recipe), sort_keys=False, allow_unicode=True) if run.recipe else "",
-        notes=[note for note in board.notes if note.startswith(page.entry.name)],
+        notes=[note for note in board.notes if note.startswith((f"{page.entry.name}:", f"{page.entry.name},"))],
     )
 
 
@@ -88,43 +91,44 @@ def _all(page: RunPage) -> Iterable[Row]:
 
 
 def _task(folder: SiteFolder, page: RunPage, view: TaskView, number: int, browsers: Mapping[str, Link]) -> _Task:
+    overall = [one for one in view.metrics if one.name.startswith(("macro/", "pooled/")) and one not in view.shown]
+    first = (*view.shown, *overall)
     charts = []
-    for place, metric in enumerate(view.shown):
+    for place, metric in enumerate(first):
         cells = {
-            round_: cell
+            round_: (cell, cell.estimate)
             for round_, row in page.rows.items()
             if round_ is not None and (cell := row.cells.get((view.label, metric.name))) and cell.estimate
         }
-        if len(cells) > 1:
-            charts.append(_chart(folder, f"{page.slug}-{number}-{place}", cells))
-    lines = [
-        _Line(
-            metric=metric.name + arrow(metric),
-            meaning=MEANINGS.get(metric.name, ""),
-            headline=metric == view.headline,
-            figures=tuple(shown(row.cells.get((view.label, metric.name))) for row in _all(page)),
-        )
-        for metric in (*view.shown, *(one for one in view.metrics if one not in view.shown))
-    ]
+        if len(cells) > 1 and any(found.value or found.high for _, found in cells.values()):  # not of zeros alone
+            charts.append(_chart(folder, f"{page.slug}-{number}-{place}", metric, cells))
     return _Task(
         label=view.label,
         words=f"Version {view.version}, profile {view.profile}, split {view.split}; headline {view.headline.name}.",
         charts=tuple(charts),
-        lines=tuple(lines),
+        lines=tuple(_line(page, view, metric) for metric in first),
+        others=tuple(_line(page, view, metric) for metric in view.metrics if metric not in first),
         samples=browsers.get(view.label),
     )
 
 
-def _chart(folder: SiteFolder, name: str, cells: Mapping[int, Cell]) -> Chart:
+def _line(page: RunPage, view: TaskView, metric: Metric) -> _Line:
+    return _Line(
+        metric=metric.name + arrow(metric),
+        meaning=MEANINGS.get(metric.name.rpartition("/")[2], ""),
+        headline=metric == view.headline,
+        figures=tuple(shown(row.cells.get((view.label, metric.name))) for row in _all(page)),
+    )
+
+
+def _chart(folder: SiteFolder, name: str, metric: Metric, cells: Mapping[int, tuple[Cell, Estimate]]) -> Chart:
     points, words = [], []
-    for number, cell in cells.items():
-        if (found := cell.estimate) is None or found.value is None:
+    for number, (cell, found) in cells.items():
+        if found.value is None:
             continue
-        times = scale(cell.metric)
-        low, high = (None if bound is None else bound * times for bound in (found.low, found.high))
-        points.append(Point(round=number, value=found.value * times, low=low, high=high))
-        words.append(f"round {number}: {shown(cell).value} {interval(found.low, found.high, cell.metric)}".rstrip())
-    metric = next(iter(cells.values())).metric
+        low, high = bounds(found.low, found.high, metric) or (None, None)
+        points.append(Point(round=number, value=on_axis(found.value, metric), low=low, high=high))
+        words.append(f"round {number}: {shown(cell).value} {interval(found.low, found.high, metric)}".rstrip())
     title = f"{metric.name}{', %' if metric.percent else ''}{arrow(metric)}"
     return folder.chart(
         name, rounds_drawing([Series(style=0, points=points)]), title=title, words=f"{metric.name}. {'; '.join(words)}."

@@ -119,6 +119,7 @@ def _write_browser(
         missing=missing,
         held=len(kept),
         total=len(ids),
+        rest=rest,
     )
     return Link(title=f"{len(kept):,} samples", href=href)
 

@@ -204,7 +204,7 @@ def _charts(folder: SiteFolder, page: RunPage, tried: Mapping[int, Trial | str])
     curves = {f"round {number}": trial for number, trial in trials.items() if trial.roc}
     if curves:
         yield _roc_chart(folder, f"verifier-{page.slug}-roc", curves, "ROC against the oracle's marks")
-    for name, title in (("gap", "mean gap of rewards, verifier's unit"), ("worth", "worth of its choice, marks of 1")):
+    for name, title in (("gap", "mean gap of rewards"), ("worth", "worth of its choice, in marks")):
         found = {number: one for number, trial in trials.items() if (one := getattr(trial, name))}
         if found:
             points = [Point(round=number, value=one.value, low=one.low, high=one.high) for number, one in found.items()]

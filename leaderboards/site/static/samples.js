@@ -98,7 +98,7 @@ window.strop = (() => {
     const places = found.slice(start, start + index.page);
     for (const where of all("[data-where]")) {
       where.textContent = found.length
-        ? `${start + 1}–${start + places.length} of ${found.length}, page ${state.page} of ${pages}`
+        ? `${start + 1}–${start + places.length} of ${found.length}`
         : "No sample here is one of these.";
     }
     for (const button of all("[data-step]")) {
@@ -124,7 +124,7 @@ window.strop = (() => {
     const kept = new URLSearchParams(location.hash.slice(1));
     const rounds = Object.keys(index.flags);
     const round = rounds.includes(kept.get("round")) ? kept.get("round") : rounds.at(-1);
-    const show = kept.get("show") in index.filters ? kept.get("show") : Number(round) ? "changed" : "all";
+    const show = Object.hasOwn(index.filters, kept.get("show")) ? kept.get("show") : Number(round) ? "changed" : "all";
     state = { round, show, page: Number.parseInt(kept.get("page") ?? "1", 10) || 1 };
     draw();
   }
