@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import yaml
 from huggingface_hub import ModelCard
@@ -216,6 +217,11 @@ def test_lm_eval_finds_and_prints_our_figures(tmp_path: Path) -> None:
     assert (first["doc"]["id"], first["target"], first["filtered_resps"], first["value"]) == ("q0", "yes", ["yes"], 1)
     assert first["arguments"] == {"gen_args_0": {"arg_0": "Is it?", "arg_1": {"max_tokens": 8}}}
     assert (second["doc_id"], second["target"], second["prompt_hash"] != first["prompt_hash"]) == (1, "", True)
+
+    caption = json.loads(Path(samples[1]).read_text().splitlines()[0])
+    assert json.loads(caption["parsed"]) == [{"name": "cat", "right": True}, {"name": "dog", "right": False}]
+    read = [datasets.Dataset.from_json(str(one), cache_dir=str(tmp_path / "cache")) for one in samples]
+    assert [len(one) for one in read] == [60, 2]
 
 
 def test_the_keys_are_those_that_lm_eval_writes(tmp_path: Path) -> None:

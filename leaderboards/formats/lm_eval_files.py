@@ -136,7 +136,8 @@ def _samples(task: TaskResult, questions: Mapping[str, Question]) -> list[dict[s
                 "prompt_hash": _hash(prompt),
                 "target_hash": _hash(target),
                 "value": row.value,
-                "parsed": row.parsed,
+                # one type in all lines: `datasets` infers a column's type from the first
+                "parsed": row.parsed if isinstance(row.parsed, str | None) else json.dumps(row.parsed),
                 "counts": dict(row.counts),
             }
         )
