@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 
 from harness.errors import DataError
 from harness.files import read_json
 from harness.results import Results, TaskResult, read_results
-from harness.stats import PooledDifference, chair_at_equal_recall, holm, pooled_difference
+from harness.stats import COVERAGE, PooledDifference, chair_at_equal_recall, holm, pooled_difference
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
 from leaderboards.ledger import read_stages
@@ -36,10 +37,12 @@ class GridRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridCell:
-    """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order."""
+    """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order; where
+    settings have names of their own it has the name as "setting", and `varied` says what the cell changes."""
 
     name: str
     label: Mapping[str, str]
+    varied: str
     rounds: int
     runs: tuple[GridRun, ...]
 
@@ -61,7 +64,8 @@ class AblationRow:
 
     `to_seed` is the difference to the model that the cell started from (its `a` is that model's figure, its `b` the
     cell's), over the training seeds `seeds`; `to_base` the one to the base cell, over those that both finished, None
-    for the base cell itself and where they cannot be compared. `to_seed_holm` and `to_base_holm` are their corrected p.
+    for the base cell itself and where they cannot be compared. `to_seed_holm` and `to_base_holm` are their corrected p,
+    `to_base_corrected` an interval that holds for the whole family of differences to the base at once (`_widened`).
     """
 
     cell: str
@@ -75,6 +79,7 @@ class AblationRow:
     to_base: PooledDifference | None
     to_seed_holm: float | None = None
     to_base_holm: float | None = None
+    to_base_corrected: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +117,7 @@ def read_grid(folder: Path) -> Grid:
                 GridCell(
                     name=cell["name"],
                     label=cell["label"],
+                    varied=cell["varied"],
                     rounds=cell["rounds"],
                     runs=tuple(GridRun(**{**run, "folder": folder / run["folder"]}) for run in cell["runs"]),
                 )
@@ -252,9 +258,22 @@ def _corrected(rows: Sequence[AblationRow]) -> list[AblationRow]:
         to_base = holm({str(place): one.p for place in places if (one := found[place].to_base) and one.p is not None})
         for place in places:
             found[place] = replace(
-                found[place], to_seed_holm=to_seed.get(str(place)), to_base_holm=to_base.get(str(place))
+                found[place],
+                to_seed_holm=to_seed.get(str(place)),
+                to_base_holm=to_base.get(str(place)),
+                to_base_corrected=_widened(found[place].to_base, len(to_base)),
             )
     return found
+
+
+def _widened(found: PooledDifference | None, family: int) -> tuple[float, float] | None:
+    """The 95 % interval widened so that all of a family hold at once with 95 % (Bonferroni): each arm grows as a normal
+    tail's quantile does, since the draws hold too few cases so far out. None where there is no p, and so no family."""
+    if found is None or found.value is None or found.low is None or found.high is None:
+        return None
+    tail = (1 - COVERAGE) / 2
+    growth = NormalDist().inv_cdf(1 - tail / family) / NormalDist().inv_cdf(1 - tail)
+    return found.value - growth * (found.value - found.low), found.value + growth * (found.high - found.value)
 
 
 def _cost(cell: GridCell) -> CellCost:

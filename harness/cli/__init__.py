@@ -9,6 +9,7 @@ import sys
 import typer
 from rich.console import Console
 
+from harness.cli.bench import bench
 from harness.cli.board import board
 from harness.cli.check import check
 from harness.cli.compare import compare
@@ -47,6 +48,7 @@ app.command("rerun")(rerun)
 app.command("diff")(diff)
 app.command("tasks")(tasks)
 app.command("check")(check)
+app.command("bench")(bench)
 
 
 def main() -> None:
