@@ -129,6 +129,16 @@ def read_grid(folder: Path) -> Grid:
         raise DataError(f"{folder / 'grid.json'} is not of this version ({error!r}); run `strop grid` again") from error
 
 
+def is_grid(folder: Path) -> bool:
+    """Whether `strop grid` wrote the folder."""
+    return (folder / "grid.json").is_file()
+
+
+def done_runs(folder: Path) -> list[Path]:
+    """The finished runs of a grid's folder; raises as `read_grid`."""
+    return [run.folder for cell in read_grid(folder).cells for run in cell.runs if run.state == "done"]
+
+
 def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
     """Every figure of a grid's finished runs. Raises `DataError` for a folder without a grid and for broken results."""
     grid = read_grid(folder)

@@ -39,20 +39,21 @@ def ablation_markdown(found: Ablation) -> str:
     for row in found.rows:
         if row.shown:
             tables.setdefault((row.task, row.metric.name), []).append(row)
-    sections = [Section(title="How to read it", words=(_caption(found),))]
+    sections = [Section(title="How to read it", words=(caption(found),))]
     if any("setting" in cell.label for cell in found.grid.cells):
         sections.append(_settings_section(found))
     sections += [_metric_section(rows) for rows in tables.values()]
     if found.costs:
-        sections.append(_cost_section(found))
+        sections.append(cost_section(found))
     if found.missing:
-        sections.append(_missing_section(found))
+        sections.append(missing_section(found))
     if found.notes:
         sections.append(Section(title="Notes", words=found.notes))
     return sections_markdown(f"Ablation {found.grid.name}", sections)
 
 
-def _caption(found: Ablation) -> str:
+def caption(found: Ablation) -> str:
+    """How the tables are read."""
     return (
         "A row is a cell, its last round, the mean over its training seeds. Δ in points, paired by sample: to the seed "
         f"model, and to the base cell ({found.grid.baseline or 'there is none'}), seed by seed. In brackets the 95 % "
@@ -115,7 +116,8 @@ def _moved(one: Difference | None, metric: Metric) -> str:
     return " ".join(word for word in words if word)
 
 
-def _cost_section(found: Ablation) -> Section:
+def cost_section(found: Ablation) -> Section:
+    """What each cell took."""
     heading = (*found.costs[0].label, "pairs a round", "minutes spent", "minutes of stages shared")
     lines = tuple(
         (
@@ -133,7 +135,8 @@ def _cost_section(found: Ablation) -> Section:
     return Section(title="Cost, all training seeds together", words=(words,), table=Table(heading=heading, lines=lines))
 
 
-def _missing_section(found: Ablation) -> Section:
+def missing_section(found: Ablation) -> Section:
+    """The runs that are in no figure."""
     return Section(
         title="Failed or not run",
         words=("These runs are in no figure; the same command goes on with them.",),
