@@ -159,7 +159,10 @@ def test_a_margin_knows_which_way_a_metric_is_worse(tmp_path: Path) -> None:
     [
         ("-1", "not a number of points above 0"),
         ("recall=much", "not a number of points above 0"),
-        ("recoil=1", "no task here has this metric; there are CHAIRs, CHAIRi, recall, words"),
+        (
+            "recoil=1",
+            "no task here has this metric; did you mean 'recall'\\? \\(there are CHAIRs, CHAIRi, recall, words",
+        ),
         ("words=1", "neither better nor worse"),
     ],
 )

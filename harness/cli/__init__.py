@@ -27,11 +27,22 @@ from harness.cli.score import score_app
 from harness.cli.show import show
 from harness.errors import StropError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
-    help="Hone a vision-language model on its own answers, and measure honestly whether it got better.",
+    help="""Hone a vision-language model on its own answers, and measure honestly whether it got better.
+
+    **Examples**
+
+    strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --out runs/seed
+
+    strop run judge_free --out runs/demo
+
+    strop board runs/demo --out runs/demo/board
+    """,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 app.command("eval")(evaluate)
@@ -62,9 +73,10 @@ def main() -> None:
     except StropError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; what was finished is kept, the same command goes on from here")
-        sys.exit(130)
+    except SystemExit as ended:  # Typer makes one of Ctrl-C, without a word
+        if ended.code == INTERRUPTED:
+            Console(stderr=True, soft_wrap=True).print("stopped; what was finished is kept, the same command goes on")
+        raise
 
 
 def _escaped(text: str) -> str:
