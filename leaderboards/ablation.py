@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 
 from harness.errors import DataError
 from harness.files import read_json
 from harness.results import Results, TaskResult, read_results
-from harness.stats import PooledDifference, chair_at_equal_recall, holm, pooled_difference
+from harness.stats import COVERAGE, Difference, holm
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
 from leaderboards.ledger import read_stages
-from leaderboards.paired import EQUAL_RECALL, EQUAL_RECALL_DRAWS, has_mentions, obstacle, shared_metrics
+from leaderboards.paired import pair_seeds
 
 DRAWS = 10_000
 
@@ -36,10 +37,12 @@ class GridRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridCell:
-    """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order."""
+    """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order; where
+    settings have names of their own it has the name as "setting", and `varied` says what the cell changes."""
 
     name: str
     label: Mapping[str, str]
+    varied: str
     rounds: int
     runs: tuple[GridRun, ...]
 
@@ -61,7 +64,9 @@ class AblationRow:
 
     `to_seed` is the difference to the model that the cell started from (its `a` is that model's figure, its `b` the
     cell's), over the training seeds `seeds`; `to_base` the one to the base cell, over those that both finished, None
-    for the base cell itself and where they cannot be compared. `to_seed_holm` and `to_base_holm` are their corrected p.
+    for the base cell itself and where they cannot be compared. `to_seed_holm` and `to_base_holm` are their corrected p,
+    `to_base_corrected` an interval that holds for the whole family of differences to the base at once (`_widened`).
+    With several training seeds both are `harness.stats.PooledDifference`.
     """
 
     cell: str
@@ -71,10 +76,11 @@ class AblationRow:
     headline: bool
     shown: bool
     seeds: tuple[int, ...]
-    to_seed: PooledDifference
-    to_base: PooledDifference | None
+    to_seed: Difference
+    to_base: Difference | None
     to_seed_holm: float | None = None
     to_base_holm: float | None = None
+    to_base_corrected: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +118,7 @@ def read_grid(folder: Path) -> Grid:
                 GridCell(
                     name=cell["name"],
                     label=cell["label"],
+                    varied=cell["varied"],
                     rounds=cell["rounds"],
                     runs=tuple(GridRun(**{**run, "folder": folder / run["folder"]}) for run in cell["runs"]),
                 )
@@ -176,8 +183,8 @@ def _cell_rows(
         notes.append(f"{cell.name}: held against the base over the training seeds that both finished, {shared}.")
     for task in next(iter(ends.values()))[1].tasks:
         name = task.task
-        metrics, to_seed = _pooled([_sides(*ends[seed], name) for seed in ends], draws, f"{cell.name}: ", notes)
-        _, to_base = _pooled(
+        metrics, to_seed = _compared([_sides(*ends[seed], name) for seed in ends], draws, f"{cell.name}: ", notes)
+        _, to_base = _compared(
             [_sides(base[seed][1], ends[seed][1], name) for seed in shared], draws, f"{cell.name} and the base: ", notes
         )
         shown = show or [(name, one) for one in (task.headline, *COMPANIONS)]
@@ -203,44 +210,16 @@ def _sides(before: Results, after: Results, task: str) -> _Sides | None:
     return (held[task], after.task(task)) if task in held else None
 
 
-def _pooled(
+def _compared(
     found: Sequence[_Sides | None], draws: int, who: str, notes: list[str]
-) -> tuple[tuple[Metric, ...], dict[str, PooledDifference]]:
-    """Every metric that all sides define alike, pooled over training seeds; nothing, and a note, where none can be."""
+) -> tuple[tuple[Metric, ...], Mapping[str, Difference]]:
+    """Every metric that all sides define alike, over all training seeds; nothing, and a note, where none can be."""
     sides = [pair for pair in found if pair]
-    reasons = [reason for pair in sides if (reason := obstacle(*pair))]
-    notes += [f"{who}{reason}." for reason in reasons]
-    if not sides or reasons:
+    if not sides:
         return (), {}
-    metrics = shared_metrics(*(side for pair in sides for side in pair))
-    differences = pooled_difference([(a.rows, b.rows) for a, b in sides], metrics, draws=draws)
-    if all(has_mentions(side) for pair in sides for side in pair):
-        metrics = (*metrics, EQUAL_RECALL)
-        differences[EQUAL_RECALL.name] = _equal_recall(sides, min(draws, EQUAL_RECALL_DRAWS))
-    return metrics, differences
-
-
-def _equal_recall(sides: Sequence[_Sides], draws: int) -> PooledDifference:
-    """The captions of all training seeds as one set, each picture still one cluster: of several seeds there is only the
-    interval over pictures, and no p."""
-    a, b = (
-        [replace(row, id=f"{number}/{row.id}") for number, pair in enumerate(sides) for row in pair[side].rows]
-        for side in (0, 1)
-    )
-    found = chair_at_equal_recall(a, b, draws=draws)
-    one_seed = len(sides) == 1
-    return PooledDifference(
-        metric=found.metric,
-        a=found.a,
-        b=found.b,
-        value=found.value,
-        low=found.low if one_seed else None,
-        high=found.high if one_seed else None,
-        p=found.p if one_seed else None,
-        n=found.n,
-        fixed_low=found.low,
-        fixed_high=found.high,
-    )
+    pair = pair_seeds(sides, draws=draws)
+    notes += [f"{who}{pair.obstacle}."] if pair.obstacle else []
+    return pair.metrics, pair.differences
 
 
 def _corrected(rows: Sequence[AblationRow]) -> list[AblationRow]:
@@ -252,9 +231,22 @@ def _corrected(rows: Sequence[AblationRow]) -> list[AblationRow]:
         to_base = holm({str(place): one.p for place in places if (one := found[place].to_base) and one.p is not None})
         for place in places:
             found[place] = replace(
-                found[place], to_seed_holm=to_seed.get(str(place)), to_base_holm=to_base.get(str(place))
+                found[place],
+                to_seed_holm=to_seed.get(str(place)),
+                to_base_holm=to_base.get(str(place)),
+                to_base_corrected=_widened(found[place].to_base, len(to_base)),
             )
     return found
+
+
+def _widened(found: Difference | None, family: int) -> tuple[float, float] | None:
+    """The 95 % interval widened so that all of a family hold at once with 95 % (Bonferroni): each arm grows as a normal
+    tail's quantile does, since the draws hold too few cases so far out. None where there is no p, and so no family."""
+    if found is None or found.value is None or found.low is None or found.high is None:
+        return None
+    tail = (1 - COVERAGE) / 2
+    growth = NormalDist().inv_cdf(1 - tail / family) / NormalDist().inv_cdf(1 - tail)
+    return found.value - growth * (found.value - found.low), found.value + growth * (found.high - found.value)
 
 
 def _cost(cell: GridCell) -> CellCost:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.files import write_text
-from harness.stats import PooledDifference
+from harness.stats import Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
 from leaderboards.render import (
@@ -39,7 +39,7 @@ def ablation_markdown(found: Ablation) -> str:
     for row in found.rows:
         if row.shown:
             tables.setdefault((row.task, row.metric.name), []).append(row)
-    sections = [Section(title="How to read it", words=(caption(found),))]
+    sections = [Section(title="How to read it", words=(caption(found),)), *settings_section(found)]
     sections += [_metric_section(rows) for rows in tables.values()]
     if found.costs:
         sections.append(cost_section(found))
@@ -57,15 +57,33 @@ def caption(found: Ablation) -> str:
         f"model, and to the base cell ({found.grid.baseline or 'there is none'}), seed by seed. In brackets the 95 % "
         "interval over training seeds and pictures (crude, and rather too narrow, with few seeds), in braces over "
         "pictures only. p is two-sided, corrected after Holm for all cells: headline metrics among themselves, and "
-        "the others shown. ↑ means higher is better, ↓ lower."
+        "the others shown. The corrected interval holds for all of those differences to the base at once "
+        "(Bonferroni). ↑ means higher is better, ↓ lower."
     )
+
+
+def settings_section(found: Ablation) -> list[Section]:
+    """What settings with a name stand for, where the labels have such names."""
+    if not any("setting" in cell.label for cell in found.grid.cells):
+        return []
+    lines = tuple((cell.name, cell.varied) for cell in found.grid.cells)
+    return [Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))]
 
 
 def _metric_section(rows: Sequence[AblationRow]) -> Section:
     first, metric = rows[0], rows[0].metric
     fields = tuple(first.label)
-    heading = (*fields, "training seeds", metric.name + arrow(metric), "Δ to the seed model", "p", "Δ to the base", "p")
-    lines = [("seed model", *[""] * len(fields[1:]), "", figure(first.to_seed.a, metric, digits=DIGITS), *[""] * 4)]
+    heading = (
+        *fields,
+        "training seeds",
+        metric.name + arrow(metric),
+        "Δ to the seed model",
+        "p",
+        "Δ to the base",
+        "corrected",
+        "p",
+    )
+    lines = [("seed model", *[""] * len(fields[1:]), "", figure(first.to_seed.a, metric, digits=DIGITS), *[""] * 5)]
     for row in rows:
         lines.append(
             (
@@ -75,6 +93,9 @@ def _metric_section(rows: Sequence[AblationRow]) -> Section:
                 _moved(row.to_seed, metric),
                 probability(row.to_seed_holm),
                 _moved(row.to_base, metric),
+                interval(*row.to_base_corrected, metric, signed=True, digits=DIGITS)
+                if row.to_base_corrected
+                else NOTHING,
                 probability(row.to_base_holm),
             )
         )
@@ -84,14 +105,15 @@ def _metric_section(rows: Sequence[AblationRow]) -> Section:
     )
 
 
-def _moved(one: PooledDifference | None, metric: Metric) -> str:
+def _moved(one: Difference | None, metric: Metric) -> str:
     if one is None:
         return NOTHING
-    words = (
+    words = [
         figure(one.value, metric, signed=True, digits=DIGITS),
         interval(one.low, one.high, metric, signed=True, digits=DIGITS),
-        interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"),
-    )
+    ]
+    if isinstance(one, PooledDifference):
+        words.append(interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"))
     return " ".join(word for word in words if word)
 
 
@@ -133,6 +155,7 @@ def ablation_csv(found: Ablation) -> str:
     heading = (
         *("cell", *fields, "seeds", "task", "metric", "headline", "better", "seed_value", "cell_value"),
         *(f"{side}_{figure}" for side in ("to_seed", "to_base") for figure in figures),
+        *("to_base_corrected_low", "to_base_corrected_high"),
     )
     lines = [
         (
@@ -140,14 +163,15 @@ def ablation_csv(found: Ablation) -> str:
             *(int(row.headline), row.metric.better, exact(row.to_seed.a), exact(row.to_seed.b)),
             *_csv_difference(row.to_seed, row.to_seed_holm),
             *_csv_difference(row.to_base, row.to_base_holm),
+            *(exact(bound) for bound in row.to_base_corrected or (None, None)),
         )
         for row in found.rows
     ]
     return csv_of(heading, lines)
 
 
-def _csv_difference(one: PooledDifference | None, corrected: float | None) -> tuple[str, ...]:
+def _csv_difference(one: Difference | None, corrected: float | None) -> tuple[str, ...]:
     if one is None:
         return ("",) * 7
-    figures = (one.value, one.low, one.high, one.fixed_low, one.fixed_high, one.p, corrected)
-    return tuple(exact(figure) for figure in figures)
+    fixed = (one.fixed_low, one.fixed_high) if isinstance(one, PooledDifference) else (None, None)
+    return tuple(exact(figure) for figure in (one.value, one.low, one.high, *fixed, one.p, corrected))

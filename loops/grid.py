@@ -63,12 +63,14 @@ class GridFile(Part):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One setting. `label` has the fields in which the cells differ, as text; `folder` is its name as a folder's;
-    `changes` make the base recipe into this cell's, as ``strop run --set`` takes them, and `recipe` is that."""
+    """One setting. `label` has the fields in which the cells differ, as text; where a list names its entries, the name
+    stands for an entry's fields. `varied` says what the cell changes, `folder` is its name as a folder's; `changes`
+    make the base recipe into this cell's, as ``strop run --set`` takes them, and `recipe` is that."""
 
     name: str
     folder: str
     label: Mapping[str, str]
+    varied: str
     changes: tuple[str, ...]
     recipe: Recipe
 
@@ -115,30 +117,38 @@ def load_grid(path: Path, changes: Sequence[str] = ()) -> Grid:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Variation:
-    """The changes of a cell, its name and, where it comes from a list's entry that has one, that entry's name."""
+    """The changes of a cell and its name; `label` is the name of the list's entry that it comes from, where the list
+    names its entries, and `columns` the fields that label it too."""
 
     name: str
-    entry: str | None
+    label: Mapping[str, str]
+    columns: Sequence[str]
     changes: Mapping[str, Any]
 
 
 def _variations(vary: Vary) -> list[_Variation]:
-    singles = [{}, *({field: value} for field, values in vary.one_at_a_time.items() for value in values)]
     if vary.one_at_a_time:
-        return [_Variation(name=_named(one), entry=None, changes=one) for one in singles]
+        single = [{field: value} for field, values in vary.one_at_a_time.items() for value in values]
+        return [
+            _Variation(name=_named(one), label={}, columns=list(vary.one_at_a_time), changes=one)
+            for one in ({}, *single)
+        ]
+    named = any("name" in entry for entry in vary.listed)
+    columns = list(dict.fromkeys([*([] if named else [field for entry in vary.listed for field in entry]), *vary.grid]))
     found = []
     for entry in vary.listed or [{}]:
-        given = entry.get("name")
+        own = str(entry.get("name", _named(entry)))
         for values in itertools.product(*vary.grid.values()):
             combination = dict(zip(vary.grid, values, strict=True))
-            name = _named(combination if given else {**entry, **combination}, given)
-            found.append(_Variation(name=name, entry=given, changes={**entry, **combination}))
+            name = _named(combination, own) if named else _named({**entry, **combination})
+            label = {"setting": own} if named else {}
+            found.append(_Variation(name=name, label=label, columns=columns, changes={**entry, **combination}))
     return found
 
 
-def _named(changes: Mapping[str, Any], entry: str | None = None) -> str:
+def _named(changes: Mapping[str, Any], *before: str) -> str:
     parts = [f"{field}={_text(value)}" for field, value in changes.items() if field not in LABELS]
-    return ", ".join([*([str(entry)] if entry else []), *parts]) or "base"
+    return ", ".join([*before, *parts]) or "base"
 
 
 def _cells(
@@ -157,16 +167,13 @@ def _cells(
             found.append((one, changes, recipe, values))
         elif twin.name != "base":  # one at a time, the base's own value may be among those tried
             raise RecipeError(f"{what}: cells '{twin.name}' and '{one.name}' are the same; leave one out")
-    differing = [field for field in fields if any(values[field] != found[0][3][field] for *_, values in found)]
-    listed = any(one.entry for one, *_ in found)
+    differing = {field for field in fields if any(values[field] != found[0][3][field] for *_, values in found)}
     return tuple(
         Cell(
             name=one.name,
             folder=_folder(one.name, [other.name for other, *_ in found]),
-            label={
-                **({"cell": one.entry or one.name} if listed else {}),
-                **{field: _text(values[field]) for field in differing},
-            },
+            label={**one.label, **{field: _text(values[field]) for field in one.columns if field in differing}},
+            varied=_named(one.changes),
             changes=changes,
             recipe=recipe,
         )

@@ -28,7 +28,7 @@ from loops.setting import Setting
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
 
-COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = 1
+COLLECT_VERSION = VERIFY_VERSION = SELECT_VERSION = OPTIMISE_VERSION = 1
 """Raised when a stage's code would give another result from the same inputs."""
 
 
@@ -123,7 +123,7 @@ class _Run:
         )
         selected = self.stage(
             f"round-{number}/select",
-            {"verified": verified.digest, "select": recipe.select.model_dump()},
+            {"version": SELECT_VERSION, "verified": verified.digest, "select": recipe.select.model_dump()},
             lambda folder: self.select(folder, verified.folder, pool()),
         )
         reference = before[0] if recipe.optimise.reference == "seed" else start

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from harness.errors import RecipeError
 from harness.files import read_json, write_json
 from loops.grid import Budget, Cell, Grid
 from loops.ledger import hold
-from loops.recipe import Recipe
+from loops.recipe import Recipe, load_recipe
 
 POLL_SECONDS = 0.2
-STOP_SECONDS = 30
+STOP_SECONDS = 10  # whoever started us in the background made us and our runs deaf to SIGINT
 
 SHARED = "shared"
 """The folder of shared stages in a grid's folder."""
@@ -40,6 +39,12 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         return self.cell.recipe.model_copy(update={"seed": self.seed})
+
+    @property
+    def collected(self) -> tuple[str, ...]:
+        """What its first round's answers depend on: runs alike in this share them."""
+        recipe = self.recipe
+        return tuple(map(str, (recipe.model, recipe.adapter, recipe.source, recipe.seed, recipe.collect)))
 
     @property
     def name(self) -> str:
@@ -94,11 +99,10 @@ def run_grid(
                     states |= {run.folder: State(state="not run", why=why) for run in waiting}
                     waiting = []
                 elif waiting and len(working) < jobs:
-                    run, started = waiting.pop(0), started + 1
-                    working[_start(command(run), out / run.log, threads=1 if jobs > 1 else None)] = (
-                        run,
-                        time.monotonic(),
-                    )
+                    run, started = _next(waiting, [run for run, _ in working.values()]), started + 1
+                    waiting.remove(run)
+                    child = _start(command(run), out / run.log, threads=1 if jobs > 1 else None)
+                    working[child] = run, time.monotonic()
                     continue
                 for child in [child for child in working if child.poll() is not None]:
                     run, since = working.pop(child)
@@ -137,6 +141,7 @@ def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
         {
             "name": cell.name,
             "label": cell.label,
+            "varied": cell.varied,
             "rounds": cell.recipe.rounds,
             "runs": [
                 {"seed": seed, "folder": folder, "state": states[folder].state, "why": states[folder].why}
@@ -151,10 +156,18 @@ def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
 
 def _finished(run: Run, folder: Path) -> bool:
     """The last stage of this very recipe is there; stages appear whole and in order."""
-    recipe = folder / "recipe.yaml"
-    if not (folder / f"round-{run.recipe.rounds}" / "eval" / "results.json").is_file() or not recipe.is_file():
+    if not (folder / f"round-{run.recipe.rounds}" / "eval" / "results.json").is_file():
         return False
-    return bool(yaml.safe_load(recipe.read_text(encoding="utf-8")) == run.recipe.model_dump(mode="json"))
+    try:
+        return load_recipe(folder / "recipe.yaml") == run.recipe
+    except RecipeError:  # of another version; `strop run` says what it thinks of it
+        return False
+
+
+def _next(waiting: Sequence[Run], working: Sequence[Run]) -> Run:
+    """The first in order, or the first that shares no answers with a run at work: it would wait for that one."""
+    busy = {run.collected for run in working}
+    return next((run for run in waiting if run.collected not in busy), waiting[0])
 
 
 def _spent(budget: Budget, started: int, seconds: float) -> str:

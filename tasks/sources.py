@@ -84,7 +84,8 @@ def _pope_labels(folder: str, version: str, origin: str) -> list[Source]:
         Source(
             task="pope",
             file=f"{folder}coco_pope_{group}.json",
-            about=f"labels, {group} ({version.removeprefix('labels_')} rows)",
+            # the older set lacks 90 rows of random, and none of the other two
+            about=f"labels, {group} ({version.removeprefix('labels_') if group == 'random' else 3000} rows)",
             origin=origin,
             licence="MIT",
             sha256=digest,

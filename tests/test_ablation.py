@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import DataError
 from harness.results import TaskResult
-from harness.stats import chair_at_equal_recall, holm, pooled_difference
+from harness.stats import chair_at_equal_recall, difference, holm, pooled_difference
 from leaderboards.ablation import AblationRow, ablate, read_grid
 from leaderboards.ablation_text import write_ablation
 from tests.worlds import YES_NO, captions, write_run, yes_no
@@ -32,7 +32,7 @@ def _write(folder: Path, states: Sequence[str] = ("done",) * 4, **changed: objec
             if (state := left.pop(0)) == "done":
                 write_run(folder / run, [_tasks(BEFORE, "a !b", "a"), _tasks(after, "a !b", f"a {'!' * seed}b")])
             runs.append({"seed": seed, "folder": run, "state": state, "why": "" if state == "done" else "it broke"})
-        cells.append({"name": name, "label": {"verify.kind": name[12:]}, "rounds": 1, "runs": runs})
+        cells.append({"name": name, "label": {"verify.kind": name[12:]}, "varied": name, "rounds": 1, "runs": runs})
     grid = {"name": "toy", "baseline": "verify.kind=clip", "show": [], "cells": cells, **changed}
     (folder / "grid.json").write_text(json.dumps(grid))
     return folder
@@ -75,6 +75,20 @@ def test_p_is_corrected_over_cells_headlines_apart(tmp_path: Path) -> None:
     assert _row(rows, "none", "accuracy").to_base_holm == pytest.approx(2 * raw.p)
 
 
+def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> None:
+    row = _row(ablate(_write(tmp_path)).rows, "none", "accuracy")
+    found, corrected = row.to_base, row.to_base_corrected
+    assert found is not None
+    assert corrected is not None
+    assert found.value is not None
+    assert found.low is not None
+    # two headlines: the quantile of 1 - 0.05 / 4 beside that of 1 - 0.05 / 2
+    assert (found.value - corrected[0]) / (found.value - found.low) == pytest.approx(2.2414 / 1.9600, abs=1e-4)
+    alone = _row(ablate(_write(tmp_path, show=[["chair", "recall"]])).rows, "none", "recall")
+    assert alone.to_base is not None
+    assert alone.to_base_corrected == pytest.approx((alone.to_base.low, alone.to_base.high))
+
+
 def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
     rows = ablate(_write(tmp_path, show=[["chair", "recall"]])).rows
     held = {row.metric.name for row in rows if row.to_base_holm is not None}
@@ -84,12 +98,13 @@ def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
     assert row.to_base_holm == row.to_base.p, "alone in its family"
 
 
-def test_at_equal_recall_several_seeds_have_an_interval_over_pictures_only(tmp_path: Path) -> None:
-    found = _row(ablate(_write(tmp_path)).rows, "none", "CHAIRi at equal recall").to_seed
-    assert (found.low, found.high, found.p) == (None, None, None)
-    one = _row(ablate(_write(tmp_path / "one", ("done", "failed") * 2)).rows, "none", "CHAIRi at equal recall").to_seed
-    alone = chair_at_equal_recall(captions(*("a !b", "a") * 5).rows, captions(*("a !b", "a b") * 5).rows)
-    assert (one.value, one.low, one.p, one.fixed_low) == (alone.value, alone.low, alone.p, alone.low)
+def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
+    found = ablate(_write(tmp_path, ("done", "failed") * 2))
+    row = _row(found.rows, "none", "CHAIRi at equal recall")
+    assert row.to_seed == chair_at_equal_recall(captions(*("a !b", "a") * 5).rows, captions(*("a !b", "a b") * 5).rows)
+    write_ablation(tmp_path)
+    text = (tmp_path / "ablation.md").read_text()
+    assert "{" not in text.split("## quiz")[1]
 
 
 def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_path: Path) -> None:
@@ -97,7 +112,7 @@ def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_p
     row = _row(found.rows, "none", "accuracy")
     assert row.seeds == (0, 1)
     assert row.to_base is not None
-    assert len(row.to_base.seeds) == 1
+    assert row.to_base == difference(yes_no(BASE[1]).rows, yes_no(NONE[1]).rows, YES_NO)["accuracy"]
     assert found.notes == ("verify.kind=none: held against the base over the training seeds that both finished, [1].",)
 
 
@@ -140,8 +155,22 @@ def test_a_table_names_the_fields_that_differ(tmp_path: Path) -> None:
     write_ablation(_write(tmp_path))
     text = (tmp_path / "ablation.md").read_text()
     assert "## quiz: accuracy, the headline" in text
-    assert "| verify.kind | training seeds | accuracy ↑ | Δ to the seed model | p | Δ to the base | p |" in text
-    assert "| seed model |  | 50.00 |  |  |  |  |" in text
+    assert (
+        "| verify.kind | training seeds | accuracy ↑ | Δ to the seed model | p | Δ to the base | corrected | p |"
+        in text
+    )
+    assert "| seed model |  | 50.00 |  |  |  |  |  |" in text
+
+
+def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:
+    write_ablation(_write(tmp_path))
+    assert "What each cell changes" not in (tmp_path / "ablation.md").read_text()
+    grid = json.loads((tmp_path / "grid.json").read_text())
+    for cell, name in zip(grid["cells"], ("with", "without"), strict=True):
+        cell |= {"name": name, "label": {"setting": name}}
+    (tmp_path / "grid.json").write_text(json.dumps({**grid, "baseline": "with"}))
+    write_ablation(tmp_path)
+    assert "| without | verify.kind=none |" in (tmp_path / "ablation.md").read_text()
 
 
 def test_a_folder_without_a_grid_is_named(tmp_path: Path) -> None:

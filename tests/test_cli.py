@@ -259,9 +259,9 @@ def test_a_grid_reports_what_failed_and_does_the_rest(strop: Strop, models: Path
     assert sum("shared_cost" in ledger for ledger in ledgers) == 1, "both seeds start from one evaluation"
 
     table = strop("grid", models, "--out", "out", "--table-only", "--json")
-    assert table.code == 0
+    assert (table.code, table.err) == (1, ""), "nothing was tried again, and what failed still has"
     states = json.loads(table.out)["runs"]
-    assert [states[f"tiny/seed-{seed}"]["state"] for seed in (0, 1)] == ["done", "done"]
+    assert [states[f"{name}/seed-1"]["state"] for name in ("tiny", "absent")] == ["done", "failed"]
 
 
 def test_a_fault_of_a_grid_is_one_line_and_nothing_is_written(strop: Strop, tmp_path: Path) -> None:

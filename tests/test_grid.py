@@ -59,7 +59,13 @@ def test_a_list_is_what_it_says_and_what_it_leaves_out_is_the_bases(unfold: Unfo
     assert _kinds(grid) == [("clip", 24), ("random", 24), ("clip", 48)]
     assert [cell.name for cell in grid.cells] == ["base", "coins", "collect.samples=48"]
     assert [cell.recipe.level for cell in grid.cells] == ["L3", "L3", "L0"]
-    assert dict(grid.cells[1].label) == {"cell": "coins", "verify.kind": "random", "collect.samples": "24"}
+    assert [dict(cell.label) for cell in grid.cells] == [{"setting": cell.name} for cell in grid.cells]
+    assert [cell.varied for cell in grid.cells] == ["base", "verify.kind=random", "collect.samples=48"]
+
+
+def test_a_list_without_names_is_labelled_by_its_fields(unfold: Unfold) -> None:
+    grid = unfold({"list": [{}, {"verify.kind": "random", "rounds": 1}]})
+    assert [dict(cell.label) for cell in grid.cells] == [{"verify.kind": "clip"}, {"verify.kind": "random"}]
 
 
 def test_each_entry_of_a_list_is_tried_in_every_combination_of_a_grid(unfold: Unfold) -> None:
@@ -67,7 +73,8 @@ def test_each_entry_of_a_list_is_tried_in_every_combination_of_a_grid(unfold: Un
     grid = unfold({"list": listed, "grid": {"collect.samples": [24, 48]}})
     assert _kinds(grid) == [("clip", 24), ("clip", 48), ("oracle", 24), ("oracle", 48)]
     assert grid.cells[3].name == "gold, collect.samples=48"
-    assert dict(grid.cells[3].label) == {"cell": "gold", "verify.kind": "oracle", "collect.samples": "48"}
+    assert dict(grid.cells[3].label) == {"setting": "gold", "collect.samples": "48"}
+    assert grid.cells[3].varied == "verify.kind=oracle, collect.samples=48"
 
 
 def test_one_at_a_time_is_the_base_and_single_changes(unfold: Unfold) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,16 @@ def test_pope_prints_the_published_figures_as_one_json_object(conformance: Path,
         assert found["value"] == pytest.approx(figures[split]["f1"], abs=1e-9)
         assert found["low"] < found["value"] < found["high"]
     assert printed["metrics"]["random/f1"]["n"] == 2910
+
+
+def test_readme_quotes_what_the_commands_print(conformance: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^    # (.+)\n    \.venv/bin/strop score (.+)$", readme, re.MULTILINE)
+    files = {path.name: path for path in conformance.rglob("*")}
+    assert [command.split()[0] for _, command in quoted] == ["pope", "scienceqa", "mathvista", "chair"]
+    for line, command in quoted:
+        benchmark, *words = command.split()
+        assert line in _run(benchmark, *(files.get(word, word) for word in words)).stdout.splitlines()
 
 
 def test_chair_needs_no_setting_to_find_nltks_data(conformance: Path, expected: dict[str, Any]) -> None:
@@ -249,7 +260,9 @@ def test_the_data_folder_can_be_named_in_the_environment(
 def test_a_figure_that_is_nought_over_nought_is_null(data: Path, tmp_path: Path) -> None:
     silent = _lines(tmp_path / "silent.jsonl", [{"question_id": n, "text": ""} for n in (1, 2, 3)])
     printed = json.loads(_run("pope", "--answers", silent, "--data", data, "--profile", "lmms-eval", "--json").stdout)
-    assert printed["metrics"]["random/precision"] == {"value": None, "low": None, "high": None, "n": 3}
+    assert printed["metrics"]["random/precision"] == {
+        "value": None, "low": None, "high": None, "n": 3, "method": "cluster bootstrap"
+    }  # fmt: skip
 
 
 def test_all_profiles_come_side_by_side(data: Path, answers: Path) -> None:
@@ -260,6 +273,27 @@ def test_all_profiles_come_side_by_side(data: Path, answers: Path) -> None:
     assert [one["info"]["read_differently"] for one in printed] == [1, 1, 1, 1]
     table = _run("pope", "--answers", answers, "--data", data, "--profile", "all").stdout
     assert all(name in table for name in ("official", "lmms-eval", "vlmeval", "strict", "macro/f1"))
+
+
+def test_both_readers_of_captions_come_side_by_side(kittens: list[object], nltk_data: Path) -> None:
+    (Path(str(kittens[2]))).write_text('{"image_id": 1, "caption": "Two skiing cats."}')
+    (Path(str(kittens[4])).parent / "synonyms.json").write_text('{"cat": ["cat"], "skis": ["ski"]}')
+    printed = _run(*kittens, "--profile", "all").stdout.splitlines()
+    assert printed[-3:] == [
+        "1 answers are not read alike by all profiles",
+        "  1: Two skiing cats.",
+        "    official: skis, cat; lemminflect: cat; gold: cat",
+    ]
+    assert any(line.startswith("words of captions by nltk ") and ", lemminflect " in line for line in printed)
+    assert "marks by one profile" in str(_error(*kittens, "--profile", "all", "--cut"))
+
+
+def test_chairs_tables_may_lie_in_the_data_folder(kittens: list[object], tmp_path: Path, nltk_data: Path) -> None:
+    for name in ("synonyms.json", "double_words.json"):
+        (tmp_path / "chair").mkdir(exist_ok=True)
+        (tmp_path / name).rename(tmp_path / "chair" / name)
+    printed = json.loads(_run(*kittens, "--json").stdout)
+    assert printed["metrics"]["CHAIRi"]["value"] == 0.5
 
 
 def test_what_profiles_read_differently_is_shown_and_written_whole(data: Path, answers: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import sys
 import typer
 from rich.console import Console
 
+from harness.cli.bench import bench
 from harness.cli.board import board
+from harness.cli.calibrate import calibrate
 from harness.cli.check import check
 from harness.cli.compare import compare
 from harness.cli.data import data_app
@@ -36,9 +38,11 @@ app.command("rescore")(rescore)
 app.add_typer(data_app, name="data")
 app.command("board")(board)
 app.command("compare")(compare)
+app.command("calibrate")(calibrate)
 app.command("reported")(reported)
 app.command("tasks")(tasks)
 app.command("check")(check)
+app.command("bench")(bench)
 
 
 def main() -> None:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.score.deliver import deliver, mark_all
+from harness.cli.score.deliver import deliver, mark_all, write_disagreements
 from harness.cli.score.options import (
+    CAPTION_PROFILES,
     AnswersOption,
-    CaptionProfileOption,
     DataOption,
+    DisagreementsOption,
     JsonOption,
     NameOption,
     OutOption,
+    chosen_profiles,
     in_data,
-    known_profile,
 )
 from harness.cli.score.words import caption_reader, read_by
+from harness.errors import UsageError
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.cli.score.deliver import Curves
+    from harness.types import Sample, Score
     from tasks.answer_files import AnswerFile
     from tasks.chair import ChairTables, Normaliser
 
@@ -40,11 +44,15 @@ def chair(
         str,
         typer.Option(help="all: annotated or named by the human captions; instances: annotated only (COCO folder)."),
     ] = "all",
-    profile: CaptionProfileOption = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help=f"{CAPTION_PROFILES} all: both, side by side.", show_default=False),
+    ] = None,
     cut: Annotated[
         bool,
         typer.Option("--cut", help="Also mark the captions cut after k sentences and k words: CHAIRi by recall."),
     ] = False,
+    disagreements: DisagreementsOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
     out: OutOption = None,
@@ -55,27 +63,36 @@ def chair(
     NLTK's data are found through NLTK_DATA, or as a folder nltk_data beside the truth file, above it, or in --data.
     Where they are missing, a terminal is asked whether to download them.
     """
+    from harness.profiles import side_by_side
     from tasks import chair as task
     from tasks.chair_truth import tables_folder
 
-    if profile is not None:
-        known_profile(profile, tuple(task.PROFILES))
+    wanted = (None,) if profile is None else chosen_profiles(profile, tuple(task.PROFILES), out)
+    if cut and len(wanted) > 1:
+        raise UsageError("--cut marks by one profile; name it, or leave --cut away to see all of them")
     folder = data.expanduser()
     truth = truth or _chair_truth(folder / task.NAME)
     tables = task.load_tables(tables_folder(truth, folder))
-    profile, normaliser = caption_reader(profile, truth, folder)
-    found = task.load_answers(answers, truth, objects=objects, tables=tables, words=normaliser.words)
-    found = read_by(normaliser, found)
-    marked = mark_all(
-        (task.NAME, task.VERSION, task.HEADLINE),
+    marked = []
+    for one in wanted:
+        used, normaliser = caption_reader(one, truth, folder)
+        found = task.load_answers(answers, truth, objects=objects, tables=tables, words=normaliser.words)
+        found = read_by(normaliser, found)
         # Results are compared only under one profile, and the two truths are two yardsticks.
-        profile if objects == "all" else f"{profile}/{objects}",
-        found,
-        task.CHAIR_METRICS,
-        lambda sample, answer: task.score_caption(normaliser.words(answer), sample.target, tables),
-    )
+        title = used if objects == "all" else f"{used}/{objects}"
+        score = partial(_score, normaliser, tables)
+        marked.append(mark_all((task.NAME, task.VERSION, task.HEADLINE), title, found, task.CHAIR_METRICS, score))
     curves = _curves(found, tables, normaliser) if cut else None
-    deliver([marked], as_json, out, name, answers, truth, curves)
+    right = {sample.id: sorted(sample.target) for sample in found.samples}
+    marked = side_by_side(marked, right.__getitem__)
+    write_disagreements(disagreements, [marked])
+    deliver(marked, as_json, out, name, answers, truth, curves)
+
+
+def _score(normaliser: Normaliser, tables: ChairTables, sample: Sample, answer: str) -> Score:
+    from tasks.chair import score_caption
+
+    return score_caption(normaliser.words(answer), sample.target, tables)
 
 
 def _chair_truth(folder: Path) -> Path:

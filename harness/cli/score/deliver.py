@@ -166,18 +166,22 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
     first = marked[0]
     alone = len(marked) == 1
     table = Table(title=f"{first.task}, {len(first.rows)} answers", min_width=40)
-    table.add_column("metric", no_wrap=True)
+    table.add_column("metric", overflow="fold")
     for result in marked:
-        table.add_column(
-            f"{result.profile} [95 % over images]" if alone else result.profile, justify="right", overflow="fold"
-        )
+        heading = f"{result.profile} [95 % over images]" if alone else result.profile.replace("/", "/\n")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("n", justify="right")
     for metric in first.metrics:
         cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
         table.add_row(metric.name, *cells, str(estimates[0][metric.name].n))
     console = Console()
     console.print(table)
-    for note in _notes(marked[-1].info):  # a judge's result comes last
+    for metric in first.metrics:
+        if metric.name == first.headline:  # said again, since a table of cells is longer than a screen
+            cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
+            said = (f"{result.profile} {cell}" for result, cell in zip(marked, cells, strict=True))
+            console.print(f"{metric.name}: {', '.join(said)}", highlight=False, markup=False, soft_wrap=True)
+    for note in _notes(marked):
         console.print(note, highlight=False, markup=False)
     if first.info.get("disagreements") and not alone:
         _print_disagreements(first.info["disagreements"])
@@ -220,7 +224,7 @@ def _shown(parsed: Any) -> str:
     return str(parsed)
 
 
-def one_line(text: str, limit: int = 40) -> str:
+def one_line(text: str, limit: int = 120) -> str:
     """A model's text as one line that can do a terminal no harm: no control, escape or direction characters."""
     words = " ".join(text.split())
     safe = "".join(letter for letter in words if not unicodedata.category(letter).startswith("C"))
@@ -257,13 +261,15 @@ def _cell(figure: Estimate, factor: int, with_interval: bool) -> str:
     return f"{value} [{figure.low * factor:.2f}, {figure.high * factor:.2f}]"
 
 
-def _notes(info: Mapping[str, Any]) -> list[str]:
+def _notes(marked: Sequence[TaskResult]) -> list[str]:
     """What the reader of the table must know about what is not in it; last what `_print_disagreements` goes on from."""
     notes = []
+    info = marked[-1].info  # a judge's result comes last
     if "truth" in info:
         notes.append(f"truth: {info['truth']}" + (f", objects {info['objects']}" if "objects" in info else ""))
     if "normaliser" in info:
-        notes.append(f"words of captions by {info['normaliser']}")
+        makers = dict.fromkeys(str(result.info["normaliser"]) for result in marked)
+        notes.append(f"words of captions by {', '.join(makers)}")
     if "judge" in info:
         seen = "sees the pictures" if info["judge"]["sees_pictures"] else "sees no pictures"
         notes.append(f"judge {info['judge']['id']} (prompt {info['judge']['prompt']}) {seen}")
