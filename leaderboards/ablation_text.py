@@ -67,7 +67,9 @@ def settings_section(found: Ablation) -> list[Section]:
     if not any("setting" in cell.label for cell in found.grid.cells):
         return []
     lines = tuple((cell.name, cell.varied) for cell in found.grid.cells)
-    return [Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))]
+    return [
+        Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
+    ]
 
 
 def _metric_section(rows: Sequence[AblationRow]) -> Section:

@@ -81,12 +81,13 @@ class Series:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
     """A line of a forest plot: a figure with its interval (None draws none), in the unit of the axis; `kind` is one of
-    `BAR_STYLES`."""
+    `BAR_STYLES`, `corrected` a wider interval, drawn thin."""
 
     name: str
     value: float
     bounds: tuple[float, float] | None
     kind: str
+    corrected: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,8 +132,10 @@ def forest(bars: Sequence[Bar], *, axis: str, zero: bool) -> Drawing:
             axes.axvline(0, color=_INK, linewidth=1, alpha=0.6)
         for place, bar in enumerate(bars):
             colour, marker, face = BAR_STYLES[bar.kind]
+            if bar.corrected:
+                axes.plot(bar.corrected, [place, place], color=colour, linewidth=0.8, solid_capstyle="butt")
             if bar.bounds:
-                axes.plot(bar.bounds, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
+                axes.plot(bar.bounds, [place, place], color=colour, linewidth=2.4, solid_capstyle="butt")
             axes.plot(bar.value, place, marker=marker, color=colour, markerfacecolor=face, markersize=7)
         axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)

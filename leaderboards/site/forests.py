@@ -15,20 +15,28 @@ MOST_BARS = 40
 
 
 def forest_chart(
-    folder: SiteFolder, name: str, lines: Sequence[tuple[str, Cell]], *, title: str, minus: str
+    folder: SiteFolder,
+    name: str,
+    lines: Sequence[tuple[str, Cell]],
+    *,
+    title: str,
+    minus: str,
+    corrected: Sequence[tuple[float, float] | None] = (),
 ) -> Chart | None:
     """Write the plot of some differences of one metric, by what each is called; None where there is no difference.
 
-    `minus` says what was taken from what; `name` is a word of our own.
+    `minus` says what was taken from what; `name` is a word of our own; `corrected` are wider intervals, as fractions,
+    of all lines or of none.
     """
     bars, words = [], []
-    for called, cell in lines:
+    for (called, cell), wide in zip(lines, corrected or [None] * len(lines), strict=True):
         if cell.difference is None or cell.difference.value is None:
             continue
         found, label = cell.difference, visible(_short(called))
         value, ends = on_axis(cell.difference.value, cell.metric), bounds(found.low, found.high, cell.metric)
         moved = shown(cell)
-        bars.append(Bar(name=label, value=value, bounds=ends, kind=moved.verdict))
+        thin = bounds(*wide, cell.metric) if wide else None
+        bars.append(Bar(name=label, value=value, bounds=ends, kind=moved.verdict, corrected=thin))
         words.append(f"{called}: {moved.delta} {moved.delta_interval} {moved.verdict}")
     if not bars:
         return None
