@@ -10,10 +10,11 @@ from harness.errors import DataError, UsageError
 from harness.files import write_text
 from harness.results import Marked, Results, TaskResult
 from harness.stats import estimate, holm, pooled_difference
+from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
-from leaderboards.ledger import COST_FIRST, Run, read_run
+from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
 from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, pair_task, shared_metrics
-from leaderboards.render import Board, Cell, CostLine, Row, TaskView, cost_csv, csv_text, html, markdown
+from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
 
 COMPANIONS = ("CHAIRs", "CHAIRi", EQUAL_RECALL.name, "recall", "precision", "f1", "words", "repeated", "IoU", "unread")
@@ -137,7 +138,6 @@ def _views(entries: Sequence[Entry], labels: Mapping[_Key, str]) -> Iterable[Tas
         name, version, profile, split, headline = key
         if headline not in metrics:
             raise DataError(f"results of {name} name the headline '{headline}', which they do not define; score again")
-        shown = dict.fromkeys([headline, *(one for one in COMPANIONS if one in metrics)])
         yield TaskView(
             label=label,
             task=name,
@@ -145,9 +145,14 @@ def _views(entries: Sequence[Entry], labels: Mapping[_Key, str]) -> Iterable[Tas
             profile=profile,
             split=split,
             headline=metrics[headline],
-            shown=tuple(metrics[one] for one in shown),
+            shown=shown_metrics(metrics, headline),
             metrics=tuple(metrics.values()),
         )
+
+
+def shown_metrics(metrics: Mapping[str, Metric], headline: str) -> tuple[Metric, ...]:
+    """The headline, then those of its companions that are there."""
+    return tuple(metrics[name] for name in dict.fromkeys((headline, *COMPANIONS)) if name in metrics)
 
 
 def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
@@ -172,6 +177,13 @@ def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterabl
             commit=_commit(results),
             pooled=False,
             cells=cells,
+            source=Source(
+                weights=results.digest,
+                parent=results.parent or "",
+                recipe=recipe_digest(entry.run.recipe),
+                data={labels[task_key(task)]: task.data or "" for task in results.tasks},
+                provenance=results.provenance,
+            ),
         )
 
 

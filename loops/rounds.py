@@ -288,6 +288,7 @@ class _Run:
                 reference=reference.path,
                 out=folder / "checkpoint",
                 seed=seed,
+                run_name=f"{self.recipe.name} seed {self.recipe.seed} round {number}",
                 advance=bars(f"round {number} optimise", len(pairs)),
             )
         return Outcome(facts={"steps": trained.steps, **trained.figures}, cost={})

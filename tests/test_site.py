@@ -63,7 +63,7 @@ def test_every_link_leads_to_a_file_and_every_file_is_linked(tmp_path: Path) -> 
     judged = tmp_path / "grid" / "a" / "round-1" / "verify" / "groups.jsonl"
     judged.parent.mkdir(parents=True)
     judged.write_text("", encoding="utf-8")
-    cell = {"name": "a", "label": {"cell": "a"}, "varied": "", "rounds": 1}
+    cell = {"name": "a", "label": {"setting": "a"}, "varied": "", "rounds": 1}
     grid = {"name": "toy", "baseline": None, "show": [],
             "cells": [{**cell, "runs": [{"seed": 0, "folder": "a", "state": "done", "why": ""}]}]}  # fmt: skip
     (tmp_path / "grid" / "grid.json").write_text(json.dumps(grid), encoding="utf-8")
