@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboards.ablation import Ablation, AblationRow
-from leaderboards.ablation_text import DIGITS, ablation_csv, caption, cost_section, missing_section, settings_section
+from leaderboards.ablation_text import (
+    DIGITS,
+    ablation_csv,
+    caption,
+    cost_section,
+    missing_section,
+    overview_section,
+    settings_section,
+)
 from leaderboards.render import Cell, arrow, interval
 from leaderboards.site.cells import Figure, shown
 from leaderboards.site.folder import Chart, SiteFolder
@@ -46,6 +54,7 @@ def write_ablation(folder: SiteFolder, href: str, found: Ablation) -> None:
         caption=caption(found),
         fields=list(found.grid.cells[0].label) if found.grid.cells else [],
         parts=[_part(folder, f"{stem}-{number}", found, rows) for number, rows in enumerate(metrics.values(), start=1)],
+        overview=overview_section(found, list(metrics.values())) if metrics else None,
         sections=[
             *settings_section(found),
             *([cost_section(found)] if found.costs else []),
