@@ -121,7 +121,7 @@ def _task(folder: SiteFolder, page: RunPage, view: TaskView, number: int, browse
 def _line(page: RunPage, view: TaskView, metric: Metric) -> _Line:
     return _Line(
         metric=metric.name + arrow(metric),
-        meaning=MEANINGS.get(metric.name.rpartition("/")[2], ""),
+        meaning=MEANINGS.get(metric.name, ""),
         headline=metric == view.headline,
         figures=tuple(shown(row.cells.get((view.label, metric.name))) for row in _all(page)),
     )
