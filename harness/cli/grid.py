@@ -63,6 +63,7 @@ def grid(
         states = find_states(found, out)
         file_states(found, out, states)
     else:
+
         def told(run: Run, state: State, seconds: float) -> None:
             said = f"done in {seconds / 60:.1f} minutes" if state.state == "done" else f"failed: {state.why}"
             console.print(f"{run.name}: {said}", markup=False)
