@@ -102,7 +102,8 @@ def _measured(entries: Sequence[_Entry], board: Board) -> list[Measured]:
 
 
 def _key(task: TaskResult) -> _Key:
-    return task.task, task.version, task.profile, task.split, task.headline
+    built = task.info.get("built")  # under the name of a benchmark, but not on its questions
+    return f"{task.task} ({built})" if built else task.task, task.version, task.profile, task.split, task.headline
 
 
 def _all_tasks(entries: Sequence[_Entry]) -> Iterable[TaskResult]:

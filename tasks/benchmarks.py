@@ -22,6 +22,7 @@ from tasks import chair, mathvista, pope, scienceqa, text
 from tasks.answer_files import Row
 from tasks.chair_truth import ChairTruth, tables_folder, truth_in
 from tasks.hub import HubPicture, HubSource, read_hub, wanted_hub
+from tasks.pope_questions import built_set
 from tasks.sources import data_folder
 
 POPE_HUB = HubSource(
@@ -53,7 +54,10 @@ COCO_PICTURES = "val2014"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pope:
-    """POPE: is this object in the picture? 500 photographs of COCO, three kinds of absent objects, half of it yes."""
+    """POPE: is this object in the picture? 500 photographs of COCO, three kinds of absent objects, half of it yes.
+
+    Or as many as were built from other annotations (`strop data build pope`), which results then say.
+    """
 
     name: str = pope.NAME
     version: int = pope.VERSION
@@ -69,8 +73,10 @@ class Pope:
         folder = pope.labels_folder(data_folder() / self.name)
         if folder is None:
             raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
-        pictures = coco_pictures(self.name)
-        return [replace(one, images=(pictures / one.meta["image"],)) for one in pope.load_questions(folder)]
+        built = built_set(folder)
+        rows = pope.ROWS if built is None else {group: (count,) for group, count in built.rows.items()}
+        asked, pictures = pope.load_questions(folder, rows), coco_pictures(self.name)
+        return [replace(one, images=(pictures / one.meta["image"],)) for one in asked]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -83,8 +89,11 @@ class Pope:
         return str(sample.target).capitalize()
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        rows = dict(Counter(str(sample.meta["group"]) for sample in samples))
-        return Details(metrics=self.metrics, info={**_source(POPE_HUB), "rows": rows})
+        info: dict[str, Any] = {**_source(POPE_HUB), "rows": dict(Counter(str(one.meta["group"]) for one in samples))}
+        folder = None if wanted_hub() else pope.labels_folder(data_folder() / self.name)
+        if folder and (built := built_set(folder)):
+            info["built"] = built.about
+        return Details(metrics=self.metrics, info=info)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

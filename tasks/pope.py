@@ -27,6 +27,7 @@ from tasks.answer_files import (
     refuse_unanswered,
     refuse_unknown,
 )
+from tasks.pope_questions import built_set
 
 NAME = "pope"
 VERSION = 1
@@ -99,6 +100,7 @@ def load_answers(answers: Path, questions: Path, truth: Path, *, partial: bool =
 
     `info` tells for each category the label file, its rows, and how many of them no question asked for. Answers that
     are missing raise `DataError` unless `partial`; then the questions left out are listed in `info["unanswered"]`.
+    `info["built"]` is there where the labels are not the published ones but of `tasks.pope_questions.build_set`.
     Other faults (broken JSON, missing or ill-typed fields, an id given twice, an answer to no question) raise
     `DataError` with file and line.
     """
@@ -132,6 +134,8 @@ def load_answers(answers: Path, questions: Path, truth: Path, *, partial: bool =
     refuse_unanswered(answers, unanswered, len(samples), partial)
     skipped = {category: len(rows) for category, rows in by_category.items() if category not in files}
     info = {"splits": splits, "unanswered": unanswered, "categories_without_truth": skipped}
+    if built := built_set(truth if truth.is_dir() else truth.parent):
+        info["built"] = built.about
     return AnswerFile(samples=tuple(samples), answers=tuple(texts), info=info)
 
 
@@ -177,7 +181,7 @@ def refuse_another_size(path: Path | str, category: str, rows: int, sizes: Seque
         wanted = " or ".join(str(size) for size in sizes)
         raise DataError(
             f"{path} has {rows} rows, but POPE's {category} questions are {wanted}; get coco_pope_{category}.json of "
-            "AoiDragon/POPE"
+            "AoiDragon/POPE, or build questions of your own (`strop data build pope`)"
         )
 
 

@@ -112,6 +112,7 @@ def test_results_that_do_not_belong_side_by_side_are_refused(tmp_path: Path) -> 
         ({"profile": "lmms-eval"}, "profile official on one side, lmms-eval on the other"),
         ({"version": 2}, "version 1 on one side, 2"),
         ({"split": "dev"}, "split test on one side, dev"),
+        ({"info": {"built": "built by Strop"}}, "one side answered questions that were built here"),
         ({"first": 100}, "no sample that both sides answered"),
     ):
         with pytest.raises(DataError, match=reason):

@@ -21,8 +21,6 @@ data_app = typer.Typer(name="data", help="List, fetch and make the data of bench
 build_app = typer.Typer(name="build", help="Build a benchmark from annotations of your own.", no_args_is_help=True)
 data_app.add_typer(build_app)
 
-BUILD_FILE = "build.json"
-
 DataOption = Annotated[
     Path, typer.Option("--data", envvar=DATA_VARIABLE, help="The data folder, with one folder a task.")
 ]
@@ -214,31 +212,17 @@ def pope(
 
     strop data build pope --coco annotations --out data/pope --seed 1 --images 500
 
+    strop eval --model my/llava --tasks pope --data data --out runs/mine
+
     strop score pope --answers answers.jsonl --questions data/pope/llava_pope_test.jsonl --truth data/pope
     """
-    from importlib.metadata import version
+    from tasks.pope_questions import build_set
 
-    from harness.files import digest_of_file, write_json
-    from tasks.annotations import annotation_files
-    from tasks.pope_questions import questions_from_coco, write_questions
-
-    questions = questions_from_coco(coco, images, seed)
-    files = write_questions(out, questions)
-    counts = {group: len(rows) for group, rows in questions.items()}
-    made = {
-        "benchmark": "pope",
-        "seed": seed,
-        "images": images,
-        "questions": counts,
-        "annotations": {path.name: digest_of_file(path) for path in annotation_files(coco, "instances")},
-        "files": [path.name for path in files],
-        "strop": version("strop"),
-    }
-    write_json(out / BUILD_FILE, made)
+    made = build_set(coco, out, images, seed)
     if as_json:
         typer.echo(json.dumps(made))
         return
-    told = ", ".join(f"{count} {group}" for group, count in counts.items())
+    told = ", ".join(f"{count} {group}" for group, count in made["questions"].items())
     typer.echo(f"{told} questions about {images} images written to {out}")
 
 
