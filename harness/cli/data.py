@@ -55,7 +55,9 @@ def list_data(
 
 @data_app.command("fetch")
 def fetch_data(
-    task: Annotated[str, typer.Argument(help="pope, chair, scienceqa, mathvista or grounding.", show_default=False)],
+    task: Annotated[
+        str, typer.Argument(help="pope, chair, scienceqa, mathvista, ic or grounding.", show_default=False)
+    ],
     origin: Annotated[str, typer.Option("--from", help="Base URL of a mirror (http, https), or a folder.")],
     files: Annotated[
         list[str] | None, typer.Option("--file", help="Only this file, also one that is not needed; repeatable.")
@@ -99,11 +101,11 @@ def fetch_data(
 def _bring(forms: Sequence[Source], origin: str, data: Path, digests: Mapping[str, str | None], begin: Begin) -> str:
     """Fetch a file in the first of its forms that `origin` has, unless one is there; says in one line what was done."""
     from harness.fetch import is_archive, unpack
-    from tasks.sources import is_there
+    from tasks.sources import folder_with
 
-    there = next((source for source in forms if is_there(data, source)), None)
-    if there:
-        target, expected = data / there.task / there.file, digests[there.file]
+    found = ((source, folder) for source in forms if (folder := folder_with(data, source)))
+    if there := next(found, None):
+        target, expected = there[1] / there[0].file, digests[there[0].file]
         _refuse_another_version(target, expected)
         said = f"{target}: already there"
     else:
@@ -188,6 +190,8 @@ def _as_text(one: Held, found: Sequence[Held]) -> str:
             if other.state != "missing" and (other.source.task, other.source.instead_of) == (source.task, source.file)
         ]
         state = f"missing, but there is {others[0]}" if others else "MISSING, and needed"
+    elif not one.path.match(f"{source.task}/{source.file}"):
+        state += f" in {one.path.parent}"
     digests = [f"SHA-256 {one.sha256}"] if one.sha256 else []
     if source.sha256 not in (None, one.sha256):
         digests.append(f"SHA-256 as published {source.sha256}")
@@ -229,7 +233,7 @@ def pope(
 @build_app.command("ic")
 def ic(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json.")],
-    out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card; new or empty.")],
+    out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card, e.g. ic in the data folder.")],
     size: Annotated[int, typer.Option(min=1, help="Pictures to choose; the method paper has 150.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw among the most tempting pictures.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
