@@ -8,6 +8,7 @@ published tables are over: MathVista's is its authors' testmini.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,6 +52,8 @@ MATHVISTA_HUB = HubSource(
 COCO_PICTURES = "val2014"
 """The folder that COCO's val2014.zip unpacks into; POPE, CHAIR and the tasks of `tasks.coco_tasks` share it."""
 
+_COCO_PART = re.compile(r"(?:train|val|test)20\d\d")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pope:
@@ -75,8 +78,11 @@ class Pope:
             raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
         built = built_set(folder)
         rows = pope.ROWS if built is None else {group: (count,) for group, count in built.rows.items()}
-        asked, pictures = pope.load_questions(folder, rows), coco_pictures(self.name)
-        return [replace(one, images=(pictures / one.meta["image"],)) for one in asked]
+        annotations = () if built is None else built.annotations
+        return [
+            replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),))
+            for one in pope.load_questions(folder, rows)
+        ]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -111,12 +117,12 @@ class Chair:
         ids = _first_file(data_folder() / self.name, "opera_image_ids.json", "greedy.jsonl")
         if ids is None:
             raise missing_file(self.name, "greedy.jsonl")
-        world, pictures = _chair_world(), coco_pictures(self.name)
+        world = _chair_world()
         return [
             Sample(
                 id=str(image),
                 prompt=chair.PROMPT,
-                images=(pictures / f"COCO_val2014_{image:012d}.jpg",),
+                images=(coco_picture(self.name, f"COCO_val2014_{image:012d}.jpg"),),
                 target=world.truth.classes(str(image)),
                 cluster=str(image),
             )
@@ -353,10 +359,17 @@ def _source(hub: HubSource) -> dict[str, str]:
     return {"questions": hub.name if wanted_hub() else "data folder"}
 
 
-def coco_pictures(task: str) -> Path:
-    """COCO's pictures: in the task's folder, or in that of another task that asks about them."""
-    places = dict.fromkeys((task, pope.NAME, chair.NAME))
-    return _picture_folder(task, "val2014.zip", *(f"{one}/{COCO_PICTURES}" for one in places))
+def coco_picture(task: str, name: str, annotations: Iterable[str] = ()) -> Path:
+    """One of COCO's pictures, in the folder that its archive unpacks into, of the task or of another that asks of them.
+
+    Its own name says which (COCO_train2014_...), else those of the annotations (instances_val2017.json); where neither
+    does, it is `COCO_PICTURES`. Raises `MissingError` where none of the folders is there.
+    """
+    parts = _COCO_PART.findall(name) or _COCO_PART.findall(" ".join(annotations)) or [COCO_PICTURES]
+    places = [f"{one}/{part}" for part in dict.fromkeys(parts) for one in dict.fromkeys((task, pope.NAME, chair.NAME))]
+    there = [folder for place in places if (folder := data_folder() / place).is_dir()]
+    first = there[0] if there else _picture_folder(task, f"{parts[0]}.zip", *places)
+    return next((folder / name for folder in there if (folder / name).is_file()), first / name)
 
 
 def _picture_folder(task: str, archive: str, *names: str) -> Path:
@@ -367,7 +380,7 @@ def _picture_folder(task: str, archive: str, *names: str) -> Path:
             return data / name
     raise MissingError(
         f"{data / names[0]}: no such folder of pictures; unpack {archive} into {data / task} (`strop data list` says "
-        "where it comes from)"
+        f"where it comes from; looked for in {', '.join(names)})"
     )
 
 

@@ -135,11 +135,11 @@ def cover(box: Box, size: tuple[int, int]) -> float:
     return box[2] * box[3] / (size[0] * size[1])
 
 
-def load_questions(annotations: Path, pictures: Path, count: int = QUESTIONS) -> list[Sample]:
-    """The questions on a file of COCO's instances; `pictures` is the folder of its images.
+def load_questions(annotations: Path, count: int = QUESTIONS) -> list[Sample]:
+    """The questions on a file of COCO's instances.
 
-    `Sample.target` is the gold box. Raises the errors of `tasks.annotations.read_alone`, and `DataError` where no
-    instance can be asked for.
+    `Sample.target` is the gold box, `Sample.images` is empty and `Sample.meta["file_name"]` names the picture. Raises
+    the errors of `tasks.annotations.read_alone`, and `DataError` where no instance can be asked for.
     """
     chosen = choose(map(_within, read_alone(annotations)), count, np.random.default_rng(VERSION))
     if not chosen:
@@ -151,10 +151,10 @@ def load_questions(annotations: Path, pictures: Path, count: int = QUESTIONS) ->
         Sample(
             id=f"{one.image}/{one.category.replace(' ', '-')}",
             prompt=f"{REQUEST.format(name=one.category)}\n{IN_FRACTIONS}",
-            images=(pictures / one.file_name,),
+            images=(),
             target=one.box,
             cluster=one.image,
-            meta={"object": one.category, "size": one.size},
+            meta={"object": one.category, "size": one.size, "file_name": one.file_name},
         )
         for one in chosen
     ]

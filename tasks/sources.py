@@ -1,8 +1,8 @@
 """Other people's data: which files a benchmark needs, whose they are, under which licence, and where they lie.
 
-None of them is part of Strop, and IC's set is made of them. They lie in the data folder, one folder a task; `strop data`
-lists and fetches them. Digests are those of the commit that `origin` names. A table that somebody had to turn into JSON
-has none, since two people's JSON of it differ in bytes.
+None of them is part of Strop, and IC's set is made of them. They lie in the data folder, one folder a task; `strop
+data` lists and fetches them. Digests are those of the commit that `origin` names. A table that somebody had to turn
+into JSON has none, since two people's JSON of it differ in bytes.
 """
 
 from __future__ import annotations

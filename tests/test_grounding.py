@@ -248,7 +248,7 @@ def test_one_question_says_where_it_comes_from_and_in_what_it_is_answered(data: 
         images=(data / "grounding/val2014/7.jpg",),
         target=(90.01, 0.0, pytest.approx(9.99), 50.0),
         cluster="7",
-        meta={"object": "fire hydrant", "size": (100, 50)},
+        meta={"object": "fire hydrant", "size": (100, 50), "file_name": "7.jpg"},
     )
     assert Grounding().score(sample, Grounding().gold(sample)).value == 1.0
     info = Grounding().details([sample]).info
@@ -260,6 +260,25 @@ def test_annotations_without_a_thing_to_ask_for_are_named(data: Path) -> None:
     with pytest.raises(
         DataError, match=r"instances_val2014\.json: no instance is the only one .* covers 1% of it; name"
     ):
+        Grounding().samples("test")
+
+
+def test_another_part_of_coco_is_asked_with_its_own_pictures(data: Path) -> None:
+    _annotated(data / "grounding", {}).rename(data / "grounding/annotations/instances_val2017.json")
+    with pytest.raises(MissingError, match=r"grounding/val2017: .*; looked for in grounding/val2017, pope/val2017, ch"):
+        Grounding().samples("test")
+    (data / "pope/val2017").mkdir(parents=True)
+    (sample,) = Grounding().samples("test")
+    assert sample.images == (data / "pope/val2017/7.jpg",)
+    assert Grounding().details([sample]).info["annotations"] == "instances_val2017.json"
+
+
+def test_two_files_of_instances_leave_the_choice_to_the_user(data: Path) -> None:
+    path = _annotated(data / "grounding", {})
+    for name in ("train2014", "train2017"):
+        path = path.rename(path.with_name(f"instances_{name}.json"))
+        (path.with_name("instances_train2014.json")).write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"grounding finds instances_train2014\.json, instances_train2017\.json there"):
         Grounding().samples("test")
 
 
