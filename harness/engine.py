@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from PIL.Image import Image
 from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture
 from harness.profiles import details_of, profile_of, readings
+from harness.provenance import data_digest
 from harness.results import TaskResult, mark
 from harness.store import Answering, Store, ask
 from harness.types import Advance, Metric, Picture, Sample, Sampling, Score, Task
@@ -127,6 +128,8 @@ def evaluate(
                     **readings(task, samples, answers),
                     "lm_eval": _figures(found["results"][task.name], details.metrics),
                 },
+                data=data_digest(samples),
+                sampling=asdict(Sampling(max_tokens=task.max_tokens)),
             )
         )
     return results

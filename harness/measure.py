@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,7 +47,8 @@ def measure(
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder for the results")
     found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
-    origin = {**provenance(), "model": dict(model.about)}
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    origin = {**provenance(), "model": dict(model.about), "finished": finished}
     results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=origin)
     figures = {result.task: as_plain(estimate(result.rows, result.metrics)) for result in found}
     write_results(folder, results, figures)

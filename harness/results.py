@@ -34,7 +34,11 @@ class Marked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskResult:
-    """All marked answers of one task, with what is needed to turn them into figures."""
+    """All marked answers of one task, with what is needed to turn them into figures.
+
+    `data` is `harness.provenance.data_digest` of the samples and `sampling` how answers were drawn. Where the answers
+    came in a file, `data` is the digest of the truth's files and `sampling` empty.
+    """
 
     task: str
     version: int
@@ -44,6 +48,8 @@ class TaskResult:
     metrics: tuple[Metric, ...]
     rows: tuple[Marked, ...]
     info: Mapping[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +107,8 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
                     "headline": result.headline,
                     "n": len(result.rows),
                     "unread": sum(row.parsed is None for row in result.rows),
+                    "data": result.data,
+                    "sampling": dict(result.sampling),
                     "info": dict(result.info),
                     "definitions": [dataclasses.asdict(metric) for metric in result.metrics],
                     "metrics": estimates[result.task],
@@ -140,6 +148,8 @@ def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
         metrics=_metrics(raw["definitions"]),
         rows=tuple(Marked(**row) for row in read_jsonl(folder / f"{raw['task']}.jsonl")),
         info=raw["info"],
+        data=raw.get("data"),
+        sampling=raw.get("sampling", {}),
     )
 
 

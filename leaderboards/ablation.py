@@ -15,11 +15,11 @@ from statistics import NormalDist
 from harness.errors import DataError
 from harness.files import read_json
 from harness.results import Results, TaskResult, read_results
-from harness.stats import COVERAGE, PooledDifference, chair_at_equal_recall, holm, pooled_difference
+from harness.stats import COVERAGE, Difference, holm
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
 from leaderboards.ledger import read_stages
-from leaderboards.paired import EQUAL_RECALL, EQUAL_RECALL_DRAWS, has_mentions, obstacle, shared_metrics
+from leaderboards.paired import pair_seeds
 
 DRAWS = 10_000
 
@@ -66,6 +66,7 @@ class AblationRow:
     cell's), over the training seeds `seeds`; `to_base` the one to the base cell, over those that both finished, None
     for the base cell itself and where they cannot be compared. `to_seed_holm` and `to_base_holm` are their corrected p,
     `to_base_corrected` an interval that holds for the whole family of differences to the base at once (`_widened`).
+    With several training seeds both are `harness.stats.PooledDifference`.
     """
 
     cell: str
@@ -75,8 +76,8 @@ class AblationRow:
     headline: bool
     shown: bool
     seeds: tuple[int, ...]
-    to_seed: PooledDifference
-    to_base: PooledDifference | None
+    to_seed: Difference
+    to_base: Difference | None
     to_seed_holm: float | None = None
     to_base_holm: float | None = None
     to_base_corrected: tuple[float, float] | None = None
@@ -128,6 +129,16 @@ def read_grid(folder: Path) -> Grid:
         raise DataError(f"{folder / 'grid.json'} is not of this version ({error!r}); run `strop grid` again") from error
 
 
+def is_grid(folder: Path) -> bool:
+    """Whether `strop grid` wrote the folder."""
+    return (folder / "grid.json").is_file()
+
+
+def done_runs(folder: Path) -> list[Path]:
+    """The finished runs of a grid's folder; raises as `read_grid`."""
+    return [run.folder for cell in read_grid(folder).cells for run in cell.runs if run.state == "done"]
+
+
 def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
     """Every figure of a grid's finished runs. Raises `DataError` for a folder without a grid and for broken results."""
     grid = read_grid(folder)
@@ -172,8 +183,8 @@ def _cell_rows(
         notes.append(f"{cell.name}: held against the base over the training seeds that both finished, {shared}.")
     for task in next(iter(ends.values()))[1].tasks:
         name = task.task
-        metrics, to_seed = _pooled([_sides(*ends[seed], name) for seed in ends], draws, f"{cell.name}: ", notes)
-        _, to_base = _pooled(
+        metrics, to_seed = _compared([_sides(*ends[seed], name) for seed in ends], draws, f"{cell.name}: ", notes)
+        _, to_base = _compared(
             [_sides(base[seed][1], ends[seed][1], name) for seed in shared], draws, f"{cell.name} and the base: ", notes
         )
         shown = show or [(name, one) for one in (task.headline, *COMPANIONS)]
@@ -199,44 +210,16 @@ def _sides(before: Results, after: Results, task: str) -> _Sides | None:
     return (held[task], after.task(task)) if task in held else None
 
 
-def _pooled(
+def _compared(
     found: Sequence[_Sides | None], draws: int, who: str, notes: list[str]
-) -> tuple[tuple[Metric, ...], dict[str, PooledDifference]]:
-    """Every metric that all sides define alike, pooled over training seeds; nothing, and a note, where none can be."""
+) -> tuple[tuple[Metric, ...], Mapping[str, Difference]]:
+    """Every metric that all sides define alike, over all training seeds; nothing, and a note, where none can be."""
     sides = [pair for pair in found if pair]
-    reasons = [reason for pair in sides if (reason := obstacle(*pair))]
-    notes += [f"{who}{reason}." for reason in reasons]
-    if not sides or reasons:
+    if not sides:
         return (), {}
-    metrics = shared_metrics(*(side for pair in sides for side in pair))
-    differences = pooled_difference([(a.rows, b.rows) for a, b in sides], metrics, draws=draws)
-    if all(has_mentions(side) for pair in sides for side in pair):
-        metrics = (*metrics, EQUAL_RECALL)
-        differences[EQUAL_RECALL.name] = _equal_recall(sides, min(draws, EQUAL_RECALL_DRAWS))
-    return metrics, differences
-
-
-def _equal_recall(sides: Sequence[_Sides], draws: int) -> PooledDifference:
-    """The captions of all training seeds as one set, each picture still one cluster: of several seeds there is only the
-    interval over pictures, and no p."""
-    a, b = (
-        [replace(row, id=f"{number}/{row.id}") for number, pair in enumerate(sides) for row in pair[side].rows]
-        for side in (0, 1)
-    )
-    found = chair_at_equal_recall(a, b, draws=draws)
-    one_seed = len(sides) == 1
-    return PooledDifference(
-        metric=found.metric,
-        a=found.a,
-        b=found.b,
-        value=found.value,
-        low=found.low if one_seed else None,
-        high=found.high if one_seed else None,
-        p=found.p if one_seed else None,
-        n=found.n,
-        fixed_low=found.low,
-        fixed_high=found.high,
-    )
+    pair = pair_seeds(sides, draws=draws)
+    notes += [f"{who}{pair.obstacle}."] if pair.obstacle else []
+    return pair.metrics, pair.differences
 
 
 def _corrected(rows: Sequence[AblationRow]) -> list[AblationRow]:
@@ -256,7 +239,7 @@ def _corrected(rows: Sequence[AblationRow]) -> list[AblationRow]:
     return found
 
 
-def _widened(found: PooledDifference | None, family: int) -> tuple[float, float] | None:
+def _widened(found: Difference | None, family: int) -> tuple[float, float] | None:
     """The 95 % interval widened so that all of a family hold at once with 95 % (Bonferroni): each arm grows as a normal
     tail's quantile does, since the draws hold too few cases so far out. None where there is no p, and so no family."""
     if found is None or found.value is None or found.low is None or found.high is None:

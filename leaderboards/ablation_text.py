@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.files import write_text
-from harness.stats import PooledDifference
+from harness.stats import Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
 from leaderboards.render import (
@@ -21,6 +21,8 @@ from leaderboards.render import (
     probability,
     sections_markdown,
 )
+
+SIGNIFICANT = 0.05
 
 DIGITS = 2  # cells differ by less than checkpoints of other models do
 
@@ -39,20 +41,23 @@ def ablation_markdown(found: Ablation) -> str:
     for row in found.rows:
         if row.shown:
             tables.setdefault((row.task, row.metric.name), []).append(row)
-    sections = [Section(title="How to read it", words=(_caption(found),))]
+    sections = [Section(title="How to read it", words=(caption(found),))]
+    if tables:
+        sections.append(_overview_section(found, list(tables.values())))
     if any("setting" in cell.label for cell in found.grid.cells):
         sections.append(_settings_section(found))
     sections += [_metric_section(rows) for rows in tables.values()]
     if found.costs:
-        sections.append(_cost_section(found))
+        sections.append(cost_section(found))
     if found.missing:
-        sections.append(_missing_section(found))
+        sections.append(missing_section(found))
     if found.notes:
         sections.append(Section(title="Notes", words=found.notes))
     return sections_markdown(f"Ablation {found.grid.name}", sections)
 
 
-def _caption(found: Ablation) -> str:
+def caption(found: Ablation) -> str:
+    """How the tables are read."""
     return (
         "A row is a cell, its last round, the mean over its training seeds. Δ in points, paired by sample: to the seed "
         f"model, and to the base cell ({found.grid.baseline or 'there is none'}), seed by seed. In brackets the 95 % "
@@ -66,6 +71,38 @@ def _caption(found: Ablation) -> str:
 def _settings_section(found: Ablation) -> Section:
     lines = tuple((cell.name, cell.varied) for cell in found.grid.cells)
     return Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
+
+
+def _overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) -> Section:
+    """All metrics shown side by side: of the seed model the figure, of each cell the difference to it."""
+    firsts = [rows[0] for rows in metrics]
+    pairs = {one.cell: NOTHING if one.pairs is None else f"{one.pairs:,.0f}" for one in found.costs}
+    fields = tuple(firsts[0].label)
+    lines = [
+        ("seed model", *[""] * len(fields), *(figure(one.to_seed.a, one.metric, digits=DIGITS) for one in firsts)),
+    ]
+    for cell, label in {row.cell: row.label for rows in metrics for row in rows}.items():
+        held = [next((one for one in rows if one.cell == cell), None) for rows in metrics]
+        lines.append((*label.values(), pairs.get(cell, NOTHING), *map(_overview_cell, held)))
+    base = found.grid.baseline or "there is none"
+    words = (
+        "Differences to the seed model in points, with 95 % intervals over training seeds and pictures. "
+        f"* p < {SIGNIFICANT:g} against the seed model, † against the base cell ({base}), "
+        "corrected after Holm. Pairs: trained on in a round, in the mean.",
+    )
+    heading = (*fields, "pairs", *(f"{one.metric.name}{arrow(one.metric)} ({one.task})" for one in firsts))
+    return Section(title="At a glance", words=words, table=Table(heading=heading, lines=tuple(lines)))
+
+
+def _overview_cell(row: AblationRow | None) -> str:
+    if row is None:
+        return NOTHING
+    value = figure(row.to_seed.value, row.metric, signed=True, digits=DIGITS)
+    bounds = interval(row.to_seed.low, row.to_seed.high, row.metric, signed=True, digits=DIGITS)
+    marks = "".join(
+        mark for mark, p in (("*", row.to_seed_holm), ("†", row.to_base_holm)) if p is not None and p < SIGNIFICANT
+    )
+    return f"{value}{marks} {bounds}".rstrip()
 
 
 def _metric_section(rows: Sequence[AblationRow]) -> Section:
@@ -103,18 +140,20 @@ def _metric_section(rows: Sequence[AblationRow]) -> Section:
     )
 
 
-def _moved(one: PooledDifference | None, metric: Metric) -> str:
+def _moved(one: Difference | None, metric: Metric) -> str:
     if one is None:
         return NOTHING
-    words = (
+    words = [
         figure(one.value, metric, signed=True, digits=DIGITS),
         interval(one.low, one.high, metric, signed=True, digits=DIGITS),
-        interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"),
-    )
+    ]
+    if isinstance(one, PooledDifference):
+        words.append(interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"))
     return " ".join(word for word in words if word)
 
 
-def _cost_section(found: Ablation) -> Section:
+def cost_section(found: Ablation) -> Section:
+    """What each cell took."""
     heading = (*found.costs[0].label, "pairs a round", "minutes spent", "minutes of stages shared")
     lines = tuple(
         (
@@ -132,7 +171,8 @@ def _cost_section(found: Ablation) -> Section:
     return Section(title="Cost, all training seeds together", words=(words,), table=Table(heading=heading, lines=lines))
 
 
-def _missing_section(found: Ablation) -> Section:
+def missing_section(found: Ablation) -> Section:
+    """The runs that are in no figure."""
     return Section(
         title="Failed or not run",
         words=("These runs are in no figure; the same command goes on with them.",),
@@ -165,8 +205,8 @@ def ablation_csv(found: Ablation) -> str:
     return csv_of(heading, lines)
 
 
-def _csv_difference(one: PooledDifference | None, corrected: float | None) -> tuple[str, ...]:
+def _csv_difference(one: Difference | None, corrected: float | None) -> tuple[str, ...]:
     if one is None:
         return ("",) * 7
-    figures = (one.value, one.low, one.high, one.fixed_low, one.fixed_high, one.p, corrected)
-    return tuple(exact(figure) for figure in figures)
+    fixed = (one.fixed_low, one.fixed_high) if isinstance(one, PooledDifference) else (None, None)
+    return tuple(exact(figure) for figure in (one.value, one.low, one.high, *fixed, one.p, corrected))

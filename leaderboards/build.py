@@ -10,10 +10,11 @@ from harness.errors import DataError, UsageError
 from harness.files import write_text
 from harness.results import Marked, Results, TaskResult
 from harness.stats import estimate, holm, pooled_difference
+from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
-from leaderboards.ledger import COST_FIRST, Run, read_run
+from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
 from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, pair_task, shared_metrics
-from leaderboards.render import Board, Cell, CostLine, Row, TaskView, cost_csv, csv_text, html, markdown
+from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
 
 COMPANIONS = ("CHAIRs", "CHAIRi", EQUAL_RECALL.name, "recall", "precision", "f1", "words", "repeated", "IoU", "unread")
@@ -25,7 +26,7 @@ _Key = tuple[str, int, str, str, str]  # what must agree for two results to shar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Entry:
+class Entry:
     """A run with the name that the board gives it."""
 
     name: str
@@ -40,13 +41,21 @@ def build_board(runs: Sequence[Path], out: Path, published: Sequence[Reported] |
     was set beside is returned. The same results give the same bytes, the section on cost aside. Raises `DataError` for
     a folder that is neither, `UsageError` when no folder is given.
     """
-    entries = _entries(runs)
-    board = _assemble(entries)
+    entries = read_entries(runs)
+    return write_board(entries, assemble(entries), out, published)
+
+
+def write_board(
+    entries: Sequence[Entry], board: Board, out: Path, published: Sequence[Reported] | None = None
+) -> Beside | None:
+    """`build_board` of what was read and assembled."""
     beside = None
     if published is not None:
-        beside = set_beside(_measured(entries, board), published)
+        beside = set_beside(measured(entries, board), published)
         board = replace(board, sections=beside.sections, notes=(*board.notes, *beside.notes))
         write_text(out / "reported.csv", beside.csv)
+    else:
+        (out / "reported.csv").unlink(missing_ok=True)  # of an earlier build: it would stand beside other figures
     write_text(out / "board.md", markdown(board))
     write_text(out / "board.csv", csv_text(board))
     write_text(out / "cost.csv", cost_csv(board))
@@ -54,15 +63,16 @@ def build_board(runs: Sequence[Path], out: Path, published: Sequence[Reported] |
     return beside
 
 
-def _entries(runs: Sequence[Path]) -> list[_Entry]:
+def read_entries(runs: Sequence[Path]) -> list[Entry]:
+    """The folders read, each under a name of its own; raises as `build_board`."""
     if not runs:
         raise UsageError("no folder to make a board of: name run folders or results folders, e.g. `strop board runs/*`")
     return _named([read_run(path) for path in runs])
 
 
-def _assemble(entries: Sequence[_Entry]) -> Board:
+def assemble(entries: Sequence[Entry]) -> Board:
     """Work out every figure of the board."""
-    labels = _labels(entries)
+    labels = task_labels(entries)
     notes: list[str] = []
     rows = [row for entry in entries for row in _rows(entry, labels, notes)]
     pooled = [row for group in _seed_groups(entries) for row in _pooled_rows(group, labels, notes)]
@@ -80,39 +90,39 @@ def _assemble(entries: Sequence[_Entry]) -> Board:
     )  # fmt: skip
 
 
-def _named(runs: Sequence[Run]) -> list[_Entry]:
+def _named(runs: Sequence[Run]) -> list[Entry]:
     """Names that tell the runs apart: the recipe's, with the folder's where two runs share name and seed."""
     marks = [(run.name, run.seed) for run in runs]
     return [
-        _Entry(name=run.name if marks.count(mark) == 1 else f"{run.name} ({run.folder.resolve().name})", run=run)
+        Entry(name=run.name if marks.count(mark) == 1 else f"{run.name} ({run.folder.resolve().name})", run=run)
         for run, mark in zip(runs, marks, strict=True)
     ]
 
 
-def _measured(entries: Sequence[_Entry], board: Board) -> list[Measured]:
+def measured(entries: Sequence[Entry], board: Board) -> list[Measured]:
     """Every task of every row that was measured itself, which pooled rows are not."""
-    labels = _labels(entries)
+    labels = task_labels(entries)
     rows = [row for row in board.rows if not row.pooled]
     found = [results for entry in entries for results in entry.run.rounds.values()]
     return [
-        Measured(row=row, task=task, label=labels[_key(task)])
+        Measured(row=row, task=task, label=labels[task_key(task)])
         for row, results in zip(rows, found, strict=True)
         for task in results.tasks
     ]
 
 
-def _key(task: TaskResult) -> _Key:
+def task_key(task: TaskResult) -> _Key:
     built = task.info.get("built")  # under the name of a benchmark, but not on its questions
     return f"{task.task} ({built})" if built else task.task, task.version, task.profile, task.split, task.headline
 
 
-def _all_tasks(entries: Sequence[_Entry]) -> Iterable[TaskResult]:
+def _all_tasks(entries: Sequence[Entry]) -> Iterable[TaskResult]:
     return (task for entry in entries for results in entry.run.rounds.values() for task in results.tasks)
 
 
-def _labels(entries: Sequence[_Entry]) -> dict[_Key, str]:
+def task_labels(entries: Sequence[Entry]) -> dict[_Key, str]:
     """A column for each task; results of one name that were marked differently get a column each."""
-    keys = list(dict.fromkeys(_key(task) for task in _all_tasks(entries)))
+    keys = list(dict.fromkeys(task_key(task) for task in _all_tasks(entries)))
     names = [key[0] for key in keys]
     return {
         key: key[0] if names.count(key[0]) == 1 else f"{key[0]} (version {key[1]}, {key[2]}, {key[3]}, {key[4]})"
@@ -120,16 +130,15 @@ def _labels(entries: Sequence[_Entry]) -> dict[_Key, str]:
     }
 
 
-def _views(entries: Sequence[_Entry], labels: Mapping[_Key, str]) -> Iterable[TaskView]:
+def _views(entries: Sequence[Entry], labels: Mapping[_Key, str]) -> Iterable[TaskView]:
     for key, label in labels.items():
-        found = [task for task in _all_tasks(entries) if _key(task) == key]
+        found = [task for task in _all_tasks(entries) if task_key(task) == key]
         metrics = {metric.name: metric for task in found for metric in task.metrics}
         if any(has_mentions(task) for task in found):
             metrics[EQUAL_RECALL.name] = EQUAL_RECALL
         name, version, profile, split, headline = key
         if headline not in metrics:
             raise DataError(f"results of {name} name the headline '{headline}', which they do not define; score again")
-        shown = dict.fromkeys([headline, *(one for one in COMPANIONS if one in metrics)])
         yield TaskView(
             label=label,
             task=name,
@@ -137,17 +146,22 @@ def _views(entries: Sequence[_Entry], labels: Mapping[_Key, str]) -> Iterable[Ta
             profile=profile,
             split=split,
             headline=metrics[headline],
-            shown=tuple(metrics[one] for one in shown),
+            shown=shown_metrics(metrics, headline),
             metrics=tuple(metrics.values()),
         )
 
 
-def _rows(entry: _Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
+def shown_metrics(metrics: Mapping[str, Metric], headline: str) -> tuple[Metric, ...]:
+    """The headline, then those of its companions that are there."""
+    return tuple(metrics[name] for name in dict.fromkeys((headline, *COMPANIONS)) if name in metrics)
+
+
+def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
     seed_results = entry.run.rounds.get(0)
     for number, results in entry.run.rounds.items():
         cells: dict[tuple[str, str], Cell] = {}
         for task in results.tasks:
-            label = labels[_key(task)]
+            label = labels[task_key(task)]
             figures = estimate(task.rows, task.metrics, draws=DRAWS)
             for metric in task.metrics:
                 cells[label, metric.name] = Cell(metric=metric, estimate=figures[metric.name])
@@ -164,6 +178,13 @@ def _rows(entry: _Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterab
             commit=_commit(results),
             pooled=False,
             cells=cells,
+            source=Source(
+                weights=results.digest,
+                parent=results.parent or "",
+                recipe=recipe_digest(entry.run.recipe),
+                data={labels[task_key(task)]: task.data or "" for task in results.tasks},
+                provenance=results.provenance,
+            ),
         )
 
 
@@ -190,16 +211,16 @@ def _add_differences(
         )
 
 
-def _seed_groups(entries: Sequence[_Entry]) -> list[list[_Entry]]:
+def _seed_groups(entries: Sequence[Entry]) -> list[list[Entry]]:
     """Runs of one recipe name with different seeds, one run a seed."""
-    groups: dict[str, dict[str, _Entry]] = {}
+    groups: dict[str, dict[str, Entry]] = {}
     for entry in entries:
         if entry.run.seed is not None:
             groups.setdefault(entry.run.name, {}).setdefault(entry.run.seed, entry)
     return [list(group.values()) for group in groups.values() if len(group) > 1]
 
 
-def _seed_notes(entries: Sequence[_Entry]) -> list[str]:
+def _seed_notes(entries: Sequence[Entry]) -> list[str]:
     notes = []
     seeds: dict[str, list[str]] = {}
     for entry in entries:
@@ -225,7 +246,7 @@ def _seed_notes(entries: Sequence[_Entry]) -> list[str]:
     return notes
 
 
-def _pooled_rows(group: Sequence[_Entry], labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
+def _pooled_rows(group: Sequence[Entry], labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
     numbers = sorted({number for entry in group for number in entry.run.rounds if number})
     for number in numbers:
         present = [entry for entry in group if number in entry.run.rounds and 0 in entry.run.rounds]
@@ -233,7 +254,7 @@ def _pooled_rows(group: Sequence[_Entry], labels: Mapping[_Key, str], notes: lis
             continue
         cells: dict[tuple[str, str], Cell] = {}
         for task in present[0].run.rounds[number].tasks:
-            pairs = [pair for entry in present if (pair := _seed_pair(entry.run, number, _key(task)))]
+            pairs = [pair for entry in present if (pair := _seed_pair(entry.run, number, task_key(task)))]
             if len(pairs) < 2:
                 continue
             if len(pairs) < len(present):
@@ -245,7 +266,7 @@ def _pooled_rows(group: Sequence[_Entry], labels: Mapping[_Key, str], notes: lis
             rows: list[tuple[Sequence[Marked], Sequence[Marked]]] = [(one.rows, two.rows) for one, two in pairs]
             for name, found in pooled_difference(rows, metrics, draws=DRAWS).items():
                 metric = next(metric for metric in metrics if metric.name == name)
-                cells[labels[_key(task)], name] = Cell(metric=metric, estimate=None, difference=found)
+                cells[labels[task_key(task)], name] = Cell(metric=metric, estimate=None, difference=found)
         if cells:
             first = present[0].run
             yield Row(
@@ -264,7 +285,7 @@ def _pooled_rows(group: Sequence[_Entry], labels: Mapping[_Key, str], notes: lis
 
 def _seed_pair(run: Run, number: int, key: _Key) -> tuple[TaskResult, TaskResult] | None:
     before, after = (
-        next((task for task in run.rounds[place].tasks if _key(task) == key), None) for place in (0, number)
+        next((task for task in run.rounds[place].tasks if task_key(task) == key), None) for place in (0, number)
     )
     return (before, after) if before and after and obstacle(before, after) is None else None
 
@@ -293,7 +314,7 @@ def _corrected(rows: Sequence[Row], labels: Mapping[_Key, str]) -> list[Row]:
     ]
 
 
-def _cost_names(entries: Sequence[_Entry]) -> tuple[str, ...]:
+def _cost_names(entries: Sequence[Entry]) -> tuple[str, ...]:
     found = {name for entry in entries for stage in entry.run.stages for name in stage.cost}
     return (*COST_FIRST, *sorted(found.difference(COST_FIRST)))
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from harness.errors import DataError
-from harness.files import read_jsonl
+from harness.files import digest_of_json, read_jsonl
 from harness.results import Results, read_results
 
 COST_FIRST = ("seconds", "generated_tokens", "peak_memory_mb")
@@ -61,7 +61,7 @@ def read_run(folder: Path) -> Run:
     """Read a run folder or a results folder; raises `DataError` naming the folder, what is missing and the remedy."""
     rounds: dict[int | None, Results] = {n: read_results(path) for n, path in finished_rounds(folder).items()}
     if rounds:
-        recipe = _recipe(folder / "recipe.yaml")
+        recipe = read_recipe(folder / "recipe.yaml")
         return Run(
             folder=folder,
             name=str(recipe.get("name") or folder.resolve().name),
@@ -88,7 +88,13 @@ def finished_rounds(folder: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def _recipe(path: Path) -> Mapping[str, Any]:
+def recipe_digest(recipe: Mapping[str, Any]) -> str:
+    """SHA-256 of a recipe's fields, empty for none; asking for more rounds makes another recipe."""
+    return digest_of_json(recipe) if recipe else ""
+
+
+def read_recipe(path: Path) -> Mapping[str, Any]:
+    """The fields of a recipe file, none where there is no file; raises `DataError` where it is no recipe."""
     if not path.is_file():
         return {}
     try:

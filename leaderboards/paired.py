@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.results import Marked, Results, TaskResult
-from harness.stats import Difference, chair_at_equal_recall, difference
+from harness.stats import Difference, plain_difference, pooled_chair_at_equal_recall, pooled_difference
 from harness.types import Metric
 
 EQUAL_RECALL = Metric(name="CHAIRi at equal recall", better="lower")
@@ -19,7 +19,8 @@ EQUAL_RECALL_DRAWS = 2000  # each draw resamples a curve for each side, not a fi
 class TaskPair:
     """One task on both sides. `obstacle` says why it cannot be compared; then there are no differences.
 
-    `metrics` are those that both sides define alike, the equal-recall one last where the rows allow it.
+    `metrics` are those that both sides define alike, the equal-recall one last where the rows allow it. With several
+    training seeds `a` and `b` are those of the first, and the differences are `harness.stats.PooledDifference`.
     """
 
     a: TaskResult
@@ -29,23 +30,41 @@ class TaskPair:
     differences: dict[str, Difference]
 
 
-def pair_tasks(a: Results, b: Results, *, draws: int = 10_000, seed: int = 0) -> list[TaskPair]:
-    """Every task that both sides hold, in A's order, B minus A."""
-    held = {task.task: task for task in b.tasks}
-    return [pair_task(task, held[task.task], draws=draws, seed=seed) for task in a.tasks if task.task in held]
+def pair_tasks(a: Sequence[Results], b: Sequence[Results], *, draws: int = 10_000, seed: int = 0) -> list[TaskPair]:
+    """Every task that all of both sides hold, in A's order, B minus A; the sides are as long, a place a training
+    seed."""
+    shared = [task.task for task in a[0].tasks if all(task.task in names(side) for side in (*a, *b))]
+    return [
+        pair_seeds([(one.task(name), two.task(name)) for one, two in zip(a, b, strict=True)], draws=draws, seed=seed)
+        for name in shared
+    ]
+
+
+def names(results: Results) -> set[str]:
+    """The tasks that a results folder holds."""
+    return {task.task for task in results.tasks}
 
 
 def pair_task(a: TaskResult, b: TaskResult, *, draws: int = 10_000, seed: int = 0) -> TaskPair:
-    reason = obstacle(a, b)
-    if reason is not None:
+    return pair_seeds([(a, b)], draws=draws, seed=seed)
+
+
+def pair_seeds(pairs: Sequence[tuple[TaskResult, TaskResult]], *, draws: int = 10_000, seed: int = 0) -> TaskPair:
+    """One task, a pair for each training seed."""
+    a, b = pairs[0]
+    sides = [side for pair in pairs for side in pair]
+    reasons = [obstacle(*pair) for pair in pairs] + [obstacle(a, side) for side in sides]
+    if reason := next((reason for reason in reasons if reason), None):
         return TaskPair(a=a, b=b, obstacle=reason, metrics=(), differences={})
-    metrics = shared_metrics(a, b)
-    differences = difference(a.rows, b.rows, metrics, draws=draws, seed=seed)
-    if has_mentions(a) and has_mentions(b):
+    metrics = shared_metrics(*sides)
+    rows: list[tuple[Sequence[Marked], Sequence[Marked]]] = [(one.rows, two.rows) for one, two in pairs]
+    pooled = pooled_difference(rows, metrics, draws=draws, seed=seed)
+    if all(has_mentions(side) for side in sides):
         metrics = (*metrics, EQUAL_RECALL)
-        differences[EQUAL_RECALL.name] = chair_at_equal_recall(
-            a.rows, b.rows, draws=min(draws, EQUAL_RECALL_DRAWS), seed=seed
-        )
+        few = min(draws, EQUAL_RECALL_DRAWS)
+        pooled[EQUAL_RECALL.name] = pooled_chair_at_equal_recall(rows, draws=few, seed=seed)
+    several = len(pairs) > 1
+    differences = {name: one if several else plain_difference(one) for name, one in pooled.items()}
     return TaskPair(a=a, b=b, obstacle=None, metrics=metrics, differences=differences)
 
 

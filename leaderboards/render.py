@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,7 +24,8 @@ CAPTION = (
     "comes from (round 0 is the model before the loop); weights are the first 12 digits of their digest; level is the "
     "autonomy level of the recipe (L0 human labels, L1 human preferences, L2 gold answers or rules, L3 an external "
     "verifier, L4 the model verifies itself, L5 it makes its own inputs too); verifier is who judged the candidates. "
-    "A figure stands with its 95 % interval over test pictures in brackets, percentages as such. Δ is the difference "
+    "A figure stands with its 95 % interval over test pictures in brackets (Wilson's for a share with one question a "
+    "picture, else a bootstrap over pictures), percentages as such. Δ is the difference "
     "to round 0 of the same run in points, paired by sample, with its own interval; p is two-sided and corrected "
     "after Holm for all headline differences shown here, pooled rows apart. ↑ means higher is better, ↓ lower."
 )
@@ -62,8 +64,21 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where a row's figures come from: whole digests of weights, parent, recipe and each task's data (by label), empty
+    where there is none, and `harness.provenance.provenance` of then."""
+
+    weights: str
+    parent: str
+    recipe: str
+    data: Mapping[str, str]
+    provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One line of the board; `cells` by task label and metric name. `round` is None for results without a run."""
+    """One line of the board; `cells` by task label and metric name. `round` is None for results without a run, `source`
+    for pooled rows."""
 
     run: str
     seeds: tuple[str, ...]
@@ -75,6 +90,7 @@ class Row:
     commit: str
     pooled: bool
     cells: Mapping[tuple[str, str], Cell]
+    source: Source | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,10 +277,10 @@ def markdown(board: Board) -> str:
     """board.md; all that may differ between two builds from the same results stands under its last heading, Cost."""
     parts = ["# Board", CAPTION, *_pooled_caption(board), *_markdown_table(_overview(board))]
     for task in board.tasks:
-        parts += [f"## {_md(task.label)}", _md(_task_words(task)), *_markdown_table(_task_table(board, task))]
+        parts += [f"## {md(task.label)}", md(_task_words(task)), *_markdown_table(_task_table(board, task))]
     parts += _markdown_sections(board.sections)
     if board.notes:
-        parts += ["## Notes", "\n".join(f"- {_md(note)}" for note in board.notes)]
+        parts += ["## Notes", "\n".join(f"- {md(note)}" for note in board.notes)]
     parts += ["## Cost", *(_markdown_table(_cost_table(board)) if board.costs else ["No ledger among these folders."])]
     return "\n\n".join(parts) + "\n"
 
@@ -274,7 +290,7 @@ def csv_text(board: Board) -> str:
     heading = (
         "run seed round pooled model weights level verifier commit task version profile split metric headline better n "
         "value low high seed_value difference difference_low difference_high fixed_low fixed_high p p_holm "
-        "only_seed only_round"
+        "only_seed only_round parent recipe data"
     )
     lines = []
     for row in board.rows:
@@ -285,7 +301,7 @@ def csv_text(board: Board) -> str:
             for metric in task.metrics:
                 if cell := row.cells.get((task.label, metric.name)):
                     flags = (metric.name, int(metric.name == task.headline.name), metric.better)
-                    lines.append((*who, *where, *what, *flags, *_csv_figures(cell)))
+                    lines.append((*who, *where, *what, *flags, *_csv_figures(cell), *_csv_source(row, task.label)))
     return csv_of(heading.split(), lines)
 
 
@@ -325,7 +341,7 @@ def html(board: Board) -> str:
 
 def sections_markdown(title: str, sections: Sequence[Section]) -> str:
     """A page that is nothing but sections, as Markdown."""
-    return "\n\n".join([f"# {_md(title)}", *_markdown_sections(sections)]) + "\n"
+    return "\n\n".join([f"# {md(title)}", *_markdown_sections(sections)]) + "\n"
 
 
 def sections_html(title: str, sections: Sequence[Section]) -> str:
@@ -385,18 +401,18 @@ def _pooled_caption(board: Board) -> list[str]:
 def _markdown_sections(sections: Sequence[Section]) -> list[str]:
     parts = []
     for one in sections:
-        parts += [f"## {_md(one.title)}", *(_md(words) for words in one.words)]
+        parts += [f"## {md(one.title)}", *(md(words) for words in one.words)]
         parts += _markdown_table(one.table) if one.table else []
     return parts
 
 
 def _markdown_table(table: Table) -> list[str]:
     lines = [table.heading, tuple("---" for _ in table.heading), *table.lines]
-    escaped = [line if line[0] == "---" else tuple(_md(text) for text in line) for line in lines]
+    escaped = [line if line[0] == "---" else tuple(md(text) for text in line) for line in lines]
     return ["\n".join("| " + " | ".join(line) + " |" for line in escaped)]
 
 
-def _md(text: str) -> str:
+def md(text: str) -> str:
     """Text that Markdown shows as it is: a model may be called anything."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for character in "\\`*_[]|":
@@ -428,6 +444,12 @@ def _csv_figures(cell: Cell) -> tuple[object, ...]:
         exact(cell.holm),
         *((len(found.only_a), len(found.only_b)) if found else ("", "")),
     )
+
+
+def _csv_source(row: Row, label: str) -> tuple[str, ...]:
+    """The first digits of the digests, as those of the weights."""
+    found = row.source
+    return tuple(one[:12] for one in (found.parent, found.recipe, found.data.get(label, ""))) if found else ("",) * 3
 
 
 def exact(value: float | None) -> str:

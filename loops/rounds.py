@@ -69,6 +69,12 @@ def run_recipe(
         return run.all_rounds()
 
 
+def pool_slice(recipe: Recipe, number: int) -> tuple[int, int]:
+    """Start and length of the part of the pool that round `number` collects on: of no other round of this run, and of
+    no run of another seed."""
+    return (recipe.seed * 10 + number - 1) * recipe.collect.samples, recipe.collect.samples
+
+
 class _Run:
     """One recipe at work in one folder."""
 
@@ -147,10 +153,7 @@ class _Run:
         return done
 
     def pool(self, number: int) -> list[Sample]:
-        """A slice of the pool that no other round of this run, and no run of another seed, collects on."""
-        recipe = self.recipe
-        start = (recipe.seed * 10 + number - 1) * recipe.collect.samples
-        return list(self.setting.pool(recipe.source, start, recipe.collect.samples))
+        return list(self.setting.pool(self.recipe.source, *pool_slice(self.recipe, number)))
 
     def encoder_digest(self) -> str | None:
         if self.recipe.verify.kind != "clip":
@@ -285,6 +288,7 @@ class _Run:
                 reference=reference.path,
                 out=folder / "checkpoint",
                 seed=seed,
+                run_name=f"{self.recipe.name} seed {self.recipe.seed} round {number}",
                 advance=bars(f"round {number} optimise", len(pairs)),
             )
         return Outcome(facts={"steps": trained.steps, **trained.figures}, cost={})

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import DataError
 from harness.results import TaskResult
-from harness.stats import chair_at_equal_recall, holm, pooled_difference
+from harness.stats import chair_at_equal_recall, difference, holm, pooled_difference
 from leaderboards.ablation import AblationRow, ablate, read_grid
 from leaderboards.ablation_text import write_ablation
 from tests.worlds import YES_NO, captions, write_run, yes_no
@@ -98,12 +98,26 @@ def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
     assert row.to_base_holm == row.to_base.p, "alone in its family"
 
 
-def test_at_equal_recall_several_seeds_have_an_interval_over_pictures_only(tmp_path: Path) -> None:
-    found = _row(ablate(_write(tmp_path)).rows, "none", "CHAIRi at equal recall").to_seed
-    assert (found.low, found.high, found.p) == (None, None, None)
-    one = _row(ablate(_write(tmp_path / "one", ("done", "failed") * 2)).rows, "none", "CHAIRi at equal recall").to_seed
-    alone = chair_at_equal_recall(captions(*("a !b", "a") * 5).rows, captions(*("a !b", "a b") * 5).rows)
-    assert (one.value, one.low, one.p, one.fixed_low) == (alone.value, alone.low, alone.p, alone.low)
+def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
+    found = ablate(_write(tmp_path, ("done", "failed") * 2))
+    row = _row(found.rows, "none", "CHAIRi at equal recall")
+    assert row.to_seed == chair_at_equal_recall(captions(*("a !b", "a") * 5).rows, captions(*("a !b", "a b") * 5).rows)
+    write_ablation(tmp_path)
+    text = (tmp_path / "ablation.md").read_text()
+    assert "{" not in text.split("## quiz")[1]
+
+
+def test_at_a_glance_a_cell_is_one_line_with_its_differences_to_the_seed_model(tmp_path: Path) -> None:
+    _write(tmp_path, show=[["quiz", "accuracy"], ["chair", "words"]])
+    write_ablation(tmp_path)
+    lines = (tmp_path / "ablation.md").read_text().split("## At a glance")[1].split("\n## ")[0].splitlines()
+    assert [line for line in lines if line.startswith("|")] == [
+        "| verify.kind | pairs | accuracy ↑ (quiz) | words (chair) |",
+        "| --- | --- | --- | --- |",
+        "| seed model |  | 50.00 | 1.50 |",
+        "| clip | – | +12.50 \\[−16.67, +35.00\\] | +0.50\\* \\[+0.20, +0.80\\] |",
+        "| none | – | −20.83† \\[−35.00, −1.67\\] | +0.50\\* \\[+0.20, +0.80\\] |",
+    ]
 
 
 def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_path: Path) -> None:
@@ -111,7 +125,7 @@ def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_p
     row = _row(found.rows, "none", "accuracy")
     assert row.seeds == (0, 1)
     assert row.to_base is not None
-    assert len(row.to_base.seeds) == 1
+    assert row.to_base == difference(yes_no(BASE[1]).rows, yes_no(NONE[1]).rows, YES_NO)["accuracy"]
     assert found.notes == ("verify.kind=none: held against the base over the training seeds that both finished, [1].",)
 
 

@@ -28,6 +28,7 @@ SOLE_IMPORTERS = {
     "lemminflect": "tasks/text_offline.py",
     "pycocotools": "tasks/annotations.py",
     "matplotlib": "leaderboards/charts.py",
+    "pyarrow": "leaderboards/formats/parquet.py",
     "httpx2": "harness/fetch.py",
     "openai": "harness/models/endpoint.py",
 }

@@ -40,7 +40,7 @@ def test_figures_and_differences_are_those_of_the_rows(tmp_path: Path) -> None:
     assert found["weights"] == "10abc0000000"
     assert line(tmp_path / "out", round="0", metric="accuracy")["difference"] == ""
     text = (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
-    assert "75.0 \\[63.3, 85.0\\]" in text
+    assert "75.0 \\[62.8, 84.2\\]" in text
     assert "+25.0 \\[+15.0, +36.7\\]" in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import typer
 from typer.testing import CliRunner
 
 from harness.cli.board import board
-from harness.cli.compare import compare, compare_results, find_results
+from harness.cli.compare import compare, find_results
+from harness.cli.score import score_app
 from harness.errors import DataError, UsageError
 from harness.results import read_results
-from harness.stats import difference
+from harness.stats import difference, pooled_difference
+from leaderboards.verdicts import compare_results
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
@@ -89,6 +92,154 @@ def test_holm_corrects_headlines_apart_from_the_rest(tmp_path: Path) -> None:
     assert metrics["unread"]["p_holm"] == 1.0
 
 
+def test_mcnemar_stands_beside_accuracy_with_the_rows_that_one_side_alone_has_right(tmp_path: Path) -> None:
+    a, b = (write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a", BEFORE), ("b", AFTER)))
+    test = ask_json(a, b)["tasks"][0]["metrics"]["accuracy"]["mcnemar"]
+    assert (test["only_a"], test["only_b"], test["clustered"]) == (0, 15, False)
+    assert test["p"] == pytest.approx(2 / 2**15)
+    text = ask("compare", a, b)
+    assert "0/15" in text and "several rows a picture" not in text
+
+
+def test_where_rows_share_a_picture_mcnemar_is_said_not_to_hold(tmp_path: Path) -> None:
+    tasks = [yes_no(marks) for marks in (BEFORE, AFTER)]
+    together = [
+        replace(task, rows=tuple(replace(row, cluster=f"scene-{i // 6}") for i, row in enumerate(task.rows)))
+        for task in tasks
+    ]
+    a, b = (write_folder(tmp_path / str(side), task) for side, task in enumerate(together))
+    assert ask_json(a, b)["tasks"][0]["metrics"]["accuracy"]["mcnemar"]["clustered"]
+    text = ask("compare", a, b)
+    assert "several rows a picture: McNemar's p takes them to be independent" in text
+    assert "quiz: 10 pictures. Under 50 the bootstrap's intervals are too narrow" in text
+
+
+def test_captions_have_mcnemar_for_chairs_and_none_for_a_ratio_of_mentions(tmp_path: Path) -> None:
+    a = write_folder(tmp_path / "a", captions(*["cat !dog"] * 9, "cat"))
+    b = write_folder(tmp_path / "b", captions(*["cat dog"] * 9, "!cat"))
+    metrics = ask_json(a, b)["tasks"][0]["metrics"]
+    assert (metrics["CHAIRs"]["mcnemar"]["only_a"], metrics["CHAIRs"]["mcnemar"]["only_b"]) == (9, 1)
+    assert [name for name, found in metrics.items() if found["mcnemar"]] == ["CHAIRs"]
+
+
+def test_no_difference_seen_says_what_would_have_been_seen(tmp_path: Path) -> None:
+    shifted = [*BEFORE[1:], 0]  # half of the answers change, none of the sum
+    a, b = (write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a", BEFORE), ("b", shifted)))
+    metric = ask_json(a, b)["tasks"][0]["metrics"]["accuracy"]
+    assert metric["detectable"] == pytest.approx(2.8 * metric["se"])
+    assert f"a true difference of {100 * metric['detectable']:.1f} would be seen four times in five" in (
+        ask("compare", a, b)
+    )
+    assert "four times in five" not in ask("compare", a, a)  # two equal files tell nothing of what would be seen
+
+
+def test_not_worse_by_a_margin_goes_by_the_worse_end_of_the_interval(tmp_path: Path) -> None:
+    nearly = [0, *BEFORE[1:]] * 5
+    a, b = (write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a", BEFORE * 5), ("b", nearly)))
+    worse_end = -100 * ask_json(a, b)["tasks"][0]["metrics"]["accuracy"]["low"]
+    assert worse_end > 0
+    for margin, shown in ((worse_end + 0.01, True), (worse_end - 0.01, False)):
+        assert ask_json(a, b, "--margin", margin)["tasks"][0]["margins"] == {
+            "accuracy": {"margin": margin, "not_worse": shown}
+        }
+    assert "not worse by 9 or more on accuracy: shown (one-sided 97.5 %)" in ask("compare", a, b, "--margin", 9)
+
+
+def test_a_margin_knows_which_way_a_metric_is_worse(tmp_path: Path) -> None:
+    a = write_folder(tmp_path / "a", captions(*["cat dog", "cat !dog"] * 30))
+    b = write_folder(tmp_path / "b", captions(*["cat dog"] * 60))
+    margins = ask_json(a, b, "--margin", "CHAIRs=1", "--margin", "recall=1")["tasks"][0]["margins"]
+    assert {name: one["not_worse"] for name, one in margins.items()} == {"CHAIRs": True, "recall": True}
+    margins = ask_json(b, a, "--margin", "CHAIRs=60", "--margin", "CHAIRi=1")["tasks"][0]["margins"]
+    assert {name: one["not_worse"] for name, one in margins.items()} == {"CHAIRs": False, "CHAIRi": False}
+
+
+@pytest.mark.parametrize(
+    ("margin", "reason"),
+    [
+        ("-1", "not a number of points above 0"),
+        ("recall=much", "not a number of points above 0"),
+        ("recoil=1", "no task here has this metric; there are CHAIRs, CHAIRi, recall, words"),
+        ("words=1", "neither better nor worse"),
+    ],
+)
+def test_a_margin_that_means_nothing_is_refused(tmp_path: Path, margin: str, reason: str) -> None:
+    a = write_folder(tmp_path / "a", captions("cat dog", "cat"))
+    with pytest.raises(UsageError, match=reason):
+        ask("compare", a, a, f"--margin={margin}")
+
+
+def test_several_training_seeds_are_a_level_of_resampling(tmp_path: Path) -> None:
+    seed_model = write_folder(tmp_path / "seed", yes_no(BEFORE))
+    ends = (AFTER, [1] * 60, BEFORE)
+    honed = [write_folder(tmp_path / f"honed-{n}", yes_no(end), parent="d1") for n, end in enumerate(ends)]
+    found = ask_json(seed_model, ",".join(map(str, honed)))
+    metric = found["tasks"][0]["metrics"]["accuracy"]
+    pairs = [(yes_no(BEFORE).rows, yes_no(end).rows) for end in ends]
+    wanted = pooled_difference(pairs, YES_NO)["accuracy"]
+    assert (found["training_seeds"], metric["seeds"]) == (3, [0.25, 0.5, 0.0])
+    assert (metric["low"], metric["high"], metric["p"]) == (wanted.low, wanted.high, wanted.p)
+    assert (metric["fixed_low"], metric["mcnemar"]) == (wanted.fixed_low, None)
+    assert [one["folder"] for one in found["b"]] == list(map(str, honed))
+    text = ask("compare", seed_model, ",".join(map(str, honed)))
+    assert (
+        "quiz, 180 samples that both answered, 3 training seeds together: no difference seen" in text
+    )  # they disagree
+    assert "3 training seeds: where training runs differ much, intervals over so few of them are too narrow" in text
+    assert "accuracy by training seed: +25.0, +50.0, 0.0" in text and "One training run" not in text
+
+
+def test_a_task_that_one_training_seed_lacks_is_named(tmp_path: Path) -> None:
+    seed_model, whole = (write_folder(tmp_path / name, yes_no(BEFORE), yes_no(BEFORE, task="other")) for name in "ab")
+    part = write_folder(tmp_path / "c", yes_no(BEFORE))
+    found = ask_json(seed_model, f"{whole},{part}")
+    assert (found["tasks_only_a"], found["tasks_only_b"]) == (["other"], [])
+    assert [task["task"] for task in found["tasks"]] == ["quiz"]
+
+
+def test_captions_of_several_training_seeds_are_compared_at_equal_recall_too(tmp_path: Path) -> None:
+    seed_model = write_folder(tmp_path / "seed", captions(*["cat dog !car"] * 9))
+    honed = [write_folder(tmp_path / str(n), captions(*[text] * 9)) for n, text in enumerate(("cat dog", "cat cup"))]
+    metric = ask_json(seed_model, ",".join(map(str, honed)))["tasks"][0]["metrics"]["CHAIRi at equal recall"]
+    assert (metric["seeds"], metric["n"]) == ([pytest.approx(-1 / 3), pytest.approx(-1 / 3)], 18)
+
+
+def test_one_training_run_is_said_to_be_one_and_answer_files_are_not(tmp_path: Path) -> None:
+    seed_model = write_folder(tmp_path / "seed", yes_no(BEFORE))
+    honed = write_folder(tmp_path / "honed", yes_no(AFTER), parent="d1")
+    assert "One training run: intervals and p speak of these weights" in ask("compare", seed_model, honed)
+    assert "One training run" not in ask("compare", seed_model, seed_model)
+
+
+def test_seeds_that_do_not_match_up_are_refused(tmp_path: Path) -> None:
+    names = [str(write_folder(tmp_path / str(n), yes_no(BEFORE))) for n in range(5)]
+    with pytest.raises(UsageError, match="A has 2 results and B has 3: give one for each training seed"):
+        ask("compare", ",".join(names[:2]), ",".join(names[2:]))
+    other = write_folder(tmp_path / "other", yes_no(BEFORE, profile="lmms-eval"))
+    with pytest.raises(DataError, match="profile official on one side, lmms-eval on the other"):
+        ask("compare", names[0], f"{names[1]},{other}")
+
+
+@pytest.mark.parametrize(
+    ("decoding", "chairs", "detectable"), [("ours", "−0.4 [−4.4, +4.0]", "6.0"), ("beam5", "+3.8 [−0.6, +8.4]", "6.4")]
+)
+def test_on_published_captions_no_decoding_differs_from_greedy(
+    conformance: Path, nltk_data: Path, tmp_path: Path, decoding: str, chairs: str, detectable: str
+) -> None:
+    folder = conformance / "chair"
+    for name in ("greedy", decoding):
+        words = ["chair", "--answers", folder / f"opera/llava-1.5/{name}.jsonl", "--profile", "official"]
+        words += ["--truth", folder / "ground_truth_maxlinn.json.gz", "--out", tmp_path / name]
+        assert CliRunner().invoke(score_app, [str(word) for word in words]).exit_code == 0
+    found = ask_json(tmp_path / "greedy", tmp_path / decoding)
+    assert found["verdict"] == "no difference seen"
+    assert f"chair: no difference seen (CHAIRs {chairs}" in found["sentence"]
+    assert f"a true difference of {detectable} would be seen" in found["sentence"]
+    equal = found["tasks"][0]["metrics"]["CHAIRi at equal recall"]
+    assert equal["low"] < 0 < equal["high"]
+    assert equal["verdict"] == "no difference seen"
+
+
 def test_ids_that_only_one_side_answered_are_listed(tmp_path: Path) -> None:
     a = write_folder(tmp_path / "a", yes_no(BEFORE))
     b = write_folder(tmp_path / "b", yes_no(AFTER, first=2))
@@ -116,9 +267,9 @@ def test_results_that_do_not_belong_side_by_side_are_refused(tmp_path: Path) -> 
         ({"first": 100}, "no sample that both sides answered"),
     ):
         with pytest.raises(DataError, match=reason):
-            compare_results(a, read_results(write_folder(tmp_path / "b", yes_no(BEFORE, **changed))))
+            compare_results([a], [read_results(write_folder(tmp_path / "b", yes_no(BEFORE, **changed)))])
     with pytest.raises(DataError, match="A holds quiz, B holds other"):
-        compare_results(a, read_results(write_folder(tmp_path / "c", yes_no(BEFORE, task="other"))))
+        compare_results([a], [read_results(write_folder(tmp_path / "c", yes_no(BEFORE, task="other")))])
 
 
 def test_a_run_is_found_by_folder_round_and_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

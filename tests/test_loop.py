@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from PIL.Image import Image
 from safetensors.torch import load_file
+from transformers import TrainerCallback
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from harness.errors import DataError, RecipeError, RunError
 from harness.files import read_jsonl
@@ -385,6 +388,58 @@ def test_a_setting_that_trl_does_not_know_is_a_fault_of_the_recipe(seed_model: P
 def test_a_number_of_trls_that_is_a_text_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(RecipeError, match=r"optimise\.trl\.learning_rate: must be like 1e-06, found 'fast'"):
         check_settings(Optimise(trl={"learning_rate": "fast"}))
+
+
+class Tracker(TrainerCallback):  # type: ignore[misc]
+    """A tracker that is installed; keeps what it was told."""
+
+    told: ClassVar[list[tuple[str, str, dict[str, float]]]] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        self.told.append((args.run_name, args.project, logs))
+
+
+class Missing(TrainerCallback):  # type: ignore[misc]
+    def __init__(self) -> None:
+        raise RuntimeError("MissingCallback requires missing to be installed. Run `pip install missing`.")
+
+
+def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
+    seed_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "tensorboard", Tracker)
+    monkeypatch.setattr(Tracker, "told", [])
+    recipe = Optimise(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
+    out = tmp_path / "checkpoint"
+    optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
+    assert {told[:2] for told in Tracker.told} == {("small round 1", "strop")}
+    losses = [logs["loss"] for _, _, logs in Tracker.told if "loss" in logs]
+    assert len(losses) == 2, "eight pairs in batches of four"
+
+
+def test_no_tracker_is_told_anything_unasked(seed_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tracker, "told", [])
+    for name in INTEGRATION_TO_CALLBACK:
+        monkeypatch.setitem(INTEGRATION_TO_CALLBACK, name, Tracker)
+    _trained(seed_model, tmp_path / "checkpoint")
+    assert Tracker.told == []
+
+
+@pytest.mark.parametrize(
+    ("tracker", "message"),
+    [
+        ("wandb", "MissingCallback requires missing to be installed. Run `pip install missing`. Install what is"),
+        ("wandby", "wandby is not supported, only "),
+    ],
+)
+def test_a_tracker_that_is_not_there_is_a_fault_of_the_recipe_before_anything_is_done(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracker: str, message: str
+) -> None:
+    monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "wandb", Missing)
+    recipe = RECIPE.model_copy(update={"optimise": Optimise(trl={"report_to": [tracker]})})
+    with pytest.raises(RecipeError, match="^" + re.escape(f"optimise.trl.report_to: {message}")):
+        run_recipe(recipe, tmp_path / "run", setting)
+    assert not (tmp_path / "run").exists()
 
 
 # Rounds ---------------------------------------------------------------------------------------------------------------

@@ -260,7 +260,9 @@ def test_the_data_folder_can_be_named_in_the_environment(
 def test_a_figure_that_is_nought_over_nought_is_null(data: Path, tmp_path: Path) -> None:
     silent = _lines(tmp_path / "silent.jsonl", [{"question_id": n, "text": ""} for n in (1, 2, 3)])
     printed = json.loads(_run("pope", "--answers", silent, "--data", data, "--profile", "lmms-eval", "--json").stdout)
-    assert printed["metrics"]["random/precision"] == {"value": None, "low": None, "high": None, "n": 3}
+    assert printed["metrics"]["random/precision"] == {
+        "value": None, "low": None, "high": None, "n": 3, "method": "cluster bootstrap"
+    }  # fmt: skip
 
 
 def test_all_profiles_come_side_by_side(data: Path, answers: Path) -> None:

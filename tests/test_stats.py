@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError, UsageError
 from harness.results import Marked
-from harness.stats import chair_at_equal_recall, difference, estimate, holm, pooled_difference
+from harness.stats import (
+    chair_at_equal_recall,
+    difference,
+    estimate,
+    holm,
+    pooled_chair_at_equal_recall,
+    pooled_difference,
+)
 from harness.types import Metric
 
 ACCURACY = Metric(name="accuracy", terms={"right": 1}, over={"asked": 1})
@@ -96,10 +103,57 @@ def test_a_metric_undefined_in_too_many_draws_has_no_interval() -> None:
 
 
 def test_the_interval_of_a_mean_is_the_normal_one_within_a_few_percent() -> None:
-    rows = answered([[index % 2] for index in range(400)])
+    rows = answered([[index % 2] * 2 for index in range(400)])
     found = estimate(rows, [ACCURACY])["accuracy"]
+    assert found.method == "cluster bootstrap"
     assert found.low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.003)
     assert found.high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.003)
+
+
+def test_a_share_with_one_row_a_picture_has_wilsons_interval() -> None:
+    found = estimate(answered([[1]] * 10), [ACCURACY], draws=50)["accuracy"]
+    z = 1.959963984540054
+    assert (found.value, found.method) == (1.0, "wilson")
+    assert (found.low, found.high) == (pytest.approx(10 / (10 + z * z), abs=1e-12), 1.0)
+    only = estimate(answered([[1]]), [ACCURACY], draws=50)["accuracy"]
+    assert only.low == pytest.approx(1 / (1 + z * z), abs=1e-12)
+
+
+def test_a_ratio_or_a_number_or_rows_that_share_a_picture_have_no_wilson_interval() -> None:
+    words = dataclasses.replace(ACCURACY, name="words", percent=False)
+    rows = [marked(f"{i}", f"c{i}", right=i % 2, asked=1, tp=i % 2, fp=1 - i % 2, fn=0) for i in range(8)]
+    found = estimate(rows, [ACCURACY, words, F1], draws=50)
+    assert {name: one.method for name, one in found.items()} == {
+        "accuracy": "wilson", "words": "cluster bootstrap", "f1": "cluster bootstrap"
+    }  # fmt: skip
+    assert estimate(answered([[1, 0], [1]]), [ACCURACY], draws=50)["accuracy"].method == "cluster bootstrap"
+
+
+@quick
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=30))
+def test_mcnemar_counts_the_rows_that_one_side_alone_has_right(flips: list[int]) -> None:
+    a, b = answered([[1 - flip] for flip in flips]), answered([[1] for _ in flips])
+    found = difference(a, b, [ACCURACY], draws=50)["accuracy"].mcnemar
+    assert found is not None and not found.clustered
+    assert (found.only_a, found.only_b) == (0, sum(flips))
+    assert found.p == pytest.approx(min(1.0, 2 * 0.5 ** sum(flips)))
+
+
+def test_mcnemar_by_hand_and_where_it_does_not_hold() -> None:
+    a, b = answered([[1, 0, 0, 0]] * 2), answered([[0, 1, 1, 1]] * 2)
+    found = difference(a, b, [ACCURACY, F1], draws=50)
+    assert found["f1"].mcnemar is None
+    test = found["accuracy"].mcnemar
+    assert test is not None and (test.only_a, test.only_b, test.clustered) == (2, 6, True)
+    assert test.p == pytest.approx(2 * (1 + 8 + 28) / 256)
+
+
+def test_the_smallest_detectable_difference_is_two_point_eight_standard_errors() -> None:
+    a, b = answered([[0, 1], [1, 0]] * 100), answered([[1, 0], [1, 1]] * 100)
+    found = difference(a, b, [ACCURACY])["accuracy"]
+    # a picture's difference is 0 or 1/2, half each: its standard error over 200 pictures is 1/4 / sqrt(200)
+    assert found.detectable == pytest.approx(2.8 * 0.25 / 200**0.5, rel=0.03)
+    assert difference(a, a, [ACCURACY], draws=50)["accuracy"].detectable is None
 
 
 def test_no_draws_is_a_usage_error() -> None:
@@ -141,7 +195,7 @@ def test_a_side_compared_with_itself_differs_by_exactly_nothing(given_marks: lis
 @quick
 @given(marks)
 def test_duplicating_rows_inside_their_cluster_does_not_narrow_the_interval(given_marks: list[list[int]]) -> None:
-    rows = answered(given_marks)
+    rows = answered([[0, 1], *given_marks])  # two rows of one picture: no plain share
     copies = [dataclasses.replace(row, id=f"{row.id}-again") for row in rows]
     once = estimate(rows, [ACCURACY], draws=300)["accuracy"]
     twice = estimate([*rows, *copies], [ACCURACY], draws=300)["accuracy"]
@@ -200,7 +254,7 @@ def test_pooling_one_seed_is_the_plain_difference() -> None:
     a, b = answered([[0, 1], [1], [0, 0], [1, 1]]), answered([[1, 1], [1], [0, 1], [0, 1]])
     plain = difference(a, b, [ACCURACY], draws=300, seed=3)["accuracy"]
     pooled = pooled_difference([(a, b)], [ACCURACY], draws=300, seed=3)["accuracy"]
-    assert {field.name: getattr(pooled, field.name) for field in dataclasses.fields(plain)} == dataclasses.asdict(plain)
+    assert all(getattr(pooled, one.name) == getattr(plain, one.name) for one in dataclasses.fields(plain))
     assert (pooled.fixed_low, pooled.fixed_high, pooled.seeds) == (plain.low, plain.high, (plain.value,))
 
 
@@ -243,6 +297,15 @@ def test_chair_at_equal_recall_reads_between_two_cuts() -> None:
     assert chair_at_equal_recall(a, b, draws=20).b == 1 / 4
     found = chair_at_equal_recall(a, b2, draws=20)
     assert (found.a, found.b) == (0.0, pytest.approx(5 / 12))
+
+
+def test_equal_recall_over_training_seeds_is_the_mean_of_each() -> None:
+    a, b, c = captioned(*["cat dog !car"] * 4), captioned(*["cat dog"] * 4), captioned(*["cat dog !car !bus"] * 4)
+    found = pooled_chair_at_equal_recall([(a, b), (a, c)], draws=400)
+    assert found.seeds == (pytest.approx(-1 / 3), pytest.approx(1 / 6))
+    assert (found.value, found.n) == (pytest.approx(-1 / 12), 8)
+    assert (found.low, found.high) == (pytest.approx(-1 / 3), pytest.approx(1 / 6))  # seeds differ, pictures do not
+    assert found.fixed_low == pytest.approx(-1 / 12)
 
 
 def test_saying_less_does_not_buy_a_better_chair_at_equal_recall() -> None:

@@ -51,10 +51,12 @@ def captions(*texts: str, objects: int = 3) -> TaskResult:
                       metrics=CAPTIONS, rows=tuple(rows))  # fmt: skip
 
 
-def write_folder(folder: Path, *tasks: TaskResult, model: str = "toy", digest: str = "d1") -> Path:
+def write_folder(
+    folder: Path, *tasks: TaskResult, model: str = "toy", digest: str = "d1", parent: str | None = None
+) -> Path:
     """A results folder."""
     digest = digest.ljust(64, "0")
-    results = Results(model=model, digest=digest, parent=None, tasks=tasks, provenance={"commit": "c0ffee" * 7})
+    results = Results(model=model, digest=digest, parent=parent, tasks=tasks, provenance={"commit": "c0ffee" * 7})
     write_results(folder, results, {task.task: as_plain(estimate(task.rows, task.metrics, draws=50)) for task in tasks})
     return folder
 

@@ -11,15 +11,20 @@ from rich.console import Console
 
 from harness.cli.bench import bench
 from harness.cli.board import board
+from harness.cli.calibrate import calibrate
 from harness.cli.check import check
 from harness.cli.compare import compare
 from harness.cli.data import data_app
+from harness.cli.diff import diff
 from harness.cli.eval import evaluate, tasks
+from harness.cli.export import export
 from harness.cli.grid import grid
 from harness.cli.reported import reported
+from harness.cli.rerun import rerun
 from harness.cli.rescore import rescore
 from harness.cli.run import run
 from harness.cli.score import score_app
+from harness.cli.show import show
 from harness.errors import StropError
 
 app = typer.Typer(
@@ -36,8 +41,13 @@ app.add_typer(score_app, name="score")
 app.command("rescore")(rescore)
 app.add_typer(data_app, name="data")
 app.command("board")(board)
+app.command("export")(export)
 app.command("compare")(compare)
+app.command("calibrate")(calibrate)
 app.command("reported")(reported)
+app.command("show")(show)
+app.command("rerun")(rerun)
+app.command("diff")(diff)
 app.command("tasks")(tasks)
 app.command("check")(check)
 app.command("bench")(bench)

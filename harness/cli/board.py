@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.errors import DataError
+from tasks.sources import DEFAULT_DATA
+
+if TYPE_CHECKING:
+    from leaderboards.site.samples import Asked
 
 FILES = ("board.md", "board.csv", "board.html", "cost.csv")
 
 
 def board(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders and results folders.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for board.md, board.csv, board.html and cost.csv.")] = Path("board"),
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, of grids, and of results.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for board.md, board.csv, board.html and cost.csv; default: board, with --site none."),
+    ] = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a static site: the board, every run, its samples, the verifiers. Needs no network."
+        ),
+    ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Samples a task in the site, besides all that changed, are unread or read in several ways."
+        ),
+    ] = 200,
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
     reported: Annotated[
         bool,
         typer.Option(
@@ -26,8 +51,8 @@ def board(
 ) -> None:
     """Render a board: every round of every run with its interval and its paired difference to round 0.
 
-    Runs of one recipe with different seeds get a pooled row. The page needs no network. Folders that `strop score
-    --out` wrote are rows of their own.
+    Runs of one recipe with different seeds get a pooled row. Pages need no network. Folders that `strop score --out`
+    wrote are rows of their own; of a folder of `strop grid` all finished runs are, and it has a page in the site.
 
     [bold]Examples[/]
 
@@ -36,16 +61,72 @@ def board(
     strop board runs/honed-seed0 runs/honed-seed1 runs/oracle --out board
 
     strop board scored/llava-13b-pope --reported
+
+    strop board runs/honed runs/oracle --site public
+
+    strop board runs/study --site public
     """
-    from leaderboards.build import build_board
+    from leaderboards.ablation import ablate, done_runs, is_grid
+    from leaderboards.build import assemble, read_entries, write_board
     from leaderboards.reported import read_tables
 
-    beside = build_board(runs, out, read_tables() if reported else None)
-    written = [out / name for name in (*FILES, *(["reported.csv"] if reported else []))]
-    notes = list(beside.notes) if beside else []
+    set_places(data, task_path)
+    grids = [path for path in runs if is_grid(path)]
+    entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
+    assembled = assemble(entries)
+    written: list[Path] = []
+    notes: list[str] = []
+    if out is not None or site is None:
+        folder = out or Path("board")
+        beside = write_board(entries, assembled, folder, read_tables() if reported else None)
+        written += [folder / name for name in (*FILES, *(["reported.csv"] if reported else []))]
+        notes += beside.notes if beside else []
+    if site is not None:
+        from leaderboards.site.build import write_site
+
+        write_site(
+            entries,
+            assembled,
+            site,
+            read_tables(),
+            [ablate(path) for path in grids],
+            find_task=find_asked,
+            find_pool=find_pool,
+            rest=samples,
+        )
+        written.append(site / "index.html")
     if as_json:
         said = {"runs": [str(run) for run in runs], "files": [str(path) for path in written]}
         typer.echo(json.dumps({**said, "notes": notes} if reported else said))
     else:
         for line in (*(f"written {path}" for path in written), *notes):
             typer.echo(line)
+
+
+@cache
+def find_asked(name: str, version: int, split: str) -> Asked:
+    """The questions of a task as they were asked; raises `DataError` where the task at hand is another version."""
+    from leaderboards.site.samples import Asked
+    from tasks.registry import find_task
+
+    task = find_task(name)
+    if task.version != version:
+        raise DataError(f"{name} was asked as version {version} and is version {task.version} now")
+    return Asked(task=task, samples={sample.id: sample for sample in task.samples(split)})
+
+
+@cache
+def _pool(source: str, start: int, count: int) -> Asked:
+    from leaderboards.site.samples import Asked
+    from tasks.registry import find_task, training_pool
+
+    return Asked(task=find_task(source), samples={one.id: one for one in training_pool(source, start, count)})
+
+
+def find_pool(folder: Path, number: int) -> Asked:
+    """The training samples that round `number` of a run folder collected on."""
+    from loops.recipe import load_recipe
+    from loops.rounds import pool_slice
+
+    recipe = load_recipe(folder / "recipe.yaml")
+    return _pool(recipe.source, *pool_slice(recipe, number))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback
+from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
@@ -51,13 +54,15 @@ def optimise_dpo(
     reference: Path,
     out: Path,
     seed: int,
+    run_name: str = "strop",
     advance: Advance | None = None,
 ) -> Trained:
     """Train the checkpoint in `start` on the pairs and save the next one, whole, into `out` (safetensors).
 
     `reference` is the checkpoint whose log-probabilities the loss is relative to. TRL's settings come from
-    `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. Raises `RecipeError` for
-    a setting that TRL does not know.
+    `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. A tracker (`report_to`; none
+    unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. Raises `RecipeError` for
+    a setting that TRL does not know and for a tracker that is not installed.
     """
     _quiet()
     model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
@@ -70,12 +75,16 @@ def optimise_dpo(
     else:
         for name, parameter in model.named_parameters():
             parameter.requires_grad = not any(part in name for part in recipe.freeze)
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        _tensorboard_in(out.with_name("tensorboard")),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
         trainer = DPOTrainer(
             model=model,
             ref_model=policy_before,
-            args=_settings(recipe, scratch, seed),
+            args=_settings(recipe, scratch, seed=seed, run_name=run_name),
             train_dataset=_rows(pairs),
             processing_class=processor,
         )
@@ -98,10 +107,10 @@ def optimise_dpo(
 def check_settings(recipe: Optimise) -> None:
     """Raise `RecipeError` for settings that TRL would refuse, before anything is asked or trained."""
     with tempfile.TemporaryDirectory() as scratch:
-        _settings(recipe, scratch, 0)
+        _settings(recipe, scratch, seed=0, run_name="")
 
 
-def _settings(recipe: Optimise, scratch: str, seed: int) -> DPOConfig:
+def _settings(recipe: Optimise, scratch: str, *, seed: int, run_name: str) -> DPOConfig:
     losses: dict[str, Any] = {}
     if recipe.sft_weight:
         losses = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, recipe.sft_weight]}
@@ -114,6 +123,8 @@ def _settings(recipe: Optimise, scratch: str, seed: int) -> DPOConfig:
         "bf16": False,
         "gradient_checkpointing": False,
         "report_to": "none",
+        "run_name": run_name,
+        "project": "strop",
         "save_strategy": "no",
         "logging_strategy": "steps",
         "logging_steps": 10,
@@ -128,11 +139,32 @@ def _settings(recipe: Optimise, scratch: str, seed: int) -> DPOConfig:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
-            return DPOConfig(**{**ours, **recipe.trl})
+            settings = DPOConfig(**{**ours, **recipe.trl})
     except (TypeError, ValueError) as error:
         raise RecipeError(
             f"optimise.trl: {str(error).splitlines()[0]}; it takes the fields of TRL's DPOConfig"
         ) from error
+    try:
+        for tracker in get_reporting_integration_callbacks(settings.report_to):
+            tracker()  # as TRL's trainer does it: whoever misses a package says so
+    except (RuntimeError, ImportError, ValueError) as error:
+        raise RecipeError(
+            f"optimise.trl.report_to: {str(error).splitlines()[0]} Install what is missing, or name no tracker"
+        ) from error
+    return settings
+
+
+@contextmanager
+def _tensorboard_in(folder: Path) -> Iterator[None]:
+    """TensorBoard's files go into `folder` unless its variable is set: TRL's own choice is removed after training."""
+    name = "TENSORBOARD_LOGGING_DIR"
+    chosen = os.environ.get(name)
+    os.environ[name] = chosen or str(folder)
+    try:
+        yield
+    finally:
+        if chosen is None:
+            del os.environ[name]
 
 
 def _rows(pairs: Sequence[Pair]) -> Dataset:

@@ -1,9 +1,10 @@
 """`strop score`: mark published answer files with the rules their authors used, with an interval beside every figure.
 
-A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n"}}, "info"} with fractions in full
-precision (None for 0/0); `info` says which truth was used and what was left over. All profiles of a task are a list of
-such objects, and `info` holds what each makes of the answers (`harness.profiles.readings`). CHAIR's with `--cut` also
-has "cut": {"sentences" or "words": [{"k" (None: whole), "shortened" (captions that were longer), "metrics"}]}.
+A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n", "method"}}, "info"} with
+fractions in full precision (None for 0/0); `info` says which truth was used and what was left over. All profiles of a
+task are a list of such objects, and `info` holds what each makes of the answers (`harness.profiles.readings`). CHAIR's
+with `--cut` also has "cut": {"sentences" or "words": [{"k" (None: whole), "shortened" (captions that were longer),
+"metrics"}]}.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,9 +119,8 @@ def curves_as_json(curves: Curves) -> dict[str, list[dict[str, Any]]]:
 def _write(
     out: Path, result: TaskResult, figures: Mapping[str, Estimate], name: str | None, answers: Path, truth: Path
 ) -> None:
-    from importlib.metadata import version
-
     from harness.files import digest_of_bytes, digest_of_file
+    from harness.provenance import provenance
     from harness.results import Results, write_results
     from harness.stats import as_plain
 
@@ -133,13 +134,12 @@ def _write(
         model=name or answers.stem,
         digest=digest,
         parent=None,
-        tasks=(result,),
+        tasks=(replace(result, data=digest_of_bytes(*(path.read_bytes() for path in truths))),),
         provenance={
-            "command": f"strop score {result.task}",
-            "strop": version("strop"),
+            **provenance(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "answers": answers.name,
             "truth": truth.name,
-            "truth_digest": digest_of_bytes(*(path.read_bytes() for path in truths)),
         },
     )
     try:

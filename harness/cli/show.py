@@ -1,0 +1,66 @@
+"""`strop show`: where the figures of a folder come from."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+ID_HELP = "A results folder, a run, a round of it (runs/demo:1), or 6 or more digits of the digest of its weights."
+RunsOption = Annotated[Path, typer.Option("--runs", help="Where a digest of weights is looked for.")]
+DEFAULT_RUNS = Path("runs")
+
+
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
+    runs: RunsOption = DEFAULT_RUNS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Print where figures come from: recipe, weights, tasks, data, packages, commit, machine, command.
+
+    [bold]Examples[/]
+
+    strop show runs/demo:2
+
+    strop show 64417566f97b
+    """
+    from leaderboards.origin import described, find_origin
+
+    origin = find_origin(id, runs)
+    tree = described(origin)
+    if as_json:
+        typer.echo(json.dumps(tree, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
+    drawn = Tree(Text(str(origin.folder)))
+    _grow(drawn, tree)
+    Console(highlight=False, soft_wrap=True).print(drawn)
+
+
+def _grow(branch: Tree, tree: Mapping[str, Any]) -> None:
+    from rich.text import Text
+
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            _grow(branch.add(Text(name, "bold")), value)
+        else:
+            branch.add(Text(f"{name}: {in_words(value, name)}"))
+
+
+def in_words(value: Any, name: str = "") -> str:
+    """A value as a person reads it: a command as it is typed, nothing as a dash."""
+    if name.endswith("command") and isinstance(value, list):
+        return shlex.join(map(str, value))
+    if value is None or value in ("", [], {}):
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

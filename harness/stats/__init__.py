@@ -1,0 +1,41 @@
+"""Figures with their uncertainty: cluster bootstrap intervals, paired differences, several training seeds, Holm.
+
+Rows about one picture stand and fall together (six POPE questions share an image), so what is resampled is
+`Marked.cluster`, never the row: Efron & Tibshirani, An Introduction to the Bootstrap (1993), ch. 13 for the percentile
+interval; Davison & Hinkley, Bootstrap Methods and their Application (1997), 3.8 and 4.2 for clusters and for p. Every
+metric is a ratio of sums (`harness.types.Metric`), so a resample is a vector of cluster weights times a small matrix of
+per-cluster sums: no row is touched twice, whatever the number of draws.
+"""
+
+from __future__ import annotations
+
+from harness.stats.binomial import McNemar
+from harness.stats.differences import (
+    Difference,
+    PooledDifference,
+    difference,
+    holm,
+    plain_difference,
+    pooled_difference,
+)
+from harness.stats.equal_recall import chair_at_equal_recall, pooled_chair_at_equal_recall
+from harness.stats.estimates import Estimate, as_plain, estimate
+from harness.stats.resample import COVERAGE, FEW_CLUSTERS, UNDEFINED_SHARE
+
+__all__ = [
+    "COVERAGE",
+    "FEW_CLUSTERS",
+    "UNDEFINED_SHARE",
+    "Difference",
+    "Estimate",
+    "McNemar",
+    "PooledDifference",
+    "as_plain",
+    "chair_at_equal_recall",
+    "difference",
+    "estimate",
+    "holm",
+    "plain_difference",
+    "pooled_chair_at_equal_recall",
+    "pooled_difference",
+]

@@ -1,0 +1,245 @@
+"""Two sides that answered the same samples: paired differences, over several training seeds too, and Holm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import DataError, UsageError
+from harness.results import Marked
+from harness.stats.binomial import McNemar, are_trials, mcnemar
+from harness.stats.resample import Floats, Plan, Table, cluster_names, interval, number, resamples, stack, two_sided
+from harness.types import Metric
+
+DETECTABLE = 1.96 + 0.84
+"""Standard errors that a true difference must measure to be seen with 80 % power at two-sided 5 %."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """B minus A on the rows that both answered, as a fraction, with its 95 % interval and two-sided p.
+
+    `se` is the standard deviation of the draws. `n` counts the shared rows that the metric is over; `only_a` and
+    `only_b` are the ids, sorted, that one side alone answered and that are therefore in none of the figures.
+    `mcnemar` stands beside a metric to which each row counts as 0 or 1. None where 0/0 or where no interval can be
+    given, as in `Estimate`.
+    """
+
+    metric: str
+    a: float | None
+    b: float | None
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    se: float | None = None
+    only_a: tuple[str, ...] = ()
+    only_b: tuple[str, ...] = ()
+    mcnemar: McNemar | None = None
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true difference that such a comparison finds four times in five (two-sided 5 %); None where
+        no draw differs from another, which says nothing of what would be found."""
+        return DETECTABLE * self.se if self.se else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PooledDifference(Difference):
+    """The mean difference of several training seeds.
+
+    `low`, `high`, `p` and `se` resample seeds and clusters and speak of the next training run; with three seeds that is
+    crude (a percentile interval over few units is too narrow). `fixed_low` and `fixed_high` resample clusters only and
+    speak of these very checkpoints on other pictures. `seeds` holds each seed's own difference. `a` and `b` are means
+    over seeds; `n` is the sum of the seeds' rows. `mcnemar` is there for one seed only.
+    """
+
+    fixed_low: float | None
+    fixed_high: float | None
+    seeds: tuple[float | None, ...] = field(default=())
+
+
+def difference(
+    a: Sequence[Marked], b: Sequence[Marked], metrics: Sequence[Metric], *, draws: int = 10_000, seed: int = 0
+) -> dict[str, Difference]:
+    """B minus A for every metric, paired by row id; clusters are resampled once and applied to both sides.
+
+    p is two-sided: twice the smaller share of draws at or beyond zero, (k + 1) / (draws + 1), so never 0. Raises
+    `DataError` when an id occurs twice on one side or stands for another picture on the other side.
+    """
+    pooled = pooled_difference([(a, b)], metrics, draws=draws, seed=seed)
+    return {name: plain_difference(one) for name, one in pooled.items()}
+
+
+def pooled_difference(
+    pairs: Sequence[tuple[Sequence[Marked], Sequence[Marked]]],
+    metrics: Sequence[Metric],
+    *,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> dict[str, PooledDifference]:
+    """The mean over training seeds of (b - a), each pair being one seed's rows before and after.
+
+    The seeds met the same test pictures, so clusters are drawn once and used for every seed; the seeds are drawn with
+    replacement on top. With one pair this is `difference`. See `PooledDifference` for the two intervals.
+    """
+    if not pairs:
+        raise UsageError("no pair of results to compare: give at least one")
+    matched = [paired(a, b) for a, b in pairs]
+    clusters = cluster_names(row for one in matched for row in one.a)
+    plan = Plan.of(metrics)
+    tables = [(plan.table(one.a, clusters), plan.table(one.b, clusters)) for one in matched]
+    counts = np.sum([plan.row_counts(one.a) for one in matched], axis=0)
+    drawn = resamples(len(clusters), draws, seed)
+    found = compare_sums(plan, [(a.sums(), b.sums()) for a, b in tables], counts, drawn, seed=seed)
+    only_a = tuple(sorted({name for one in matched for name in one.only_a}))
+    only_b = tuple(sorted({name for one in matched for name in one.only_b}))
+    exact = _mcnemars(plan, *tables[0]) if len(tables) == 1 else [None] * len(found)
+    return {
+        one.metric: replace(one, only_a=only_a, only_b=only_b, mcnemar=test)
+        for one, test in zip(found, exact, strict=True)
+    }
+
+
+def compare_sums(
+    plan: Plan, sums: Sequence[tuple[Floats, Floats]], rows: Sequence[int], drawn: Iterable[Floats], *, seed: int
+) -> list[PooledDifference]:
+    """The differences of sums, clusters x columns for each side of each training seed.
+
+    `rows` is each metric's n, `drawn` the clusters as `harness.stats.resample.resamples` draws them.
+    """
+    values = np.array([[plan.ratios(side.sum(axis=0, keepdims=True))[0] for side in sides] for sides in sums])
+
+    beside = np.hstack([side for sides in sums for side in sides])  # one product for all: to read weights takes longest
+
+    def moved(weights: Floats) -> Floats:
+        sides = [plan.ratios(drawn) for drawn in np.split(weights @ beside, 2 * len(sums), axis=1)]
+        return np.stack([b - a for a, b in zip(sides[::2], sides[1::2], strict=True)])
+
+    bearing = np.min([plan.clusters_bearing(side) for sides in sums for side in sides], axis=0)
+    names = [metric.name for metric in plan.metrics]
+    return over_seeds(names, values, moved, bearing, rows, drawn, seed=seed)
+
+
+def over_seeds(
+    names: Sequence[str],
+    values: Floats,
+    moved: Callable[[Floats], Floats],
+    bearing: NDArray[np.int64],
+    rows: Sequence[int],
+    drawn: Iterable[Floats],
+    *,
+    seed: int,
+) -> list[PooledDifference]:
+    """Differences of any figures, training seeds and clusters resampled.
+
+    `values` are seeds x 2 sides x figures; `moved` maps cluster weights (draws x clusters) to B minus A, seeds x
+    draws x figures; `bearing` is how many clusters each figure rests on; the others as in `compare_sums`.
+    """
+    # Seeds have their own stream, so that one seed draws the very clusters that `difference` draws.
+    seed_stream = np.random.default_rng([seed, 1])
+    chunks, fixed_chunks = [], []
+    for weights in drawn:
+        by_seed = moved(weights)
+        # One seed fewer than there are, so that the draws spread as the mean does: Rao & Wu, JASA 83 (1988), m = n - 1.
+        # As many would spread too little by (n - 1) / n, a third of the variance with three.
+        chosen = seed_stream.integers(0, len(by_seed), size=(max(1, len(by_seed) - 1), len(weights)))
+        chunks.append(by_seed[chosen, np.arange(len(weights))].mean(axis=0))
+        fixed_chunks.append(by_seed.mean(axis=0))
+    means, fixed = stack(chunks), stack(fixed_chunks)
+    found = []
+    for index, name in enumerate(names):
+        a, b = values[:, 0, index], values[:, 1, index]
+        low, high = interval(means[:, index]) if bearing[index] >= 2 else (None, None)
+        fixed_low, fixed_high = interval(fixed[:, index]) if bearing[index] >= 2 else (None, None)
+        found.append(
+            PooledDifference(
+                metric=name,
+                a=number(a.mean()),
+                b=number(b.mean()),
+                value=number((b - a).mean()),
+                low=low,
+                high=high,
+                p=None if low is None else two_sided(means[:, index]),
+                se=None if low is None else float(np.nanstd(means[:, index])),
+                n=int(rows[index]),
+                fixed_low=fixed_low,
+                fixed_high=fixed_high,
+                seeds=tuple(number(one) for one in b - a),
+            )
+        )
+    return found
+
+
+def plain_difference(pooled: PooledDifference) -> Difference:
+    """The difference of one seed without what only several have."""
+    return Difference(**{one.name: getattr(pooled, one.name) for one in fields(Difference)})
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979): the p of each name, corrected for the
+    number of names looked at; in the order given.
+
+    Example:
+        >>> holm({"x": 0.01, "y": 0.04})
+        {'x': 0.02, 'y': 0.04}
+    """
+    corrected: dict[str, float] = {}
+    floor = 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda key: (p_values[key], key))):
+        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[name]))
+        corrected[name] = floor
+    return {name: corrected[name] for name in p_values}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """The rows that both sides answered, in the order of their ids, and the ids of the others."""
+
+    a: list[Marked]
+    b: list[Marked]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+
+def paired(a: Sequence[Marked], b: Sequence[Marked]) -> Pair:
+    rows_a, rows_b = by_id(a), by_id(b)
+    shared = sorted(rows_a.keys() & rows_b.keys())
+    for name in shared:
+        if (rows_a[name].cluster, rows_a[name].group) != (rows_b[name].cluster, rows_b[name].group):
+            raise DataError(
+                f"sample '{name}' belongs to picture '{rows_a[name].cluster}' (group {rows_a[name].group}) on one side "
+                f"and to '{rows_b[name].cluster}' (group {rows_b[name].group}) on the other: these results are of "
+                "different data; score both on the same"
+            )
+    return Pair(
+        a=[rows_a[name] for name in shared],
+        b=[rows_b[name] for name in shared],
+        only_a=tuple(sorted(rows_a.keys() - rows_b.keys())),
+        only_b=tuple(sorted(rows_b.keys() - rows_a.keys())),
+    )
+
+
+def by_id(rows: Sequence[Marked]) -> dict[str, Marked]:
+    found: dict[str, Marked] = {}
+    for row in rows:
+        if row.id in found:
+            raise DataError(f"sample '{row.id}' occurs twice on one side: it cannot be paired; score the answers again")
+        found[row.id] = row
+    return found
+
+
+def _mcnemars(plan: Plan, a: Table, b: Table) -> list[McNemar | None]:
+    """A test for each metric that is a share of rows, the same rows on both sides."""
+    found: list[McNemar | None] = []
+    for index, metric in enumerate(plan.metrics):
+        above = [side.counts @ plan.numerators[:, index] for side in (a, b)]
+        below = [side.counts @ plan.denominators[:, index] for side in (a, b)]
+        trials = all(are_trials(*side) for side in zip(above, below, strict=True)) and (below[0] == below[1]).all()
+        clustered = bool((np.bincount(a.where[below[0] > 0]) > 1).any())
+        found.append(mcnemar(*above, clustered=clustered) if metric.percent and trials else None)
+    return found

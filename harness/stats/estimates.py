@@ -1,0 +1,76 @@
+"""A figure with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.results import Marked
+from harness.stats.binomial import are_trials, wilson
+from harness.stats.resample import Floats, Plan, cluster_names, interval, number, resamples, stack
+from harness.types import Metric
+
+BOOTSTRAP = "cluster bootstrap"
+WILSON = "wilson"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval, as a fraction (0.86, not 86).
+
+    `value` is None for 0/0. `low` and `high` are None where no interval can be given: fewer than two clusters bear on
+    the metric, or it is 0/0 in too many draws (`UNDEFINED_SHARE`). `n` counts the rows that the metric is over: those
+    of its group whose counts name a term of the denominator. `method` says how the interval is made: "wilson" for a
+    plain share with one trial a cluster, "cluster bootstrap" for everything else.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str = BOOTSTRAP
+
+
+def estimate(
+    rows: Sequence[Marked], metrics: Sequence[Metric], *, draws: int = 10_000, seed: int = 0
+) -> dict[str, Estimate]:
+    """Every metric of the rows with a 95 % interval: Wilson's where the metric is a share of independent trials, the
+    percentile interval over clusters elsewhere, all metrics from the same draws.
+
+    `value` is the exact quotient of sums over all rows. The order of the rows does not matter. Raises `UsageError`
+    for fewer than one draw and `DataError` for a macro metric whose parts are not among `metrics`.
+
+    Example:
+        >>> right = Marked(id="1", cluster="a", group=None, answer="", value=1, parsed="", counts={"ok": 1, "asked": 1})
+        >>> estimate([right], [Metric(name="accuracy", terms={"ok": 1}, over={"asked": 1})])["accuracy"].value
+        1.0
+    """
+    plan = Plan.of(metrics)
+    sums = plan.table(rows, cluster_names(rows)).sums()
+    found = estimate_sums(plan, sums, plan.row_counts(rows), resamples(len(sums), draws, seed))
+    return {metric.name: one for metric, one in zip(metrics, found, strict=True)}
+
+
+def estimate_sums(plan: Plan, sums: Floats, rows: Sequence[int], drawn: Iterable[Floats]) -> list[Estimate]:
+    """The estimates of sums, clusters x columns.
+
+    `rows` is each metric's n, `drawn` the clusters as `harness.stats.resample.resamples` draws them.
+    """
+    values = plan.ratios(sums.sum(axis=0, keepdims=True))[0]
+    ratios = stack(plan.ratios(weights @ sums) for weights in drawn)
+    usable = plan.clusters_bearing(sums) >= 2
+    found = []
+    for index, metric in enumerate(plan.metrics):
+        above, below = sums @ plan.numerators[:, index], sums @ plan.denominators[:, index]
+        method, bounds = BOOTSTRAP, interval(ratios[:, index]) if usable[index] else (None, None)
+        if metric.percent and are_trials(above, below):
+            method, bounds = WILSON, wilson(int(above.sum()), int(below.sum()))
+        low, high = bounds
+        found.append(Estimate(value=number(values[index]), low=low, high=high, n=rows[index], method=method))
+    return found
+
+
+def as_plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:
+    """Estimates as JSON knows them: metric -> {"value", "low", "high", "n", "method"}."""
+    return {metric: asdict(one) for metric, one in estimates.items()}

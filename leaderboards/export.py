@@ -1,0 +1,65 @@
+"""Boards and results in the formats of other tools: a paper, a README, data frames, lm-eval, the hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.files import write_bytes
+from leaderboards.build import assemble, read_entries
+from leaderboards.formats.lm_eval_files import Questions, write_lm_eval
+from leaderboards.ledger import finished_rounds
+from leaderboards.render import Board, csv_text
+
+BOARD_FORMATS = {"markdown": "tables.md", "latex": "tables.tex", "csv": "board.csv", "parquet": "board.parquet"}
+"""What is made of all runs together, and its file."""
+
+FORMATS = (*BOARD_FORMATS, "lm-eval", "model-card")
+
+
+def export(runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Questions) -> list[Path]:
+    """Write every format asked for below `out`, each file atomically, and return the files.
+
+    `runs` are folders as `leaderboards.build` takes them; `lm-eval` and `model-card` write a folder for each of their
+    evaluations. Raises `UsageError` for a format that there is not, before anything is written.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        named = f"there is no format '{unknown[0]}'" if unknown else "no format is named"
+        raise UsageError(f"{named}; there are {', '.join(FORMATS)}")
+    entries = read_entries(runs)
+    written = []
+    if wanted := [name for name in BOARD_FORMATS if name in formats]:
+        board = assemble(entries)
+        for name in wanted:
+            path = out / BOARD_FORMATS[name]
+            write_bytes(path, _content(name, board))
+            written.append(path)
+    for entry in entries:
+        run = entry.run.folder
+        for number in entry.run.rounds:
+            evaluation = run if number is None else finished_rounds(run)[number]
+            if "lm-eval" in formats:
+                written += write_lm_eval(evaluation, out / "lm-eval", questions)
+            if "model-card" in formats:
+                from leaderboards.formats.model_card import write_model_card
+
+                place = (
+                    entry.name,
+                    entry.run.seed and f"seed {entry.run.seed}",
+                    None if number is None else f"round {number}",
+                )
+                name = re.sub(r"[^\w.-]+", "-", " ".join(str(part) for part in place if part is not None))
+                written += write_model_card(evaluation, out / "model-card" / name)
+    return written
+
+
+def _content(name: str, board: Board) -> bytes:
+    from leaderboards.formats import paper, parquet
+
+    if name == "parquet":
+        return parquet.parquet_bytes(board)
+    write = {"markdown": paper.markdown_tables, "latex": paper.latex, "csv": csv_text}[name]
+    return write(board).encode("utf-8")

@@ -1,0 +1,148 @@
+"""Results folders in the layout of lm-eval's EvaluationTracker (0.4.13), for tools that read its files.
+
+Below the folder: `<model>@<weights>/results_<time>.json` and `samples_<task>_<time>.jsonl`. What lm-eval calls a
+filter, a way of reading answers, is here the profile. A standard error is the half of the 95 % interval over 1.96; the
+interval itself and the provenance stand under "strop".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.files import write_json, write_jsonl
+from harness.results import TaskResult, read_results
+from harness.types import Metric
+from leaderboards.origin import read_evaluation
+
+Question = tuple[str, str]
+"""A sample's prompt and a right answer in words."""
+
+Questions = Callable[[TaskResult], Mapping[str, Question]]
+"""The questions of a result by sample id; those that are not known any more are left out."""
+
+
+def write_lm_eval(evaluation: Path, out: Path, questions: Questions) -> list[Path]:
+    """Write one results folder's files below `out`; the results file last."""
+    content, results = read_evaluation(evaluation), read_results(evaluation)
+    name = f"{results.model}@{results.digest[:12]}"
+    folder, time = out / re.sub(r'["<>:/|\\?*\[\]]+', "__", name), _time(content["provenance"], evaluation)
+    stamp = time.replace(tzinfo=None).isoformat().replace(":", "-")
+    written, hashes = [], {}
+    for task in results.tasks:
+        rows = _samples(task, questions(task))
+        path = folder / f"samples_{task.task}_{stamp}.jsonl"
+        write_jsonl(path, rows)
+        written.append(path)
+        hashes[task.task] = _hash("".join(row["doc_hash"] + row["prompt_hash"] + row["target_hash"] for row in rows))
+    estimates = {task["task"]: task["metrics"] for task in content["tasks"]}
+    tasks = {task.task: task for task in results.tasks}
+    known = results.provenance
+    path = folder / f"results_{stamp}.json"
+    write_json(
+        path,
+        {
+            "results": {name: _figures(task, estimates[name]) for name, task in tasks.items()},
+            "group_subtasks": {name: [] for name in tasks},
+            "configs": {name: _config(task) for name, task in tasks.items()},
+            "versions": {name: task.version for name, task in tasks.items()},
+            "n-shot": dict.fromkeys(tasks, 0),
+            "higher_is_better": {
+                name: {_name(metric): {"higher": True, "lower": False}.get(metric.better) for metric in task.metrics}
+                for name, task in tasks.items()
+            },
+            "n-samples": {
+                name: {"original": len(task.rows), "effective": len(task.rows)} for name, task in tasks.items()
+            },
+            "config": {"model": "strop", "model_args": f"pretrained={results.model}", "model_sha": results.digest,
+                       "batch_size": None, "batch_sizes": [], "device": None, "use_cache": None, "limit": None,
+                       "bootstrap_iters": 0, "gen_kwargs": None},
+            "git_hash": str(known.get("commit") or "")[:7] or None,
+            "date": time.timestamp(),
+            "transformers_version": (known.get("versions") or {}).get("transformers"),
+            "lm_eval_version": (known.get("versions") or {}).get("lm-eval"),
+            "task_hashes": hashes,
+            "model_source": "strop",
+            "model_name": name,
+            "model_name_sanitized": folder.name,
+            "system_instruction": None,
+            "chat_template": None,
+            "total_evaluation_time_seconds": None,
+            "strop": {"parent": results.parent, "provenance": dict(known), "estimates": estimates},
+        },
+    )  # fmt: skip
+    return [*written, path]
+
+
+def _time(known: Mapping[str, Any], evaluation: Path) -> datetime:
+    """When the evaluation ended: as recorded or, for older results, as the file system has it."""
+    if known.get("finished"):
+        return datetime.fromisoformat(known["finished"]).astimezone(UTC)
+    return datetime.fromtimestamp((evaluation / "results.json").stat().st_mtime, UTC)
+
+
+def _name(metric: Metric) -> str:
+    return metric.name.replace(",", ";")  # lm-eval ends a metric's name at a comma
+
+
+def _figures(task: TaskResult, estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    figures: dict[str, Any] = {"name": task.task, "alias": task.task, "sample_len": len(task.rows)}
+    for metric in task.metrics:
+        found = estimates[metric.name]
+        known = found["low"] is not None and found["high"] is not None
+        figures[f"{_name(metric)},{task.profile}"] = "N/A" if found["value"] is None else found["value"]
+        figures[f"{_name(metric)}_stderr,{task.profile}"] = (
+            (found["high"] - found["low"]) / (2 * 1.96) if known else "N/A"
+        )
+    return figures
+
+
+def _config(task: TaskResult) -> dict[str, Any]:
+    return {
+        "task": task.task,
+        "test_split": task.split,
+        "output_type": "generate_until",
+        "num_fewshot": 0,
+        "generation_kwargs": dict(task.sampling),
+        "metric_list": [
+            {"metric": _name(metric), "higher_is_better": metric.better != "lower"} for metric in task.metrics
+        ],
+        "metadata": {"version": task.version, "profile": task.profile, "data": task.data},
+    }
+
+
+def _samples(task: TaskResult, questions: Mapping[str, Question]) -> list[dict[str, Any]]:
+    """A line for each answer; `value` is the sample's own mark. A question not known any more is an empty text."""
+    lines = []
+    for index, row in enumerate(task.rows):
+        prompt, target = questions.get(row.id, ("", ""))
+        document = {"id": row.id, "cluster": row.cluster, "group": row.group}
+        lines.append(
+            {
+                "doc_id": index,
+                "doc": document,
+                "target": target,
+                "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": dict(task.sampling)}},
+                "resps": [[row.answer]],
+                "filtered_resps": [row.answer],
+                "filter": task.profile,
+                "metrics": ["value"],
+                "doc_hash": _hash(json.dumps(document, sort_keys=True)),
+                "prompt_hash": _hash(prompt),
+                "target_hash": _hash(target),
+                "value": row.value,
+                # one type in all lines: `datasets` infers a column's type from the first
+                "parsed": row.parsed if isinstance(row.parsed, str | None) else json.dumps(row.parsed),
+                "counts": dict(row.counts),
+            }
+        )
+    return lines
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,94 @@
+"""A grid's page: what each cell came to beside the model it started from, and beside the base cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from leaderboards.ablation import Ablation, AblationRow
+from leaderboards.ablation_text import ablation_csv, caption, cost_section, missing_section
+from leaderboards.render import Cell, arrow
+from leaderboards.site.cells import Figure, shown
+from leaderboards.site.folder import Chart, SiteFolder
+from leaderboards.site.forests import forest_chart
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    label: tuple[str, ...]
+    seeds: str
+    base: bool
+    to_seed: Figure
+    to_base: Figure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    title: str
+    charts: tuple[Chart, ...]
+    lines: tuple[_Line, ...]
+
+
+def write_ablation(folder: SiteFolder, href: str, found: Ablation) -> None:
+    """Write the page of a grid, a part for each metric that its tables show, and all its figures as CSV beside it."""
+    metrics: dict[tuple[str, str], list[AblationRow]] = {}
+    for row in found.rows:
+        if row.shown:
+            metrics.setdefault((row.task, row.metric.name), []).append(row)
+    stem = href.removesuffix(".html")
+    folder.text(f"{stem}.csv", ablation_csv(found))
+    folder.page(
+        href,
+        "ablation.html.jinja",
+        name=found.grid.name,
+        csv=f"{stem}.csv",
+        caption=caption(found),
+        fields=list(found.grid.cells[0].label) if found.grid.cells else [],
+        parts=[_part(folder, f"{stem}-{number}", found, rows) for number, rows in enumerate(metrics.values(), start=1)],
+        sections=[
+            *([cost_section(found)] if found.costs else []),
+            *([missing_section(found)] if found.missing else []),
+        ],
+        notes=found.notes,
+    )
+
+
+def _part(folder: SiteFolder, name: str, found: Ablation, rows: Sequence[AblationRow]) -> _Part:
+    metric = rows[0].metric
+    title = f"{rows[0].task}: {metric.name}{arrow(metric)}{', the headline' if rows[0].headline else ''}"
+    charts = (
+        forest_chart(
+            folder, f"{name}-seed", [(_called(row.label), _to_seed(row)) for row in rows],
+            title="Beside the seed model", minus="last round minus seed",
+        ),
+        forest_chart(
+            folder, f"{name}-base", [(_called(row.label), _to_base(row)) for row in rows],
+            title=f"Beside {found.grid.baseline}", minus="cell minus base",
+        ),
+    )  # fmt: skip
+    return _Part(
+        title=title,
+        charts=tuple(chart for chart in charts if chart),
+        lines=tuple(
+            _Line(
+                label=tuple(row.label.values()),
+                seeds=" ".join(map(str, row.seeds)),
+                base=row.cell == found.grid.baseline,
+                to_seed=shown(_to_seed(row)),
+                to_base=shown(_to_base(row)),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _to_seed(row: AblationRow) -> Cell:
+    return Cell(metric=row.metric, estimate=None, difference=row.to_seed, holm=row.to_seed_holm)
+
+
+def _to_base(row: AblationRow) -> Cell:
+    return Cell(metric=row.metric, estimate=None, difference=row.to_base, holm=row.to_base_holm)
+
+
+def _called(label: Mapping[str, str]) -> str:
+    return label["cell"] if len(label) > 1 and "cell" in label else ", ".join(label.values())

@@ -1,0 +1,83 @@
+"""Figures as pages show them: text, what to sort by, and whether a difference is one beyond doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.stats import PooledDifference
+from harness.types import Metric
+from leaderboards.render import NOTHING, Cell, figure, interval, probability
+
+SURE = 0.05
+"""A corrected p below this, where there is one, and an interval without zero make a difference one beyond doubt."""
+
+VERDICTS = {True: "better", False: "worse", None: "unclear"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """One metric of one checkpoint in words, with its difference to the seed. `verdict` is one of `VERDICTS`, or blank
+    where there is no difference; `sort` and `delta_sort` are fractions as text, blank where there is none."""
+
+    value: str
+    interval: str
+    sort: str
+    delta: str
+    delta_interval: str
+    delta_fixed: str
+    delta_sort: str
+    p: str
+    verdict: str
+
+
+NO_FIGURE = Figure(
+    value=NOTHING, interval="", sort="", delta="", delta_interval="", delta_fixed="", delta_sort="", p="", verdict=""
+)
+
+
+def judged(cell: Cell) -> bool | None:
+    """True where a difference is for the better beyond doubt, False for the worse, None where it is neither."""
+    found = cell.difference
+    if found is None or found.value is None or found.low is None or found.high is None:
+        return None
+    if cell.metric.better == "neither" or found.low <= 0 <= found.high:
+        return None
+    if cell.holm is not None and cell.holm >= SURE:
+        return None
+    return (found.value > 0) == (cell.metric.better == "higher")
+
+
+def shown(cell: Cell | None) -> Figure:
+    """A cell of the board in words."""
+    if cell is None:
+        return NO_FIGURE
+    metric, estimate, found = cell.metric, cell.estimate, cell.difference
+    value = estimate.value if estimate else found.b if found else None
+    there = found is not None and found.value is not None
+    return Figure(
+        value=figure(value, metric),
+        interval=interval(estimate.low, estimate.high, metric) if estimate else "",
+        sort=_sortable(value),
+        delta=figure(found.value, metric, signed=True) if found and there else "",
+        delta_interval=interval(found.low, found.high, metric, signed=True) if found and there else "",
+        delta_fixed=interval(found.fixed_low, found.fixed_high, metric, signed=True, ends="{}")
+        if isinstance(found, PooledDifference)
+        else "",
+        delta_sort=_sortable(found.value) if found else "",
+        p=probability(cell.holm) if cell.holm is not None else "",
+        verdict=VERDICTS[judged(cell)] if there else "",
+    )
+
+
+def on_axis(value: float, metric: Metric) -> float:
+    """A fraction in the unit of an axis."""
+    return value * 100 if metric.percent else value
+
+
+def bounds(low: float | None, high: float | None, metric: Metric) -> tuple[float, float] | None:
+    """An interval in the unit of an axis."""
+    return None if low is None or high is None else (on_axis(low, metric), on_axis(high, metric))
+
+
+def _sortable(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"

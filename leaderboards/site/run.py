@@ -1,0 +1,154 @@
+"""A run's page: every metric over its rounds, what the stages cost and found, the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from harness.stats import Estimate
+from harness.types import Metric
+from leaderboards.build import Entry
+from leaderboards.charts import Point, Series, rounds_drawing
+from leaderboards.ledger import COST_FIRST, Stage
+from leaderboards.render import MEANINGS, NOTHING, Board, Cell, Row, TaskView, arrow, interval
+from leaderboards.site.cells import Figure, bounds, on_axis, shown
+from leaderboards.site.folder import Chart, Link, SiteFolder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunPage:
+    """A run with the rows that the board gives it, by round, and the word that its files are called by."""
+
+    entry: Entry
+    slug: str
+    rows: Mapping[int | None, Row]
+
+    @property
+    def href(self) -> str:
+        return f"run-{self.slug}.html"
+
+    @property
+    def family(self) -> str:
+        """The model that it started from."""
+        first, *_ = self.rows.values()
+        return str(self.entry.run.recipe.get("model") or first.model)
+
+    @property
+    def title(self) -> str:
+        seed = self.entry.run.seed
+        return self.entry.name if seed is None else f"{self.entry.name}, seed {seed}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    metric: str
+    meaning: str
+    headline: bool
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Task:
+    label: str
+    words: str
+    charts: tuple[Chart, ...]
+    lines: tuple[_Line, ...]
+    others: tuple[_Line, ...]
+    samples: Link | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _StageLine:
+    name: str
+    cost: tuple[str, ...]
+    facts: str
+    finished: str
+
+
+def write_run(folder: SiteFolder, page: RunPage, board: Board, browsers: Mapping[str, Link]) -> None:
+    """Write the page of a run; `browsers` are the sample browsers by task label."""
+    run = page.entry.run
+    tasks = [view for view in board.tasks if any((view.label, view.headline.name) in row.cells for row in _all(page))]
+    folder.page(
+        page.href,
+        "run.html.jinja",
+        page=page,
+        run=run,
+        rounds=list(page.rows.items()),
+        tasks=[_task(folder, page, view, number, browsers) for number, view in enumerate(tasks, start=1)],
+        cost_names=[name.replace("_", " ") for name in COST_FIRST],
+        stages=[_stage(stage) for stage in run.stages],
+        total=_duration(sum(stage.cost.get("seconds", 0.0) for stage in run.stages)),
+        recipe=yaml.safe_dump(dict(run.recipe), sort_keys=False, allow_unicode=True) if run.recipe else "",
+        notes=[note for note in board.notes if note.startswith((f"{page.entry.name}:", f"{page.entry.name},"))],
+    )
+
+
+def _all(page: RunPage) -> Iterable[Row]:
+    return page.rows.values()
+
+
+def _task(folder: SiteFolder, page: RunPage, view: TaskView, number: int, browsers: Mapping[str, Link]) -> _Task:
+    overall = [one for one in view.metrics if one.name.startswith(("macro/", "pooled/")) and one not in view.shown]
+    first = (*view.shown, *overall)
+    charts = []
+    for place, metric in enumerate(first):
+        cells = {
+            round_: (cell, cell.estimate)
+            for round_, row in page.rows.items()
+            if round_ is not None and (cell := row.cells.get((view.label, metric.name))) and cell.estimate
+        }
+        if len(cells) > 1 and any(found.value or found.high for _, found in cells.values()):  # not of zeros alone
+            charts.append(_chart(folder, f"{page.slug}-{number}-{place}", metric, cells))
+    return _Task(
+        label=view.label,
+        words=f"Version {view.version}, profile {view.profile}, split {view.split}; headline {view.headline.name}.",
+        charts=tuple(charts),
+        lines=tuple(_line(page, view, metric) for metric in first),
+        others=tuple(_line(page, view, metric) for metric in view.metrics if metric not in first),
+        samples=browsers.get(view.label),
+    )
+
+
+def _line(page: RunPage, view: TaskView, metric: Metric) -> _Line:
+    return _Line(
+        metric=metric.name + arrow(metric),
+        meaning=MEANINGS.get(metric.name.rpartition("/")[2], ""),
+        headline=metric == view.headline,
+        figures=tuple(shown(row.cells.get((view.label, metric.name))) for row in _all(page)),
+    )
+
+
+def _chart(folder: SiteFolder, name: str, metric: Metric, cells: Mapping[int, tuple[Cell, Estimate]]) -> Chart:
+    points, words = [], []
+    for number, (cell, found) in cells.items():
+        if found.value is None:
+            continue
+        low, high = bounds(found.low, found.high, metric) or (None, None)
+        points.append(Point(round=number, value=on_axis(found.value, metric), low=low, high=high))
+        words.append(f"round {number}: {shown(cell).value} {interval(found.low, found.high, metric)}".rstrip())
+    title = f"{metric.name}{', %' if metric.percent else ''}{arrow(metric)}"
+    return folder.chart(
+        name, rounds_drawing([Series(style=0, points=points)]), title=title, words=f"{metric.name}. {'; '.join(words)}."
+    )
+
+
+def _stage(stage: Stage) -> _StageLine:
+    return _StageLine(
+        name=stage.name,
+        cost=tuple(_amount(stage.cost.get(name)) for name in COST_FIRST),
+        facts=" · ".join(f"{name} {_amount(value)}" for name, value in stage.facts.items()),
+        finished=stage.finished.replace("T", " ")[:16],
+    )
+
+
+def _amount(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

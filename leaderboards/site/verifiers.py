@@ -1,0 +1,231 @@
+"""The verifiers' page: whether higher rewards went to better answers, judged afterwards by the oracle's marks.
+
+The unit is a pair of answers to one picture, since that is what a verifier decides about: does a higher reward mean a
+better answer? The receiver operating characteristic takes each pair both ways round, so that it does not depend on
+which answer the collector put first. Pairs of one picture stand and fall together: the interval of the area sums each
+picture's influence (Obuchowski, Nonparametric analysis of clustered ROC curve data, Biometrics 53, 1997).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from harness.errors import StropError
+from harness.files import read_jsonl
+from leaderboards.charts import Curve, Drawing, Point, Series, rounds_drawing, unit_square
+from leaderboards.render import NOTHING
+from leaderboards.site.folder import Chart, SiteFolder
+from leaderboards.site.run import RunPage
+from leaderboards.site.samples import Asked
+
+Floats = NDArray[np.float64]
+
+_SURE = 1.96  # standard errors to either side of a 95 % interval
+
+FindPool = Callable[[Path, int], Asked]
+"""Run folder and round -> the training samples that the round collected on. Raises a `StropError` where they are not at
+hand."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """A figure with its 95 % interval over pictures, None where one picture is all there is."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Roc:
+    """Shares of worse (`x`) and of better (`y`) answers preferred, as the reward asked for falls; the area below."""
+
+    x: Floats
+    y: Floats
+    area: Interval
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """A verifier's rewards of one round against the oracle's marks.
+
+    `pairs` are answers to one picture that both have a reward, `told_apart` those that the oracle marks differently.
+    `gap` is the mean distance of their rewards, in the verifier's own unit; `worth` the mean mark of the answer with
+    the higher reward minus that of the other. None where there is no such pair.
+    """
+
+    groups: int
+    pairs: int
+    told_apart: int
+    roc: Roc | None
+    gap: Interval | None
+    worth: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    run: str
+    href: str
+    verifier: str
+    round: int
+    trial: Trial | None
+    missing: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    title: str
+    href: str
+    charts: tuple[Chart, ...]
+
+
+def judged_rounds(folder: Path) -> dict[int, Path]:
+    """The files of judged answers of a run folder, by round."""
+    found = {}
+    for path in folder.glob("round-*/verify/groups.jsonl"):
+        if match := re.fullmatch(r"round-(\d+)", path.parents[1].name):
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))
+
+
+def try_verifier(path: Path, asked: Asked) -> Trial:
+    """Compare the rewards of a round's file with the marks of the task that the answers were given to."""
+    gaps, marks, groups = [], [], []
+    number = -1
+    for number, row in enumerate(read_jsonl(path)):
+        sample = asked.samples[row["id"]]
+        rewards = [verdict["reward"] for verdict in row["verdicts"]]
+        given = [
+            (reward, answer) for reward, answer in zip(rewards, row["answers"], strict=False) if reward is not None
+        ]
+        scored = [(reward, asked.task.score(sample, answer).value) for reward, answer in given]
+        for (one, its), (other, others) in combinations(scored, 2):
+            gaps.append(one - other)
+            marks.append(its - others)
+            groups.append(number)
+    gap, mark, group = np.array(gaps), np.array(marks), np.array(groups, dtype=np.int64)
+    apart = mark != 0
+    return Trial(
+        groups=number + 1,
+        pairs=len(gaps),
+        told_apart=int(apart.sum()),
+        roc=roc(gap[apart], mark[apart] > 0, group[apart]) if apart.any() else None,
+        gap=_mean(np.abs(gap), group) if gaps else None,
+        worth=_mean(np.sign(gap) * mark, group) if gaps else None,
+    )
+
+
+def roc(gaps: Floats, better: NDArray[np.bool_], groups: NDArray[np.int64]) -> Roc:
+    """The characteristic of pairs: reward of the first minus the second, whether the first is better, its picture."""
+    scores, labels = np.concatenate([gaps, -gaps]), np.concatenate([better, ~better])
+    order = np.argsort(-scores, kind="stable")
+    steps = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # equal rewards are one step
+    y = np.append(0, np.cumsum(labels[order])[steps] / labels.sum())
+    x = np.append(0, np.cumsum(~labels[order])[steps] / (~labels).sum())
+    area = float(np.trapezoid(y, x))
+    # what each answer's place adds to the area: the share of the other kind that it is rightly above or below
+    places = np.empty(len(scores))
+    for kind in (labels, ~labels):
+        above = (rankdata(scores)[kind] - rankdata(scores[kind])) / (~kind).sum()
+        places[kind] = ((above if kind is labels else 1 - above) - area) / kind.sum()
+    return Roc(x=x, y=y, area=_spread(area, _by_group(np.tile(groups, 2), places)))
+
+
+def _mean(values: Floats, groups: NDArray[np.int64]) -> Interval:
+    mean = float(values.mean())
+    return _spread(mean, _by_group(groups, (values - mean) / len(values)))
+
+
+def _by_group(groups: NDArray[np.int64], values: Floats) -> Floats:
+    """The sum of each group's values."""
+    _, places = np.unique(groups, return_inverse=True)
+    return np.bincount(places, values).astype(np.float64)
+
+
+def _spread(value: float, influence: Floats) -> Interval:
+    """A figure whose error is the sum of independent pictures' influences."""
+    k = len(influence)
+    if k < 2:
+        return Interval(value=value, low=None, high=None)
+    wide = _SURE * float(np.sqrt(k / (k - 1) * np.square(influence).sum()))
+    return Interval(value=value, low=value - wide, high=value + wide)
+
+
+def write_verifiers(folder: SiteFolder, pages: Sequence[RunPage], find_pool: FindPool) -> None:
+    """Write verifiers.html: a line a round, the verifiers beside each other, and each run over its rounds."""
+    tried = {page.slug: _tried(page, find_pool) for page in pages}
+    kinds: dict[str, Trial] = {}
+    for page in pages:
+        for trial in tried[page.slug].values():
+            if not isinstance(trial, str) and trial.roc:
+                kinds.setdefault(page.entry.run.verifier, trial)
+    lines = [
+        _Line(run=page.title, href=page.href, verifier=page.entry.run.verifier, round=number,
+              trial=None if isinstance(trial, str) else trial, missing=trial if isinstance(trial, str) else "")
+        for page in pages for number, trial in tried[page.slug].items()
+    ]  # fmt: skip
+    folder.page(
+        "verifiers.html",
+        "verifiers.html.jinja",
+        lines=lines,
+        words=in_words,
+        overview=_roc_chart(folder, "verifiers", kinds, "ROC: a run of each verifier") if len(kinds) > 1 else None,
+        parts=[
+            _Part(title=page.title, href=page.href, charts=tuple(charts))
+            for page in pages
+            if (charts := list(_charts(folder, page, tried[page.slug])))
+        ],
+    )
+
+
+def _tried(page: RunPage, find_pool: FindPool) -> dict[int, Trial | str]:
+    """A run's trials by round; in the place of one that cannot be held, the reason."""
+    found: dict[int, Trial | str] = {}
+    for number, path in judged_rounds(page.entry.run.folder).items():
+        try:
+            found[number] = try_verifier(path, find_pool(page.entry.run.folder, number))
+        except StropError as error:
+            found[number] = str(error)
+        except KeyError as error:
+            found[number] = f"the training pool at hand does not hold {error}"
+    return found
+
+
+def _charts(folder: SiteFolder, page: RunPage, tried: Mapping[int, Trial | str]) -> Iterable[Chart]:
+    trials = {number: trial for number, trial in tried.items() if not isinstance(trial, str)}
+    curves = {f"round {number}": trial for number, trial in trials.items() if trial.roc}
+    if curves:
+        yield _roc_chart(folder, f"verifier-{page.slug}-roc", curves, "ROC against the oracle's marks")
+    for name, title in (("gap", "mean gap of rewards"), ("worth", "worth of its choice, in marks")):
+        found = {number: one for number, trial in trials.items() if (one := getattr(trial, name))}
+        if found:
+            points = [Point(round=number, value=one.value, low=one.low, high=one.high) for number, one in found.items()]
+            words = "; ".join(f"round {number}: {in_words(one)}" for number, one in found.items())
+            drawing = rounds_drawing([Series(style=0, points=points)])
+            yield folder.chart(f"verifier-{page.slug}-{name}", drawing, title=title, words=f"{title}. {words}.")
+
+
+def _roc_chart(folder: SiteFolder, name: str, trials: Mapping[str, Trial], title: str) -> Chart:
+    curves, words = [], []
+    for place, (label, trial) in enumerate(trials.items()):
+        if trial.roc:
+            curves.append(Curve(name=label, style=place, x=trial.roc.x.tolist(), y=trial.roc.y.tolist()))
+            words.append(f"{label}: area {in_words(trial.roc.area)}")
+    drawing: Drawing = unit_square(curves, x="worse answers preferred", y="better answers preferred")
+    return folder.chart(name, drawing, title=title, words=f"{title}. {'; '.join(words)}.")
+
+
+def in_words(figure: Interval | None) -> str:
+    """0.712 [0.690, 0.734]."""
+    if figure is None:
+        return NOTHING
+    bounds = "" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]"
+    return f"{figure.value:.3f}{bounds}".replace("-", "−")

@@ -1,0 +1,234 @@
+"""What a comparison says: a verdict for each task from its headline, by rules fixed before anybody looks.
+
+The verdict goes by the bootstrap's p of the headline, corrected after Holm for the number of tasks; the other metrics
+are corrected among themselves. Everything is plain values (`strop compare --json`), figures are fractions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.errors import DataError, UsageError
+from harness.results import Results
+from harness.stats import FEW_CLUSTERS, Difference, PooledDifference, holm
+from harness.types import Metric
+from leaderboards.paired import EQUAL_RECALL, TaskPair, names, pair_tasks
+from leaderboards.render import figure, interval, probability
+
+SIGNIFICANT = 0.05
+
+NOTHING_SEEN = "no difference seen"
+
+FEW_RUNS = 10
+
+HEADLINE = ""
+"""The name under which a margin is meant for each task's headline."""
+
+
+def compare_results(
+    a: Sequence[Results],
+    b: Sequence[Results],
+    *,
+    draws: int = 10_000,
+    seed: int = 0,
+    margins: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """The comparison of two sides, each with a set of results for every training seed, or one for all of them.
+
+    `margins` maps a metric's name (`HEADLINE`: each task's own) to what B may be worse by, in points, or in the
+    metric's own unit where it is no percentage. Raises `DataError` when no task can be compared and `UsageError` for
+    sides of unlike lengths or a margin of a metric that is not there.
+    """
+    a, b = _matched(a, b)
+    pairs = pair_tasks(a, b, draws=draws, seed=seed)
+    if not pairs:
+        raise DataError(f"nothing to compare: A holds {_held(a)}, B holds {_held(b)}; evaluate both on the same tasks")
+    if all(pair.obstacle for pair in pairs):
+        raise DataError("nothing to compare: " + "; ".join(str(pair.obstacle) for pair in pairs))
+    corrected = _corrected(pairs)
+    tasks = [_task_report(pair, corrected, margins or {}) for pair in pairs]
+    _refuse_unknown_margins(margins or {}, tasks)
+    return {
+        "draws": draws,
+        "training_seeds": len(a),
+        "tasks": tasks,
+        "tasks_only_a": _only(a, b),
+        "tasks_only_b": _only(b, a),
+        "notes": _notes(a, b, pairs),
+        "verdict": _overall([task["verdict"] for task in tasks if task["verdict"]]),
+        "sentence": _sentence(tasks),
+    }
+
+
+def moved(name: str, found: Mapping[str, Any]) -> str:
+    """A difference with its interval, as people read it."""
+    metric = shown_as(name, found)
+    text = figure(found["value"], metric, signed=True)
+    return f"{text} {interval(found['low'], found['high'], metric, signed=True)}".rstrip()
+
+
+def shown_as(name: str, found: Mapping[str, Any]) -> Metric:
+    """The metric that a report's figures are shown as."""
+    return Metric(name=name, better=found["better"], percent=found["percent"])
+
+
+def _matched(a: Sequence[Results], b: Sequence[Results]) -> tuple[Sequence[Results], Sequence[Results]]:
+    if len(a) != len(b) and 1 not in (len(a), len(b)):
+        raise UsageError(
+            f"A has {len(a)} results and B has {len(b)}: give one for each training seed on both sides, in the same "
+            "order, or one for all"
+        )
+    return [*a] * (len(b) if len(a) == 1 else 1), [*b] * (len(a) if len(b) == 1 else 1)
+
+
+def _held(side: Sequence[Results]) -> str:
+    return ", ".join(dict.fromkeys(task.task for one in side for task in one.tasks)) or "no task"
+
+
+def _only(side: Sequence[Results], other: Sequence[Results]) -> list[str]:
+    """Tasks of one side that the other, or one of its training seeds, lacks."""
+    return sorted({name for one in side for name in names(one) if any(name not in names(two) for two in other)})
+
+
+def _corrected(pairs: Sequence[TaskPair]) -> dict[tuple[str, str], float]:
+    """Holm's p by task and metric, in two families: headlines, which the verdict goes by, and all others."""
+    found: dict[tuple[str, str], float] = {}
+    for headlines in (True, False):
+        family = {
+            json.dumps([pair.a.task, name]): one.p
+            for pair in pairs
+            for name, one in pair.differences.items()
+            if one.p is not None and (name == pair.a.headline) == headlines
+        }
+        for key, p in holm(family).items():
+            task, name = json.loads(key)
+            found[task, name] = p
+    return found
+
+
+def _task_report(
+    pair: TaskPair, corrected: Mapping[tuple[str, str], float], margins: Mapping[str, float]
+) -> dict[str, Any]:
+    report: dict[str, Any] = {"task": pair.a.task, "headline": pair.a.headline, "obstacle": pair.obstacle}
+    if pair.obstacle:
+        return {**report, "verdict": None, "metrics": {}, "margins": {}, "only_a": [], "only_b": []}
+    metrics = {
+        metric.name: _metric_report(metric, pair.differences[metric.name], corrected.get((pair.a.task, metric.name)))
+        for metric in pair.metrics
+    }
+    asked = {(pair.a.headline if name == HEADLINE else name): margin for name, margin in margins.items()}
+    found = pair.differences[pair.a.headline]
+    return {
+        **report,
+        "verdict": metrics[pair.a.headline]["verdict"],
+        "metrics": metrics,
+        "margins": {
+            name: {"margin": margin, "not_worse": _not_worse(name, metrics[name], margin)}
+            for name, margin in asked.items()
+            if name in metrics
+        },
+        "only_a": list(found.only_a),
+        "only_b": list(found.only_b),
+    }
+
+
+def _metric_report(metric: Metric, found: Difference, p_holm: float | None) -> dict[str, Any]:
+    plain = dataclasses.asdict(found)
+    keys = ["a", "b", "value", "low", "high", "p", "n", "se", "mcnemar"]
+    keys += ["fixed_low", "fixed_high", "seeds"] if isinstance(found, PooledDifference) else []
+    return {
+        **{key: plain[key] for key in keys},
+        "p_holm": p_holm,
+        "detectable": found.detectable,
+        "verdict": _verdict(metric, found, p_holm),
+        "better": metric.better,
+        "percent": metric.percent,
+    }
+
+
+def _verdict(metric: Metric, found: Difference, p_holm: float | None) -> str:
+    if found.value is None or p_holm is None or p_holm >= SIGNIFICANT:
+        return NOTHING_SEEN
+    if metric.better == "neither":
+        return "different"
+    return "better" if (found.value > 0) == (metric.better == "higher") else "worse"
+
+
+def _not_worse(name: str, found: Mapping[str, Any], margin: float) -> bool | None:
+    """Whether the interval's worse end stays inside the margin: a one-sided test at 2.5 %; None without interval."""
+    if found["better"] == "neither":
+        raise UsageError(f"--margin {name}: more of it is neither better nor worse; name a metric with a direction")
+    if found["low"] is None:
+        return None
+    worse_end = found["low"] if found["better"] == "higher" else -found["high"]
+    return bool(worse_end > -margin / (100 if found["percent"] else 1))
+
+
+def _refuse_unknown_margins(margins: Mapping[str, float], tasks: Sequence[Mapping[str, Any]]) -> None:
+    known = dict.fromkeys(name for task in tasks for name in task["metrics"])
+    for name in margins:
+        if name != HEADLINE and name not in known:
+            raise UsageError(f"--margin {name}: no task here has this metric; there are {', '.join(known)}")
+
+
+def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]) -> list[str]:
+    notes = []
+    if len(a) == 1 and any(one.parent for one in (*a, *b)):
+        notes.append(
+            "One training run: intervals and p speak of these weights on other pictures, not of another training run; "
+            "compare several training seeds (A1,A2,A3 B1,B2,B3) before believing a small difference."
+        )
+    if 1 < len(a) < FEW_RUNS:
+        notes.append(
+            f"{len(a)} training seeds: where training runs differ much, intervals over so few of them are too narrow "
+            "(`strop calibrate` shows by how much)."
+        )
+    for pair in pairs:
+        answered = {row.id for row in pair.b.rows}
+        pictures = len({row.cluster for row in pair.a.rows if row.id in answered})
+        if not pair.obstacle and pictures < FEW_CLUSTERS:
+            notes.append(
+                f"{pair.a.task}: {pictures} pictures. Under {FEW_CLUSTERS} the bootstrap's intervals are too narrow "
+                "and its p too small (`strop calibrate` shows by how much)."
+            )
+    return notes
+
+
+def _overall(verdicts: Sequence[str]) -> str:
+    said = set(verdicts) - {NOTHING_SEEN}
+    if not said:
+        return NOTHING_SEEN
+    return said.pop() if len(said) == 1 else "mixed"
+
+
+def _sentence(tasks: Sequence[Mapping[str, Any]]) -> str:
+    words = {"better": "B is better", "worse": "B is worse", "different": "B differs", NOTHING_SEEN: NOTHING_SEEN}
+    said = [f"{task['task']}: {words[task['verdict']]} ({_grounds(task)})" for task in tasks if task["verdict"]]
+    return "Verdict. " + "; ".join(said) + "."
+
+
+def _grounds(task: Mapping[str, Any]) -> str:
+    name = task["headline"]
+    found = task["metrics"][name]
+    words = f"{name} {moved(name, found)}, p {probability(found['p_holm'])}"
+    if task["verdict"] == NOTHING_SEEN and found["detectable"] is not None:
+        seen = figure(found["detectable"], shown_as(name, found))
+        words += f"; a true difference of {seen} would be seen four times in five"
+    for metric, asked in task["margins"].items():
+        words += f"; {margin_words(metric, asked)}"
+    matched = task["metrics"].get(EQUAL_RECALL.name)
+    if matched is None:
+        return words
+    words += f"; at equal recall {moved(EQUAL_RECALL.name, matched)}"
+    if task["verdict"] == "better" and (matched["high"] is None or matched["high"] >= 0):
+        words += ": saying less may explain it"
+    return words
+
+
+def margin_words(metric: str, asked: Mapping[str, Any]) -> str:
+    """Whether B was shown to be no worse by more than the margin."""
+    shown = "shown" if asked["not_worse"] else "not shown"
+    return f"not worse by {asked['margin']:g} or more on {metric}: {shown} (one-sided 97.5 %)"
