@@ -12,12 +12,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from statistics import fmean
 
-from harness.errors import DataError, MissingError
+from harness.errors import MissingError
 from harness.files import read_json
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks import chair, grounding, ic
-from tasks.answer_files import listed
-from tasks.benchmarks import COCO_PICTURES, coco_picture, missing_file, normalisers, refuse_other_split
+from tasks.benchmarks import coco_picture, missing_file, normalisers, refuse_other_split
 from tasks.chair_truth import tables_folder
 from tasks.ic_set import TRUTH_FILE, ids_digest
 from tasks.sources import data_folder
@@ -113,20 +112,12 @@ class Grounding:
 
 
 def grounding_annotations(data: Path) -> Path:
-    """The instances that grounding asks for: COCO's val2014 if they are there, else val2017, else the only file.
-
-    Raises `MissingError` where there is none and `DataError` where there is a choice.
-    """
-    places = [data / task / folder for task in (chair.NAME, grounding.NAME) for folder in ("", "annotations")]
-    found = {path.name: path for place in places for path in place.glob("instances*.json")}
-    for part in (COCO_PICTURES, "val2017"):
-        if path := found.get(f"instances_{part}.json"):
-            return path
-    if not found:
-        raise missing_file(grounding.NAME, f"annotations/instances_{COCO_PICTURES}.json")
-    if len(found) > 1:
-        raise DataError(f"{data}: grounding finds {listed(sorted(found))} there; keep one of them in {grounding.NAME}")
-    return next(iter(found.values()))
+    """The instances that grounding asks for: its own or CHAIR's; raises `MissingError` where there are none."""
+    places = [data / task / folder for task in (grounding.NAME, chair.NAME) for folder in ("annotations", "")]
+    found = grounding.annotations_in(places)
+    if found is None:
+        raise missing_file(grounding.NAME, "annotations/instances_val2014.json")
+    return found
 
 
 def _score_box(profile: str, sample: Sample, answer: str) -> Score:

@@ -260,3 +260,27 @@ def ic(
         return
     done = "written to" if written else "unchanged in"
     typer.echo(f"{size} of {chosen.eligible_images} eligible images, ids {digest[:12]}, {done} {out}")
+
+
+@build_app.command("grounding")
+def grounding(
+    coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json, or one such file.")],
+    out: Annotated[Path, typer.Option(help="File for the questions, a JSON object a line.")],
+) -> None:
+    """The questions of grounding, for whoever asks a model elsewhere: 1,000 things that are alone of their kind.
+
+    A line has question_id, image (its file's name) and text. The same annotations give the same questions.
+
+    [bold]Examples[/]
+
+    strop data build grounding --coco annotations --out questions.jsonl
+
+    strop score grounding --answers answers.jsonl --truth annotations
+    """
+    from harness.files import write_text
+    from tasks.grounding import annotations_of, load_questions, questions_text
+
+    annotations = annotations_of(coco)
+    samples = load_questions(annotations)
+    write_text(out, questions_text(samples))
+    typer.echo(f"{len(samples)} questions on {annotations.name} written to {out}")
