@@ -23,6 +23,7 @@ from tasks import chair, mathvista, pope, scienceqa, text
 from tasks.answer_files import Row
 from tasks.chair_truth import ChairTruth, tables_folder, truth_in
 from tasks.hub import HubPicture, HubSource, read_hub, wanted_hub
+from tasks.mathvista_readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.pope_questions import built_set
 from tasks.sources import data_folder
 
@@ -240,11 +241,11 @@ class MathVista:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        return {name: partial(_score_mathvista, profile=name) for name in mathvista.MATHVISTA_PROFILES}
+        return {name: partial(_score_mathvista, profile=name) for name in MATHVISTA_PROFILES}
 
     def gold(self, sample: Sample) -> str:
         """As the authors' short-cut reads it, and by letter: an option may be called "(b)" and not be the second."""
-        question: mathvista.Question = sample.target
+        question: Question = sample.target
         said = LETTERS[question.options.index(question.answer)] if question.options else question.answer
         return f'The answer is "{said}".'
 
@@ -338,7 +339,7 @@ def _score_caption(sample: Sample, answer: str, profile: str) -> Score:
 
 
 def _score_mathvista(sample: Sample, answer: str, profile: str) -> Score:
-    return mathvista.score_mathvista(sample.target, mathvista.Reply(response=answer), profile)
+    return mathvista.score_mathvista(sample.target, Reply(response=answer), profile)
 
 
 def _by_reader(readers: Iterable[str], score: Callable[[Any, str, str], Score]) -> Mapping[str, Scorer]:

@@ -24,7 +24,8 @@ from harness.store import Store
 from harness.types import Sample, Score
 from leaderboards.paired import obstacle
 from tasks.answer_judge import judge_unread
-from tasks.mathvista import Question, Reply, load_answers, score_mathvista
+from tasks.mathvista import load_answers, score_mathvista
+from tasks.mathvista_readers import Question, Reply
 from tasks.registry import find_task
 from tasks.scienceqa import Problem, score_scienceqa
 from tests.served import Served, prompt_of, served

@@ -19,19 +19,15 @@ from harness.cli.score import score_app
 from harness.errors import DataError, UsageError
 from harness.results import Marked, mark
 from harness.stats import estimate
-from tasks.mathvista import (
+from tasks.mathvista import OutputFile, Size, load_answers, mathvista_metrics, score_mathvista
+from tasks.mathvista_readers import (
     MATHVISTA_PROFILES,
-    OutputFile,
     Question,
     Reply,
-    Size,
     edit_distance,
-    load_answers,
-    mathvista_metrics,
     read_official,
     read_official_old_integers,
     read_strict,
-    score_mathvista,
 )
 
 RUNS = (

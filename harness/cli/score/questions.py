@@ -154,8 +154,9 @@ def mathvista(
     """
     from harness.profiles import PLAIN
     from tasks import mathvista as task
+    from tasks.mathvista_readers import MATHVISTA_PROFILES
 
-    profiles = judged_profiles(judge, profile, tuple(task.MATHVISTA_PROFILES), out)
+    profiles = judged_profiles(judge, profile, tuple(MATHVISTA_PROFILES), out)
     questions = questions or if_there(data.expanduser() / task.NAME / "testmini.json")
     found = task.load_answers(answers, questions, partial=partial)
 
