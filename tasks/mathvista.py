@@ -3,8 +3,8 @@
 Protocol: testmini has 1000 questions, 540 with options and 460 that want an integer, a float or a list. The answer is
 free text; the authors let a language model take the short answer out of it, store that beside the response, and compare
 by rule. What a figure is read from is its profile's business: `read_official` and `read_official_old_integers` start
-from the extraction where one is stored, `read_strict` from the model's own words, so that what a second model made up
-is no mark of the first. No profile here asks a model. An answer from which nothing is read is wrong and counted as
+from the extraction where one is stored, the others from the model's own words, so that what a second model made up is
+no mark of the first. No profile here asks a model. An answer from which nothing is read is wrong and counted as
 unread.
 Source: lupantech/MathVista (Lu et al., MathVista, 2023), evaluation/extract_answer.py and calculate_score.py;
 protocols, MathVista.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.readers import LETTERS, boxed, read_option_strict
+from harness.readers import LETTERS, boxed, read_option_strict, read_option_vlmeval
 
 _OFFICIAL_STATEMENT = ('The answer is "', '".')
 _LETTER_IN_BRACKETS = re.compile(r"\(([a-zA-Z])\)")
@@ -104,14 +104,50 @@ def read_strict(reply: Reply, question: Question) -> str | None:
     return str(int(number)) if number.is_integer() else str(number)
 
 
+def read_lmms_eval(reply: Reply, question: Question) -> str | None:
+    """lmms-eval's rules without the language model that reads whatever is not bare: that is unread here.
+
+    The response, stripped, is blank, is an option, or is a number of the wanted kind; it is then normalised as by
+    `read_official`, so that a blank becomes the shortest option. 'The answer is "X".' is no short-cut there, nor is a
+    letter: lmms-eval shows nearly all answers to its language model.
+    Source: EvolvingLMMs-Lab/lmms-eval, tasks/mathvista/mathvista_evals.py, and mathvista.yaml (quick_extract: false).
+    """
+    text = _bare(reply.response.strip(), question)
+    return None if text is None else _normalised(text, question, lambda text: int(float(text)))
+
+
+def read_vlmeval(reply: Reply, question: Question) -> str | None:
+    """VLMEvalKit's rules without the language model that reads the rest: that is unread here.
+
+    With options: `harness.readers.read_option_vlmeval`. Integers are int(x); floats are compared as numbers, not
+    rounded. A list is unread: the kit compares none with what was said, and counts all of them as wrong.
+    Source: open-compass/VLMEvalKit, vlmeval/dataset/utils/mathvista.py (post_check), whose first look at a number keeps
+    it only where it is right and else asks its language model for it.
+    """
+    if question.options:
+        letter = read_option_vlmeval(reply.response, question.options)
+        return None if letter is None else question.options[LETTERS.index(letter)]
+    try:
+        if question.answer_type == "integer":
+            return str(int(reply.response))
+        if question.answer_type == "float":
+            number = float(reply.response)
+            return question.answer if number == float(question.answer) else str(number)
+    except ValueError:
+        pass
+    return None
+
+
 MATHVISTA_PROFILES: Mapping[str, Reader] = MappingProxyType(
     {
         "official": read_official,
         "official/integer_old": read_official_old_integers,
+        "lmms-eval/rules": read_lmms_eval,
+        "vlmeval/rules": read_vlmeval,
         "strict": read_strict,
     }
 )
-"""Name of a profile -> its reader."""
+"""Name of a profile -> its reader. Of two harnesses these are the rules: what they show a language model is unread."""
 
 
 def edit_distance(one: str, other: str) -> int:
@@ -127,8 +163,10 @@ def edit_distance(one: str, other: str) -> int:
 
 def _official(reply: Reply, question: Question, integer: Callable[[str], int]) -> str | None:
     text = _short_cut(reply.response, question) if reply.extraction is None else reply.extraction
-    if text is None:
-        return None
+    return None if text is None else _normalised(text, question, integer)
+
+
+def _normalised(text: str, question: Question, integer: Callable[[str], int]) -> str | None:
     if question.options:
         return _official_option(text.strip(), question.options)
     try:
@@ -143,6 +181,19 @@ def _official(reply: Reply, question: Question, integer: Callable[[str], int]) -
 
 def _short_cut(response: str, question: Question) -> str | None:
     """What the authors extract without a language model, None where they would ask one."""
+    if (text := _bare(response, question)) is not None:
+        return text
+    opening, closing = _OFFICIAL_STATEMENT
+    for line in response.split("\n"):
+        _, opened, rest = line.partition(opening)
+        stated, closed, _ = rest.rpartition(closing)
+        if opened and closed:
+            return stated
+    return None
+
+
+def _bare(response: str, question: Question) -> str | None:
+    """A response that is nothing but an answer: blank, an option, or a number of the wanted kind."""
     if not response or response in question.options:
         return response
     try:
@@ -152,12 +203,6 @@ def _short_cut(response: str, question: Question) -> str | None:
             return str(float(response))
     except ValueError:
         pass
-    opening, closing = _OFFICIAL_STATEMENT
-    for line in response.split("\n"):
-        _, opened, rest = line.partition(opening)
-        stated, closed, _ = rest.rpartition(closing)
-        if opened and closed:
-            return stated
     return None
 
 

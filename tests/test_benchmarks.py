@@ -107,7 +107,9 @@ def test_every_real_task_accepts_its_gold_in_every_profile_and_pays_nothing_for_
     found = check(task, [replace(sample, images=()) for sample in samples])
     assert found.failures == ()
     assert len(task.samples("test")) == count
-    for score in profiles_of(task).values():
+    # of MathVista's answers, what is not bare these two show a language model
+    asks_a_model = ("lmms-eval/rules", "vlmeval/rules")
+    for score in (score for profile, score in profiles_of(task).items() if profile not in asks_a_model):
         assert all(score(sample, task.gold(sample)).value == 1.0 for sample in samples)
 
 

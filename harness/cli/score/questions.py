@@ -135,7 +135,8 @@ def mathvista(
         str | None,
         typer.Option(
             help="official: the authors' script of today; official/integer_old: that of the published tables; "
-            "strict: ours, from the responses; or all, side by side. Default: official, and strict with a judge.",
+            "lmms-eval/rules, vlmeval/rules: what those read before they ask a language model; strict: ours, from the "
+            "responses; or all, side by side. Default: official, and strict with a judge.",
             show_default=False,
         ),
     ] = None,
