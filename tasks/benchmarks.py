@@ -78,12 +78,12 @@ class Pope:
         if folder is None:
             raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
         built = built_set(folder)
-        rows = pope.ROWS if built is None else {group: (count,) for group, count in built.rows.items()}
-        annotations = () if built is None else built.annotations
-        return [
-            replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),))
-            for one in pope.load_questions(folder, rows)
-        ]
+        if built is None:
+            asked = pope.load_questions(folder)
+        else:
+            asked = pope.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
+        annotations = built.annotations if built else ()
+        return [replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),)) for one in asked]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)

@@ -43,7 +43,7 @@ KEYS = ("language", "source", "category", "task", "context", "grade", "skills")
 _QUESTION_TYPES = ("multi_choice", "free_form")
 _ANSWER_TYPES = ("text", "integer", "float", "list")
 _WANTED = "testmini.json of lupantech/MathVista"
-_ANSWERS = "the file of outputs"
+_ANSWERS = "the file of outputs, output_<model>.json or rows with pid and response"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +101,8 @@ def load_answers(
     and pid.
     """
     rows = list(_rows(answers))
+    # first of all, since rows without a response are another file's
+    texts = {pid: text for pid, row in rows if (text := _response(row)) is not None}
     given = [(row.place, pid) for pid, row in rows]
     refuse_repeats(given, "pid")
     asked = {} if questions is None else load_questions(questions, size)
@@ -110,7 +112,6 @@ def load_answers(
     for pid, row in rows:
         _refuse_other_gold(row, own.get(pid), asked.get(pid), questions)
     asked = {**asked, **own}
-    texts = {pid: text for pid, row in rows if (text := _response(row)) is not None}
     if questions is None and not partial:
         refuse_another_size(answers, asked, size)
     unanswered = [pid for pid in asked if pid not in texts]
@@ -137,15 +138,15 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     if is_document(path, _ANSWERS):
         document = read_document(path, _ANSWERS)
         if isinstance(document, dict) and "pid" not in document:
-            yield from _by_pid(path, document)
+            yield from _by_pid(path, document, _ANSWERS)
             return
-    for row in read_rows(path):
+    for row in read_rows(path, _ANSWERS):
         yield row.identifier("pid"), row
 
 
-def _by_pid(path: Path, document: Mapping[str, object]) -> Iterator[tuple[str, Row]]:
+def _by_pid(path: Path, document: Mapping[str, object], wanted: str) -> Iterator[tuple[str, Row]]:
     for key, content in document.items():
-        row = as_row(f"{path}: pid {key}", content)
+        row = as_row(f"{path}: pid {key}", content, wanted)
         if "pid" in row.content and row.identifier("pid") != key:
             raise row.wrong("pid", f"the row's own key, {key}")
         yield key, row
@@ -156,8 +157,8 @@ def load_questions(path: Path, size: Size | None = TESTMINI) -> dict[str, Sample
 
     `Sample.images` is empty; `Sample.meta["image"]` names the picture as the authors do, e.g. "images/1.jpg".
     """
-    document = as_row(str(path), read_document(path, _WANTED)).content
-    asked = {pid: question_sample(pid, row) for pid, row in _by_pid(path, document)}
+    document = as_row(str(path), read_document(path, _WANTED), _WANTED).content
+    asked = {pid: question_sample(pid, row) for pid, row in _by_pid(path, document, _WANTED)}
     refuse_another_size(path, asked, size)
     return asked
 

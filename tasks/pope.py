@@ -41,6 +41,9 @@ ROWS: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 """Category -> how many rows its file may have; the shorter random one is the older, behind LLaVA-1.5's figures."""
 
+_QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"
+_LABELS = "coco_pope_<category>.json of AoiDragon/POPE"
+
 _OBJECT = re.compile(r"\s*is there an? (?P<object>.+?) in the (?:image|imange)\s*\?", re.IGNORECASE)
 
 
@@ -104,7 +107,7 @@ def load_answers(answers: Path, questions: Path, truth: Path, *, partial: bool =
     Other faults (broken JSON, missing or ill-typed fields, an id given twice, an answer to no question) raise
     `DataError` with file and line.
     """
-    asked = [_question(row) for row in read_rows(questions)]
+    asked = [_question(row) for row in read_rows(questions, _QUESTIONS)]
     refuse_repeats([(one.row.place, one.id) for one in asked], "question_id")
     given = _read_answers(answers, {one.id for one in asked}, questions)
     by_category: dict[str, list[_Question]] = defaultdict(list)
@@ -155,7 +158,7 @@ def load_questions(folder: Path, rows: Mapping[str, tuple[int, ...]] = ROWS) -> 
     samples = []
     for category, sizes in rows.items():
         path = _file_in_folder(folder, category)
-        found = [question_sample(row, category) for row in read_rows(path)]
+        found = [question_sample(row, category) for row in read_rows(path, _LABELS)]
         refuse_another_size(path, category, len(found), sizes)
         samples += found
     return together(samples)
@@ -303,7 +306,7 @@ class _Labels:
         self.path = path
         self.rows = 0
         self._labels: dict[tuple[str, str], deque[str]] = defaultdict(deque)
-        for row in read_rows(path):
+        for row in read_rows(path, _LABELS):
             label = _label(row)
             held = self._labels[row.text("image"), _object(row)]
             if held and held[-1] != label:

@@ -407,7 +407,15 @@ def _one(**fields: Any) -> dict[str, Any]:
 MALFORMED = [
     ("{", r"outputs\.json:1: not valid JSON"),
     ("", r"outputs\.json is empty"),
-    ({"1": []}, r"outputs\.json: pid 1: expected an object, found list"),
+    ({"1": []}, r"outputs\.json: pid 1: expected an object, found list; the file to name is the file of outputs"),
+    (
+        {"acc": 0.5},
+        r"pid acc: expected an object, found float; the file to name is the file of outputs, output_<model>",
+    ),
+    (
+        {"average": {"accuracy": "1.0"}},
+        r"pid average: field 'response' is missing; found accuracy; the file to name is",
+    ),
     ({"1": {"response": "5"}}, r"outputs\.json: pid 1: the row has no question in it; name testmini\.json"),
     (_one(pid="2"), r"outputs\.json: pid 1: field 'pid' must be the row's own key, 1, found \"2\""),
     (_one(response=5), r"pid 1: field 'response' must be a string, found 5"),
