@@ -43,9 +43,8 @@ def ablation_markdown(found: Ablation) -> str:
             tables.setdefault((row.task, row.metric.name), []).append(row)
     sections = [Section(title="How to read it", words=(caption(found),))]
     if tables:
-        sections.append(_overview_section(found, list(tables.values())))
-    if any("setting" in cell.label for cell in found.grid.cells):
-        sections.append(_settings_section(found))
+        sections.append(overview_section(found, list(tables.values())))
+    sections += settings_section(found)
     sections += [_metric_section(rows) for rows in tables.values()]
     if found.costs:
         sections.append(cost_section(found))
@@ -68,12 +67,17 @@ def caption(found: Ablation) -> str:
     )
 
 
-def _settings_section(found: Ablation) -> Section:
+def settings_section(found: Ablation) -> list[Section]:
+    """What settings with a name stand for, where the labels have such names."""
+    if not any("setting" in cell.label for cell in found.grid.cells):
+        return []
     lines = tuple((cell.name, cell.varied) for cell in found.grid.cells)
-    return Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
+    return [
+        Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
+    ]
 
 
-def _overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) -> Section:
+def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) -> Section:
     """All metrics shown side by side: of the seed model the figure, of each cell the difference to it."""
     firsts = [rows[0] for rows in metrics]
     pairs = {one.cell: NOTHING if one.pairs is None else f"{one.pairs:,.0f}" for one in found.costs}
