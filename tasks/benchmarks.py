@@ -8,7 +8,6 @@ published tables are over: MathVista's is its authors' testmini.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks import chair, mathvista, pope, scienceqa, text
 from tasks.answer_files import Row
 from tasks.chair_truth import ChairTruth, tables_folder, truth_in
+from tasks.data_folder import coco_picture, first_file, missing_file, picture_folder, pictures_in
 from tasks.hub import HubPicture, HubSource, read_hub, wanted_hub
 from tasks.mathvista_readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.pope_questions import built_set
@@ -49,11 +49,6 @@ MATHVISTA_HUB = HubSource(
     columns=("pid", "query", "question", "image", "choices", "precision", "answer", "question_type", "answer_type",
              "metadata"),
 )  # fmt: skip
-
-COCO_PICTURES = "val2014"
-"""The folder that COCO's val2014.zip unpacks into; POPE, CHAIR and the tasks of `tasks.coco_tasks` share it."""
-
-_COCO_PART = re.compile(r"(?:train|val|test)20\d\d")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +110,7 @@ class Chair:
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        ids = _first_file(data_folder() / self.name, "opera_image_ids.json", "greedy.jsonl")
+        ids = first_file(data_folder() / self.name, "opera_image_ids.json", "greedy.jsonl")
         if ids is None:
             raise missing_file(self.name, "greedy.jsonl")
         world = _chair_world()
@@ -175,14 +170,14 @@ class ScienceQa:
         if wanted_hub():
             return _scienceqa_of_hub()
         folder = data_folder() / scienceqa.NAME
-        questions = _first_file(folder, "llava_test_CQM-A.json", "problems.json")
+        questions = first_file(folder, "llava_test_CQM-A.json", "problems.json")
         if questions is None:
             raise missing_file(scienceqa.NAME, "llava_test_CQM-A.json", SCIENCEQA_HUB)
-        pictures = _picture_folder(
+        pictures = picture_folder(
             scienceqa.NAME, "test.zip", *(f"{scienceqa.NAME}/{place}" for place in ("test", "images/test", "images"))
         )
-        asked = scienceqa.load_questions(questions, _first_file(folder, "pid_splits.json"))
-        return [replace(one, images=_pictures(pictures, one.meta["image"])) for one in asked.values()]
+        asked = scienceqa.load_questions(questions, first_file(folder, "pid_splits.json"))
+        return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -231,9 +226,10 @@ class MathVista:
                 raise missing_file(self.name, wanted, MATHVISTA_HUB)
         asked = mathvista.load_questions(folder / "testmini.json")
         prompts = mathvista.load_prompts(folder / "query.json", asked)
-        _picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
+        picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
         return [
-            replace(one, prompt=prompts[pid], images=_pictures(folder, one.meta["image"])) for pid, one in asked.items()
+            replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
+            for pid, one in asked.items()
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -358,45 +354,3 @@ def refuse_other_split(task: str, split: str) -> None:
 
 def _source(hub: HubSource) -> dict[str, str]:
     return {"questions": hub.name if wanted_hub() else "data folder"}
-
-
-def coco_picture(task: str, name: str, annotations: Iterable[str] = ()) -> Path:
-    """One of COCO's pictures, in the folder that its archive unpacks into, of the task or of another that asks of them.
-
-    Its own name says which (COCO_train2014_...), else those of the annotations (instances_val2017.json); where neither
-    does, it is `COCO_PICTURES`. Raises `MissingError` where none of the folders is there.
-    """
-    parts = _COCO_PART.findall(name) or _COCO_PART.findall(" ".join(annotations)) or [COCO_PICTURES]
-    places = [f"{one}/{part}" for part in dict.fromkeys(parts) for one in dict.fromkeys((task, pope.NAME, chair.NAME))]
-    there = [folder for place in places if (folder := data_folder() / place).is_dir()]
-    first = there[0] if there else _picture_folder(task, f"{parts[0]}.zip", *places)
-    return next((folder / name for folder in there if (folder / name).is_file()), first / name)
-
-
-def _picture_folder(task: str, archive: str, *names: str) -> Path:
-    """The first of these folders below the data folder that is there."""
-    data = data_folder()
-    for name in names:
-        if (data / name).is_dir():
-            return data / name
-    raise MissingError(
-        f"{data / names[0]}: no such folder of pictures; unpack {archive} into {data / task} (`strop data list` says "
-        f"where it comes from; looked for in {', '.join(names)})"
-    )
-
-
-def _pictures(folder: Path, name: str | None) -> tuple[Path, ...]:
-    return (folder / name,) if name else ()
-
-
-def _first_file(folder: Path, *names: str) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def missing_file(task: str, wanted: str, hub: HubSource | None = None) -> MissingError:
-    """The error that says which file of a task is not in the data folder."""
-    otherwise = f", or set STROP_HUB=1 to read {hub.name} from the hub" if hub else "; it is never read from the hub"
-    return MissingError(
-        f"{data_folder() / task / wanted}: no such file; put it there (`strop data list` says where it comes from)"
-        f"{otherwise}"
-    )

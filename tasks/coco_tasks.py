@@ -16,8 +16,9 @@ from harness.errors import MissingError
 from harness.files import read_json
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks import chair, grounding, ic
-from tasks.benchmarks import coco_picture, missing_file, normalisers, refuse_other_split
+from tasks.benchmarks import normalisers, refuse_other_split
 from tasks.chair_truth import tables_folder
+from tasks.data_folder import coco_picture, missing_file
 from tasks.ic_set import TRUTH_FILE, ids_digest
 from tasks.sources import data_folder
 

@@ -22,8 +22,9 @@ from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.types import Advance, Detailed, Profiled, Sample, Sampling, Task
 from tasks import chair, ic, mathvista, pope, text
-from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg, coco_picture, normalisers
+from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg, normalisers
 from tasks.coco_tasks import Ic
+from tasks.data_folder import coco_picture
 from tasks.ic_set import ic_from_coco, write_ic
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
