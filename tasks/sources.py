@@ -127,7 +127,7 @@ def _coco_pictures(task: str, shared_with: tuple[str, ...]) -> Source:
     return Source(
         task=task,
         file="val2014.zip",
-        about="pictures, to ask a model",
+        about="pictures, to ask a model (of other annotations those that they name, such as val2017)",
         origin="COCO 2014, zips/val2014.zip",
         licence="each photographer's Flickr terms",
         unpacked="val2014/*.jpg",
