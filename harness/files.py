@@ -43,19 +43,20 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
-    """Make a folder of text files (name -> content) that is there whole or not at all; False where it already was.
+    """Make a folder of text files (name -> content), all or none of them; False where they already were there.
 
-    Whoever put files of their own beside these very ones is left alone. Raises `UsageError` for a folder that holds
-    anything else, and `DataError` where none can be made.
+    What else lies in the folder is left alone. Raises `UsageError` where one of these files is there with another
+    content, and `DataError` where the folder cannot be written.
     """
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        for name, content in files.items():
-            path = folder / name
-            if not path.is_file() or path.read_bytes() != content.encode("utf-8"):
-                raise UsageError(f"{folder} is not empty and {name} in it is not this one; name another folder")
+    there = [name for name in files if (folder / name).exists()]
+    for name in there:
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != files[name].encode("utf-8"):
+            raise UsageError(f"{path} is there and is not this one; name another folder, or move it away")
+    if there and len(there) == len(files):
         return False
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +64,13 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
         try:
             for name, content in files.items():
                 write_text(temporary / name, content)
-            temporary.chmod(0o755)
-            temporary.replace(folder)
+            if folder.is_dir() and any(folder.iterdir()):
+                for name in files:
+                    (temporary / name).replace(folder / name)
+                temporary.rmdir()
+            else:
+                temporary.chmod(0o755)
+                temporary.replace(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

@@ -54,13 +54,20 @@ class TaskResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Results:
-    """A results folder in memory. `model` is a name for people, `digest` the weights (or the answer file's bytes)."""
+    """A results folder in memory. `model` is a name for people, `digest` of what `digest_of` says."""
 
     model: str
     digest: str
     parent: str | None
     tasks: tuple[TaskResult, ...]
     provenance: Mapping[str, Any]
+
+    @property
+    def digest_of(self) -> str:
+        """What the digest is of: "weights", or where these are not known "answers" (a file), or a "served name"."""
+        if "answers" in self.provenance:
+            return "answers"
+        return "served name" if "url" in self.provenance.get("model", {}) else "weights"
 
     def task(self, name: str) -> TaskResult:
         for result in self.tasks:

@@ -32,7 +32,9 @@ _POPE = (8910, 9000)  # the random questions exist as 2910 and as 3000
 _COCO_2014 = (123_287, 40_504)  # train and val, val alone
 
 
-def _other_pictures(task: TaskResult) -> str | None:
+def _other_questions(task: TaskResult) -> str | None:
+    if built := task.info.get("built"):
+        return f"its questions were {built}, and are not the published ones"
     if all(row.cluster.startswith("COCO_val2014_") for row in task.rows):
         return None
     return "its pictures are not COCO val2014's, which the published figures are on"
@@ -80,7 +82,7 @@ YARDSTICKS: tuple[Yardstick, ...] = (
         benchmark="POPE",
         published="mean F1",
         answers=_POPE,
-        obstacle=_other_pictures,
+        obstacle=_other_questions,
     ),
     *(
         Yardstick(
@@ -89,7 +91,7 @@ YARDSTICKS: tuple[Yardstick, ...] = (
             benchmark="POPE",
             published=f"{split} accuracy",
             answers=answers,
-            obstacle=_other_pictures,
+            obstacle=_other_questions,
         )
         for split, answers in (("random", (2910, 3000)), ("popular", (3000,)), ("adversarial", (3000,)))
     ),

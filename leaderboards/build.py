@@ -112,7 +112,8 @@ def measured(entries: Sequence[Entry], board: Board) -> list[Measured]:
 
 
 def task_key(task: TaskResult) -> _Key:
-    return task.task, task.version, task.profile, task.split, task.headline
+    built = task.info.get("built")  # under the name of a benchmark, but not on its questions
+    return f"{task.task} ({built})" if built else task.task, task.version, task.profile, task.split, task.headline
 
 
 def _all_tasks(entries: Sequence[Entry]) -> Iterable[TaskResult]:
@@ -171,7 +172,7 @@ def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterabl
             seeds=(entry.run.seed,) if entry.run.seed is not None else (),
             round=number,
             model=results.model,
-            digest=results.digest[:12],
+            digest=_known_by(results),
             level=entry.run.level,
             verifier=entry.run.verifier,
             commit=_commit(results),
@@ -316,6 +317,12 @@ def _corrected(rows: Sequence[Row], labels: Mapping[_Key, str]) -> list[Row]:
 def _cost_names(entries: Sequence[Entry]) -> tuple[str, ...]:
     found = {name for entry in entries for stage in entry.run.stages for name in stage.cost}
     return (*COST_FIRST, *sorted(found.difference(COST_FIRST)))
+
+
+def _known_by(results: Results) -> str:
+    """The first digits of the digest, and what it is of where that is no weights."""
+    digits = results.digest[:12]
+    return digits if results.digest_of == "weights" else f"{results.digest_of} {digits}"
 
 
 def _commit(results: Results) -> str:

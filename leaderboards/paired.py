@@ -74,6 +74,8 @@ def obstacle(a: TaskResult, b: TaskResult) -> str | None:
         left, right = getattr(a, field), getattr(b, field)
         if left != right:
             return f"{a.task}: {field} {left} on one side, {right} on the other; score both alike to compare them"
+    if a.info.get("built") != b.info.get("built"):
+        return f"{a.task}: one side answered questions that were built here and the other side others; ask both alike"
     if not {row.id for row in a.rows} & {row.id for row in b.rows}:
         return f"{a.task}: no sample that both sides answered; score both on the same data to compare them"
     if a.headline not in {metric.name for metric in shared_metrics(a, b)}:

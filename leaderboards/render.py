@@ -21,13 +21,14 @@ NOTHING = "–"
 
 CAPTION = (
     "A row is a checkpoint, or with several seeds the mean of their checkpoints. Run, seed and round say where it "
-    "comes from (round 0 is the model before the loop); weights are the first 12 digits of their digest; level is the "
-    "autonomy level of the recipe (L0 human labels, L1 human preferences, L2 gold answers or rules, L3 an external "
-    "verifier, L4 the model verifies itself, L5 it makes its own inputs too); verifier is who judged the candidates. "
-    "A figure stands with its 95 % interval over test pictures in brackets (Wilson's for a share with one question a "
-    "picture, else a bootstrap over pictures), percentages as such. Δ is the difference "
-    "to round 0 of the same run in points, paired by sample, with its own interval; p is two-sided and corrected "
-    "after Holm for all headline differences shown here, pooled rows apart. ↑ means higher is better, ↓ lower."
+    "comes from (round 0 is the model before the loop); weights are the first 12 digits of their digest (or that of an "
+    "answer file or a served name, where weights are not known); level is the autonomy level of the recipe (L0 human "
+    "labels, L1 human preferences, L2 gold answers or rules, L3 an external verifier, L4 the model verifies itself, L5 "
+    "it makes its own inputs too); verifier is who judged the candidates. A figure stands with its 95 % interval over "
+    "test pictures in brackets (Wilson's for a share with one question a picture, else a bootstrap over pictures), "
+    "percentages as such. Δ is the difference to round 0 of the same run in points, paired by sample, with its own "
+    "interval; p is two-sided and corrected after Holm for all headline differences shown here, pooled rows apart. ↑ "
+    "means higher is better, ↓ lower."
 )
 
 POOLED_CAPTION = (

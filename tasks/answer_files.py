@@ -29,10 +29,14 @@ class AnswerFile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One JSON object of a file and the place it came from, e.g. ``answers.jsonl:12``."""
+    """One JSON object of a file and the place it came from, e.g. ``answers.jsonl:12``.
+
+    `wanted` says, where it is known, which file has such rows: where a field is missing, this is mostly another.
+    """
 
     place: str
     content: Mapping[str, Any]
+    wanted: str = ""
 
     def text(self, name: str) -> str:
         """A field that must be a string; raises `DataError` where it is missing or something else."""
@@ -63,7 +67,7 @@ class Row:
 
     def inner(self, name: str) -> Row:
         """A field that must be an object, as a row of its own."""
-        return as_row(f"{self.place}: {name}", self._field(name))
+        return as_row(f"{self.place}: {name}", self._field(name), self.wanted)
 
     def identifier(self, name: str) -> str:
         """A field that must be an integer or a string that is not blank, as text: 7 and "7" name the same thing."""
@@ -80,16 +84,19 @@ class Row:
     def _field(self, name: str) -> Any:
         if name not in self.content:
             found = listed(list(self.content), 12) or "no field"
-            raise DataError(f"{self.place}: field '{name}' is missing; found {found}")
+            raise DataError(f"{self.place}: field '{name}' is missing; found {found}{_to_name(self.wanted)}")
         return self.content[name]
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSON-lines file; raises `DataError` for broken JSON, a line that is no object, an empty file."""
+def read_rows(path: Path, wanted: str = "") -> Iterator[Row]:
+    """The rows of a JSON-lines file, `wanted` as in `Row`.
+
+    Raises `DataError` for broken JSON, a line that is no object, an empty file.
+    """
     empty = True
     for number, content in numbered_rows(path):
         empty = False
-        yield as_row(f"{path}:{number}", content)
+        yield as_row(f"{path}:{number}", content, wanted)
     if empty:
         raise DataError(f"{path} is empty; expected one JSON object a line")
 
@@ -106,7 +113,7 @@ def read_document(path: Path, wanted: str) -> Any:
     except _RepeatedKey as error:
         raise DataError(f"{path}: the key '{error}' is given twice in one object; keep one") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from error
+        raise DataError(f"{path}: not valid JSON ({error}){_to_name(wanted)}") from error
 
 
 def is_document(path: Path, wanted: str) -> bool:
@@ -141,11 +148,11 @@ def refuse_unanswered(answers: Path, unanswered: Sequence[str], answered: int, p
         raise DataError(f"{answers} has no answer to {len(unanswered)} questions: {listed(unanswered)}{remedy}")
 
 
-def as_row(place: str, content: Any) -> Row:
+def as_row(place: str, content: Any, wanted: str = "") -> Row:
     """A parsed JSON value as a row; raises `DataError` where it is not an object."""
     if not isinstance(content, dict):
-        raise DataError(f"{place}: expected an object, found {type(content).__name__}")
-    return Row(place, content)
+        raise DataError(f"{place}: expected an object, found {type(content).__name__}{_to_name(wanted)}")
+    return Row(place, content, wanted)
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
@@ -157,6 +164,10 @@ def listed(names: Sequence[str], limit: int = 5) -> str:
 def is_list_of(kind: type, value: Any) -> bool:
     """Whether a JSON value is a list of `kind` and nothing else; true and false are no integers here."""
     return isinstance(value, list) and all(isinstance(item, kind) and not isinstance(item, bool) for item in value)
+
+
+def _to_name(wanted: str) -> str:
+    return f"; the file to name is {wanted}" if wanted else ""
 
 
 class _RepeatedKey(ValueError):

@@ -20,7 +20,7 @@ from harness.readers import LETTERS
 from harness.results import TaskResult, mark
 from harness.store import Store
 from harness.types import Advance, Sample, Scorer
-from tasks.mathvista import Question
+from tasks.mathvista_readers import Question
 from tasks.scienceqa import Problem
 
 PROMPT_VERSION = 1

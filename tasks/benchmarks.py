@@ -21,7 +21,10 @@ from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks import chair, mathvista, pope, scienceqa, text
 from tasks.answer_files import Row
 from tasks.chair_truth import ChairTruth, tables_folder, truth_in
+from tasks.data_folder import coco_picture, first_file, missing_file, picture_folder, pictures_in
 from tasks.hub import HubPicture, HubSource, read_hub, wanted_hub
+from tasks.mathvista_readers import MATHVISTA_PROFILES, Question, Reply
+from tasks.pope_questions import built_set
 from tasks.sources import data_folder
 
 POPE_HUB = HubSource(
@@ -47,13 +50,13 @@ MATHVISTA_HUB = HubSource(
              "metadata"),
 )  # fmt: skip
 
-COCO_PICTURES = "val2014"
-"""The folder that COCO's val2014.zip unpacks into; POPE, CHAIR and the tasks of `tasks.coco_tasks` share it."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pope:
-    """POPE: is this object in the picture? 500 photographs of COCO, three kinds of absent objects, half of it yes."""
+    """POPE: is this object in the picture? 500 photographs of COCO, three kinds of absent objects, half of it yes.
+
+    Or as many as were built from other annotations (`strop data build pope`), which results then say.
+    """
 
     name: str = pope.NAME
     version: int = pope.VERSION
@@ -69,8 +72,13 @@ class Pope:
         folder = pope.labels_folder(data_folder() / self.name)
         if folder is None:
             raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
-        pictures = coco_pictures(self.name)
-        return [replace(one, images=(pictures / one.meta["image"],)) for one in pope.load_questions(folder)]
+        built = built_set(folder)
+        if built is None:
+            asked = pope.load_questions(folder)
+        else:
+            asked = pope.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
+        annotations = built.annotations if built else ()
+        return [replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),)) for one in asked]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -83,8 +91,11 @@ class Pope:
         return str(sample.target).capitalize()
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        rows = dict(Counter(str(sample.meta["group"]) for sample in samples))
-        return Details(metrics=self.metrics, info={**_source(POPE_HUB), "rows": rows})
+        info: dict[str, Any] = {**_source(POPE_HUB), "rows": dict(Counter(str(one.meta["group"]) for one in samples))}
+        folder = None if wanted_hub() else pope.labels_folder(data_folder() / self.name)
+        if folder and (built := built_set(folder)):
+            info["built"] = built.about
+        return Details(metrics=self.metrics, info=info)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,15 +110,15 @@ class Chair:
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        ids = _first_file(data_folder() / self.name, "opera_image_ids.json", "greedy.jsonl")
+        ids = first_file(data_folder() / self.name, "opera_image_ids.json", "greedy.jsonl")
         if ids is None:
             raise missing_file(self.name, "greedy.jsonl")
-        world, pictures = _chair_world(), coco_pictures(self.name)
+        world = _chair_world()
         return [
             Sample(
                 id=str(image),
                 prompt=chair.PROMPT,
-                images=(pictures / f"COCO_val2014_{image:012d}.jpg",),
+                images=(coco_picture(self.name, f"COCO_val2014_{image:012d}.jpg"),),
                 target=world.truth.classes(str(image)),
                 cluster=str(image),
             )
@@ -159,14 +170,14 @@ class ScienceQa:
         if wanted_hub():
             return _scienceqa_of_hub()
         folder = data_folder() / scienceqa.NAME
-        questions = _first_file(folder, "llava_test_CQM-A.json", "problems.json")
+        questions = first_file(folder, "llava_test_CQM-A.json", "problems.json")
         if questions is None:
             raise missing_file(scienceqa.NAME, "llava_test_CQM-A.json", SCIENCEQA_HUB)
-        pictures = _picture_folder(
+        pictures = picture_folder(
             scienceqa.NAME, "test.zip", *(f"{scienceqa.NAME}/{place}" for place in ("test", "images/test", "images"))
         )
-        asked = scienceqa.load_questions(questions, _first_file(folder, "pid_splits.json"))
-        return [replace(one, images=_pictures(pictures, one.meta["image"])) for one in asked.values()]
+        asked = scienceqa.load_questions(questions, first_file(folder, "pid_splits.json"))
+        return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -215,9 +226,10 @@ class MathVista:
                 raise missing_file(self.name, wanted, MATHVISTA_HUB)
         asked = mathvista.load_questions(folder / "testmini.json")
         prompts = mathvista.load_prompts(folder / "query.json", asked)
-        _picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
+        picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
         return [
-            replace(one, prompt=prompts[pid], images=_pictures(folder, one.meta["image"])) for pid, one in asked.items()
+            replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
+            for pid, one in asked.items()
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -225,11 +237,11 @@ class MathVista:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        return {name: partial(_score_mathvista, profile=name) for name in mathvista.MATHVISTA_PROFILES}
+        return {name: partial(_score_mathvista, profile=name) for name in MATHVISTA_PROFILES}
 
     def gold(self, sample: Sample) -> str:
         """As the authors' short-cut reads it, and by letter: an option may be called "(b)" and not be the second."""
-        question: mathvista.Question = sample.target
+        question: Question = sample.target
         said = LETTERS[question.options.index(question.answer)] if question.options else question.answer
         return f'The answer is "{said}".'
 
@@ -323,7 +335,7 @@ def _score_caption(sample: Sample, answer: str, profile: str) -> Score:
 
 
 def _score_mathvista(sample: Sample, answer: str, profile: str) -> Score:
-    return mathvista.score_mathvista(sample.target, mathvista.Reply(response=answer), profile)
+    return mathvista.score_mathvista(sample.target, Reply(response=answer), profile)
 
 
 def _by_reader(readers: Iterable[str], score: Callable[[Any, str, str], Score]) -> Mapping[str, Scorer]:
@@ -342,38 +354,3 @@ def refuse_other_split(task: str, split: str) -> None:
 
 def _source(hub: HubSource) -> dict[str, str]:
     return {"questions": hub.name if wanted_hub() else "data folder"}
-
-
-def coco_pictures(task: str) -> Path:
-    """COCO's pictures: in the task's folder, or in that of another task that asks about them."""
-    places = dict.fromkeys((task, pope.NAME, chair.NAME))
-    return _picture_folder(task, "val2014.zip", *(f"{one}/{COCO_PICTURES}" for one in places))
-
-
-def _picture_folder(task: str, archive: str, *names: str) -> Path:
-    """The first of these folders below the data folder that is there."""
-    data = data_folder()
-    for name in names:
-        if (data / name).is_dir():
-            return data / name
-    raise MissingError(
-        f"{data / names[0]}: no such folder of pictures; unpack {archive} into {data / task} (`strop data list` says "
-        "where it comes from)"
-    )
-
-
-def _pictures(folder: Path, name: str | None) -> tuple[Path, ...]:
-    return (folder / name,) if name else ()
-
-
-def _first_file(folder: Path, *names: str) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def missing_file(task: str, wanted: str, hub: HubSource | None = None) -> MissingError:
-    """The error that says which file of a task is not in the data folder."""
-    otherwise = f", or set STROP_HUB=1 to read {hub.name} from the hub" if hub else "; it is never read from the hub"
-    return MissingError(
-        f"{data_folder() / task / wanted}: no such file; put it there (`strop data list` says where it comes from)"
-        f"{otherwise}"
-    )

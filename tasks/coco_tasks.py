@@ -1,6 +1,7 @@
 """The tasks on COCO that this project defines, asked of a model: IC (captions) and grounding (boxes).
 
-Both read the data folder only: annotations are COCO's or anybody's in its format, pictures lie in a folder `val2014`.
+Both read the data folder only: annotations are COCO's or anybody's in its format, pictures lie in a folder of the name
+that COCO's archive of them has.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from pathlib import Path
 from statistics import fmean
 
 from harness.errors import MissingError
+from harness.files import read_json
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks import chair, grounding, ic
-from tasks.benchmarks import COCO_PICTURES, coco_pictures, missing_file, normalisers, refuse_other_split
+from tasks.benchmarks import normalisers, refuse_other_split
 from tasks.chair_truth import tables_folder
+from tasks.data_folder import coco_picture, missing_file
 from tasks.ic_set import TRUTH_FILE, ids_digest
 from tasks.sources import data_folder
 
@@ -35,9 +38,12 @@ class Ic:
         truth = data_folder() / self.name / TRUTH_FILE
         if not truth.is_file():
             raise MissingError(f"{truth}: no such file; choose a set by `strop data build ic --out {truth.parent}`")
-        pictures = coco_pictures(self.name)
         asked = ic.load_questions(truth, _tables())
-        return [replace(one, images=(pictures / one.meta["file_name"],)) for one in asked.values()]
+        annotations = read_json(truth).get("annotations", ())
+        return [
+            replace(one, images=(coco_picture(self.name, one.meta["file_name"], annotations),))
+            for one in asked.values()
+        ]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return _score_caption(self.profile, sample, answer)
@@ -65,7 +71,7 @@ class Ic:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grounding:
-    """Grounding: the box of a thing that is there once. 1,000 instances of COCO val2014, its categories in turn.
+    """Grounding: the box of a thing that is there once. 1,000 instances of COCO val2014 or val2017, categories in turn.
 
     Fractions of the picture are asked for. Answers are also read as LLaVA-1.5 learnt to give them (profile `llava`).
     """
@@ -79,12 +85,11 @@ class Grounding:
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        file = f"instances_{COCO_PICTURES}.json"
-        places = [data_folder() / task / folder for task in (self.name, chair.NAME) for folder in ("annotations", "")]
-        annotations = next((place / file for place in places if (place / file).is_file()), None)
-        if annotations is None:
-            raise missing_file(self.name, f"annotations/{file}")
-        return grounding.load_questions(annotations, coco_pictures(self.name))
+        annotations = grounding_annotations(data_folder())
+        asked = grounding.load_questions(annotations)
+        return [
+            replace(one, images=(coco_picture(self.name, one.meta["file_name"], [annotations.name]),)) for one in asked
+        ]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -99,11 +104,21 @@ class Grounding:
     def details(self, samples: Sequence[Sample]) -> Details:
         info = {
             "questions": "data folder",
+            "annotations": grounding_annotations(data_folder()).name,
             "categories": len({sample.meta["object"] for sample in samples}),
             "ids": ids_digest(sample.id for sample in samples),
             "whole_picture_IoU": fmean(grounding.cover(sample.target, sample.meta["size"]) for sample in samples),
         }
         return Details(metrics=self.metrics, info=info)
+
+
+def grounding_annotations(data: Path) -> Path:
+    """The instances that grounding asks for: its own or CHAIR's; raises `MissingError` where there are none."""
+    places = [data / task / folder for task in (grounding.NAME, chair.NAME) for folder in ("annotations", "")]
+    found = grounding.annotations_in(places)
+    if found is None:
+        raise missing_file(grounding.NAME, "annotations/instances_val2014.json")
+    return found
 
 
 def _score_box(profile: str, sample: Sample, answer: str) -> Score:

@@ -2,8 +2,9 @@
 
 Protocol: one thing is asked for, the gold box is a COCO instance's `bbox` (x, y, width, height in pixels), the answer
 names the left, top, right and bottom edge. An answer's own mark is its IoU; it is right from an IoU of 0.5 on. What is
-not read as a box overlaps nothing and is counted as unread.
-Questions on COCO (rule `VERSION`): an instance is asked for that is the only annotation of its category in its picture,
+not read as a box overlaps nothing and is counted as unread. So is a box on another scale than the one asked for: where
+fractions are, one in pixels or thousandths would be a wrong box for a right one.
+Questions on COCO (rule `RULE`): an instance is asked for that is the only annotation of its category in its picture,
 no crowd, and whose box covers `LEAST` of the picture or more. `QUESTIONS` of them are drawn, the categories in turn in
 an order drawn once, of each category without replacement; one whose instances are used up is passed over. So the first
 questions are balanced like all of them. No published set asks this; referring expressions (RefCOCO) tell alike things
@@ -16,6 +17,7 @@ project's; that LLaVA-1.5 learnt boxes as fractions of the padded square is told
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 from collections import defaultdict
@@ -28,9 +30,12 @@ import numpy as np
 from harness.errors import DataError, UsageError
 from harness.types import Metric, Sample, Score
 from tasks.annotations import AloneInstance, Box, box_overlap, read_alone
+from tasks.answer_files import AnswerFile, listed, read_rows, refuse_repeats, refuse_unanswered, refuse_unknown
+from tasks.ic_set import ids_digest
 
 NAME = "grounding"
-VERSION = 1
+VERSION = 2
+RULE = 1
 HEADLINE = "accuracy@0.5"
 RIGHT_FROM = 0.5
 
@@ -61,16 +66,19 @@ def read_box(answer: str, size: tuple[int, int] | None = None) -> Box | None:
 
     A box is four numbers in square or round brackets with nothing else between these, parted by commas or white space:
     left, top, right, bottom. Said twice, it must be the same. Right must lie right of left, and bottom below top.
-    Numbers are pixels, unless all four are 1 at most: those are fractions of the picture's width and height if the task
-    gives its `size` (width, height in pixels), and unread if it asks for pixels: no thing lies in the first pixel.
+    Where a `size` (width, height in pixels) is given, fractions of it are asked for, and a number above 1 or below 0 is
+    none. Else pixels are, and four numbers of 1 at most are none: no thing lies in the first pixel.
     """
     found = {tuple(float(number) for number in match.groups() if number) for match in _IN_BRACKETS.finditer(answer)}
     if len(found) != 1:
         return None
     left, top, right, bottom = found.pop()
-    if max(left, top, right, bottom) <= 1:
-        if size is None:
+    if size is None:
+        if max(left, top, right, bottom) <= 1:
             return None
+    elif min(left, top, right, bottom) < 0 or max(left, top, right, bottom) > 1:
+        return None
+    else:
         left, right, top, bottom = left * size[0], right * size[0], top * size[1], bottom * size[1]
     width, height = right - left, bottom - top
     # that its area is finite and not zero is what an overlap needs
@@ -94,7 +102,7 @@ def score_grounding(box: Box, answer: str, size: tuple[int, int] | None = None) 
 
 
 def score_framed(box: Box, answer: str, size: tuple[int, int], profile: str = "strict") -> Score:
-    """Mark an answer under one of `PROFILES`; under "llava", `parsed` and pixels too are those of the padded square.
+    """Mark an answer in fractions under one of `PROFILES`; under "llava", `parsed` is of the padded square.
 
     Raises `UsageError` for an unknown profile.
     """
@@ -135,13 +143,67 @@ def cover(box: Box, size: tuple[int, int]) -> float:
     return box[2] * box[3] / (size[0] * size[1])
 
 
-def load_questions(annotations: Path, pictures: Path, count: int = QUESTIONS) -> list[Sample]:
-    """The questions on a file of COCO's instances; `pictures` is the folder of its images.
+def annotations_in(places: Iterable[Path]) -> Path | None:
+    """The instances to ask for: COCO's val2014 if they lie there, else val2017, else the only file; None for none.
 
-    `Sample.target` is the gold box. Raises the errors of `tasks.annotations.read_alone`, and `DataError` where no
-    instance can be asked for.
+    The first of several places counts. Raises `DataError` where there is a choice.
     """
-    chosen = choose(map(_within, read_alone(annotations)), count, np.random.default_rng(VERSION))
+    found: dict[str, Path] = {}
+    for path in (path for place in places for path in sorted(place.glob("instances*.json"))):
+        found.setdefault(path.name, path)
+    for name in ("instances_val2014.json", "instances_val2017.json"):
+        if name in found:
+            return found[name]
+    if len(found) > 1:
+        shown = listed([str(path) for path in found.values()])
+        raise DataError(f"grounding is asked of one file of instances and finds {shown}; name one, or keep one there")
+    return next(iter(found.values()), None)
+
+
+def annotations_of(truth: Path) -> Path:
+    """A file of instances, or the one in a folder of them; raises `DataError` where there is none."""
+    path = annotations_in((truth, truth / "annotations")) if truth.is_dir() else truth
+    if path is None or not path.is_file():
+        raise DataError(
+            f"{path or truth / 'instances_val2014.json'}: no such file; name COCO's instances or their folder"
+        )
+    return path
+
+
+def load_answers(answers: Path, annotations: Path, *, partial: bool = False) -> AnswerFile:
+    """Answers (a JSON object a line with `question_id` and `text`) joined to the questions on a file of instances.
+
+    Raises `DataError` as `load_questions` does, for an id given twice or of no question, and, unless `partial`, for a
+    question without an answer.
+    """
+    asked = {sample.id: sample for sample in load_questions(annotations)}
+    rows = [(row, row.identifier("question_id")) for row in read_rows(answers)]
+    given = [(row.place, identifier) for row, identifier in rows]
+    refuse_repeats(given, "question_id")
+    refuse_unknown(given, "question_id", asked.keys(), annotations)
+    said = {identifier: row.text("text") for row, identifier in rows}
+    unanswered = [identifier for identifier in asked if identifier not in said]
+    refuse_unanswered(answers, unanswered, len(said), partial)
+    return AnswerFile(
+        samples=tuple(asked[identifier] for identifier in said),
+        answers=tuple(said.values()),
+        info={"truth": annotations.name, "ids": ids_digest(asked), "unanswered": unanswered},
+    )
+
+
+def questions_text(samples: Iterable[Sample]) -> str:
+    """The questions as JSON lines in the layout of LLaVA's files: `question_id`, `image` (its file), `text`."""
+    rows = ({"question_id": one.id, "image": one.meta["file_name"], "text": one.prompt} for one in samples)
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def load_questions(annotations: Path, count: int = QUESTIONS) -> list[Sample]:
+    """The questions on a file of COCO's instances.
+
+    `Sample.target` is the gold box, `Sample.images` is empty and `Sample.meta["file_name"]` names the picture. Raises
+    the errors of `tasks.annotations.read_alone`, and `DataError` where no instance can be asked for.
+    """
+    chosen = choose(map(_within, read_alone(annotations)), count, np.random.default_rng(RULE))
     if not chosen:
         raise DataError(
             f"{annotations}: no instance is the only one of its category in its picture and covers {LEAST:.0%} of it; "
@@ -151,10 +213,10 @@ def load_questions(annotations: Path, pictures: Path, count: int = QUESTIONS) ->
         Sample(
             id=f"{one.image}/{one.category.replace(' ', '-')}",
             prompt=f"{REQUEST.format(name=one.category)}\n{IN_FRACTIONS}",
-            images=(pictures / one.file_name,),
+            images=(),
             target=one.box,
             cluster=one.image,
-            meta={"object": one.category, "size": one.size},
+            meta={"object": one.category, "size": one.size, "file_name": one.file_name},
         )
         for one in chosen
     ]

@@ -144,14 +144,15 @@ def ic_from_coco(folder: Path, size: int, seed: int) -> IcSet:
 def write_ic(folder: Path, chosen: IcSet) -> bool:
     """Write `IDS_FILE`, `TRUTH_FILE` and `CARD_FILE`, all or none; False where the folder holds these already.
 
-    The truth is ``{"benchmark": "ic", "version", "categories": [names], "images": {"<id>": {"file_name", "objects":
-    [names], "counts": {name: n}, "temptation", "tempting": [names]}}}``; a category without a count is one of which a
-    crowd is outlined. Raises the errors of `harness.files.write_folder`.
+    The truth is ``{"benchmark": "ic", "version", "annotations": [files], "categories": [names], "images": {"<id>":
+    {"file_name", "objects": [names], "counts": {name: n}, "temptation", "tempting": [names]}}}``; a category without a
+    count is one of which a crowd is outlined. Raises the errors of `harness.files.write_folder`.
     """
     truth = _json(
         {
             "benchmark": "ic",
             "version": VERSION,
+            "annotations": list(chosen.sources),
             "categories": sorted(chosen.eligible),
             "images": {
                 image: {

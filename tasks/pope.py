@@ -27,6 +27,7 @@ from tasks.answer_files import (
     refuse_unanswered,
     refuse_unknown,
 )
+from tasks.pope_questions import built_set
 
 NAME = "pope"
 VERSION = 1
@@ -39,6 +40,9 @@ ROWS: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"random": (3000, 2910), "popular": (3000,), "adversarial": (3000,)}
 )
 """Category -> how many rows its file may have; the shorter random one is the older, behind LLaVA-1.5's figures."""
+
+_QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"
+_LABELS = "coco_pope_<category>.json of AoiDragon/POPE"
 
 _OBJECT = re.compile(r"\s*is there an? (?P<object>.+?) in the (?:image|imange)\s*\?", re.IGNORECASE)
 
@@ -99,10 +103,11 @@ def load_answers(answers: Path, questions: Path, truth: Path, *, partial: bool =
 
     `info` tells for each category the label file, its rows, and how many of them no question asked for. Answers that
     are missing raise `DataError` unless `partial`; then the questions left out are listed in `info["unanswered"]`.
+    `info["built"]` is there where the labels are not the published ones but of `tasks.pope_questions.build_set`.
     Other faults (broken JSON, missing or ill-typed fields, an id given twice, an answer to no question) raise
     `DataError` with file and line.
     """
-    asked = [_question(row) for row in read_rows(questions)]
+    asked = [_question(row) for row in read_rows(questions, _QUESTIONS)]
     refuse_repeats([(one.row.place, one.id) for one in asked], "question_id")
     given = _read_answers(answers, {one.id for one in asked}, questions)
     by_category: dict[str, list[_Question]] = defaultdict(list)
@@ -132,6 +137,8 @@ def load_answers(answers: Path, questions: Path, truth: Path, *, partial: bool =
     refuse_unanswered(answers, unanswered, len(samples), partial)
     skipped = {category: len(rows) for category, rows in by_category.items() if category not in files}
     info = {"splits": splits, "unanswered": unanswered, "categories_without_truth": skipped}
+    if built := built_set(truth if truth.is_dir() else truth.parent):
+        info["built"] = built.about
     return AnswerFile(samples=tuple(samples), answers=tuple(texts), info=info)
 
 
@@ -151,7 +158,7 @@ def load_questions(folder: Path, rows: Mapping[str, tuple[int, ...]] = ROWS) -> 
     samples = []
     for category, sizes in rows.items():
         path = _file_in_folder(folder, category)
-        found = [question_sample(row, category) for row in read_rows(path)]
+        found = [question_sample(row, category) for row in read_rows(path, _LABELS)]
         refuse_another_size(path, category, len(found), sizes)
         samples += found
     return together(samples)
@@ -177,7 +184,7 @@ def refuse_another_size(path: Path | str, category: str, rows: int, sizes: Seque
         wanted = " or ".join(str(size) for size in sizes)
         raise DataError(
             f"{path} has {rows} rows, but POPE's {category} questions are {wanted}; get coco_pope_{category}.json of "
-            "AoiDragon/POPE"
+            "AoiDragon/POPE, or build questions of your own (`strop data build pope`)"
         )
 
 
@@ -299,7 +306,7 @@ class _Labels:
         self.path = path
         self.rows = 0
         self._labels: dict[tuple[str, str], deque[str]] = defaultdict(deque)
-        for row in read_rows(path):
+        for row in read_rows(path, _LABELS):
             label = _label(row)
             held = self._labels[row.text("image"), _object(row)]
             if held and held[-1] != label:

@@ -16,15 +16,18 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from harness.errors import DataError, UsageError
-from harness.files import write_text
+from harness.files import digest_of_file, digest_of_json, read_json, write_json, write_text
 from harness.readers import YesNo
-from tasks.annotations import read_instances
+from tasks.annotations import annotation_files, read_instances
+from tasks.answer_files import as_row
 
 GROUPS = ("random", "popular", "adversarial")
 EACH = 3
@@ -32,6 +35,7 @@ EACH = 3
 
 LABEL_FILE = "coco_pope_{group}.json"
 QUESTION_FILE = "llava_pope_test.jsonl"
+BUILD_FILE = "build.json"
 
 _SHORT = "Answer the question using a single word or phrase."
 # Ids are unique over the groups of LLaVA's file, and each group starts where it does there.
@@ -53,6 +57,18 @@ class Presence:
 
     alone: Mapping[str, int]
     together: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltSet:
+    """Questions that were made here and are not the published ones: `rows` counts them by group.
+
+    `about` names the draw in one line, with a digest of the files; `annotations` are the files it was made from.
+    """
+
+    rows: Mapping[str, int]
+    about: str
+    annotations: tuple[str, ...]
 
 
 def presence(pictures: Iterable[Collection[str]]) -> Presence:
@@ -124,6 +140,50 @@ def questions_from_coco(folder: Path, images: int, seed: int) -> dict[str, list[
             "keep one instances file an image"
         )
     return draw_questions(pictures, images, np.random.default_rng(seed))
+
+
+def build_set(coco: Path, folder: Path, images: int, seed: int) -> dict[str, Any]:
+    """Write `questions_from_coco` into a folder, and last `BUILD_FILE`: what they were made from, counts and digests.
+
+    Returns what `BUILD_FILE` holds. Raises the errors of `questions_from_coco` and of `write_questions`.
+    """
+    questions = questions_from_coco(coco, images, seed)
+    files = write_questions(folder, questions)
+    made = {
+        "benchmark": "pope",
+        "seed": seed,
+        "images": images,
+        "questions": {group: len(rows) for group, rows in questions.items()},
+        "annotations": {path.name: digest_of_file(path) for path in annotation_files(coco, "instances")},
+        "files": {path.name: digest_of_file(path) for path in files},
+        "strop": version("strop"),
+    }
+    write_json(folder / BUILD_FILE, made)
+    return made
+
+
+def built_set(folder: Path) -> BuiltSet | None:
+    """What `build_set` left in a folder, None where it left nothing.
+
+    Raises `DataError` where a file is not the one that was built: other people's questions are not asked as one's own.
+    """
+    path = folder / BUILD_FILE
+    if not path.is_file():
+        return None
+    made = as_row(str(path), read_json(path))
+    rows, files = made.inner("questions"), made.inner("files")
+    for name in files.content:
+        if not (folder / name).is_file() or digest_of_file(folder / name) != files.text(name):
+            raise DataError(
+                f"{folder / name} is not the file that {BUILD_FILE} beside it tells of; build the set again, or remove "
+                f"{BUILD_FILE} if the questions are somebody else's"
+            )
+    drawn = f"{made.integer('images')} images drawn with seed {made.integer('seed')}"
+    return BuiltSet(
+        rows={group: rows.integer(group) for group in rows.content},
+        about=f"built by Strop, {drawn}, {digest_of_json(files.content)[:12]}",
+        annotations=tuple(made.inner("annotations").content),
+    )
 
 
 def write_questions(folder: Path, questions: Mapping[str, Sequence[PopeQuestion]]) -> list[Path]:

@@ -43,6 +43,7 @@ CELLS = ("image", "text", "no context")
 
 _WANTED = "LLaVA's llava_test_CQM-A.json, or the problems.json of lupantech/ScienceQA with its pid_splits.json"
 _ANSWERS = "the file of answers"
+_SPLITS = "pid_splits.json of lupantech/ScienceQA"
 _GRADES = {f"grade{grade}": "grade/1-6" if grade <= 6 else "grade/7-12" for grade in range(1, 13)}
 
 
@@ -152,25 +153,25 @@ def _questions(path: Path, truth: Path | None) -> dict[str, Sample]:
     document = read_document(path, _WANTED)
     split = None if truth is None else _test_ids(truth)
     if isinstance(document, list):
-        samples = [_of_llava(as_row(f"{path}: [{index}]", content)) for index, content in enumerate(document)]
+        samples = [_of_llava(as_row(f"{path}: [{index}]", content, _WANTED)) for index, content in enumerate(document)]
         refuse_repeats([(f"{path}: [{index}]", sample.id) for index, sample in enumerate(samples)], "id")
         asked = {sample.id: sample for sample in samples}
         if split is not None and asked.keys() != set(split):
             other = sorted(asked.keys() ^ set(split))
             raise DataError(f"{path} and {truth} differ in the test split ({listed(other)}); get {_WANTED}")
         return asked
-    problems = as_row(str(path), document).content
+    problems = as_row(str(path), document, _WANTED).content
     if split is None:
-        rows = ((key, as_row(f"{path}: {key}", content)) for key, content in problems.items())
+        rows = ((key, as_row(f"{path}: {key}", content, _WANTED)) for key, content in problems.items())
         return {key: problem_sample(key, row) for key, row in rows if row.text("split") == "test"}
     missing = [key for key in split if key not in problems]
     if missing:
         raise DataError(f"{path} has no problem {listed(missing)} of {truth}; get {_WANTED}")
-    return {key: problem_sample(key, as_row(f"{path}: {key}", problems[key])) for key in split}
+    return {key: problem_sample(key, as_row(f"{path}: {key}", problems[key], _WANTED)) for key in split}
 
 
 def _test_ids(path: Path) -> tuple[str, ...]:
-    return as_row(str(path), read_document(path, "pid_splits.json")).texts("test")
+    return as_row(str(path), read_document(path, _SPLITS), _SPLITS).texts("test")
 
 
 def _of_llava(row: Row) -> Sample:

@@ -1,8 +1,8 @@
 """Other people's data: which files a benchmark needs, whose they are, under which licence, and where they lie.
 
-None of them is part of Strop. They lie in the data folder, one folder a task; `strop data` lists and fetches them.
-Digests are those of the commit that `origin` names. A table that somebody had to turn into JSON has none, since two
-people's JSON of it differ in bytes.
+None of them is part of Strop, and IC's set is made of them. They lie in the data folder, one folder a task; `strop
+data` lists and fetches them. Digests are those of the commit that `origin` names. A table that somebody had to turn
+into JSON has none, since two people's JSON of it differ in bytes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ DEFAULT_DATA = Path("~/.cache/strop/data")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One file of somebody else's.
+    """One file of somebody else's, or made of such files.
 
     `file` is its path below the task's folder, `about` what is in it, `origin` the repository or hub id it comes from,
     `sha256` its digest where there is one known. Marking stops without a file that is `needed`, unless there is one
-    that says it may stand `instead_of` it. An archive leaves `unpacked`, a glob pattern below the task's folder.
+    that says it may stand `instead_of` it. An archive leaves `unpacked`, a glob pattern below the task's folder. A copy
+    that lies in the folder of a task of `shared_with` will do.
     """
 
     task: str
@@ -39,11 +40,13 @@ class Source:
     needed: bool = False
     instead_of: str | None = None
     unpacked: str | None = None
+    shared_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """What the data folder has of a source: `sha256` is that of the file, None where only its contents are left.
+    """What the data folder has of a source: `sha256` is that of the file, None where only its contents are left. `path`
+    is below the task's folder, or below that of the task whose copy serves.
 
     `state` is "missing", "unpacked" (contents without the archive), "as published" (the digest is the known one),
     "another version" (it is not) or "here" (no digest is known).
@@ -96,6 +99,42 @@ def _pope_labels(folder: str, version: str, origin: str) -> list[Source]:
     ]
 
 
+def _caption_tables(task: str, shared_with: tuple[str, ...] = ()) -> list[Source]:
+    """What captions are read by."""
+    return [
+        Source(
+            task=task,
+            file="synonyms.json",
+            about="class -> words",
+            origin="LisaAnne/Hallucination 6e4d33c4, data/synonyms.txt as JSON",
+            licence=_CHAIR_TABLES,
+            needed=True,
+            shared_with=shared_with,
+        ),
+        Source(
+            task=task,
+            file="double_words.json",
+            about="two words -> the one they stand for",
+            origin="the table of pairs inside either of the two chair.pkl, as JSON",
+            licence=_CHAIR_TABLES,
+            needed=True,
+            shared_with=shared_with,
+        ),
+    ]
+
+
+def _coco_pictures(task: str, shared_with: tuple[str, ...]) -> Source:
+    return Source(
+        task=task,
+        file="val2014.zip",
+        about="pictures, to ask a model (of other annotations those that they name, such as val2017)",
+        origin="COCO 2014, zips/val2014.zip",
+        licence="each photographer's Flickr terms",
+        unpacked="val2014/*.jpg",
+        shared_with=shared_with,
+    )
+
+
 SOURCES: Sequence[Source] = (
     Source(
         task="pope",
@@ -109,14 +148,7 @@ SOURCES: Sequence[Source] = (
     *_pope_labels("", "labels_3000", _POPE),
     *_pope_labels("labels_3000/", "labels_3000", _POPE),
     *_pope_labels("labels_2910/", "labels_2910", _OPERA),
-    Source(
-        task="pope",
-        file="val2014.zip",
-        about="pictures, to ask a model",
-        origin="COCO 2014, zips/val2014.zip",
-        licence="each photographer's Flickr terms",
-        unpacked="val2014/*.jpg",
-    ),
+    _coco_pictures("pope", shared_with=("chair",)),
     Source(
         task="chair",
         file="ground_truth_maxlinn.json.gz",
@@ -142,22 +174,7 @@ SOURCES: Sequence[Source] = (
         instead_of="ground_truth_maxlinn.json.gz",
         unpacked="annotations/instances_*.json",
     ),
-    Source(
-        task="chair",
-        file="synonyms.json",
-        about="class -> words",
-        origin="LisaAnne/Hallucination 6e4d33c4, data/synonyms.txt as JSON",
-        licence=_CHAIR_TABLES,
-        needed=True,
-    ),
-    Source(
-        task="chair",
-        file="double_words.json",
-        about="two words -> the one they stand for",
-        origin="the table of pairs inside either of the two chair.pkl, as JSON",
-        licence=_CHAIR_TABLES,
-        needed=True,
-    ),
+    *_caption_tables("chair"),
     Source(
         task="chair",
         file="greedy.jsonl",
@@ -225,22 +242,26 @@ SOURCES: Sequence[Source] = (
         unpacked="images/*.jpg",
     ),
     Source(
+        task="ic",
+        file="truth.json",
+        about="which pictures, and what is in them",
+        origin="anybody's annotations in COCO's format, by `strop data build ic --coco ANNOTATIONS --out DATA/ic`",
+        licence="that of the annotations; COCO's CC BY 4.0",
+        needed=True,
+    ),
+    *_caption_tables("ic", shared_with=("chair",)),
+    _coco_pictures("ic", shared_with=("pope", "chair")),
+    Source(
         task="grounding",
         file="annotations_trainval2014.zip",
-        about="COCO's instances (that of chair will do)",
+        about="COCO's instances",
         origin="COCO 2014, annotations/annotations_trainval2014.zip",
         licence="CC BY 4.0",
         needed=True,
-        unpacked="annotations/instances_val2014.json",
+        unpacked="annotations/instances_*.json",
+        shared_with=("chair",),
     ),
-    Source(
-        task="grounding",
-        file="val2014.zip",
-        about="pictures, to ask a model (those of pope will do)",
-        origin="COCO 2014, zips/val2014.zip",
-        licence="each photographer's Flickr terms",
-        unpacked="val2014/*.jpg",
-    ),
+    _coco_pictures("grounding", shared_with=("pope", "chair")),
 )
 
 
@@ -260,10 +281,10 @@ def sources_of(task: str) -> tuple[Source, ...]:
 
 def held(data: Path, source: Source) -> Held:
     """What `data` has of a source. The file is read to the end for its digest."""
-    path = data / source.task / source.file
+    folder = folder_with(data, source)
+    path = (folder or data / source.task) / source.file
     if not path.is_file():
-        state = "unpacked" if is_there(data, source) else "missing"
-        return Held(source=source, path=path, sha256=None, state=state)
+        return Held(source=source, path=path, sha256=None, state="unpacked" if folder else "missing")
     digest = digest_of_file(path)
     state = "here" if source.sha256 is None else "as published" if digest == source.sha256 else "another version"
     return Held(source=source, path=path, sha256=digest, state=state)
@@ -274,7 +295,10 @@ def stand_ins(source: Source) -> tuple[Source, ...]:
     return tuple(other for other in sources_of(source.task) if other.instead_of == source.file)
 
 
-def is_there(data: Path, source: Source) -> bool:
-    """Whether the file is there, or what it was unpacked into."""
-    folder = data / source.task
-    return (folder / source.file).is_file() or (source.unpacked is not None and any(folder.glob(source.unpacked)))
+def folder_with(data: Path, source: Source) -> Path | None:
+    """The folder that has the file, or what it was unpacked into: the task's, else one whose copy serves, else None."""
+    for task in (source.task, *source.shared_with):
+        folder = data / task
+        if (folder / source.file).is_file() or (source.unpacked is not None and any(folder.glob(source.unpacked))):
+            return folder
+    return None

@@ -24,7 +24,8 @@ from harness.store import Store
 from harness.types import Sample, Score
 from leaderboards.paired import obstacle
 from tasks.answer_judge import judge_unread
-from tasks.mathvista import Question, Reply, load_answers, score_mathvista
+from tasks.mathvista import load_answers, score_mathvista
+from tasks.mathvista_readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.registry import find_task
 from tasks.scienceqa import Problem, score_scienceqa
 from tests.served import Served, prompt_of, served
@@ -191,7 +192,7 @@ def test_an_endpoint_judges_what_the_rule_left_and_is_named(outputs: Path) -> No
     assert found["info"]["judge"]["id"].startswith("j@")
     assert read_results(outputs.parent / "out").task("mathvista").profile == found["profile"]
     profiles = [one["profile"] for one in json.loads(again.stdout)]
-    assert profiles == ["official", "official/integer_old", "strict", found["profile"]]
+    assert profiles == [*MATHVISTA_PROFILES, found["profile"]]
     note = (
         "of 2 answers that strict leaves unread the judge reads 2 (0 without reply); of 1 that strict reads, it reads 0"
     )

@@ -164,6 +164,17 @@ def test_results_marked_by_another_profile_do_not_share_a_column(tmp_path: Path)
     assert "## quiz (version 1, lmms-eval, test, accuracy)" in text
 
 
+def test_questions_built_here_do_not_share_a_column_with_the_published_ones(tmp_path: Path) -> None:
+    folders = [
+        write_folder(tmp_path / str(number), yes_no(BEFORE, info=info))
+        for number, info in enumerate(({}, {"built": "built by Strop"}))
+    ]
+    build_board(folders, tmp_path / "out")
+    text = (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
+    assert "## quiz\n" in text
+    assert "## quiz (built by Strop)\n" in text
+
+
 def test_samples_that_one_round_did_not_answer_are_noted(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [[yes_no(BEFORE)], [yes_no(AFTER, first=3)]])
     build_board([run], tmp_path / "out")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness.errors import DataError
 from harness.results import Marked, mark
 from harness.stats import estimate
-from harness.types import Score
+from harness.types import Sample, Score
 from tasks import text
 from tasks.answer_files import AnswerFile
 from tasks.chair import (
@@ -28,6 +28,7 @@ from tasks.chair import (
     merge_words,
     named_classes,
     normalise,
+    open_truth,
     score_caption,
     score_mentions,
 )
@@ -70,6 +71,10 @@ def _load(chair: Path, name: str, build: str) -> AnswerFile:
     return load_answers(chair / FILES[name], chair / f"ground_truth_{build}.json.gz")
 
 
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def _rows(found: AnswerFile, score: Callable[[str, frozenset[str]], Score]) -> list[Marked]:
     return [mark(s, a, score(a, s.target)) for s, a in zip(found.samples, found.answers, strict=True)]
 
@@ -110,6 +115,21 @@ def test_our_figures_are_those_the_authors_stored(chair: Path, expected: dict[st
     )
     found = estimate(rows, CHAIR_METRICS, draws=1)
     assert {theirs: found[ours].value for ours, theirs in RATIOS.items()} == pytest.approx(published, abs=1e-9)
+
+
+@pytest.mark.parametrize("build", ["maxlinn", "areebol"])
+def test_what_people_wrote_of_the_photographs_scores_what_it_scores(
+    conformance: Path, chair: Path, expected: dict[str, Any], tables: ChairTables, build: str
+) -> None:
+    truth = {image: one["objects"][build] for image, one in _read(conformance / "photos_coco/objects.json").items()}
+    ready = open_truth(chair / f"ground_truth_{build}.json.gz", tables)
+    rows = []
+    for image, captions in _read(conformance / "photos_coco/captions_for_photos.json").items():
+        assert ready.classes(image) == frozenset(truth[image])
+        for number, caption in enumerate(captions):
+            one = Sample(id=f"{image}/{number}", prompt="", images=(), target=None, cluster=image)
+            rows.append(mark(one, caption, score_caption(normalise(caption), frozenset(truth[image]), tables)))
+    _same_figures(rows, expected["photos_coco"]["human_captions_as_chair"][build])
 
 
 @pytest.mark.parametrize("k", ["1", "2", "3", "4", "5"])

@@ -83,6 +83,20 @@ def test_opposite_verdicts_of_two_tasks_are_mixed_and_both_are_said(tmp_path: Pa
     assert "quiz: B is better" in found["sentence"] and "other: B is worse" in found["sentence"]
 
 
+def test_answer_files_and_served_names_are_not_called_weights(tmp_path: Path) -> None:
+    for name, known in (("file", {"answers": "a.jsonl"}), ("served", {"model": {"url": "http://localhost/v1"}})):
+        write_folder(tmp_path / name, yes_no(BEFORE), known=known)
+    said = ask("compare", tmp_path / "file", tmp_path / "served")
+    assert "A: toy  answers d10000000000" in said
+    assert "B: toy  served name d10000000000" in said
+    weights = write_folder(tmp_path / "known", yes_no(BEFORE), known={"model": {}})
+    assert "B: toy  weights d10000000000" in ask("compare", tmp_path / "file", weights)
+    ask("board", tmp_path / "file", weights, "--out", tmp_path / "out")
+    text = (tmp_path / "out/board.md").read_text(encoding="utf-8")
+    assert "| toy | answers d10000000000 |" in text
+    assert "| toy | d10000000000 |" in text
+
+
 def test_holm_corrects_headlines_apart_from_the_rest(tmp_path: Path) -> None:
     names = ("x", "y", "z")
     a, b = (write_folder(tmp_path / side, *(yes_no(marks, task=name) for name in names))
@@ -266,6 +280,7 @@ def test_results_that_do_not_belong_side_by_side_are_refused(tmp_path: Path) -> 
         ({"profile": "lmms-eval"}, "profile official on one side, lmms-eval on the other"),
         ({"version": 2}, "version 1 on one side, 2"),
         ({"split": "dev"}, "split test on one side, dev"),
+        ({"info": {"built": "built by Strop"}}, "one side answered questions that were built here"),
         ({"first": 100}, "no sample that both sides answered"),
     ):
         with pytest.raises(DataError, match=reason):

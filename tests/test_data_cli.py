@@ -68,7 +68,7 @@ def _states(data: Path) -> dict[str, str]:
 
 def test_every_task_of_others_data_says_what_it_needs_and_whose_it_is(tmp_path: Path) -> None:
     listed = json.loads(_run("list", "--data", tmp_path, "--json").stdout)
-    assert list(listed["tasks"]) == ["pope", "chair", "scienceqa", "mathvista", "grounding"]
+    assert list(listed["tasks"]) == ["pope", "chair", "scienceqa", "mathvista", "ic", "grounding"]
     for rows in listed["tasks"].values():
         assert any(row["needed"] for row in rows)
         for row in rows:
@@ -124,6 +124,21 @@ def test_data_nobody_named_lie_where_the_environment_says(monkeypatch: pytest.Mo
     assert data_folder() == tmp_path
     monkeypatch.delenv("STROP_DATA")
     assert data_folder() == Path.home() / ".cache/strop/data"
+
+
+def test_what_another_task_has_need_not_be_had_twice(tmp_path: Path) -> None:
+    annotate(tmp_path / "chair/annotations", {1: ["cat"]}, name="val2014")
+    (tmp_path / "chair/synonyms.json").write_text("{}")
+    listed = json.loads(_run("list", "--data", tmp_path, "--json").stdout)["tasks"]
+    states = {(task, row["file"]): row["state"] for task, rows in listed.items() for row in rows}
+    assert states["grounding", "annotations_trainval2014.zip"] == "unpacked"
+    assert states["ic", "synonyms.json"] == "here"
+    assert states["ic", "truth.json"] == states["ic", "double_words.json"] == "missing"
+    said = _run("list", "--data", tmp_path).stdout
+    assert f"ic/synonyms.json: here in {tmp_path}/chair\n" in said
+    assert f"grounding/annotations_trainval2014.zip: unpacked in {tmp_path}/chair\n" in said
+    assert "ic/truth.json: MISSING, and needed" in said
+    assert "by `strop data build ic --coco ANNOTATIONS --out DATA/ic`" in said
 
 
 # The fetch ------------------------------------------------------------------------------------------------------------
@@ -204,7 +219,7 @@ def test_an_option_that_names_nothing_is_told(quiz: Path, words: tuple[str, ...]
 
 def test_a_task_without_data_of_others_is_told_which_have_some(tmp_path: Path) -> None:
     error = _error("fetch", "pictos_pope", "--from", tmp_path)
-    assert str(error).endswith("'pictos_pope'; these need some: pope, chair, scienceqa, mathvista, grounding")
+    assert str(error).endswith("'pictos_pope'; these need some: pope, chair, scienceqa, mathvista, ic, grounding")
 
 
 # Beside `strop score` -------------------------------------------------------------------------------------------------

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from harness.cli import app
 from harness.errors import DataError, MissingError, UsageError
-from harness.files import write_json
+from harness.files import write_json, write_jsonl
 from harness.results import mark
 from harness.stats import estimate
 from harness.types import Sample
@@ -27,6 +27,7 @@ from tasks.coco_tasks import Grounding
 from tasks.grounding import (
     GROUNDING_METRICS,
     LEAST,
+    PROFILES,
     box_text,
     choose,
     fractions_text,
@@ -86,7 +87,15 @@ def test_fractions_are_read_where_the_task_has_a_size_and_only_there() -> None:
     assert read_box(answer) is None
     assert read_box(answer, size=(64, 32)) == (16, 16, 32, 16)
     assert read_box("[0, 0, 1, 1]", size=(64, 32)) == (0, 0, 64, 32)
-    assert read_box("[2, 3, 12, 8]", size=(64, 32)) == (2, 3, 10, 5)
+
+
+@pytest.mark.parametrize(
+    "answer", ["[2, 3, 12, 8]", "[250, 500, 750, 1000]", "[0.25, 0.5, 0.75, 1.01]", "[-0.1, 0, 1, 1]"]
+)
+def test_a_box_on_another_scale_than_fractions_is_unread_and_not_wrong(answer: str) -> None:
+    for profile in PROFILES:
+        score = score_framed((16.0, 16.0, 32.0, 16.0), answer, (64, 32), profile)
+        assert (score.parsed, score.counts["unread"]) == (None, 1)
 
 
 def _pixels(box: tuple[int, int, int, int]) -> set[tuple[int, int]]:
@@ -218,7 +227,6 @@ def test_the_gold_box_in_fractions_earns_full_marks(share: Box, size: tuple[int,
     left, top = share[0] * size[0], share[1] * size[1]
     box = (left, top, min(share[2] * size[0], size[0] - left), min(share[3] * size[1], size[1] - top))
     assert score_framed(box, fractions_text(box, size), size).value == 1.0
-    assert score_framed(box, box_text(box), size).value == 1.0
 
 
 def test_llavas_fractions_are_of_the_padded_square() -> None:
@@ -248,7 +256,7 @@ def test_one_question_says_where_it_comes_from_and_in_what_it_is_answered(data: 
         images=(data / "grounding/val2014/7.jpg",),
         target=(90.01, 0.0, pytest.approx(9.99), 50.0),
         cluster="7",
-        meta={"object": "fire hydrant", "size": (100, 50)},
+        meta={"object": "fire hydrant", "size": (100, 50), "file_name": "7.jpg"},
     )
     assert Grounding().score(sample, Grounding().gold(sample)).value == 1.0
     info = Grounding().details([sample]).info
@@ -259,6 +267,27 @@ def test_annotations_without_a_thing_to_ask_for_are_named(data: Path) -> None:
     _annotated(data / "grounding", {}, {})
     with pytest.raises(
         DataError, match=r"instances_val2014\.json: no instance is the only one .* covers 1% of it; name"
+    ):
+        Grounding().samples("test")
+
+
+def test_another_part_of_coco_is_asked_with_its_own_pictures(data: Path) -> None:
+    _annotated(data / "grounding", {}).rename(data / "grounding/annotations/instances_val2017.json")
+    with pytest.raises(MissingError, match=r"grounding/val2017: .*; looked for in grounding/val2017, pope/val2017, ch"):
+        Grounding().samples("test")
+    (data / "pope/val2017").mkdir(parents=True)
+    (sample,) = Grounding().samples("test")
+    assert sample.images == (data / "pope/val2017/7.jpg",)
+    assert Grounding().details([sample]).info["annotations"] == "instances_val2017.json"
+
+
+def test_two_files_of_instances_leave_the_choice_to_the_user(data: Path) -> None:
+    path = _annotated(data / "grounding", {})
+    for name in ("train2014", "train2017"):
+        path = path.rename(path.with_name(f"instances_{name}.json"))
+        (path.with_name("instances_train2014.json")).write_bytes(path.read_bytes())
+    with pytest.raises(
+        DataError, match=r"finds .*/instances_train2014\.json, .*train2017\.json; name one, or keep one there"
     ):
         Grounding().samples("test")
 
@@ -287,3 +316,43 @@ def test_pictos_in_cocos_format_keeps_every_promise(data: Path) -> None:
     for sample in Grounding().samples("test"):
         (box,) = (thing.box for seed, thing in once if f"{seed}/{thing.category.name.replace(' ', '-')}" == sample.id)
         assert sample.target == box
+
+
+# Answers that somebody else made --------------------------------------------------------------------------------------
+
+
+def _strop(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_questions_are_written_and_the_answers_to_them_scored_under_every_profile(tmp_path: Path) -> None:
+    truth = _annotated(tmp_path, {}, {"category_id": 2, "bbox": [50, 10, 20, 20]}).parent
+    assert "2 questions on instances_val2014.json" in _strop(
+        *("data", "build", "grounding", "--coco", truth, "--out", tmp_path / "questions.jsonl")
+    ).stdout.replace("\n", " ")
+    asked = [json.loads(line) for line in (tmp_path / "questions.jsonl").read_text().splitlines()]
+    assert [(row["question_id"], row["image"]) for row in sorted(asked, key=str)] == [
+        ("7/cat", "7.jpg"),
+        ("7/fire-hydrant", "7.jpg"),
+    ]
+    assert all(row["text"].startswith("Provide the bounding box of the ") for row in asked)
+    answers = tmp_path / "answers.jsonl"
+    # of the 100 x 50 picture, and of the square of 100 that 25 pixels above and below it make
+    said = {"7/cat": "[0.1, 0.2, 0.3, 0.6]", "7/fire-hydrant": "[0.5, 0.35, 0.7, 0.55]"}
+    write_jsonl(answers, ({"question_id": name, "text": text} for name, text in said.items()))
+    words = ("score", "grounding", "--answers", answers, "--truth", truth, "--json")
+    strict, llava = json.loads(_strop(*words, "--profile", "all").stdout)
+    assert [one["metrics"]["IoU"]["value"] for one in (strict, llava)] == [0.75, 0.75]
+    assert (strict["profile"], llava["profile"], strict["info"]["truth"]) == (*PROFILES, "instances_val2014.json")
+    assert [one["gold"] for one in strict["info"]["disagreements"]] == ["[10, 10, 30, 30]", "[50, 10, 70, 30]"]
+    write_jsonl(answers, [{"question_id": "7/cat", "text": "[100, 200, 300, 600]"}])
+    error = _strop(*words).exception
+    assert isinstance(error, DataError)
+    assert "has no answer to 1 questions: 7/fire-hydrant" in str(error)
+    part = json.loads(_strop(*words, "--partial").stdout)
+    assert (part["metrics"]["unread"]["value"], part["info"]["unanswered"]) == (1.0, ["7/fire-hydrant"])
+
+
+def test_a_truth_that_is_not_there_is_named(tmp_path: Path) -> None:
+    error = _strop("score", "grounding", "--answers", "a.jsonl", "--truth", tmp_path).exception
+    assert str(error) == f"{tmp_path}/instances_val2014.json: no such file; name COCO's instances or their folder"

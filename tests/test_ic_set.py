@@ -223,8 +223,14 @@ def test_the_same_command_changes_nothing_and_another_one_is_refused(scenes: Pat
     assert ", unchanged in " in _run("--coco", scenes, "--size", 50, "--out", out).stdout
     error = _run("--coco", scenes, "--size", 50, "--seed", 1, "--out", out).exception
     assert isinstance(error, UsageError)
-    assert "is not empty and ids.json in it is not this one; name another folder" in str(error)
+    assert str(error) == f"{out.resolve()}/ids.json is there and is not this one; name another folder, or move it away"
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()} == before
+
+
+def test_a_set_may_be_put_beside_its_pictures(scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "ic/val2014").mkdir(parents=True)
+    assert ", written to " in _run("--coco", scenes, "--size", 50, "--out", tmp_path / "ic").stdout
+    assert {path.name for path in (tmp_path / "ic").iterdir()} == {"README.md", "ids.json", "truth.json", "val2014"}
 
 
 def test_too_large_a_set_leaves_nothing_behind(scenes: Path, tmp_path: Path) -> None:
@@ -237,11 +243,16 @@ def test_too_large_a_set_leaves_nothing_behind(scenes: Path, tmp_path: Path) -> 
 # A folder that is there whole or not at all ---------------------------------------------------------------------------
 
 
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"is not empty and a\.txt in it is not this one"):
-        write_folder(tmp_path, {"a.txt": "a"})
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+def test_files_of_somebody_else_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "b.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"b\.txt is there and is not this one"):
+        write_folder(folder, {"a.txt": "a", "b.txt": "b"})
+    assert [path.name for path in folder.iterdir()] == ["b.txt"]
+    assert write_folder(folder, {"a.txt": "a"})
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a.txt": "a", "b.txt": "mine"}
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_folder_that_fails_half_way_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

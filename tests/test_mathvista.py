@@ -19,19 +19,15 @@ from harness.cli.score import score_app
 from harness.errors import DataError, UsageError
 from harness.results import Marked, mark
 from harness.stats import estimate
-from tasks.mathvista import (
+from tasks.mathvista import OutputFile, Size, load_answers, mathvista_metrics, score_mathvista
+from tasks.mathvista_readers import (
     MATHVISTA_PROFILES,
-    OutputFile,
     Question,
     Reply,
-    Size,
     edit_distance,
-    load_answers,
-    mathvista_metrics,
     read_official,
     read_official_old_integers,
     read_strict,
-    score_mathvista,
 )
 
 RUNS = (
@@ -232,45 +228,45 @@ INTEGER = Question(question_type="free_form", answer_type="integer", answer="5")
 FLOAT = dataclasses.replace(INTEGER, answer_type="float", answer="1.2", precision=1)
 LIST = dataclasses.replace(INTEGER, answer_type="list", answer="[1, 2]")
 
-# (question, stored extraction or None, response): official, official/integer_old, strict
+# (question, stored extraction or None, response): as the profiles are listed, the two official ones first, strict last
 TABLE = [
-    (YES_NO, "B", "", ("No", "No", None)),
-    (YES_NO, "(b) No", "Yes", ("No", "No", "Yes")),
-    (YES_NO, "Nope", "I see none", ("No", "No", None)),
-    (YES_NO, "", "", ("No", "No", None)),
-    (YES_NO, None, "", ("No", "No", None)),
-    (YES_NO, None, "No", ("No", "No", "No")),
-    (YES_NO, None, "no.", (None, None, "No")),
-    (YES_NO, None, 'The answer is "B".', ("No", "No", "No")),
-    (YES_NO, None, "B", (None, None, "No")),
-    (YES_NO, None, "So the answer is **(B) No**.", (None, None, "No")),
-    (YES_NO, None, "(A) Yes (B) No", (None, None, None)),
-    (ANGLES, "141", "\\boxed{140^\\circ}", ("140°", "140°", None)),
-    (ANGLES, None, "答案:B", (None, None, "130°")),
-    (ANGLES, None, "It has 140°.\n\nA", (None, None, "140°")),
-    (INTEGER, "5", "It is 7.", ("5", "5", "7")),
-    (INTEGER, "5.0", "5.0", ("5", None, "5")),
-    (INTEGER, "5.9", "5.9", ("5", None, "5.9")),
-    (INTEGER, "N/A", "I cannot know.", (None, None, None)),
-    (INTEGER, "1e999", "1" * 400, (None, None, None)),
-    (INTEGER, None, "5", ("5", "5", "5")),
-    (INTEGER, None, "5.0", (None, None, "5")),
-    (INTEGER, None, "", (None, None, None)),
-    (INTEGER, None, "The answer is 5 of the 7.", (None, None, "5")),
-    (INTEGER, None, "The answer to the question is **25**.\nThere are 3.", (None, None, "25")),
-    (INTEGER, None, "So \\boxed{5} and not 6", (None, None, "5")),
-    (INTEGER, None, "12 - 7 = 5", (None, None, "5")),
-    (INTEGER, None, "8-3", (None, None, "3")),
-    (INTEGER, None, "it is -5", (None, None, "-5")),
-    (INTEGER, None, "about 368,740 cm^2", (None, None, "368740")),
-    (INTEGER, None, "1, 2 and 3", (None, None, "3")),
-    (FLOAT, "1.23", "1.16 m", ("1.2", "1.2", "1.2")),
-    (FLOAT, "-0.01", "-0.01", ("-0.0", "-0.0", "0.0")),
-    (FLOAT, None, "1.2", ("1.2", "1.2", "1.2")),
-    (FLOAT, None, "\\frac{6}{5}", (None, None, "1.2")),
-    (FLOAT, None, "1/0", (None, None, None)),
-    (LIST, "[1, 2]", "they are [1,2.0].", ("[1, 2]", "[1, 2]", "[1, 2]")),
-    (LIST, None, "1 and 2", (None, None, None)),
+    (YES_NO, "B", "", ("No", "No", "No", None, None)),
+    (YES_NO, "(b) No", "Yes", ("No", "No", "Yes", "Yes", "Yes")),
+    (YES_NO, "Nope", "I see none", ("No", "No", None, "No", None)),
+    (YES_NO, "", "", ("No", "No", "No", None, None)),
+    (YES_NO, None, "", ("No", "No", "No", None, None)),
+    (YES_NO, None, "No", ("No", "No", "No", "No", "No")),
+    (YES_NO, None, "no.", (None, None, None, "No", "No")),
+    (YES_NO, None, 'The answer is "B".', ("No", "No", None, None, "No")),
+    (YES_NO, None, "B", (None, None, None, "No", "No")),
+    (YES_NO, None, "So the answer is **(B) No**.", (None, None, None, "No", "No")),
+    (YES_NO, None, "(A) Yes (B) No", (None, None, None, None, None)),
+    (ANGLES, "141", "\\boxed{140^\\circ}", ("140°", "140°", None, None, None)),
+    (ANGLES, None, "答案:B", (None, None, None, "130°", "130°")),
+    (ANGLES, None, "It has 140°.\n\nA", (None, None, None, "140°", "140°")),
+    (INTEGER, "5", "It is 7.", ("5", "5", None, None, "7")),
+    (INTEGER, "5.0", "5.0", ("5", None, None, None, "5")),
+    (INTEGER, "5.9", "5.9", ("5", None, None, None, "5.9")),
+    (INTEGER, "N/A", "I cannot know.", (None, None, None, None, None)),
+    (INTEGER, "1e999", "1" * 400, (None, None, None, "1" * 400, None)),
+    (INTEGER, None, "5", ("5", "5", "5", "5", "5")),
+    (INTEGER, None, "5.0", (None, None, None, None, "5")),
+    (INTEGER, None, "", (None, None, None, None, None)),
+    (INTEGER, None, "The answer is 5 of the 7.", (None, None, None, None, "5")),
+    (INTEGER, None, "The answer to the question is **25**.\nThere are 3.", (None, None, None, None, "25")),
+    (INTEGER, None, "So \\boxed{5} and not 6", (None, None, None, None, "5")),
+    (INTEGER, None, "12 - 7 = 5", (None, None, None, None, "5")),
+    (INTEGER, None, "8-3", (None, None, None, None, "3")),
+    (INTEGER, None, "it is -5", (None, None, None, None, "-5")),
+    (INTEGER, None, "about 368,740 cm^2", (None, None, None, None, "368740")),
+    (INTEGER, None, "1, 2 and 3", (None, None, None, None, "3")),
+    (FLOAT, "1.23", "1.16 m", ("1.2", "1.2", None, None, "1.2")),
+    (FLOAT, "-0.01", "-0.01", ("-0.0", "-0.0", "-0.0", "-0.01", "0.0")),
+    (FLOAT, None, "1.2", ("1.2", "1.2", "1.2", "1.2", "1.2")),
+    (FLOAT, None, "\\frac{6}{5}", (None, None, None, None, "1.2")),
+    (FLOAT, None, "1/0", (None, None, None, None, None)),
+    (LIST, "[1, 2]", "they are [1,2.0].", ("[1, 2]", "[1, 2]", None, None, "[1, 2]")),
+    (LIST, None, "1 and 2", (None, None, None, None, None)),
 ]
 
 
@@ -330,7 +326,7 @@ def test_a_number_said_is_the_number_read(number: int, words: str) -> None:
 
 
 def test_a_profile_that_does_not_exist_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="no profile 'gpt4'; it has official, official/integer_old, strict"):
+    with pytest.raises(UsageError, match=r"'gpt4'; it has official, official/integer_old, lmms-eval/rules, vlmeval"):
         score_mathvista(INTEGER, Reply(response="5"), "gpt4")
 
 
@@ -411,7 +407,15 @@ def _one(**fields: Any) -> dict[str, Any]:
 MALFORMED = [
     ("{", r"outputs\.json:1: not valid JSON"),
     ("", r"outputs\.json is empty"),
-    ({"1": []}, r"outputs\.json: pid 1: expected an object, found list"),
+    ({"1": []}, r"outputs\.json: pid 1: expected an object, found list; the file to name is the file of outputs"),
+    (
+        {"acc": 0.5},
+        r"pid acc: expected an object, found float; the file to name is the file of outputs, output_<model>",
+    ),
+    (
+        {"average": {"accuracy": "1.0"}},
+        r"pid average: field 'response' is missing; found accuracy; the file to name is",
+    ),
     ({"1": {"response": "5"}}, r"outputs\.json: pid 1: the row has no question in it; name testmini\.json"),
     (_one(pid="2"), r"outputs\.json: pid 1: field 'pid' must be the row's own key, 1, found \"2\""),
     (_one(response=5), r"pid 1: field 'response' must be a string, found 5"),

@@ -236,6 +236,16 @@ MALFORMED = [
     ("answers", json.dumps(ANSWER) + "\n\n" + json.dumps(ANSWER), r":3: question_id 7 was already given at .*:1"),
     ("answers", '{"question_id": 8, "text": ""}', r"answers\.json:1: question_id 8 is no question of"),
     ("questions", json.dumps(QUESTION) + "\n" + json.dumps(QUESTION), r"questions\.json:2: question_id 7 was already"),
+    (
+        "questions",
+        json.dumps(LABEL),
+        r"'category' is missing; found .*label; the file to name is llava_pope_test\.jsonl",
+    ),
+    (
+        "coco_pope_random",
+        json.dumps(QUESTION),
+        r"'label' is missing; found .*; the file to name is coco_pope_<category>",
+    ),
     ("questions", json.dumps({**QUESTION, "text": "Who?"}), r"questions\.json:1: field 'text' must be a question"),
     ("questions", json.dumps({**QUESTION, "category": 1}), r"questions\.json:1: field 'category' must be a string"),
     (

@@ -15,12 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from harness.check import check
 from harness.cli.data import data_app
 from harness.errors import DataError, UsageError
-from harness.files import write_json
+from harness.files import write_json, write_jsonl
 from harness.readers import YES_NO_PROFILES
+from tasks.benchmarks import Pope
 from tasks.pictos import coco
-from tasks.pictos.world import compose, seeds_of
+from tasks.pictos.world import compose, draw, seeds_of
 from tasks.pope import load_answers, object_asked_for, score_pope
 from tasks.pope_questions import (
     EACH,
@@ -188,6 +190,10 @@ def test_too_few_images_are_counted_and_the_remedy_said() -> None:
 # Files and command ----------------------------------------------------------------------------------------------------
 
 
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def _run(*arguments: object) -> Result:
     return CliRunner().invoke(data_app, ["build", "pope", *(str(argument) for argument in arguments)])
 
@@ -205,9 +211,9 @@ def test_scenes_in_cocos_format_make_questions_that_score_pope_reads(scenes: Pat
     assert told["questions"] == dict.fromkeys(GROUPS, 300)
     questions = {group: _read(out / f"coco_pope_{group}.json") for group in GROUPS}
     _check(questions, {f"pictos-{n}.png": set(compose(n).counts()) for n in seeds_of("test", 300)})
-    asked = [json.loads(line) for line in (out / "llava_pope_test.jsonl").read_text().splitlines()]
+    asked = _read_rows(out / "llava_pope_test.jsonl")
     answers = tmp_path / "answers.jsonl"
-    answers.write_text("".join(json.dumps({"question_id": row["question_id"], "text": "Yes"}) + "\n" for row in asked))
+    write_jsonl(answers, ({"question_id": row["question_id"], "text": "Yes"} for row in asked))
     found = load_answers(answers, out / "llava_pope_test.jsonl", out)
     assert len(found.samples) == 900
     assert found.info["splits"]["random"]["label_rows_without_question"] == 0
@@ -245,6 +251,41 @@ def test_the_same_command_writes_the_same_bytes_and_another_one_nothing(scenes: 
     assert "holds other questions; name another folder or remove it" in str(error)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert json.loads(before["build.json"])["seed"] == 0
+
+
+def test_questions_built_here_are_asked_in_their_own_number_and_say_so(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STROP_DATA", str(tmp_path))
+    _run("--coco", scenes, "--out", tmp_path / "pope", "--images", 10, "--seed", 3)
+    (tmp_path / "pope/val2014").mkdir()
+    for number in seeds_of("test", 300):
+        draw(compose(number)).save(tmp_path / f"pope/val2014/{compose(number).id}.png")
+    samples = Pope().samples("test")
+    found = check(Pope(), samples)
+    assert (found.failures, len(samples), found.counts["pictures"]) == ((), 180, 10)
+    info = Pope().details(samples).info
+    assert info["rows"] == dict.fromkeys(GROUPS, 60)
+    assert info["built"].startswith("built by Strop, 10 images drawn with seed 3, ")
+    answers = tmp_path / "answers.jsonl"
+    asked = _read_rows(tmp_path / "pope/llava_pope_test.jsonl")
+    write_jsonl(answers, ({"question_id": row["question_id"], "text": "Yes"} for row in asked))
+    published = load_answers(answers, tmp_path / "pope/llava_pope_test.jsonl", tmp_path / "pope")
+    assert published.info["built"] == info["built"]
+
+
+def test_a_file_that_is_not_the_one_built_is_refused(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STROP_DATA", str(tmp_path))
+    _run("--coco", scenes, "--out", tmp_path / "pope", "--images", 10)
+    labels = tmp_path / "pope/coco_pope_popular.json"
+    labels.write_text(labels.read_text().replace('"no"', '"yes"'))
+    with pytest.raises(DataError, match=r"coco_pope_popular\.json is not the file that build\.json beside it tells of"):
+        Pope().samples("test")
+    (tmp_path / "pope/build.json").unlink()
+    with pytest.raises(DataError, match=r"has 60 rows, but POPE's random questions are 3000 or 2910; get"):
+        Pope().samples("test")
 
 
 def test_vowels_take_an(tmp_path: Path) -> None:

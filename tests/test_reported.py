@@ -335,11 +335,13 @@ CAPTIONS = [captions("cat !dog", "cup")]
     [
         ([pope(ALL_RIGHT, pictures="pictos-")], f"pope: {PICTOS_POPE}"),
         ([pope([1, 0])], "pope: macro/f1 is over 2 answers, the published figures over 8910 or 9000"),
+        ([replace(pope(ALL_RIGHT), info={"built": "built by Strop"})],
+         "pope: its questions were built by Strop, and are not the published ones"),
         (CAPTIONS, "chair: its truth is not that of COCO 2014"),
         ([replace(one, profile="official/instances", info={"images_of_truth": 123_287}) for one in CAPTIONS],
          "chair: its truth leaves out what the human captions name"),
     ],
-    ids=["other pictures", "a part", "another truth", "half the truth"],
+    ids=["other pictures", "a part", "own questions", "another truth", "half the truth"],
 )  # fmt: skip
 def test_results_of_the_right_name_on_other_questions_are_refused(
     tmp_path: Path, tasks: Sequence[TaskResult], reason: str

@@ -52,11 +52,16 @@ def captions(*texts: str, objects: int = 3) -> TaskResult:
 
 
 def write_folder(
-    folder: Path, *tasks: TaskResult, model: str = "toy", digest: str = "d1", parent: str | None = None
+    folder: Path,
+    *tasks: TaskResult,
+    model: str = "toy",
+    digest: str = "d1",
+    parent: str | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A results folder."""
-    digest = digest.ljust(64, "0")
-    results = Results(model=model, digest=digest, parent=parent, tasks=tasks, provenance={"commit": "c0ffee" * 7})
+    """A results folder; `known` is what else its provenance holds."""
+    digest, provenance = digest.ljust(64, "0"), {"commit": "c0ffee" * 7, **(known or {})}
+    results = Results(model=model, digest=digest, parent=parent, tasks=tasks, provenance=provenance)
     write_results(folder, results, {task.task: as_plain(estimate(task.rows, task.metrics, draws=50)) for task in tasks})
     return folder
 

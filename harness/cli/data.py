@@ -45,8 +45,6 @@ build_app = typer.Typer(
 )
 data_app.add_typer(build_app)
 
-BUILD_FILE = "build.json"
-
 DataOption = Annotated[
     Path, typer.Option("--data", envvar=DATA_VARIABLE, help="The data folder, with one folder a task.")
 ]
@@ -81,7 +79,9 @@ def list_data(
 
 @data_app.command("fetch")
 def fetch_data(
-    task: Annotated[str, typer.Argument(help="pope, chair, scienceqa, mathvista or grounding.", show_default=False)],
+    task: Annotated[
+        str, typer.Argument(help="pope, chair, scienceqa, mathvista, ic or grounding.", show_default=False)
+    ],
     origin: Annotated[str, typer.Option("--from", help="Base URL of a mirror (http, https), or a folder.")],
     files: Annotated[
         list[str] | None, typer.Option("--file", help="Only this file, also one that is not needed; repeatable.")
@@ -125,11 +125,11 @@ def fetch_data(
 def _bring(forms: Sequence[Source], origin: str, data: Path, digests: Mapping[str, str | None], begin: Begin) -> str:
     """Fetch a file in the first of its forms that `origin` has, unless one is there; says in one line what was done."""
     from harness.fetch import is_archive, unpack
-    from tasks.sources import is_there
+    from tasks.sources import folder_with
 
-    there = next((source for source in forms if is_there(data, source)), None)
-    if there:
-        target, expected = data / there.task / there.file, digests[there.file]
+    found = ((source, folder) for source in forms if (folder := folder_with(data, source)))
+    if there := next(found, None):
+        target, expected = there[1] / there[0].file, digests[there[0].file]
         _refuse_another_version(target, expected)
         said = f"{target}: already there"
     else:
@@ -214,6 +214,8 @@ def _as_text(one: Held, found: Sequence[Held]) -> str:
             if other.state != "missing" and (other.source.task, other.source.instead_of) == (source.task, source.file)
         ]
         state = f"missing, but there is {others[0]}" if others else "MISSING, and needed"
+    elif not one.path.match(f"{source.task}/{source.file}"):
+        state += f" in {one.path.parent}"
     digests = [f"SHA-256 {one.sha256}"] if one.sha256 else []
     if source.sha256 not in (None, one.sha256):
         digests.append(f"SHA-256 as published {source.sha256}")
@@ -238,38 +240,24 @@ def pope(
 
     strop data build pope --coco annotations --out data/pope --seed 1 --images 500
 
+    strop eval --model my/llava --tasks pope --data data --out runs/mine
+
     strop score pope --answers answers.jsonl --questions data/pope/llava_pope_test.jsonl --truth data/pope
     """
-    from importlib.metadata import version
+    from tasks.pope_questions import build_set
 
-    from harness.files import digest_of_file, write_json
-    from tasks.annotations import annotation_files
-    from tasks.pope_questions import questions_from_coco, write_questions
-
-    questions = questions_from_coco(coco, images, seed)
-    files = write_questions(out, questions)
-    counts = {group: len(rows) for group, rows in questions.items()}
-    made = {
-        "benchmark": "pope",
-        "seed": seed,
-        "images": images,
-        "questions": counts,
-        "annotations": {path.name: digest_of_file(path) for path in annotation_files(coco, "instances")},
-        "files": [path.name for path in files],
-        "strop": version("strop"),
-    }
-    write_json(out / BUILD_FILE, made)
+    made = build_set(coco, out, images, seed)
     if as_json:
         typer.echo(json.dumps(made))
         return
-    told = ", ".join(f"{count} {group}" for group, count in counts.items())
+    told = ", ".join(f"{count} {group}" for group, count in made["questions"].items())
     typer.echo(f"{told} questions about {images} images written to {out}")
 
 
 @build_app.command("ic")
 def ic(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
-    out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card; new or empty.")],
+    out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card, e.g. ic in the data folder.")],
     size: Annotated[int, typer.Option(min=1, help="Pictures to choose; the method paper has 150.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw among the most tempting pictures.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -296,3 +284,27 @@ def ic(
         return
     done = "written to" if written else "unchanged in"
     typer.echo(f"{size} of {chosen.eligible_images} eligible images, ids {digest[:12]}, {done} {out}")
+
+
+@build_app.command("grounding")
+def grounding(
+    coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json, or one such file.")],
+    out: Annotated[Path, typer.Option(help="File for the questions, a JSON object a line.")],
+) -> None:
+    """The questions of grounding, for whoever asks a model elsewhere: 1,000 things that are alone of their kind.
+
+    A line has question_id, image (its file's name) and text. The same annotations give the same questions.
+
+    **Examples**
+
+    strop data build grounding --coco annotations --out questions.jsonl
+
+    strop score grounding --answers answers.jsonl --truth annotations
+    """
+    from harness.files import write_text
+    from tasks.grounding import annotations_of, load_questions, questions_text
+
+    annotations = annotations_of(coco)
+    samples = load_questions(annotations)
+    write_text(out, questions_text(samples))
+    typer.echo(f"{len(samples)} questions on {annotations.name} written to {out}")

@@ -94,13 +94,15 @@ def evaluate(
 
 
 def _notes(task: TaskResult) -> list[str]:
-    """What the other ways of reading made of the same answers, and how to see it."""
+    """Whose questions they were, what the other ways of reading made of the same answers, and how to see it."""
+    notes = [f"questions {task.info['built']}: not the published ones"] if "built" in task.info else []
     unread = task.info.get("unread_by_profile")
     if not unread:
-        return []
+        return notes
     counts = ", ".join(f"{count} by {name}" for name, count in unread.items())
     differently = task.info["read_differently"]
-    return [f"unread of {len(task.rows)} answers: {counts}; {differently} are not read alike by all (`strop rescore`)"]
+    said = f"unread of {len(task.rows)} answers: {counts}; {differently} are not read alike by all (`strop rescore`)"
+    return [*notes, said]
 
 
 def tasks(

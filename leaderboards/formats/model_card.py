@@ -37,7 +37,7 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
         *(part for task in results.tasks for part in _table(task, figures[task.task])),
         "In brackets 95 % intervals over pictures. Measured with Strop"
         + (commit if known.get("commit") else "")
-        + f", on the weights with the SHA-256 digest {results.digest}.",
+        + f", on the {results.digest_of} with the SHA-256 digest {results.digest}.",
     ]
     write_text(folder / "README.md", "\n\n".join(parts) + "\n")
     written = [folder / "README.md"]

@@ -19,7 +19,8 @@ from harness.readers import LETTERS
 from harness.types import Metric, Sample, Score
 from tasks.grounding import GROUNDING_METRICS, box_text, score_grounding
 from tasks.grounding import HEADLINE as GROUNDING_HEADLINE
-from tasks.mathvista import Question, Reply, mathvista_metrics, score_mathvista
+from tasks.mathvista import mathvista_metrics, score_mathvista
+from tasks.mathvista_readers import Question, Reply
 from tasks.pictos.benchmarks import ChartPicture, ScenePicture
 from tasks.pictos.charts import HIGHEST_BAR, TALLEST, compose_chart, height_of
 from tasks.pictos.language import (

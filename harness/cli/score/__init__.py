@@ -12,12 +12,13 @@ from __future__ import annotations
 import typer
 
 from harness.cli.score.chair import chair
+from harness.cli.score.grounding import grounding
 from harness.cli.score.ic import ic
 from harness.cli.score.questions import mathvista, pope, scienceqa
 
 score_app = typer.Typer(
     name="score",
-    help="""Mark published answers to POPE, CHAIR, IC, ScienceQA or MathVista and give each figure its interval.
+    help="""Mark answers to POPE, CHAIR, IC, grounding, ScienceQA or MathVista and give each figure its interval.
 
     **Examples**
 
@@ -27,5 +28,5 @@ score_app = typer.Typer(
     """,
     no_args_is_help=True,
 )
-for command in (pope, chair, ic, scienceqa, mathvista):
+for command in (pope, chair, ic, grounding, scienceqa, mathvista):
     score_app.command(command.__name__)(command)

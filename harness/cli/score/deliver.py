@@ -265,6 +265,8 @@ def _notes(marked: Sequence[TaskResult]) -> list[str]:
     """What the reader of the table must know about what is not in it; last what `_print_disagreements` goes on from."""
     notes = []
     info = marked[-1].info  # a judge's result comes last
+    if "built" in info:
+        notes.append(f"questions {info['built']}: not the published ones")
     if "truth" in info:
         notes.append(f"truth: {info['truth']}" + (f", objects {info['objects']}" if "objects" in info else ""))
     if "normaliser" in info:

@@ -149,7 +149,8 @@ def mathvista(
         str | None,
         typer.Option(
             help="official: the authors' script of today; official/integer_old: that of the published tables; "
-            "strict: ours, from the responses; or all, side by side. Default: official, and strict with a judge.",
+            "lmms-eval/rules, vlmeval/rules: what those read before they ask a language model; strict: ours, from the "
+            "responses; or all, side by side. Default: official, and strict with a judge.",
             show_default=False,
         ),
     ] = None,
@@ -174,8 +175,9 @@ def mathvista(
     """
     from harness.profiles import PLAIN
     from tasks import mathvista as task
+    from tasks.mathvista_readers import MATHVISTA_PROFILES
 
-    profiles = judged_profiles(judge, profile, tuple(task.MATHVISTA_PROFILES), out)
+    profiles = judged_profiles(judge, profile, tuple(MATHVISTA_PROFILES), out)
     questions = questions or if_there(data.expanduser() / task.NAME / "testmini.json")
     found = task.load_answers(answers, questions, partial=partial)
 

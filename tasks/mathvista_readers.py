@@ -1,0 +1,250 @@
+"""Reading MathVista's answers: the authors' rules, those of two harnesses, and a strict one.
+
+A reader takes a reply and the question, since what is read has the form that the question wants. None asks a model.
+Source: lupantech/MathVista (Lu et al., MathVista, 2023), evaluation/extract_answer.py and calculate_score.py;
+protocols, MathVista.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from harness.readers import LETTERS, boxed, read_option_strict, read_option_vlmeval
+
+_OFFICIAL_STATEMENT = ('The answer is "', '".')
+_LETTER_IN_BRACKETS = re.compile(r"\(([a-zA-Z])\)")
+
+_FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\d))?|\.\d+"
+# A minus between two terms is a subtraction, so it belongs to the number only where nothing stands before it.
+_NUMBER = re.compile(rf"(?:(?<![\w)\].])([-−]))?(?<![\w.^])(?<!\^\{{)({_UNSIGNED})(?:\s?/\s?({_UNSIGNED}))?")
+_STATED = re.compile(r"\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=])([^\n]*)", re.IGNORECASE)
+_LIST = re.compile(r"\[([^\[\]]*)\]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What an answer is marked by. `answer` is the gold: an option's text, or a number or list as the authors print it.
+
+    `precision` is a float's number of decimals. `cells` name where it is counted, e.g. "skills/logical reasoning".
+    """
+
+    question_type: str
+    answer_type: str
+    answer: str
+    options: tuple[str, ...] = ()
+    precision: int | None = None
+    cells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """A model's response, and the short answer that a language model took from it (None: none is stored)."""
+
+    response: str
+    extraction: str | None = None
+
+
+Reader = Callable[[Reply, Question], str | None]
+"""(reply, question) -> the answer in the form of the gold one, or None where nothing is read."""
+
+
+def read_official(reply: Reply, question: Question) -> str | None:
+    """The authors' script of today: the stored extraction, else their short-cuts, then their normalisation.
+
+    Short-cuts (the response is blank, is an option, is a number of the wanted kind, or states 'The answer is "X".')
+    stand in where no extraction is stored; where the authors would ask a language model, nothing is read.
+    With options: the first letter in brackets, else the text itself; a letter names its option, anything else the
+    option at the smallest edit distance. So a blank becomes the shortest option, a free guess that this profile keeps.
+    Integers are int(float(x)), which makes 3 of "3.7"; floats are rounded to the question's precision; lists are
+    compared as text. What Python cannot convert is unread.
+    Source: lupantech/MathVista, evaluation/extract_answer.py (with quick_extract) and calculate_score.py.
+    """
+    return _official(reply, question, lambda text: int(float(text)))
+
+
+def read_official_old_integers(reply: Reply, question: Question) -> str | None:
+    """`read_official` with the integers of the published tables: int(x), to which "5.0" is no integer and unread.
+
+    Source: lupantech/MathVista, results/; all of the published score files but one (llavar) follow from this rule
+    (conformance/README.md, "Integer rule").
+    """
+    return _official(reply, question, int)
+
+
+def read_strict(reply: Reply, question: Question) -> str | None:
+    r"""Our rule: the model's own response, read by rule, and nothing is guessed. A stored extraction is not looked at.
+
+    With options: `harness.readers.read_option_strict`, or the very text of one. Numbers: the whole response; else the
+    number in the last ``\boxed{}`` that has one; else the first behind the last "answer is" or "answer:", on its line;
+    else the last in the text. Thousands may be parted by commas, a/b is divided, a minus behind a word or bracket
+    subtracts, exponents after ^ do not count. A number that is no integer where one is wanted is read as it is, and
+    wrong. Lists: the last one in square brackets that is all numbers.
+    Source: this project, after protocols, MathVista ("the product reads by rule first"); the rule is the definition of
+    the profile "strict".
+    """
+    if question.options:
+        letter = read_option_strict(reply.response, question.options)
+        if letter is not None:
+            return question.options[LETTERS.index(letter)]
+        # Two options with one text have no letter to choose between, and need none.
+        text = reply.response.strip()
+        return text if text in question.options else None
+    if question.answer_type == "list":
+        return _list_in(reply.response)
+    number = _number_in(reply.response)
+    if number is None:
+        return None
+    if question.answer_type == "float":
+        return _rounded(number, question.precision)
+    return str(int(number)) if number.is_integer() else str(number)
+
+
+def read_lmms_eval(reply: Reply, question: Question) -> str | None:
+    """lmms-eval's rules without the language model that reads whatever is not bare: that is unread here.
+
+    The response, stripped, is blank, is an option, or is a number of the wanted kind; it is then normalised as by
+    `read_official`, so that a blank becomes the shortest option. 'The answer is "X".' is no short-cut there, nor is a
+    letter: lmms-eval shows nearly all answers to its language model.
+    Source: EvolvingLMMs-Lab/lmms-eval, tasks/mathvista/mathvista_evals.py, and mathvista.yaml (quick_extract: false).
+    """
+    text = _bare(reply.response.strip(), question)
+    return None if text is None else _normalised(text, question, lambda text: int(float(text)))
+
+
+def read_vlmeval(reply: Reply, question: Question) -> str | None:
+    """VLMEvalKit's rules without the language model that reads the rest: that is unread here.
+
+    With options: `harness.readers.read_option_vlmeval`. Integers are int(x); floats are compared as numbers, not
+    rounded. A list is unread: the kit compares none with what was said, and counts all of them as wrong.
+    Source: open-compass/VLMEvalKit, vlmeval/dataset/utils/mathvista.py (post_check), whose first look at a number keeps
+    it only where it is right and else asks its language model for it.
+    """
+    if question.options:
+        letter = read_option_vlmeval(reply.response, question.options)
+        return None if letter is None else question.options[LETTERS.index(letter)]
+    try:
+        if question.answer_type == "integer":
+            return str(int(reply.response))
+        if question.answer_type == "float":
+            number = float(reply.response)
+            return question.answer if number == float(question.answer) else str(number)
+    except ValueError:
+        pass
+    return None
+
+
+MATHVISTA_PROFILES: Mapping[str, Reader] = MappingProxyType(
+    {
+        "official": read_official,
+        "official/integer_old": read_official_old_integers,
+        "lmms-eval/rules": read_lmms_eval,
+        "vlmeval/rules": read_vlmeval,
+        "strict": read_strict,
+    }
+)
+"""Name of a profile -> its reader. Of two harnesses these are the rules: what they show a language model is unread."""
+
+
+def edit_distance(one: str, other: str) -> int:
+    """Levenshtein's distance: the fewest characters to insert, delete or replace that turn one text into the other."""
+    before = list(range(len(other) + 1))
+    for row, left in enumerate(one, start=1):
+        current = [row]
+        for column, right in enumerate(other, start=1):
+            current.append(min(before[column] + 1, current[-1] + 1, before[column - 1] + (left != right)))
+        before = current
+    return before[-1]
+
+
+def _official(reply: Reply, question: Question, integer: Callable[[str], int]) -> str | None:
+    text = _short_cut(reply.response, question) if reply.extraction is None else reply.extraction
+    return None if text is None else _normalised(text, question, integer)
+
+
+def _normalised(text: str, question: Question, integer: Callable[[str], int]) -> str | None:
+    if question.options:
+        return _official_option(text.strip(), question.options)
+    try:
+        if question.answer_type == "integer":
+            return str(integer(text))
+        if question.answer_type == "float":
+            return str(round(float(text), question.precision))
+    except (ValueError, OverflowError):
+        return None
+    return text
+
+
+def _short_cut(response: str, question: Question) -> str | None:
+    """What the authors extract without a language model, None where they would ask one."""
+    if (text := _bare(response, question)) is not None:
+        return text
+    opening, closing = _OFFICIAL_STATEMENT
+    for line in response.split("\n"):
+        _, opened, rest = line.partition(opening)
+        stated, closed, _ = rest.rpartition(closing)
+        if opened and closed:
+            return stated
+    return None
+
+
+def _bare(response: str, question: Question) -> str | None:
+    """A response that is nothing but an answer: blank, an option, or a number of the wanted kind."""
+    if not response or response in question.options:
+        return response
+    try:
+        if question.answer_type == "integer":
+            return str(int(response))
+        if question.answer_type == "float":
+            return str(float(response))
+    except ValueError:
+        pass
+    return None
+
+
+def _official_option(text: str, options: Sequence[str]) -> str:
+    bracketed = _LETTER_IN_BRACKETS.search(text)
+    letter = bracketed[1].upper() if bracketed else text
+    if len(letter) == 1 and letter in LETTERS[: len(options)]:
+        return options[LETTERS.index(letter)]
+    return min(options, key=lambda option: edit_distance(letter, option))
+
+
+def _number_in(response: str) -> float | None:
+    text = _FRACTION.sub(r"\1/\2", response)
+    whole = _NUMBER.fullmatch(text.strip(" \t\r\n*$."))
+    if whole:
+        return _value(whole)
+    for content in reversed(boxed(text)):
+        numbers = list(_NUMBER.finditer(content))
+        if numbers:
+            return _value(numbers[-1])
+    for stated in reversed(_STATED.findall(text)):
+        number = _NUMBER.search(stated)
+        if number:
+            return _value(number)
+    numbers = list(_NUMBER.finditer(text))
+    return _value(numbers[-1]) if numbers else None
+
+
+def _value(match: re.Match[str]) -> float | None:
+    above, below = (float(part.replace(",", "")) if part else 1.0 for part in match.group(2, 3))
+    value = above / below if below else math.inf
+    return (-value if match[1] else value) if math.isfinite(value) else None
+
+
+def _rounded(number: float, precision: int | None) -> str:
+    return str(round(number, precision) + 0.0)  # no gold answer is a negative zero
+
+
+def _list_in(response: str) -> str | None:
+    for content in reversed(_LIST.findall(response)):
+        parts = [_NUMBER.fullmatch(part.strip()) for part in content.split(",")]
+        values = [_value(part) for part in parts if part]
+        if len(values) == len(parts) and None not in values:
+            return str([int(value) if value.is_integer() else value for value in values if value is not None])
+    return None
