@@ -28,7 +28,8 @@ from loops.setting import Setting
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
 
-COLLECT_VERSION = VERIFY_VERSION = SELECT_VERSION = OPTIMISE_VERSION = 1
+COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = 1
+SELECT_VERSION = 2
 """Raised when a stage's code would give another result from the same inputs."""
 
 

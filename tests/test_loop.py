@@ -309,6 +309,11 @@ def test_keep_leaves_the_pairs_whose_rewards_differ_most_in_their_order() -> Non
     assert _selected(groups, keep=0.1)[0] == kept[1:]
 
 
+def test_keep_counts_as_people_do_and_not_as_floats_do() -> None:
+    groups = [_group(str(gap), "x", rewards=(float(gap), 0.0)) for gap in range(1, 101)]
+    assert [len(_selected(groups, keep=share)[0]) for share in (0.29, 0.57, 0.07, 0.295)] == [29, 57, 7, 29]
+
+
 def test_without_opinions_keep_takes_the_same_samples_of_any_answers() -> None:
     samples = [dataclasses.replace(SCENE, id=str(number)) for number in range(40)]
 
