@@ -82,7 +82,13 @@ def _metric_section(rows: Sequence[AblationRow]) -> Section:
         "corrected",
         "p",
     )
-    lines = [("seed model", *[""] * len(fields[1:]), "", figure(first.to_seed.a, metric, digits=DIGITS), *[""] * 5)]
+    started: dict[str, list[str]] = {}  # cells may start from different models
+    for row in rows:
+        started.setdefault(figure(row.to_seed.a, metric, digits=DIGITS), []).append(row.cell)
+    lines = []
+    for shown, cells in started.items():
+        whose = f" of {'; '.join(cells)}" if len(started) > 1 else ""
+        lines.append((f"seed model{whose}", *[""] * len(fields[1:]), "", shown, *[""] * 5))
     for row in rows:
         lines.append(
             (

@@ -14,7 +14,7 @@ from harness.results import TaskResult
 from harness.stats import chair_at_equal_recall, difference, holm, pooled_difference
 from leaderboards.ablation import AblationRow, ablate, read_grid
 from leaderboards.ablation_text import write_ablation
-from tests.worlds import YES_NO, captions, write_run, yes_no
+from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
 BASE = {0: [1, 1, 1, 0] * 15, 1: [1, 1, 0, 1, 0, 0] * 10}
@@ -160,6 +160,17 @@ def test_a_table_names_the_fields_that_differ(tmp_path: Path) -> None:
         in text
     )
     assert "| seed model |  | 50.00 |  |  |  |  |  |" in text
+
+
+def test_cells_that_start_from_other_weights_do_not_share_a_seed_models_line(tmp_path: Path) -> None:
+    _write(tmp_path)
+    for seed in (0, 1):
+        write_folder(tmp_path / f"verify.kind=none/seed-{seed}/round-0/eval", *_tasks([1] * 60, "a"), digest="e")
+    write_ablation(tmp_path)
+    text = (tmp_path / "ablation.md").read_text()
+    assert "| seed model of verify.kind=clip |  | 50.00 |" in text
+    assert "| seed model of verify.kind=none |  | 100.00 |" in text
+    assert f"{'00abc'.ljust(12, '0')} (verify.kind=clip); {'e'.ljust(12, '0')} (verify.kind=none)" in text
 
 
 def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:
