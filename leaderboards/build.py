@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import commonpath
 from pathlib import Path
 
 from harness.errors import DataError, UsageError
@@ -67,7 +68,7 @@ def read_entries(runs: Sequence[Path]) -> list[Entry]:
     """The folders read, each under a name of its own; raises as `build_board`."""
     if not runs:
         raise UsageError("no folder to make a board of: name run folders or results folders, e.g. `strop board runs/*`")
-    return _named([read_run(path) for path in runs])
+    return _named([read_run(path) for path in {path.resolve(): path for path in runs}.values()])
 
 
 def assemble(entries: Sequence[Entry]) -> Board:
@@ -92,11 +93,12 @@ def assemble(entries: Sequence[Entry]) -> Board:
 
 def _named(runs: Sequence[Run]) -> list[Entry]:
     """Names that tell the runs apart: the recipe's, with the folder's where two runs share name and seed."""
-    marks = [(run.name, run.seed) for run in runs]
-    return [
-        Entry(name=run.name if marks.count(mark) == 1 else f"{run.name} ({run.folder.resolve().name})", run=run)
-        for run, mark in zip(runs, marks, strict=True)
-    ]
+    found = []
+    for run in runs:
+        twins = [other.folder.resolve() for other in runs if (other.name, other.seed) == (run.name, run.seed)]
+        place = run.folder.resolve().relative_to(commonpath(twins))
+        found.append(Entry(name=run.name if len(twins) == 1 else f"{run.name} ({place})", run=run))
+    return found
 
 
 def measured(entries: Sequence[Entry], board: Board) -> list[Measured]:

@@ -224,6 +224,20 @@ def test_lm_eval_finds_and_prints_our_figures(tmp_path: Path) -> None:
     assert [len(one) for one in read] == [60, 2]
 
 
+def test_results_that_would_take_each_others_place_are_refused(tmp_path: Path) -> None:
+    """Answers marked again have the model and the time of the first marking, which are all that lm-eval tells by."""
+    strict = yes_no(AFTER, profile="strict")
+    folders = [write_folder(tmp_path / "one", yes_no(BEFORE)), write_folder(tmp_path / "two", strict)]
+    for folder in folders:
+        content = json.loads((folder / "results.json").read_text())
+        content["provenance"]["finished"] = "2026-01-02T03:04:05+00:00"
+        (folder / "results.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"one and .*two are of one model and one time"):
+        export(folders, ["lm-eval"], tmp_path / "out", _no_questions)
+    assert not (tmp_path / "out").exists()
+    assert len(export(folders[:1], ["lm-eval"], tmp_path / "out", _no_questions)) == 2
+
+
 def test_the_keys_are_those_that_lm_eval_writes(tmp_path: Path) -> None:
     from lm_eval.result_schema import EvalResults, SampleResult
 
