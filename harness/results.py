@@ -139,6 +139,8 @@ def read_results(folder: Path) -> Results:
 
 
 def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
+    if Path(raw["task"]).name != raw["task"]:  # files are named after it, here and where it is exported
+        raise DataError(f"{folder / 'results.json'}: a task cannot be called '{raw['task']}'; its name is a file's")
     return TaskResult(
         task=raw["task"],
         version=raw["version"],

@@ -15,7 +15,7 @@ from harness.errors import DataError, UsageError
 from harness.results import Results
 from harness.stats import FEW_CLUSTERS, Difference, PooledDifference, holm
 from harness.types import Metric
-from leaderboards.paired import EQUAL_RECALL, TaskPair, names, pair_tasks
+from leaderboards.paired import EQUAL_RECALL, TaskPair, names, other_data, pair_tasks
 from leaderboards.render import figure, interval, probability
 
 SIGNIFICANT = 0.05
@@ -158,10 +158,11 @@ def _verdict(metric: Metric, found: Difference, p_holm: float | None) -> str:
 
 
 def _not_worse(name: str, found: Mapping[str, Any], margin: float) -> bool | None:
-    """Whether the interval's worse end stays inside the margin: a one-sided test at 2.5 %; None without interval."""
+    """Whether the interval's worse end stays inside the margin: a one-sided test at 2.5 %. None without interval, and
+    where no draw differs from another: that 20 answers are equal on both sides does not show that others are."""
     if found["better"] == "neither":
         raise UsageError(f"--margin {name}: more of it is neither better nor worse; name a metric with a direction")
-    if found["low"] is None:
+    if found["low"] is None or not found["se"]:
         return None
     worse_end = found["low"] if found["better"] == "higher" else -found["high"]
     return bool(worse_end > -margin / (100 if found["percent"] else 1))
@@ -187,6 +188,8 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
             "(`strop calibrate` shows by how much)."
         )
     for pair in pairs:
+        if not pair.obstacle and (words := other_data(pair.a, pair.b)):
+            notes.append(words)
         answered = {row.id for row in pair.b.rows}
         pictures = len({row.cluster for row in pair.a.rows if row.id in answered})
         if not pair.obstacle and pictures < FEW_CLUSTERS:

@@ -154,6 +154,13 @@ def test_a_margin_knows_which_way_a_metric_is_worse(tmp_path: Path) -> None:
     assert {name: one["not_worse"] for name, one in margins.items()} == {"CHAIRs": False, "CHAIRi": False}
 
 
+def test_answers_that_are_all_equal_do_not_show_that_others_would_be(tmp_path: Path) -> None:
+    a, b = (write_folder(tmp_path / name, yes_no([1] * 60)) for name in "ab")
+    (task,) = ask_json(a, b, "--margin", 1)["tasks"]
+    assert (task["metrics"]["accuracy"]["low"], task["margins"]["accuracy"]["not_worse"]) == (0.0, None)
+    assert "on accuracy: not shown" in ask("compare", a, b, "--margin", 1)
+
+
 @pytest.mark.parametrize(
     ("margin", "reason"),
     [
@@ -209,6 +216,43 @@ def test_one_training_run_is_said_to_be_one_and_answer_files_are_not(tmp_path: P
     honed = write_folder(tmp_path / "honed", yes_no(AFTER), parent="d1")
     assert "One training run: intervals and p speak of these weights" in ask("compare", seed_model, honed)
     assert "One training run" not in ask("compare", seed_model, seed_model)
+
+
+def test_sides_marked_by_other_truths_are_said_to_be(tmp_path: Path) -> None:
+    """The same ids and no other sign of it: right answers differ, or the questions that were asked."""
+    one, two = (write_folder(tmp_path / name, yes_no(BEFORE, data=name * 64)) for name in "ab")
+    assert f"digests {'a' * 12} and {'b' * 12}" in ask("compare", one, two)
+    assert "digests" not in ask("compare", one, one)
+    asked, other = (
+        write_folder(tmp_path / name, yes_no(BEFORE, data=name * 64, sampling={"max_tokens": 8})) for name in "cd"
+    )
+    fewer = write_folder(tmp_path / "e", yes_no(BEFORE[:30], data="e" * 64, sampling={"max_tokens": 8}))
+    assert "digests" in ask("compare", asked, other) and "digests" not in ask("compare", asked, fewer)
+
+
+def test_a_digest_is_called_by_what_it_is_of(tmp_path: Path) -> None:
+    about = ({}, {"answers": "x.jsonl"}, {"model": {"digest_of": "a served name, not weights"}})
+    folders = [write_folder(tmp_path / str(n), yes_no(BEFORE)) for n in range(3)]
+    for folder, known in zip(folders, about, strict=True):
+        content = json.loads((folder / "results.json").read_text())
+        (folder / "results.json").write_text(json.dumps({**content, "provenance": known}))
+    assert "A: toy  weights d1" in ask("compare", *folders[:2])
+    assert "B: toy  answer file d1" in ask("compare", *folders[:2])
+    assert "A: toy  served name d1" in ask("compare", folders[2], folders[0])
+
+
+def test_a_p_of_next_to_nothing_is_not_written_as_zero(tmp_path: Path) -> None:
+    a, b = (write_folder(tmp_path / name, yes_no([mark] * 60)) for name, mark in (("a", 0), ("b", 1)))
+    assert "<0.0001" in ask("compare", a, b) and "0.0000" not in ask("compare", a, b)
+
+
+def test_a_task_is_not_called_by_a_path(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "a" / "b", yes_no(BEFORE))
+    (folder / "quiz.jsonl").rename(tmp_path / "quiz.jsonl")
+    content = (folder / "results.json").read_text()
+    (folder / "results.json").write_text(content.replace('"task": "quiz"', '"task": "../../quiz"'))
+    with pytest.raises(DataError, match=r"a task cannot be called '../../quiz'"):
+        ask("compare", folder, folder)
 
 
 def test_seeds_that_do_not_match_up_are_refused(tmp_path: Path) -> None:

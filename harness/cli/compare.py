@@ -51,6 +51,7 @@ def compare(
     strop compare runs/seed runs/honed-1,runs/honed-2,runs/honed-3
     """
     from harness.results import read_results
+    from leaderboards.origin import digest_is_of
     from leaderboards.verdicts import compare_results
 
     folders = [find_seeds(side) for side in (a, b)]
@@ -58,7 +59,7 @@ def compare(
     report = compare_results(*sides, draws=draws, seed=seed, margins=read_margins(margin or ()))
     for name, found, results in zip(("a", "b"), folders, sides, strict=True):
         report[name] = [
-            {"folder": str(folder), "model": one.model, "digest": one.digest}
+            {"folder": str(folder), "model": one.model, "digest": one.digest, "digest_of": digest_is_of(one.provenance)}
             for folder, one in zip(found, results, strict=True)
         ]
     typer.echo(json.dumps(report, ensure_ascii=False) if as_json else as_text(report))
@@ -158,7 +159,7 @@ def _results_files() -> list[Path]:
 def as_text(report: Mapping[str, Any]) -> str:
     """The comparison for people: percentages where a metric is one, differences in points."""
     lines = [
-        f"{side.upper()}: {one['model']}  weights {one['digest'][:12]}  {one['folder']}"
+        f"{side.upper()}: {one['model']}  {one['digest_of']} {one['digest'][:12]}  {one['folder']}"
         for side in ("a", "b")
         for one in report[side]
     ]

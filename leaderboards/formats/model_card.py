@@ -14,7 +14,7 @@ from harness.files import write_text
 from harness.results import TaskResult, read_results
 from harness.types import Metric
 from leaderboards.build import shown_metrics
-from leaderboards.origin import read_evaluation
+from leaderboards.origin import digest_is_of, read_evaluation
 from leaderboards.render import arrow, figure, interval, md
 
 _Figures = Mapping[str, Mapping[str, Any]]
@@ -37,7 +37,7 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
         *(part for task in results.tasks for part in _table(task, figures[task.task])),
         "In brackets 95 % intervals over pictures. Measured with Strop"
         + (commit if known.get("commit") else "")
-        + f", on the weights with the SHA-256 digest {results.digest}.",
+        + f", on the {digest_is_of(known)} with the SHA-256 digest {results.digest}.",
     ]
     write_text(folder / "README.md", "\n\n".join(parts) + "\n")
     written = [folder / "README.md"]
