@@ -14,7 +14,7 @@ from harness.stats import estimate, holm, pooled_difference
 from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
 from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
-from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, pair_task, shared_metrics
+from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, other_data, pair_task, shared_metrics
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
 
@@ -200,6 +200,8 @@ def _add_differences(
     if pair.obstacle:
         notes.append(f"{who}: no difference to round 0. {pair.obstacle}.")
         return
+    if words := other_data(before, task):
+        notes.append(f"{who}, beside round 0: {words}")
     for metric in pair.metrics:
         found = pair.differences[metric.name]
         known = cells.get((label, metric.name))

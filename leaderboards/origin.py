@@ -107,7 +107,7 @@ def digest_is_of(known: Mapping[str, Any]) -> str:
     """What results call their model by, from their provenance: weights, or what stands for weights not looked at."""
     if "answers" in known:
         return "answer file"
-    return "served name" if (known.get("model") or {}).get("digest_of") else "weights"
+    return "served name" if "served" in str((known.get("model") or {}).get("digest_of")) else "weights"
 
 
 # The tree -------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ SIGNIFICANT = 0.05
 
 NOTHING_SEEN = "no difference seen"
 
+UNTOLD = "cannot be told"
+"""Where a side is 0/0 or no p can be given: nothing was seen because there was nothing to look at."""
+
 FEW_RUNS = 10
 
 HEADLINE = ""
@@ -150,7 +153,9 @@ def _metric_report(metric: Metric, found: Difference, p_holm: float | None) -> d
 
 
 def _verdict(metric: Metric, found: Difference, p_holm: float | None) -> str:
-    if found.value is None or p_holm is None or p_holm >= SIGNIFICANT:
+    if found.value is None or p_holm is None:
+        return UNTOLD
+    if p_holm >= SIGNIFICANT:
         return NOTHING_SEEN
     if metric.better == "neither":
         return "different"
@@ -182,6 +187,12 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
             "One training run: intervals and p speak of these weights on other pictures, not of another training run; "
             "compare several training seeds (A1,A2,A3 B1,B2,B3) before believing a small difference."
         )
+    unlike = max(len({one.digest for one in side}) for side in (a, b))
+    if unlike < len(a):
+        notes.append(
+            f"{len(a)} training seeds are given, but only {unlike} are different weights: one training run named twice "
+            "makes intervals too narrow."
+        )
     if 1 < len(a) < FEW_RUNS:
         notes.append(
             f"{len(a)} training seeds: where training runs differ much, intervals over so few of them are too narrow "
@@ -201,15 +212,19 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
 
 
 def _overall(verdicts: Sequence[str]) -> str:
-    said = set(verdicts) - {NOTHING_SEEN}
+    said = set(verdicts) - {NOTHING_SEEN, UNTOLD}
     if not said:
-        return NOTHING_SEEN
+        return NOTHING_SEEN if NOTHING_SEEN in verdicts else UNTOLD
     return said.pop() if len(said) == 1 else "mixed"
 
 
 def _sentence(tasks: Sequence[Mapping[str, Any]]) -> str:
-    words = {"better": "B is better", "worse": "B is worse", "different": "B differs", NOTHING_SEEN: NOTHING_SEEN}
-    said = [f"{task['task']}: {words[task['verdict']]} ({_grounds(task)})" for task in tasks if task["verdict"]]
+    words = {"better": "B is better", "worse": "B is worse", "different": "B differs"}
+    said = [
+        f"{task['task']}: {words.get(task['verdict'], task['verdict'])} ({_grounds(task)})"
+        for task in tasks
+        if task["verdict"]
+    ]
     return "Verdict. " + "; ".join(said) + "."
 
 

@@ -230,8 +230,28 @@ def test_sides_marked_by_other_truths_are_said_to_be(tmp_path: Path) -> None:
     assert "digests" in ask("compare", asked, other) and "digests" not in ask("compare", asked, fewer)
 
 
+def test_where_a_side_is_0_of_0_nothing_can_be_told(tmp_path: Path) -> None:
+    a, b = write_folder(tmp_path / "a", captions(*["", ""] * 9)), write_folder(tmp_path / "b", captions(*["!cat"] * 18))
+    found = ask_json(a, b)
+    assert (found["verdict"], found["tasks"][0]["verdict"]) == ("cannot be told", "cannot be told")
+    assert "chair: cannot be told (CHAIRi –, p –" in found["sentence"]
+    one, two = (write_folder(tmp_path / str(mark), yes_no([mark])) for mark in (0, 1))
+    assert ask_json(one, two)["verdict"] == "cannot be told"  # a single picture
+
+
+def test_a_training_run_named_twice_is_told(tmp_path: Path) -> None:
+    start = write_folder(tmp_path / "start", yes_no(BEFORE))
+    one, two = (write_folder(tmp_path / name, yes_no(AFTER), digest=name) for name in ("e1", "e2"))
+    assert "3 training seeds are given, but only 2 are different" in ask("compare", start, f"{one},{two},{one}")
+    assert "different weights" not in ask("compare", start, f"{one},{two}")
+
+
 def test_a_digest_is_called_by_what_it_is_of(tmp_path: Path) -> None:
-    about = ({}, {"answers": "x.jsonl"}, {"model": {"digest_of": "a served name, not weights"}})
+    about = (
+        {"model": {"digest_of": "weights"}},
+        {"answers": "x.jsonl"},
+        {"model": {"digest_of": "a served name, not weights"}},
+    )
     folders = [write_folder(tmp_path / str(n), yes_no(BEFORE)) for n in range(3)]
     for folder, known in zip(folders, about, strict=True):
         content = json.loads((folder / "results.json").read_text())

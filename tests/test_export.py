@@ -133,6 +133,7 @@ def test_pooled_rows_say_of_how_many_seeds(tmp_path: Path) -> None:
     ]
     (path,) = export(runs, ["markdown"], tmp_path / "out", _no_questions)
     assert "| honed (mean of 2 seeds) | 0, 1 | 1 | 120 | 75.0 | **+25.0** <sub>" in path.read_text(encoding="utf-8")
+    assert "over pictures, of means over training seeds and pictures. Δ" in path.read_text(encoding="utf-8")
 
 
 # Data frames ----------------------------------------------------------------------------------------------------------
@@ -271,6 +272,15 @@ def test_a_model_card_is_read_back_by_the_hubs_own_library(tmp_path: Path) -> No
     assert entries.relative_to(tmp_path / "out").as_posix() == "model-card/x/.eval_results/quiz.yaml"
     assert (entry.dataset_id, entry.dataset_revision, entry.value) == ("owner/quiz", "4db12766", 75.0)
     assert str(entry.notes).startswith("accuracy, profile official, 95 % interval [")
+
+
+def test_a_card_says_what_the_digest_is_of_and_needs_no_provenance(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "x", yes_no(BEFORE))
+    content = json.loads((folder / "results.json").read_text())
+    for known, words in (({}, "Strop, on the weights with"), ({"answers": "x"}, "Strop, on the answer file with")):
+        (folder / "results.json").write_text(json.dumps({**content, "provenance": known}))
+        (card,) = export([folder], ["model-card"], tmp_path / "out", _no_questions)
+        assert words in card.read_text()
 
 
 def test_every_round_has_a_card_of_its_own(run: Path) -> None:
