@@ -83,9 +83,9 @@ def _caption(board: Board, task: TaskView, ends: str) -> str:
     if any(row.pooled for row in board.rows):
         means, apart = ", of means over training seeds and pictures", ", means apart"
     return (
-        f"{task.label}: version {task.version}, profile {task.profile}, split {task.split}; rates in percent. "
-        f"{ends} 95 % intervals over pictures{means}. Δ is the difference to round 0 of the same run, paired by sample; "
-        f"bold where p < {SIGNIFICANT} after Holm's correction for all headline differences of the board{apart}."
+        f"{task.label}: version {task.version}, profile {task.profile}, split {task.split}; rates in percent. {ends} "
+        f"95 % intervals over pictures{means}. Δ is the difference to round 0 of the same run, paired by sample; bold "
+        f"where p < {SIGNIFICANT} after Holm's correction for all headline differences of the board{apart}."
     )
 
 
