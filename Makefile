@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # A seed VLM is measured, honed in two judge-free rounds, and every round is measured with the same harness.
 demo: install
 	$(STROP) run judge_free --out $(RUNS)/demo
-	$(STROP) board $(RUNS)/demo --out $(RUNS)/demo/board
+	$(STROP) board $(RUNS)/demo --out $(RUNS)/demo/board --site $(RUNS)/demo/site
 
 # The claim with its controls: four verifiers, two ways of collecting, three training seeds each, a run a core.
 demo-study: install

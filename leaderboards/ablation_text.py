@@ -22,6 +22,8 @@ from leaderboards.render import (
     sections_markdown,
 )
 
+SIGNIFICANT = 0.05
+
 DIGITS = 2  # cells differ by less than checkpoints of other models do
 
 
@@ -40,8 +42,9 @@ def ablation_markdown(found: Ablation) -> str:
         if row.shown:
             tables.setdefault((row.task, row.metric.name), []).append(row)
     sections = [Section(title="How to read it", words=(caption(found),))]
-    if any("setting" in cell.label for cell in found.grid.cells):
-        sections.append(_settings_section(found))
+    if tables:
+        sections.append(overview_section(found, list(tables.values())))
+    sections += settings_section(found)
     sections += [_metric_section(rows) for rows in tables.values()]
     if found.costs:
         sections.append(cost_section(found))
@@ -64,9 +67,46 @@ def caption(found: Ablation) -> str:
     )
 
 
-def _settings_section(found: Ablation) -> Section:
+def settings_section(found: Ablation) -> list[Section]:
+    """What settings with a name stand for, where the labels have such names."""
+    if not any("setting" in cell.label for cell in found.grid.cells):
+        return []
     lines = tuple((cell.name, cell.varied) for cell in found.grid.cells)
-    return Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
+    return [
+        Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
+    ]
+
+
+def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) -> Section:
+    """All metrics shown side by side: of the seed model the figure, of each cell the difference to it."""
+    firsts = [rows[0] for rows in metrics]
+    pairs = {one.cell: NOTHING if one.pairs is None else f"{one.pairs:,.0f}" for one in found.costs}
+    fields = tuple(firsts[0].label)
+    lines = [
+        ("seed model", *[""] * len(fields), *(figure(one.to_seed.a, one.metric, digits=DIGITS) for one in firsts)),
+    ]
+    for cell, label in {row.cell: row.label for rows in metrics for row in rows}.items():
+        held = [next((one for one in rows if one.cell == cell), None) for rows in metrics]
+        lines.append((*label.values(), pairs.get(cell, NOTHING), *map(_overview_cell, held)))
+    base = found.grid.baseline or "there is none"
+    words = (
+        "Differences to the seed model in points, with 95 % intervals over training seeds and pictures. "
+        f"* p < {SIGNIFICANT:g} against the seed model, † against the base cell ({base}), "
+        "corrected after Holm. Pairs: trained on in a round, in the mean.",
+    )
+    heading = (*fields, "pairs", *(f"{one.metric.name}{arrow(one.metric)} ({one.task})" for one in firsts))
+    return Section(title="At a glance", words=words, table=Table(heading=heading, lines=tuple(lines)))
+
+
+def _overview_cell(row: AblationRow | None) -> str:
+    if row is None:
+        return NOTHING
+    value = figure(row.to_seed.value, row.metric, signed=True, digits=DIGITS)
+    bounds = interval(row.to_seed.low, row.to_seed.high, row.metric, signed=True, digits=DIGITS)
+    marks = "".join(
+        mark for mark, p in (("*", row.to_seed_holm), ("†", row.to_base_holm)) if p is not None and p < SIGNIFICANT
+    )
+    return f"{value}{marks} {bounds}".rstrip()
 
 
 def _metric_section(rows: Sequence[AblationRow]) -> Section:

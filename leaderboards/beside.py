@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from harness.results import TaskResult
 from harness.stats import Estimate
+from harness.types import Metric
 from leaderboards.render import NOTHING, Cell, Row, Section, Table, csv_of, estimate_text, exact
 from leaderboards.reported import STAGES, Reported, paired
 
@@ -115,10 +116,22 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """One measure of one task: the measured rows and the published figures by name, as fractions."""
+
+    label: str
+    metric: Metric
+    measured: tuple[tuple[str, Estimate], ...]
+    published: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Beside:
-    """What a board shows of published figures: a section a task, the same as CSV, and what was not set beside."""
+    """What a board shows of published figures: a section a task, the same as comparisons to draw and as CSV, and what
+    was not set beside."""
 
     sections: tuple[Section, ...]
+    comparisons: tuple[Comparison, ...]
     csv: str
     notes: tuple[str, ...]
 
@@ -148,6 +161,7 @@ def set_beside(measured: Sequence[Measured], figures: Sequence[Reported]) -> Bes
     sections = tuple(_sections(matches, figures))
     return Beside(
         sections=(Section(title="Published figures", words=(CAPTION,)), *sections) if sections else (),
+        comparisons=tuple(_comparisons(matches, figures)),
         csv=_csv(matches, figures),
         notes=tuple(_notes(measured, matches, list(refusals))),
     )
@@ -202,6 +216,20 @@ def _sections(matches: Sequence[_Match], figures: Sequence[Reported]) -> Iterabl
             title=f"Reported beside {label}",
             words=(f"Measured as version {task.version}, profile {task.profile}, split {task.split}.",),
             table=Table(heading=(*heading, "source", "kind of source", "note"), lines=tuple(lines)),
+        )
+
+
+def _comparisons(matches: Sequence[_Match], figures: Sequence[Reported]) -> Iterable[Comparison]:
+    for label, yardstick in dict.fromkeys((match.measured.label, match.yardstick) for match in matches):
+        here = [match for match in matches if (match.measured.label, match.yardstick) == (label, yardstick)]
+        yield Comparison(
+            label=label,
+            metric=here[0].cell.metric,
+            measured=tuple((", ".join(_name(match.measured.row)), match.estimate) for match in here),
+            published=tuple(
+                (", ".join(word for word in (one.system, one.model, one.variant, one.stage) if word), one.fraction)
+                for one in _published(yardstick, figures)
+            ),
         )
 
 

@@ -31,6 +31,15 @@ SERIES_STYLES = (
 """Colour, matplotlib's marker and the character that stands for it in a legend: told apart without colour, and
 readable on white and on black."""
 
+BAR_STYLES = {
+    "better": (BLUE, "o", BLUE),
+    "worse": (VERMILLION, "X", VERMILLION),
+    "unclear": (GREY, "o", "none"),
+    "measured": (BLUE, "o", BLUE),
+    "published": (GREY, "D", "none"),
+}
+"""Colour, marker and what fills it."""
+
 _DASHES = ("-", "--", "-.", ":")
 
 _INK = "#010203"  # a colour that nothing else has; replaced by the page's own, so that charts follow light and dark
@@ -71,13 +80,14 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """A line of a forest plot: a difference with its interval (None draws none), in the unit of the axis. `better` says
-    which way it goes beyond doubt: True, False, or None where it does not."""
+    """A line of a forest plot: a figure with its interval (None draws none), in the unit of the axis; `kind` is one of
+    `BAR_STYLES`, `corrected` a wider interval, drawn thin."""
 
     name: str
     value: float
     bounds: tuple[float, float] | None
-    better: bool | None
+    kind: str
+    corrected: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,17 +123,19 @@ def rounds_drawing(series: Sequence[Series]) -> Drawing:
         return _drawing(_rounds(series, (3.4, 2.3)))
 
 
-def forest(bars: Sequence[Bar], *, axis: str) -> Drawing:
-    """Differences with their intervals, below each other beside a line at zero; filled where they are beyond doubt."""
+def forest(bars: Sequence[Bar], *, axis: str, zero: bool) -> Drawing:
+    """Figures with their intervals below each other, with a line at zero where they are differences."""
     with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=(4.8, 0.8 + 0.27 * len(bars)), layout="constrained")
         axes = figure.add_subplot()
-        axes.axvline(0, color=_INK, linewidth=1, alpha=0.6)
+        if zero:
+            axes.axvline(0, color=_INK, linewidth=1, alpha=0.6)
         for place, bar in enumerate(bars):
-            colour, marker = {True: (BLUE, "o"), False: (VERMILLION, "X"), None: (GREY, "o")}[bar.better]
+            colour, marker, face = BAR_STYLES[bar.kind]
+            if bar.corrected:
+                axes.plot(bar.corrected, [place, place], color=colour, linewidth=0.8, solid_capstyle="butt")
             if bar.bounds:
-                axes.plot(bar.bounds, [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-            face = "none" if bar.better is None else colour
+                axes.plot(bar.bounds, [place, place], color=colour, linewidth=2.4, solid_capstyle="butt")
             axes.plot(bar.value, place, marker=marker, color=colour, markerfacecolor=face, markersize=7)
         axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from loops.ledger import hold
 from loops.recipe import Recipe, load_recipe
 
 POLL_SECONDS = 0.2
-STOP_SECONDS = 10  # whoever started us in the background made us and our runs deaf to SIGINT
+STOP_SECONDS = 10
 
 SHARED = "shared"
 """The folder of shared stages in a grid's folder."""
@@ -211,9 +210,10 @@ def _heading(command: Any) -> str:
 
 def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
     for child in children:
-        child.send_signal(signal.SIGINT)
+        child.terminate()  # not SIGINT: started in the background we would all be deaf to it
     for child in children:
         try:
             child.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
+            child.wait()

@@ -17,6 +17,7 @@ from harness.results import Marked, TaskResult
 from harness.types import Metric, Sample, Score, Scorer
 from leaderboards.ablation import Ablation
 from leaderboards.build import assemble, read_entries
+from leaderboards.reported import Reported
 from leaderboards.site.build import write_site
 from leaderboards.site.samples import Asked, FindTask
 from tests.worlds import YES_NO, captions, write_run, yes_no
@@ -88,14 +89,18 @@ def find_nothing(folder: Path, number: int) -> Asked:
 
 
 def make_site(
-    out: Path, runs: Sequence[Path], *, find_task: FindTask = find_quiz, rest: int = 200,
-    ablations: Sequence[Ablation] = (), find_pool: Any = find_nothing,
-) -> Path:  # fmt: skip
+    out: Path,
+    runs: Sequence[Path],
+    *,
+    find_task: FindTask = find_quiz,
+    rest: int = 200,
+    ablations: Sequence[Ablation] = (),
+    published: Sequence[Reported] = (),
+) -> Path:
     """The site of these run folders."""
     entries = read_entries(runs)
-    write_site(
-        entries, assemble(entries), out, [], ablations, find_task=find_task, find_pool=find_pool, rest=rest
-    )  # fmt: skip
+    board = assemble(entries)
+    write_site(entries, board, out, published, ablations, find_task=find_task, find_pool=find_nothing, rest=rest)
     return out
 
 

@@ -107,6 +107,19 @@ def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
     assert "{" not in text.split("## quiz")[1]
 
 
+def test_at_a_glance_a_cell_is_one_line_with_its_differences_to_the_seed_model(tmp_path: Path) -> None:
+    _write(tmp_path, show=[["quiz", "accuracy"], ["chair", "words"]])
+    write_ablation(tmp_path)
+    lines = (tmp_path / "ablation.md").read_text().split("## At a glance")[1].split("\n## ")[0].splitlines()
+    assert [line for line in lines if line.startswith("|")] == [
+        "| verify.kind | pairs | accuracy ↑ (quiz) | words (chair) |",
+        "| --- | --- | --- | --- |",
+        "| seed model |  | 50.00 | 1.50 |",
+        "| clip | – | +12.50 \\[−16.67, +35.00\\] | +0.50\\* \\[+0.20, +0.80\\] |",
+        "| none | – | −20.83† \\[−35.00, −1.67\\] | +0.50\\* \\[+0.20, +0.80\\] |",
+    ]
+
+
 def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_path: Path) -> None:
     found = ablate(_write(tmp_path, ("failed", "done", "done", "done")))
     row = _row(found.rows, "none", "accuracy")

@@ -162,7 +162,8 @@ def test_hours_are_a_budget_too(grid: Grid, tmp_path: Path) -> None:
 
 def test_interrupted_it_stops_its_runs_and_goes_on_later(grid: Grid, tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; here = Path(sys.argv[1]); here.mkdir(parents=True)\n"
+        "import signal, sys, time; from pathlib import Path; here = Path(sys.argv[1]); here.mkdir(parents=True)\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "try:\n    (here / 'at-work').touch(); time.sleep(60)\n"
         "except KeyboardInterrupt:\n    (here / 'stopped').touch(); raise SystemExit(130)"
     )

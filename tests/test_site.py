@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.errors import UsageError
+import harness.cli
+from harness.cli.board import find_asked
+from harness.errors import DataError, UsageError
 from harness.types import Sample
 from leaderboards.ablation import ablate
 from leaderboards.build import build_board
@@ -24,8 +27,9 @@ from leaderboards.site import samples as browser
 from leaderboards.site.folder import site_folder, slug, visible
 from leaderboards.site.samples import Asked, parts
 from leaderboards.site.verifiers import roc, try_verifier
-from tests.sites import Quiz, answered, data_of, find_quiz, make_site, sample, small_run
-from tests.worlds import write_folder, write_run, yes_no
+from tasks.registry import find_task
+from tests.sites import Quiz, answered, data_of, make_site, sample, small_run
+from tests.worlds import captions, write_folder, write_run, yes_no
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202egnp.exe\x00"
 
@@ -202,6 +206,12 @@ def test_without_a_tasks_data_the_answers_are_shown_and_the_page_says_what_is_mi
     assert found[0]["answers"]["0"]["parts"] == [["cat", "right"], [" !", ""], ["dog", "wrong"]]
 
 
+def test_answers_to_other_questions_than_those_at_hand_are_counted(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [[yes_no([1, 1], first=59, profile="strict")]])
+    page = make_site(tmp_path / "site", [run]) / "samples-01-honed-1.html"
+    assert "1 of these 2 samples are not among the questions of quiz at hand" in page.read_text(encoding="utf-8")
+
+
 def test_a_sample_that_a_round_was_not_asked_is_in_its_place(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [[answered("Yes", "No")], [answered("Yes")]])
     site = make_site(tmp_path / "site", [run])
@@ -257,17 +267,37 @@ def test_a_files_name_is_plain_whatever_something_is_called() -> None:
     assert slug(3, "猫") == "03"
 
 
-def test_published_figures_have_a_page(tmp_path: Path) -> None:
-    from leaderboards.build import assemble, read_entries
-    from leaderboards.site.build import write_site
-    from tests.sites import find_nothing
+def test_published_figures_stand_beside_measured_ones_of_the_same_benchmark(tmp_path: Path) -> None:
+    truth = {"images_of_truth": 40_504}
+    measured = replace(captions("cat !dog", "cup"), info=truth)
+    site = make_site(tmp_path / "site", [write_folder(tmp_path / "mine", measured)], published=read_tables())
+    page = pages(site)["published.html"]
+    (drawn,) = [found["alt"] for tag, found in page.elements if tag == "img" and "CHAIRi" in str(found["alt"])]
+    assert "mine: 33.3 measured; " in str(drawn)
+    assert "SIMA, LLaVA-1.5-7B, after: 10.4 published" in str(drawn)
+    assert "POPE <small>" in (site / "published.html").read_text(encoding="utf-8")
 
-    entries = read_entries([small_run(tmp_path / "run")])
-    out = tmp_path / "site"
-    write_site(entries, assemble(entries), out, read_tables(), [], find_task=find_quiz, find_pool=find_nothing, rest=0)
-    page = (out / "published.html").read_text(encoding="utf-8")
-    assert "No published figures beside" in page
-    assert "POPE <small>" in page
+
+def test_a_board_of_other_benchmarks_says_that_nothing_was_published_on_them(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "site", [write_folder(tmp_path / "mine", yes_no([1, 0]))], published=read_tables())
+    assert "No published figures beside this board: none are on quiz" in (site / "published.html").read_text()
+
+
+def test_the_command_writes_a_site_and_no_board_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = small_run(tmp_path / "run")
+    monkeypatch.setattr("sys.argv", ["strop", "board", str(run), "--site", "site"])
+    with pytest.raises(SystemExit) as ended:
+        harness.cli.main()
+    assert not ended.value.code
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "site"}
+    assert "no task is called" in (tmp_path / "site" / "samples-01-honed-1.html").read_text(encoding="utf-8")
+
+
+def test_questions_of_another_version_are_not_shown_as_those_asked() -> None:
+    task = find_task("pictos_captions")
+    with pytest.raises(DataError, match="was asked as version 99 and is version"):
+        find_asked(task.name, 99, "test")
 
 
 def test_a_board_without_published_figures_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ before a command needs it, so that `strop --help` answers at once."""
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -52,19 +53,24 @@ app.command("tasks")(tasks)
 app.command("check")(check)
 app.command("bench")(bench)
 
+INTERRUPTED = 130
+"""The exit code of a command that was stopped."""
+
 
 def main() -> None:
     """Run the command line; a user's mistake becomes one line on stderr and a non-zero exit."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars; ours name what they count
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us may: it is as Ctrl-C
     try:
         app()
     except StropError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; what was finished is kept, the same command goes on from here")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer's way to end on Ctrl-C
+            Console(stderr=True).print("stopped; what was finished is kept, the same command goes on from here")
+        raise
 
 
 def _escaped(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -64,7 +63,6 @@ def grid(
         states = find_states(found, out)
         file_states(found, out, states)
     else:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us ends the runs too
 
         def told(run: Run, state: State, seconds: float) -> None:
             said = f"done in {seconds / 60:.1f} minutes" if state.state == "done" else f"failed: {state.why}"

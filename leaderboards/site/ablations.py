@@ -6,8 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboards.ablation import Ablation, AblationRow
-from leaderboards.ablation_text import ablation_csv, caption, cost_section, missing_section
-from leaderboards.render import Cell, arrow
+from leaderboards.ablation_text import (
+    DIGITS,
+    ablation_csv,
+    caption,
+    cost_section,
+    missing_section,
+    overview_section,
+    settings_section,
+)
+from leaderboards.render import Cell, arrow, interval
 from leaderboards.site.cells import Figure, shown
 from leaderboards.site.folder import Chart, SiteFolder
 from leaderboards.site.forests import forest_chart
@@ -20,6 +28,7 @@ class _Line:
     base: bool
     to_seed: Figure
     to_base: Figure
+    corrected: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +54,9 @@ def write_ablation(folder: SiteFolder, href: str, found: Ablation) -> None:
         caption=caption(found),
         fields=list(found.grid.cells[0].label) if found.grid.cells else [],
         parts=[_part(folder, f"{stem}-{number}", found, rows) for number, rows in enumerate(metrics.values(), start=1)],
+        overview=overview_section(found, list(metrics.values())) if metrics else None,
         sections=[
+            *settings_section(found),
             *([cost_section(found)] if found.costs else []),
             *([missing_section(found)] if found.missing else []),
         ],
@@ -64,6 +75,7 @@ def _part(folder: SiteFolder, name: str, found: Ablation, rows: Sequence[Ablatio
         forest_chart(
             folder, f"{name}-base", [(_called(row.label), _to_base(row)) for row in rows],
             title=f"Beside {found.grid.baseline}", minus="cell minus base",
+            corrected=[row.to_base_corrected for row in rows],
         ),
     )  # fmt: skip
     return _Part(
@@ -74,8 +86,11 @@ def _part(folder: SiteFolder, name: str, found: Ablation, rows: Sequence[Ablatio
                 label=tuple(row.label.values()),
                 seeds=" ".join(map(str, row.seeds)),
                 base=row.cell == found.grid.baseline,
-                to_seed=shown(_to_seed(row)),
-                to_base=shown(_to_base(row)),
+                to_seed=shown(_to_seed(row), DIGITS),
+                to_base=shown(_to_base(row), DIGITS),
+                corrected=interval(*row.to_base_corrected, metric, signed=True, digits=DIGITS)
+                if row.to_base_corrected
+                else "",
             )
             for row in rows
         ),
@@ -91,4 +106,4 @@ def _to_base(row: AblationRow) -> Cell:
 
 
 def _called(label: Mapping[str, str]) -> str:
-    return label["cell"] if len(label) > 1 and "cell" in label else ", ".join(label.values())
+    return ", ".join(label.values())

@@ -12,6 +12,7 @@ from leaderboards.render import Board, Row, cost_csv, csv_text
 from leaderboards.reported import Reported
 from leaderboards.site.ablations import write_ablation
 from leaderboards.site.folder import Link, site_folder, slug
+from leaderboards.site.forests import level_chart
 from leaderboards.site.front import write_front
 from leaderboards.site.run import RunPage, write_run
 from leaderboards.site.samples import FindTask, write_samples
@@ -57,7 +58,8 @@ def write_site(
         for href, ablation in grids.items():
             write_ablation(folder, href, ablation)
         beside = set_beside(measured(entries, board), published)
-        folder.page("published.html", "published.html.jinja", beside=beside, listing=listing(published))
+        charts = [level_chart(folder, f"published-{n}", one) for n, one in enumerate(beside.comparisons, start=1)]
+        folder.page("published.html", "published.html.jinja", beside=beside, charts=charts, listing=listing(published))
         folder.text("board.csv", csv_text(board))
         folder.text("cost.csv", cost_csv(board))
         write_front(folder, pages, board)

@@ -48,20 +48,20 @@ def judged(cell: Cell) -> bool | None:
     return (found.value > 0) == (cell.metric.better == "higher")
 
 
-def shown(cell: Cell | None) -> Figure:
-    """A cell of the board in words."""
+def shown(cell: Cell | None, digits: int | None = None) -> Figure:
+    """A cell of the board in words, with its usual number of digits or another."""
     if cell is None:
         return NO_FIGURE
     metric, estimate, found = cell.metric, cell.estimate, cell.difference
     value = estimate.value if estimate else found.b if found else None
     there = found is not None and found.value is not None
     return Figure(
-        value=figure(value, metric),
-        interval=interval(estimate.low, estimate.high, metric) if estimate else "",
+        value=figure(value, metric, digits=digits),
+        interval=interval(estimate.low, estimate.high, metric, digits=digits) if estimate else "",
         sort=_sortable(value),
-        delta=figure(found.value, metric, signed=True) if found and there else "",
-        delta_interval=interval(found.low, found.high, metric, signed=True) if found and there else "",
-        delta_fixed=interval(found.fixed_low, found.fixed_high, metric, signed=True, ends="{}")
+        delta=figure(found.value, metric, signed=True, digits=digits) if found and there else "",
+        delta_interval=interval(found.low, found.high, metric, signed=True, digits=digits) if found and there else "",
+        delta_fixed=interval(found.fixed_low, found.fixed_high, metric, signed=True, digits=digits, ends="{}")
         if isinstance(found, PooledDifference)
         else "",
         delta_sort=_sortable(found.value) if found else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -81,9 +82,14 @@ def write_run(folder: SiteFolder, page: RunPage, board: Board, browsers: Mapping
         cost_names=[name.replace("_", " ") for name in COST_FIRST],
         stages=[_stage(stage) for stage in run.stages],
         total=_duration(sum(stage.cost.get("seconds", 0.0) for stage in run.stages)),
-        recipe=yaml.safe_dump(dict(run.recipe), sort_keys=False, allow_unicode=True) if run.recipe else "",
+        recipe=_yaml(run.recipe),
+        provenance=_yaml(list(run.rounds.values())[-1].provenance),
         notes=[note for note in board.notes if note.startswith((f"{page.entry.name}:", f"{page.entry.name},"))],
     )
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True) if content else ""
 
 
 def _all(page: RunPage) -> Iterable[Row]:
@@ -115,7 +121,7 @@ def _task(folder: SiteFolder, page: RunPage, view: TaskView, number: int, browse
 def _line(page: RunPage, view: TaskView, metric: Metric) -> _Line:
     return _Line(
         metric=metric.name + arrow(metric),
-        meaning=MEANINGS.get(metric.name.rpartition("/")[2], ""),
+        meaning=MEANINGS.get(metric.name, ""),
         headline=metric == view.headline,
         figures=tuple(shown(row.cells.get((view.label, metric.name))) for row in _all(page)),
     )

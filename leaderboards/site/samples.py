@@ -94,6 +94,9 @@ def _write_browser(
     rounds = {number: {row.id: row for row in result.rows} for number, result in results.items()}
     browser = _Browser(rounds=rounds, asked=asked)
     ids = browser.ids()
+    strangers = sum(one not in asked.samples for one in ids) if asked else 0
+    if strangers:
+        missing = f"{strangers:,} of these {len(ids):,} samples are not among the questions of {first.task} at hand"
     readings = _Readings(asked)
     flags = {number: {one: _flags(browser, readings, number, one) for one in ids} for number in rounds}
     kept = _kept(ids, flags, rest)
@@ -154,6 +157,9 @@ class _Readings:
             }
         return self._known[row.id, row.answer]
 
+    def differ(self, row: Marked) -> bool:
+        return len(set(self.of(row).values())) > 1
+
 
 def _flags(browser: _Browser, readings: _Readings, number: int, sample: str) -> int:
     row, seed = browser.rounds[number].get(sample), browser.rounds.get(0, {}).get(sample)
@@ -165,7 +171,7 @@ def _flags(browser: _Browser, readings: _Readings, number: int, sample: str) -> 
         (FIXED, compared and seed is not None and row.value > seed.value),
         (BROKEN, compared and seed is not None and row.value < seed.value),
         (WRONG, row.value < 1),
-        (DISAGREE, len(set(readings.of(row).values())) > 1),
+        (DISAGREE, readings.differ(row)),
         (UNREAD, row.parsed is None),
     )
     return sum(flag for flag, true in facts if true)
@@ -195,7 +201,7 @@ def _answer(row: Marked, readings: _Readings) -> dict[str, Any]:
         "named": [(visible(name), int(right)) for name, right in named],
         "read": None if row.parsed is None or named else visible(_reading(row.parsed)),
         "unread": row.parsed is None,
-        "profiles": {name: visible(text) for name, text in readings.of(row).items()},
+        "profiles": {name: visible(text) for name, text in readings.of(row).items()} if readings.differ(row) else {},
     }
 
 

@@ -33,7 +33,7 @@ window.strop = (() => {
   }
 
   function picture(found) {
-    if (found === null) return element("p", { className: "nothing" }, "This picture does not open.");
+    if (found === null) return element("p", { className: "nothing" }, "The picture is missing or does not open.");
     const [src, width, height] = found;
     return element("img", { src, width, height, alt: "The picture that was asked about", loading: "lazy" });
   }
