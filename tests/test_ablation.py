@@ -39,7 +39,7 @@ def _write(folder: Path, states: Sequence[str] = ("done",) * 4, **changed: objec
 
 
 def _tasks(marks: Sequence[int], *said: str) -> list[TaskResult]:
-    return [yes_no(marks), captions(*said * 5)]
+    return [yes_no(marks), captions(*said * 10)]
 
 
 def _row(rows: Sequence[AblationRow], cell: str, metric: str) -> AblationRow:
@@ -101,7 +101,9 @@ def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
 def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
     found = ablate(_write(tmp_path, ("done", "failed") * 2))
     row = _row(found.rows, "none", "CHAIRi at equal recall")
-    assert row.to_seed == chair_at_equal_recall(captions(*("a !b", "a") * 5).rows, captions(*("a !b", "a b") * 5).rows)
+    assert row.to_seed == chair_at_equal_recall(
+        captions(*("a !b", "a") * 10).rows, captions(*("a !b", "a b") * 10).rows
+    )
     write_ablation(tmp_path)
     text = (tmp_path / "ablation.md").read_text()
     assert "{" not in text.split("## quiz")[1]
@@ -115,8 +117,8 @@ def test_at_a_glance_a_cell_is_one_line_with_its_differences_to_the_seed_model(t
         "| verify.kind | pairs | accuracy ↑ (quiz) | words (chair) |",
         "| --- | --- | --- | --- |",
         "| seed model |  | 50.00 | 1.50 |",
-        "| clip | – | +12.50 \\[−16.67, +35.00\\] | +0.50\\* \\[+0.20, +0.80\\] |",
-        "| none | – | −20.83† \\[−35.00, −1.67\\] | +0.50\\* \\[+0.20, +0.80\\] |",
+        "| clip | – | +12.50 \\[−16.67, +35.00\\] | +0.50\\* \\[+0.30, +0.70\\] |",
+        "| none | – | −20.83† \\[−35.00, −1.67\\] | +0.50\\* \\[+0.30, +0.70\\] |",
     ]
 
 
@@ -184,6 +186,12 @@ def test_cells_that_start_from_other_weights_do_not_share_a_seed_models_line(tmp
     assert "| seed model of verify.kind=clip |  | 50.00 |" in text
     assert "| seed model of verify.kind=none |  | 100.00 |" in text
     assert f"{'00abc'.ljust(12, '0')} (verify.kind=clip); {'e'.ljust(12, '0')} (verify.kind=none)" in text
+
+
+def test_at_equal_recall_the_seed_model_has_no_figure_of_its_own(tmp_path: Path) -> None:
+    """It is read off where its recall is the cell's, and so another beside each cell."""
+    write_ablation(_write(tmp_path, show=[["chair", "CHAIRi at equal recall"], ["chair", "CHAIRi"]]))
+    assert "| seed model |  | 33.33 | – |" in (tmp_path / "ablation.md").read_text()
 
 
 def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:
