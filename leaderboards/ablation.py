@@ -257,8 +257,11 @@ def _widened(found: Difference | None, family: int) -> tuple[float, float] | Non
 
 
 def _cost(cell: GridCell) -> CellCost:
-    stages = [stage for run in cell.runs if run.state == "done" for stage in read_stages(run.folder / "ledger.jsonl")]
-    pairs = [stage.facts["pairs"] for stage in stages if "pairs" in stage.facts]
+    ledgers = [read_stages(run.folder / "ledger.jsonl") for run in cell.runs if run.state == "done"]
+    stages = [stage for ledger in ledgers for stage in ledger]
+    # a stage that was done again has a line for each time, and the last one is what became of it
+    last = [stage for ledger in ledgers for stage in {stage.name: stage for stage in ledger}.values()]
+    pairs = [stage.facts["pairs"] for stage in last if "pairs" in stage.facts]
     return CellCost(
         cell=cell.name,
         label=cell.label,

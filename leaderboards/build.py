@@ -160,6 +160,12 @@ def shown_metrics(metrics: Mapping[str, Metric], headline: str) -> tuple[Metric,
 def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
     seed_results = entry.run.rounds.get(0)
     for number, results in entry.run.rounds.items():
+        before = entry.run.rounds.get(number - 1) if number else None
+        if number and before and results.parent and results.parent != before.digest:
+            notes.append(
+                f"{entry.name}, round {number}: its weights were trained from {results.parent[:12]}, not from those of "
+                f"round {number - 1} here ({before.digest[:12]}), which were made since; let `strop run` go on."
+            )
         cells: dict[tuple[str, str], Cell] = {}
         for task in results.tasks:
             label = labels[task_key(task)]

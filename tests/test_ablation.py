@@ -151,6 +151,14 @@ def test_costs_tell_what_was_spent_from_what_was_taken_over(tmp_path: Path) -> N
     assert (cost.seconds, cost.seconds_shared, cost.pairs) == (2 * 4 * 12.5, 60, 8)
 
 
+def test_pairs_of_a_selection_that_was_done_again_are_not_counted(tmp_path: Path) -> None:
+    folder = _write(tmp_path)
+    ledger = folder / "verify.kind=none/seed-0/ledger.jsonl"
+    lines = [{"stage": "round-1/select", "cost": {"seconds": 1}, "facts": {"pairs": pairs}} for pairs in (900, 8)]
+    ledger.write_text(ledger.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
+    assert ablate(folder).costs[1].pairs == 8
+
+
 def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: Path) -> None:
     _write(tmp_path, show=[["chair", "recall"]])
     write_ablation(tmp_path)

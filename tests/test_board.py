@@ -103,6 +103,14 @@ def test_the_page_needs_no_network_and_no_id_occurs_twice(tmp_path: Path) -> Non
     assert "prefers-color-scheme: dark" in page and "currentColor" in page
 
 
+def test_a_round_of_before_its_parent_was_made_again_is_told(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [[yes_no(BEFORE)], [yes_no(AFTER)]])
+    for parent, told in (("00abc".ljust(64, "0"), False), ("0ld".ljust(64, "0"), True)):
+        write_folder(run / "round-1" / "eval", yes_no(AFTER), digest="10abc", parent=parent)
+        build_board([run], tmp_path / "out")
+        assert ("trained from 0ld000000000, not from" in (tmp_path / "out" / "board.md").read_text()) is told
+
+
 def test_a_run_of_one_seed_says_that_it_is_one(tmp_path: Path) -> None:
     rounds = [[yes_no(BEFORE)], [yes_no(AFTER)]]
     one = write_run(tmp_path / "a", rounds)
