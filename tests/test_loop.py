@@ -492,6 +492,13 @@ def test_unknown_tasks_are_a_fault_of_the_recipe_before_anything_is_done(setting
     assert not (tmp_path / "run").exists()
 
 
+def test_a_seed_beyond_the_end_of_the_pool_is_told_before_anything_is_done(setting: Setting, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"seed": 10**6})
+    with pytest.raises(RecipeError, match="seed 1000000: the training pool of pictos_captions ends"):
+        run_recipe(recipe, tmp_path / "run", setting)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_setting_that_trl_does_not_know_is_found_before_anything_is_done(setting: Setting, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"optimise": Optimise(trl={"learning_rat": 1.0})})
     with pytest.raises(RecipeError, match=r"optimise\.trl: .*learning_rat"):
