@@ -122,7 +122,8 @@ def _task_report(
         metric.name: _metric_report(metric, pair.differences[metric.name], corrected.get((pair.a.task, metric.name)))
         for metric in pair.metrics
     }
-    asked = {(pair.a.headline if name == HEADLINE else name): margin for name, margin in margins.items()}
+    # what is asked of a metric by its name goes before what is asked of every headline
+    asked = {(pair.a.headline if name == HEADLINE else name): margins[name] for name in sorted(margins)}
     found = pair.differences[pair.a.headline]
     return {
         **report,

@@ -154,6 +154,13 @@ def test_a_margin_knows_which_way_a_metric_is_worse(tmp_path: Path) -> None:
     assert {name: one["not_worse"] for name, one in margins.items()} == {"CHAIRs": False, "CHAIRi": False}
 
 
+def test_a_margin_by_name_goes_before_the_one_of_every_headline(tmp_path: Path) -> None:
+    a, b = (write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a", BEFORE), ("b", AFTER)))
+    for given in (("accuracy=2", 1), (1, "accuracy=2")):
+        (task,) = ask_json(a, b, "--margin", given[0], "--margin", given[1])["tasks"]
+        assert task["margins"]["accuracy"]["margin"] == 2
+
+
 def test_answers_that_are_all_equal_do_not_show_that_others_would_be(tmp_path: Path) -> None:
     a, b = (write_folder(tmp_path / name, yes_no([1] * 60)) for name in "ab")
     (task,) = ask_json(a, b, "--margin", 1)["tasks"]
