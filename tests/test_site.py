@@ -32,7 +32,7 @@ from leaderboards.site.samples import Asked, parts
 from leaderboards.site.verifiers import roc, try_verifier
 from tasks.registry import find_task
 from tests.sites import Quiz, answered, data_of, make_site, sample, small_run
-from tests.worlds import captions, write_folder, write_run, yes_no
+from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202egnp.exe\x00"
 
