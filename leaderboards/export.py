@@ -53,6 +53,8 @@ def export(runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Q
                     None if number is None else f"round {number}",
                 )
                 name = re.sub(r"[^\w.-]+", "-", " ".join(str(part) for part in place if part is not None))
+                while out / "model-card" / name / "README.md" in written:  # "a b" and "a-b" are one name by now
+                    name += "-"
                 written += write_model_card(evaluation, out / "model-card" / name)
     return written
 

@@ -283,6 +283,12 @@ def test_a_card_says_what_the_digest_is_of_and_needs_no_provenance(tmp_path: Pat
         assert words in card.read_text()
 
 
+def test_folders_that_are_called_nearly_alike_have_a_card_each(tmp_path: Path) -> None:
+    folders = [write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a b", BEFORE), ("a-b", AFTER))]
+    one, two = export(folders, ["model-card"], tmp_path / "out", _no_questions)
+    assert "| accuracy ↑ | 50.0 |" in one.read_text() and "| accuracy ↑ | 75.0 |" in two.read_text()
+
+
 def test_every_round_has_a_card_of_its_own(run: Path) -> None:
     assert list(_written(run, "model-card")) == [
         f"model-card/honed-seed-0-round-{number}/README.md" for number in (0, 1)
