@@ -100,7 +100,9 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, Any]]:
                     try:
                         yield number, json.loads(line)
                     except json.JSONDecodeError as error:
-                        raise DataError(f"{path}:{number}: not valid JSON ({error.msg})") from error
+                        raise DataError(
+                            f"{path}:{number}: not valid JSON ({error.msg}); one JSON value a line is expected"
+                        ) from error
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:

@@ -141,7 +141,7 @@ def forest(bars: Sequence[Bar], *, axis: str, zero: bool) -> Drawing:
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(axis)
+        figure.supxlabel(axis, fontsize="medium")  # over the whole width: long names leave the axes little
         axes.grid(axis="x", color=_INK, alpha=0.15)
         return _drawing(figure)
 

@@ -7,6 +7,7 @@ are corrected among themselves. Everything is plain values (`strop compare --jso
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -178,7 +179,9 @@ def _refuse_unknown_margins(margins: Mapping[str, float], tasks: Sequence[Mappin
     known = dict.fromkeys(name for task in tasks for name in task["metrics"])
     for name in margins:
         if name != HEADLINE and name not in known:
-            raise UsageError(f"--margin {name}: no task here has this metric; there are {', '.join(known)}")
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise UsageError(f"--margin {name}: no task here has this metric{hint} (there are {', '.join(known)})")
 
 
 def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]) -> list[str]:
@@ -199,16 +202,19 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
             f"{len(a)} training seeds: where training runs differ much, intervals over so few of them are too narrow "
             "(`strop calibrate` shows by how much)."
         )
+    few = []
     for pair in pairs:
         if not pair.obstacle and (words := other_data(pair.a, pair.b)):
             notes.append(words)
         answered = {row.id for row in pair.b.rows}
         pictures = len({row.cluster for row in pair.a.rows if row.id in answered})
         if not pair.obstacle and pictures < FEW_CLUSTERS:
-            notes.append(
-                f"{pair.a.task}: {pictures} pictures. Under {FEW_CLUSTERS} the bootstrap's intervals are too narrow "
-                "and its p too small (`strop calibrate` shows by how much)."
-            )
+            few.append(f"{pair.a.task}: {pictures} pictures")
+    if few:
+        notes.append(
+            f"{', '.join(few)}. Under {FEW_CLUSTERS} the bootstrap's intervals are too narrow "
+            "and its p too small (`strop calibrate` shows by how much)."
+        )
     return notes
 
 

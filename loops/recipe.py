@@ -203,7 +203,8 @@ def _apply(document: dict[str, Any], change: str) -> None:
 
 
 def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
-    fault = error.errors()[0]
+    # A misspelt field is also a missing one: its name as it was written says more.
+    fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(fault["loc"][-1]), _fields(model, fault["loc"][:-1]), n=1)

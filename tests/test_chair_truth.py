@@ -15,7 +15,7 @@ from harness.errors import DataError, UsageError
 from harness.files import write_json
 from tasks.annotations import read_captions, read_instances
 from tasks.chair import ChairTables, load_answers, load_tables, merge_words, named_classes, normalise
-from tasks.chair_truth import OBJECTS
+from tasks.chair_truth import OBJECTS, tables_folder
 from tasks.pictos import coco
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.world import compose, seeds_of
@@ -156,6 +156,11 @@ def test_a_folder_without_annotations_is_named(tmp_path: Path) -> None:
         read_instances(tmp_path)
     with pytest.raises(DataError, match=r"none/captions_\*\.json: no such folder"):
         read_captions(tmp_path / "none")
+
+
+def test_a_truth_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"truth\.json: no such file or folder; name the truth by --truth"):
+        tables_folder(tmp_path / "truth.json", tmp_path)
 
 
 def test_reading_annotations_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

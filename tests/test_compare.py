@@ -173,7 +173,10 @@ def test_answers_that_are_all_equal_do_not_show_that_others_would_be(tmp_path: P
     [
         ("-1", "not a number of points above 0"),
         ("recall=much", "not a number of points above 0"),
-        ("recoil=1", "no task here has this metric; there are CHAIRs, CHAIRi, recall, words"),
+        (
+            "recoil=1",
+            "no task here has this metric; did you mean 'recall'\\? \\(there are CHAIRs, CHAIRi, recall, words",
+        ),
         ("words=1", "neither better nor worse"),
     ],
 )

@@ -147,6 +147,7 @@ VERIFIERS = {"grid": {"verify.kind": ["clip", "none"]}}
         (VERIFIERS, {"baseline": {"rounds": 2}}, "no cell is the baseline"),
         (VERIFIERS, {"baseline": "clip"}, "no cell is the baseline clip; there are verify.kind=clip; verify.kind=none"),
         (VERIFIERS, {"budget": {"hours": 0}}, "field 'budget.hours' is 0"),
+        ({}, {"very": {"grid": {}}}, "there is no field 'very'; did you mean 'vary'?"),
         (VERIFIERS, {"budget": {"hour": 1}}, "there is no field 'budget.hour'; did you mean 'hours'?"),
         (VERIFIERS, {"show": ["CHAIRi"]}, "show CHAIRi: expected task/metric, e.g. pictos_chair/CHAIRi"),
     ],

@@ -29,10 +29,19 @@ from harness.cli.show import show
 from harness.errors import StropError
 
 app = typer.Typer(
-    help="Hone a vision-language model on its own answers, and measure honestly whether it got better.",
+    help="""Hone a vision-language model on its own answers, and measure honestly whether it got better.
+
+    **Examples**
+
+    strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --out runs/seed
+
+    strop run judge_free --out runs/demo
+
+    strop board runs/demo --out runs/demo/board
+    """,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 app.command("eval")(evaluate)

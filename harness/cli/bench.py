@@ -57,7 +57,7 @@ def bench(
 ) -> None:
     """Measure this machine: captions marked by CHAIR, a bootstrap of POPE's size, questions answered about pictures.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop bench
 
@@ -75,7 +75,7 @@ def bench(
     if as_json:
         typer.echo(json.dumps({"machine": machine, "measured": measured}))
     else:
-        typer.echo(", ".join(f"{name} {value}" for name, value in machine.items()))
+        typer.echo(", ".join(f"{name} {value}" for name, value in machine.items() if isinstance(value, str | int)))
 
 
 def _captions(path: Path | None, runs: int) -> Iterator[Measured]:

@@ -54,7 +54,7 @@ def board(
     Runs of one recipe with different seeds get a pooled row. Pages need no network. Folders that `strop score --out`
     wrote are rows of their own; of a folder of `strop grid` all finished runs are, and it has a page in the site.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop board runs/honed
 

@@ -27,7 +27,7 @@ def calibrate(
     the smallest difference that `strop compare` calls detectable: it should be seen in about 80 %. The 95 % intervals
     should hold the truth in 95 %.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop calibrate
 

@@ -37,7 +37,7 @@ def check(
     Ends with 1 and a line for each claim that fails. A task whose data are not here is listed as such and no failure,
     unless it is named.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop check
 

@@ -19,12 +19,12 @@ IDS_SHOWN = 5
 
 SIDE_HELP = (
     "a results folder, a run (its last round), RUN:2 or RUN/round-2, or the first digits of a weights digest, looked "
-    "up under ./runs and here; several, separated by commas, for several training seeds."
+    "up under ./runs and here; several, separated by commas, for several training seeds"
 )
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help=SIDE_HELP, show_default=False)],
+    a: Annotated[str, typer.Argument(help=f"{SIDE_HELP[0].upper()}{SIDE_HELP[1:]}.", show_default=False)],
     b: Annotated[str, typer.Argument(help="The same; differences are B minus A.", show_default=False)],
     margin: Annotated[
         list[str] | None,
@@ -42,7 +42,7 @@ def compare(
     Pictures are resampled, not questions. The verdict goes by each task's headline metric, its p corrected after Holm
     for the number of tasks; the other metrics are corrected among themselves.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop compare runs/honed:0 runs/honed:2
 
@@ -89,6 +89,8 @@ def find_seeds(names: str) -> list[Path]:
 
 def find_results(name: str) -> Path:
     """The results folder that a name on the command line means; raises `UsageError` saying where it was looked for."""
+    if not name.strip():
+        raise UsageError("a side, or a part of it between commas, is empty; name a folder")
     for folder, number in _readings(name):
         if found := _results_in(folder, number):
             return found
@@ -103,7 +105,7 @@ def find_results(name: str) -> Path:
         raise DataError(
             f"{match[1]} has no finished evaluation of round {match[2]}; `strop run` it on, or name another"
         )
-    raise UsageError(f"{name} is no folder and no weights digest (4 to 64 hex digits); name: {SIDE_HELP}")
+    raise UsageError(f"{name} is no folder and no weights digest (4 to 64 hex digits); name {SIDE_HELP}")
 
 
 def _readings(name: str) -> Iterator[tuple[Path, int | None]]:

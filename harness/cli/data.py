@@ -17,8 +17,32 @@ if TYPE_CHECKING:
     from harness.fetch import Begin
     from tasks.sources import Held, Source
 
-data_app = typer.Typer(name="data", help="List, fetch and make the data of benchmarks.", no_args_is_help=True)
-build_app = typer.Typer(name="build", help="Build a benchmark from annotations of your own.", no_args_is_help=True)
+data_app = typer.Typer(
+    name="data",
+    help="""List, fetch and make the data of benchmarks.
+
+    **Examples**
+
+    strop data list
+
+    strop data fetch pope --from https://my.mirror/pope
+
+    strop data build ic --coco annotations --out data/ic
+    """,
+    no_args_is_help=True,
+)
+build_app = typer.Typer(
+    name="build",
+    help="""Build a benchmark from annotations of your own.
+
+    **Examples**
+
+    strop data build pope --coco annotations --out data/pope --seed 1 --images 500
+
+    strop data build ic --coco annotations --size 150 --seed 1 --out data/ic
+    """,
+    no_args_is_help=True,
+)
 data_app.add_typer(build_app)
 
 BUILD_FILE = "build.json"
@@ -35,7 +59,7 @@ def list_data(
 ) -> None:
     """List the files of other people's that the tasks need: what is here, whose it is, under which licence.
 
-    [bold]Example[/]
+    **Example**
 
     strop data list
     """
@@ -71,7 +95,7 @@ def fetch_data(
 
     What is there is kept, a broken download goes on where it stopped, and a second mirror may give what one lacks.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop data fetch pope --from https://my.mirror/pope
 
@@ -199,7 +223,7 @@ def _as_text(one: Held, found: Sequence[Held]) -> str:
 
 @build_app.command("pope")
 def pope(
-    coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json.")],
+    coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
     out: Annotated[Path, typer.Option(help="Folder for questions and labels.")],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw: of images, and of objects to ask for.")] = 0,
     images: Annotated[int, typer.Option(min=1, help="Images to ask about; the authors ask about 500.")] = 500,
@@ -210,7 +234,7 @@ def pope(
     Writes coco_pope_<group>.json, llava_pope_test.jsonl and build.json, which says what they were made from. The same
     annotations, seed and number of images give the same questions.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop data build pope --coco annotations --out data/pope --seed 1 --images 500
 
@@ -244,7 +268,7 @@ def pope(
 
 @build_app.command("ic")
 def ic(
-    coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json.")],
+    coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
     out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card; new or empty.")],
     size: Annotated[int, typer.Option(min=1, help="Pictures to choose; the method paper has 150.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw among the most tempting pictures.")] = 0,
@@ -255,7 +279,7 @@ def ic(
     Writes ids.json, truth.json (objects and counts) and README.md, which says what they were made from. The same
     annotations, seed and size give the same files.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop data build ic --coco annotations --size 150 --seed 1 --out data/ic
 

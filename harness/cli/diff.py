@@ -24,7 +24,7 @@ def diff(
 ) -> None:
     """Say what differs between two runs or results: recipe, weights, tasks, data, code, machine; and which figures.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop diff runs/demo runs/mine
 

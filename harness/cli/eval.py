@@ -41,7 +41,7 @@ def evaluate(
 
     Stopped half-way, the same command goes on at the sample where it stopped.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --limit 500 --out runs/seed
 
@@ -60,6 +60,8 @@ def evaluate(
     from harness.results import read_results
 
     asked = open_model(model, endpoint=endpoint, parallel=parallel, adapter=adapter, device=device)
+    if (out / "results.json").is_file() and (before := read_results(out)).digest != asked.digest:
+        raise UsageError(f"{out} holds results of {before.model} (weights {before.digest[:12]}); name another --out")
     with progress_bars() as bars:
         figures = measure(asked, chosen, out, split=split, limit=limit, store=out / "answers.jsonl", progress=bars)
     if as_json:
@@ -107,7 +109,7 @@ def tasks(
 ) -> None:
     """List the tasks.
 
-    [bold]Example[/]
+    **Example**
 
     strop tasks
     """

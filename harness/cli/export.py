@@ -33,7 +33,7 @@ def export(
     """Write figures as other tools read them: short tables for a README (markdown) or a paper (latex, booktabs), every
     figure with its source (csv, parquet), lm-eval's results and samples files, the hub's model card.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop export runs/demo --to latex,parquet --out paper
 

@@ -42,9 +42,9 @@ def grid(
     once. A run that fails is reported and the others go on; the command then ends with 1. Stopped at any time, the same
     command goes on. The tables are ablation.md and ablation.csv in the grid's folder.
 
-    [bold]Examples[/]
+    **Examples**
 
-    strop grid study --out runs/study --jobs 4
+    strop grid pictos --out runs/study --jobs 4
 
     strop grid my.yaml --out runs/mine --set rounds=1 --dry-run
     """

@@ -24,7 +24,7 @@ def reported(
 ) -> None:
     """List published figures, before and after, as they were printed and with their sources.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop reported --benchmark POPE
 

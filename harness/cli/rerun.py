@@ -36,7 +36,7 @@ def rerun(
     Weights, task versions and data must be what they were; other packages, another commit or another machine are told.
     No stored answer is used: the model is asked anew.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop rerun runs/demo --out runs/demo-again
 

@@ -36,7 +36,7 @@ def rescore(
     The tasks' data are needed as they were when the model was asked, and no model, unless as a judge (--judge): it is
     shown what strict does not read in answers to ScienceQA and MathVista, and says the short answer in them.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop rescore runs/mine
 

@@ -31,7 +31,7 @@ def run(
 
     Stopped at any time, the same command goes on where it stopped; on a finished run it does nothing.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop run judge_free --out runs/demo
 

@@ -25,7 +25,7 @@ def show(
 ) -> None:
     """Print where figures come from: recipe, weights, tasks, data, packages, commit, machine, command.
 
-    [bold]Examples[/]
+    **Examples**
 
     strop show runs/demo:2
 

@@ -87,5 +87,5 @@ def _forest(folder: SiteFolder, board: Board, view: TaskView, number: int) -> Ch
 
 
 def _called(row: Row) -> str:
-    seeds = f"mean of {len(row.seeds)} seeds" if row.pooled else "".join(f"seed {seed}" for seed in row.seeds)
-    return f"{row.run}, {seeds}" if seeds else row.run
+    """Of several seeds the run's name alone: it stands for all of them."""
+    return row.run if row.pooled or not row.seeds else f"{row.run}, seed {row.seeds[0]}"

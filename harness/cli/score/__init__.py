@@ -17,7 +17,14 @@ from harness.cli.score.questions import mathvista, pope, scienceqa
 
 score_app = typer.Typer(
     name="score",
-    help="Mark published answers to POPE, CHAIR, IC, ScienceQA or MathVista and give each figure its interval.",
+    help="""Mark published answers to POPE, CHAIR, IC, ScienceQA or MathVista and give each figure its interval.
+
+    **Examples**
+
+    strop score chair --answers greedy.jsonl --truth ground_truth_maxlinn.json.gz
+
+    strop score mathvista --answers output_bard.json.gz --profile all
+    """,
     no_args_is_help=True,
 )
 for command in (pope, chair, ic, scienceqa, mathvista):

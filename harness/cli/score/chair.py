@@ -36,7 +36,7 @@ def chair(
     truth: Annotated[
         Path | None,
         typer.Option(
-            help="ground_truth_*.json or .json.gz, or a folder of COCO's instances_*.json and captions_*.json; "
+            help="`ground_truth_*.json` or .json.gz, or a folder of COCO's `instances_*.json` and `captions_*.json`; "
             "synonyms.json and double_words.json lie beside or in it."
         ),
     ] = None,
@@ -62,6 +62,12 @@ def chair(
 
     NLTK's data are found through NLTK_DATA, or as a folder nltk_data beside the truth file, above it, or in --data.
     Where they are missing, a terminal is asked whether to download them.
+
+    **Examples**
+
+    strop score chair --answers greedy.jsonl --truth ground_truth_maxlinn.json.gz --cut
+
+    strop score chair --answers mine.jsonl --truth my/annotations --objects instances --out scored/mine
     """
     from harness.profiles import side_by_side
     from tasks import chair as task

@@ -54,6 +54,12 @@ def ic(
     The answers are captions in CHAIR's layout. NLTK's data are found as by `strop score chair`. A judge (--judge) is
     also asked for precision and recall of each caption; what it says is kept in the data folder, and never asked again;
     a caption without a readable reply is counted as unjudged.
+
+    **Examples**
+
+    strop score ic --answers captions.jsonl --truth data/ic
+
+    strop score ic --answers captions.jsonl --truth data/ic --judge my/llava --images val2014
     """
     from tasks import chair
     from tasks import ic as task

@@ -33,7 +33,8 @@ def pope(
     answers: AnswersOption,
     questions: Annotated[Path | None, typer.Option(help="llava_pope_test.jsonl, which the answers are to.")] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="The folder of coco_pope_<category>.json, or one of them for its category only.")
+        Path | None,
+        typer.Option(help="The folder of coco_pope_random.json and its like, or one of them for its category only."),
     ] = None,
     profile: Annotated[
         str, typer.Option(help="Who reads yes or no: official, lmms-eval, vlmeval, strict; or all, side by side.")
@@ -45,7 +46,14 @@ def pope(
     out: OutOption = None,
     name: NameOption = None,
 ) -> None:
-    """POPE: accuracy, precision, recall, F1, yes-ratio and unread share of each category, their means, and pooled."""
+    """POPE: accuracy, precision, recall, F1, yes-ratio and unread share of each category, their means, and pooled.
+
+    **Examples**
+
+    strop score pope --answers llava-v1.5-13b.jsonl --questions llava_pope_test.jsonl --truth labels_2910
+
+    strop score pope --answers mine.jsonl --data data --profile all --disagreements unlike.jsonl
+    """
     from harness.readers import YES_NO_PROFILES
     from tasks import pope as task
 
@@ -100,6 +108,12 @@ def scienceqa(
 
     The answers are one JSON document with the texts under "outputs", or a JSON object a line with question_id and text.
     A judge (--judge) is shown what strict does not read and says which option it means: a profile of its own.
+
+    **Examples**
+
+    strop score scienceqa --answers llava-v1.5-13b_result.json --questions llava_test_CQM-A.json
+
+    strop score scienceqa --answers mine.jsonl --data data --judge my/llava
     """
     from harness.profiles import PLAIN
     from harness.readers import OPTION_PROFILES
@@ -151,6 +165,12 @@ def mathvista(
     """MathVista: accuracy and unread share of testmini, and of each type, source, task, grade, context and skill.
 
     A judge (--judge) is shown what strict does not read and says the short answer in it: a profile of its own.
+
+    **Examples**
+
+    strop score mathvista --answers output_bard.json.gz --profile all
+
+    strop score mathvista --answers mine.json --questions testmini.json --out scored/mine
     """
     from harness.profiles import PLAIN
     from tasks import mathvista as task
