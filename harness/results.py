@@ -67,7 +67,7 @@ class Results:
         """What the digest is of: "weights", or where these are not known "answers" (a file), or a "served name"."""
         if "answers" in self.provenance:
             return "answers"
-        return "served name" if "url" in self.provenance.get("model", {}) else "weights"
+        return "served name" if "url" in (self.provenance.get("model") or {}) else "weights"
 
     def task(self, name: str) -> TaskResult:
         for result in self.tasks:
@@ -146,6 +146,8 @@ def read_results(folder: Path) -> Results:
 
 
 def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
+    if Path(raw["task"]).name != raw["task"]:  # files are named after it, here and where it is exported
+        raise DataError(f"{folder / 'results.json'}: a task cannot be called '{raw['task']}'; its name is a file's")
     return TaskResult(
         task=raw["task"],
         version=raw["version"],

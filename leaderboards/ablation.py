@@ -19,7 +19,7 @@ from harness.stats import COVERAGE, Difference, holm
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
 from leaderboards.ledger import read_stages
-from leaderboards.paired import pair_seeds
+from leaderboards.paired import other_data, pair_seeds
 
 DRAWS = 10_000
 
@@ -145,10 +145,16 @@ def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
     base = next((_ends(cell) for cell in grid.cells if cell.name == grid.baseline), {})
     rows: list[AblationRow] = []
     notes: list[str] = []
+    starts: dict[int, dict[str, str]] = {}  # training seed -> the weights that cells start from -> one such cell
     for cell in grid.cells:
         ends = base if cell.name == grid.baseline else _ends(cell)
+        for seed, (before, _) in ends.items():
+            starts.setdefault(seed, {}).setdefault(before.digest, cell.name)
         if ends:
             rows += _cell_rows(cell, ends, {} if cell.name == grid.baseline else base, grid.show, draws, notes)
+    if unlike := next((found for found in starts.values() if len(found) > 1), None):
+        told = "; ".join(f"{digest[:12]} ({name})" for digest, name in unlike.items())
+        notes.append(f"not all cells start from the same weights: {told}. Their seed models are not one.")
     return Ablation(
         grid=grid,
         rows=tuple(_corrected(rows)),
@@ -219,6 +225,7 @@ def _compared(
         return (), {}
     pair = pair_seeds(sides, draws=draws)
     notes += [f"{who}{pair.obstacle}."] if pair.obstacle else []
+    notes += [f"{who}{words}" for one in sides if (words := other_data(*one))]
     return pair.metrics, pair.differences
 
 
@@ -250,8 +257,11 @@ def _widened(found: Difference | None, family: int) -> tuple[float, float] | Non
 
 
 def _cost(cell: GridCell) -> CellCost:
-    stages = [stage for run in cell.runs if run.state == "done" for stage in read_stages(run.folder / "ledger.jsonl")]
-    pairs = [stage.facts["pairs"] for stage in stages if "pairs" in stage.facts]
+    ledgers = [read_stages(run.folder / "ledger.jsonl") for run in cell.runs if run.state == "done"]
+    stages = [stage for ledger in ledgers for stage in ledger]
+    # a stage that was done again has a line for each time, and the last one is what became of it
+    last = [stage for ledger in ledgers for stage in {stage.name: stage for stage in ledger}.values()]
+    pairs = [stage.facts["pairs"] for stage in last if "pairs" in stage.facts]
     return CellCost(
         cell=cell.name,
         label=cell.label,

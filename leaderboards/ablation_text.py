@@ -9,6 +9,7 @@ from harness.files import write_text
 from harness.stats import Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
+from leaderboards.paired import EQUAL_RECALL
 from leaderboards.render import (
     NOTHING,
     Section,
@@ -83,7 +84,7 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
     pairs = {one.cell: NOTHING if one.pairs is None else f"{one.pairs:,.0f}" for one in found.costs}
     fields = tuple(firsts[0].label)
     lines = [
-        ("seed model", *[""] * len(fields), *(figure(one.to_seed.a, one.metric, digits=DIGITS) for one in firsts)),
+        ("seed model", *[""] * len(fields), *map(_seed_models_figure, metrics)),
     ]
     for cell, label in {row.cell: row.label for rows in metrics for row in rows}.items():
         held = [next((one for one in rows if one.cell == cell), None) for rows in metrics]
@@ -96,6 +97,13 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
     )
     heading = (*fields, "pairs", *(f"{one.metric.name}{arrow(one.metric)} ({one.task})" for one in firsts))
     return Section(title="At a glance", words=words, table=Table(heading=heading, lines=tuple(lines)))
+
+
+def _seed_models_figure(rows: Sequence[AblationRow]) -> str:
+    """The one figure of the model that all cells start from; none where that is not one model, nor for what is read off
+    beside the cell (CHAIRi at equal recall), which is another figure in each."""
+    found = {figure(row.to_seed.a, row.metric, digits=DIGITS) for row in rows}
+    return found.pop() if len(found) == 1 and rows[0].metric != EQUAL_RECALL else NOTHING
 
 
 def _overview_cell(row: AblationRow | None) -> str:
@@ -122,7 +130,13 @@ def _metric_section(rows: Sequence[AblationRow]) -> Section:
         "corrected",
         "p",
     )
-    lines = [("seed model", *[""] * len(fields[1:]), "", figure(first.to_seed.a, metric, digits=DIGITS), *[""] * 5)]
+    started: dict[str, list[str]] = {}  # cells may start from different models, or be held at different recalls
+    for row in rows:
+        started.setdefault(figure(row.to_seed.a, metric, digits=DIGITS), []).append(row.cell)
+    lines = []
+    for shown, cells in started.items():
+        whose = f" of {'; '.join(cells)}" if len(started) > 1 else ""
+        lines.append((f"seed model{whose}", *[""] * len(fields[1:]), "", shown, *[""] * 5))
     for row in rows:
         lines.append(
             (

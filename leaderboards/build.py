@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os.path import commonpath
 from pathlib import Path
 
 from harness.errors import DataError, UsageError
@@ -13,7 +14,7 @@ from harness.stats import estimate, holm, pooled_difference
 from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
 from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
-from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, pair_task, shared_metrics
+from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, other_data, pair_task, shared_metrics
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
 
@@ -67,7 +68,7 @@ def read_entries(runs: Sequence[Path]) -> list[Entry]:
     """The folders read, each under a name of its own; raises as `build_board`."""
     if not runs:
         raise UsageError("no folder to make a board of: name run folders or results folders, e.g. `strop board runs/*`")
-    return _named([read_run(path) for path in runs])
+    return _named([read_run(path) for path in {path.resolve(): path for path in runs}.values()])
 
 
 def assemble(entries: Sequence[Entry]) -> Board:
@@ -92,11 +93,12 @@ def assemble(entries: Sequence[Entry]) -> Board:
 
 def _named(runs: Sequence[Run]) -> list[Entry]:
     """Names that tell the runs apart: the recipe's, with the folder's where two runs share name and seed."""
-    marks = [(run.name, run.seed) for run in runs]
-    return [
-        Entry(name=run.name if marks.count(mark) == 1 else f"{run.name} ({run.folder.resolve().name})", run=run)
-        for run, mark in zip(runs, marks, strict=True)
-    ]
+    found = []
+    for run in runs:
+        twins = [other.folder.resolve() for other in runs if (other.name, other.seed) == (run.name, run.seed)]
+        place = run.folder.resolve().relative_to(commonpath(twins))
+        found.append(Entry(name=run.name if len(twins) == 1 else f"{run.name} ({place})", run=run))
+    return found
 
 
 def measured(entries: Sequence[Entry], board: Board) -> list[Measured]:
@@ -159,6 +161,12 @@ def shown_metrics(metrics: Mapping[str, Metric], headline: str) -> tuple[Metric,
 def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
     seed_results = entry.run.rounds.get(0)
     for number, results in entry.run.rounds.items():
+        before = entry.run.rounds.get(number - 1) if number else None
+        if number and before and results.parent and results.parent != before.digest:
+            notes.append(
+                f"{entry.name}, round {number}: its weights were trained from {results.parent[:12]}, not from those of "
+                f"round {number - 1} here ({before.digest[:12]}), which were made since; let `strop run` go on."
+            )
         cells: dict[tuple[str, str], Cell] = {}
         for task in results.tasks:
             label = labels[task_key(task)]
@@ -199,6 +207,8 @@ def _add_differences(
     if pair.obstacle:
         notes.append(f"{who}: no difference to round 0. {pair.obstacle}.")
         return
+    if words := other_data(before, task):
+        notes.append(f"{who}, beside round 0: {words}")
     for metric in pair.metrics:
         found = pair.differences[metric.name]
         known = cells.get((label, metric.name))

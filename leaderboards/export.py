@@ -8,9 +8,10 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.files import write_bytes
-from leaderboards.build import assemble, read_entries
-from leaderboards.formats.lm_eval_files import Questions, write_lm_eval
+from leaderboards.build import Entry, assemble, read_entries
+from leaderboards.formats.lm_eval_files import Questions, place_of, write_lm_eval
 from leaderboards.ledger import finished_rounds
+from leaderboards.origin import read_evaluation
 from leaderboards.render import Board, csv_text
 
 BOARD_FORMATS = {"markdown": "tables.md", "latex": "tables.tex", "csv": "board.csv", "parquet": "board.parquet"}
@@ -30,6 +31,8 @@ def export(runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Q
         named = f"there is no format '{unknown[0]}'" if unknown else "no format is named"
         raise UsageError(f"{named}; there are {', '.join(FORMATS)}")
     entries = read_entries(runs)
+    if "lm-eval" in formats:
+        _refuse_twins([path for entry in entries for path in _evaluations(entry)])
     written = []
     if wanted := [name for name in BOARD_FORMATS if name in formats]:
         board = assemble(entries)
@@ -38,9 +41,7 @@ def export(runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Q
             write_bytes(path, _content(name, board))
             written.append(path)
     for entry in entries:
-        run = entry.run.folder
-        for number in entry.run.rounds:
-            evaluation = run if number is None else finished_rounds(run)[number]
+        for number, evaluation in zip(entry.run.rounds, _evaluations(entry), strict=True):
             if "lm-eval" in formats:
                 written += write_lm_eval(evaluation, out / "lm-eval", questions)
             if "model-card" in formats:
@@ -52,8 +53,28 @@ def export(runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Q
                     None if number is None else f"round {number}",
                 )
                 name = re.sub(r"[^\w.-]+", "-", " ".join(str(part) for part in place if part is not None))
+                while out / "model-card" / name / "README.md" in written:  # "a b" and "a-b" are one name by now
+                    name += "-"
                 written += write_model_card(evaluation, out / "model-card" / name)
     return written
+
+
+def _evaluations(entry: Entry) -> list[Path]:
+    """The results folder of each of its rounds."""
+    run = entry.run.folder
+    return [run if number is None else finished_rounds(run)[number] for number in entry.run.rounds]
+
+
+def _refuse_twins(evaluations: Sequence[Path]) -> None:
+    """Raise `UsageError` where one's files would take the place of another's: answers marked again keep their time."""
+    places: dict[tuple[str, str], Path] = {}
+    for evaluation in evaluations:
+        twin = places.setdefault(place_of(evaluation), evaluation)
+        if read_evaluation(twin)["tasks"] != read_evaluation(evaluation)["tasks"]:
+            raise UsageError(
+                f"{twin} and {evaluation} are of one model and one time, by which lm-eval names its files: one would "
+                "take the other's place; export them to folders of their own"
+            )
 
 
 def _content(name: str, board: Board) -> bytes:

@@ -17,6 +17,9 @@ from harness.files import read_json, read_jsonl
 from harness.provenance import masked_value
 from leaderboards.ledger import finished_rounds, read_recipe, recipe_digest
 
+_FIGURE = ("value", "low", "high")
+"""What of a figure must be the same; what else is told of it (its method) was not always written."""
+
 _DIGITS = re.compile(r"[0-9a-f]{6,64}")
 
 
@@ -80,7 +83,8 @@ def _of_weights(digits: str, runs: Path) -> Origin:
     found = [
         path.parent
         for path in sorted(runs.rglob("results.json"))
-        if str(read_evaluation(path.parent).get("digest")).startswith(digits)
+        if path.parent.name != "files"  # a grid's shared stage: the runs that have it are there too
+        and str(read_evaluation(path.parent).get("digest")).startswith(digits)
     ]
     if not found:
         raise UsageError(f"{digits}: no evaluation below {runs} is of such weights; name another folder by --runs")
@@ -181,7 +185,8 @@ def unlike_figures(a: Origin, b: Origin) -> tuple[int, list[Unlike]]:
     """How many figures both sides have, and those that differ in any digit of value or interval."""
     one, two = figures_of(a), figures_of(b)
     shared = [name for name in one if name in two]
-    return len(shared), [Unlike(name=name, a=one[name], b=two[name]) for name in shared if one[name] != two[name]]
+    unlike = [name for name in shared if any(one[name].get(part) != two[name].get(part) for part in _FIGURE)]
+    return len(shared), [Unlike(name=name, a=one[name], b=two[name]) for name in unlike]
 
 
 def figures_of(origin: Origin) -> dict[str, Mapping[str, Any]]:

@@ -83,6 +83,22 @@ def obstacle(a: TaskResult, b: TaskResult) -> str | None:
     return None
 
 
+def other_data(a: TaskResult, b: TaskResult) -> str | None:
+    """A warning where the same questions were marked by other right answers, or asked in other words; else None.
+
+    A digest of data is of the samples that were asked, so that of fewer samples is another; of answer files it is that
+    of the truth.
+    """
+    asked = bool(a.sampling), bool(b.sampling)
+    alike = asked == (False, False) or (all(asked) and {row.id for row in a.rows} == {row.id for row in b.rows})
+    if not (alike and a.data and b.data) or a.data == b.data:
+        return None
+    return (
+        f"{a.task}: the data are not the same on both sides (digests {a.data[:12]} and {b.data[:12]}): right answers "
+        "or questions may differ, and with them the figures; mark both by the same."
+    )
+
+
 def shared_metrics(first: TaskResult, *others: TaskResult) -> tuple[Metric, ...]:
     """The metrics that all sides define alike, with macro metrics only where all their parts are there."""
     kept = [metric for metric in first.metrics if all(metric in other.metrics for other in others)]

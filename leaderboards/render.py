@@ -180,6 +180,8 @@ def probability(p: float | None) -> str:
     """p with as many digits as mean anything."""
     if p is None:
         return NOTHING
+    if p < 0.0001:
+        return "<0.0001"
     return f"{p:.4f}" if p < 0.01 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 

@@ -16,12 +16,15 @@ from harness.errors import DataError, UsageError
 from harness.results import Results
 from harness.stats import FEW_CLUSTERS, Difference, PooledDifference, holm
 from harness.types import Metric
-from leaderboards.paired import EQUAL_RECALL, TaskPair, names, pair_tasks
+from leaderboards.paired import EQUAL_RECALL, TaskPair, names, other_data, pair_tasks
 from leaderboards.render import figure, interval, probability
 
 SIGNIFICANT = 0.05
 
 NOTHING_SEEN = "no difference seen"
+
+UNTOLD = "cannot be told"
+"""Where a side is 0/0 or no p can be given: nothing was seen because there was nothing to look at."""
 
 FEW_RUNS = 10
 
@@ -120,7 +123,8 @@ def _task_report(
         metric.name: _metric_report(metric, pair.differences[metric.name], corrected.get((pair.a.task, metric.name)))
         for metric in pair.metrics
     }
-    asked = {(pair.a.headline if name == HEADLINE else name): margin for name, margin in margins.items()}
+    # what is asked of a metric by its name goes before what is asked of every headline
+    asked = {(pair.a.headline if name == HEADLINE else name): margins[name] for name in sorted(margins)}
     found = pair.differences[pair.a.headline]
     return {
         **report,
@@ -151,7 +155,9 @@ def _metric_report(metric: Metric, found: Difference, p_holm: float | None) -> d
 
 
 def _verdict(metric: Metric, found: Difference, p_holm: float | None) -> str:
-    if found.value is None or p_holm is None or p_holm >= SIGNIFICANT:
+    if found.value is None or p_holm is None:
+        return UNTOLD
+    if p_holm >= SIGNIFICANT:
         return NOTHING_SEEN
     if metric.better == "neither":
         return "different"
@@ -159,10 +165,11 @@ def _verdict(metric: Metric, found: Difference, p_holm: float | None) -> str:
 
 
 def _not_worse(name: str, found: Mapping[str, Any], margin: float) -> bool | None:
-    """Whether the interval's worse end stays inside the margin: a one-sided test at 2.5 %; None without interval."""
+    """Whether the interval's worse end stays inside the margin: a one-sided test at 2.5 %. None without interval, and
+    where no draw differs from another: that 20 answers are equal on both sides does not show that others are."""
     if found["better"] == "neither":
         raise UsageError(f"--margin {name}: more of it is neither better nor worse; name a metric with a direction")
-    if found["low"] is None:
+    if found["low"] is None or not found["se"]:
         return None
     worse_end = found["low"] if found["better"] == "higher" else -found["high"]
     return bool(worse_end > -margin / (100 if found["percent"] else 1))
@@ -184,6 +191,12 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
             "One training run: intervals and p speak of these weights on other pictures, not of another training run; "
             "compare several training seeds (A1,A2,A3 B1,B2,B3) before believing a small difference."
         )
+    unlike = max(len({one.digest for one in side}) for side in (a, b))
+    if unlike < len(a):
+        notes.append(
+            f"{len(a)} training seeds are given, but only {unlike} are different weights: one training run named twice "
+            "makes intervals too narrow."
+        )
     if 1 < len(a) < FEW_RUNS:
         notes.append(
             f"{len(a)} training seeds: where training runs differ much, intervals over so few of them are too narrow "
@@ -191,6 +204,8 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
         )
     few = []
     for pair in pairs:
+        if not pair.obstacle and (words := other_data(pair.a, pair.b)):
+            notes.append(words)
         answered = {row.id for row in pair.b.rows}
         pictures = len({row.cluster for row in pair.a.rows if row.id in answered})
         if not pair.obstacle and pictures < FEW_CLUSTERS:
@@ -204,15 +219,19 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
 
 
 def _overall(verdicts: Sequence[str]) -> str:
-    said = set(verdicts) - {NOTHING_SEEN}
+    said = set(verdicts) - {NOTHING_SEEN, UNTOLD}
     if not said:
-        return NOTHING_SEEN
+        return NOTHING_SEEN if NOTHING_SEEN in verdicts else UNTOLD
     return said.pop() if len(said) == 1 else "mixed"
 
 
 def _sentence(tasks: Sequence[Mapping[str, Any]]) -> str:
-    words = {"better": "B is better", "worse": "B is worse", "different": "B differs", NOTHING_SEEN: NOTHING_SEEN}
-    said = [f"{task['task']}: {words[task['verdict']]} ({_grounds(task)})" for task in tasks if task["verdict"]]
+    words = {"better": "B is better", "worse": "B is worse", "different": "B differs"}
+    said = [
+        f"{task['task']}: {words.get(task['verdict'], task['verdict'])} ({_grounds(task)})"
+        for task in tasks
+        if task["verdict"]
+    ]
     return "Verdict. " + "; ".join(said) + "."
 
 

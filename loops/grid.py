@@ -215,7 +215,7 @@ def _values(recipe: Recipe, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def _as_changes(fields: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(f"{field}={json.dumps(value, default=str)}" for field, value in fields.items())
+    return tuple(f"{field}={json.dumps(value, default=str, ensure_ascii=False)}" for field, value in fields.items())
 
 
 def _text(value: Any) -> str:

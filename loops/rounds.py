@@ -28,7 +28,8 @@ from loops.setting import Setting
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
 
-COLLECT_VERSION = VERIFY_VERSION = SELECT_VERSION = OPTIMISE_VERSION = 1
+COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = 1
+SELECT_VERSION = 2
 """Raised when a stage's code would give another result from the same inputs."""
 
 
@@ -59,7 +60,11 @@ def run_recipe(
     ):
         raise RecipeError(f"verify.encoder {encoder}: no such folder; name a shipped one or an ARCHITECTURE::TAG")
     if recipe.rounds and not (out / "recipe.yaml").exists():
-        setting.pool(recipe.source, 0, 0)  # a task without a training pool is told now, not after the seed's evaluation
+        # a task without a training pool, or with one that ends too soon, is told now, not after the seed's evaluation
+        if not setting.pool(recipe.source, sum(pool_slice(recipe, recipe.rounds)) - 1, 1):
+            raise RecipeError(
+                f"seed {recipe.seed}: the training pool of {recipe.source} ends before its pictures; take a smaller one"
+            )
         from loops.optimise.dpo import check_settings
 
         check_settings(recipe.optimise)
@@ -70,8 +75,8 @@ def run_recipe(
 
 
 def pool_slice(recipe: Recipe, number: int) -> tuple[int, int]:
-    """Start and length of the part of the pool that round `number` collects on: of no other round of this run, and of
-    no run of another seed."""
+    """Start and length of the part of the pool that round `number` collects on: of no other round of this run and, in
+    the first ten rounds, of no run of another seed."""
     return (recipe.seed * 10 + number - 1) * recipe.collect.samples, recipe.collect.samples
 
 

@@ -66,7 +66,8 @@ def select(groups: Sequence[Group], recipe: Select) -> Selection:
         else:
             kept.append(widest)
     surest = sorted(kept, key=lambda one: (-one.certainty, digest_of_bytes(one.group.sample.id.encode())))
-    beyond = {id(one) for one in surest[max(1, int(recipe.keep * len(groups))) :]}
+    most = int(round(recipe.keep * len(groups), 6))  # 0.29 of 100 groups is 28.999999999999996 in floats
+    beyond = {id(one) for one in surest[max(1, most) :]}
     pairs = tuple(_pair(one, recipe) for one in kept if id(one) not in beyond)
     counts |= {"beyond": len(beyond), "reversed": sum(pair.reversed for pair in pairs), "pairs": len(pairs)}
     return Selection(pairs=pairs, counts=counts)

@@ -14,7 +14,7 @@ from harness.results import TaskResult
 from harness.stats import chair_at_equal_recall, difference, holm, pooled_difference
 from leaderboards.ablation import AblationRow, ablate, read_grid
 from leaderboards.ablation_text import write_ablation
-from tests.worlds import YES_NO, captions, write_run, yes_no
+from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
 BASE = {0: [1, 1, 1, 0] * 15, 1: [1, 1, 0, 1, 0, 0] * 10}
@@ -39,7 +39,7 @@ def _write(folder: Path, states: Sequence[str] = ("done",) * 4, **changed: objec
 
 
 def _tasks(marks: Sequence[int], *said: str) -> list[TaskResult]:
-    return [yes_no(marks), captions(*said * 5)]
+    return [yes_no(marks), captions(*said * 10)]
 
 
 def _row(rows: Sequence[AblationRow], cell: str, metric: str) -> AblationRow:
@@ -101,7 +101,9 @@ def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
 def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
     found = ablate(_write(tmp_path, ("done", "failed") * 2))
     row = _row(found.rows, "none", "CHAIRi at equal recall")
-    assert row.to_seed == chair_at_equal_recall(captions(*("a !b", "a") * 5).rows, captions(*("a !b", "a b") * 5).rows)
+    assert row.to_seed == chair_at_equal_recall(
+        captions(*("a !b", "a") * 10).rows, captions(*("a !b", "a b") * 10).rows
+    )
     write_ablation(tmp_path)
     text = (tmp_path / "ablation.md").read_text()
     assert "{" not in text.split("## quiz")[1]
@@ -115,8 +117,8 @@ def test_at_a_glance_a_cell_is_one_line_with_its_differences_to_the_seed_model(t
         "| verify.kind | pairs | accuracy ↑ (quiz) | words (chair) |",
         "| --- | --- | --- | --- |",
         "| seed model |  | 50.00 | 1.50 |",
-        "| clip | – | +12.50 \\[−16.67, +35.00\\] | +0.50\\* \\[+0.20, +0.80\\] |",
-        "| none | – | −20.83† \\[−35.00, −1.67\\] | +0.50\\* \\[+0.20, +0.80\\] |",
+        "| clip | – | +12.50 \\[−16.67, +35.00\\] | +0.50\\* \\[+0.30, +0.70\\] |",
+        "| none | – | −20.83† \\[−35.00, −1.67\\] | +0.50\\* \\[+0.30, +0.70\\] |",
     ]
 
 
@@ -149,6 +151,14 @@ def test_costs_tell_what_was_spent_from_what_was_taken_over(tmp_path: Path) -> N
     assert (cost.seconds, cost.seconds_shared, cost.pairs) == (2 * 4 * 12.5, 60, 8)
 
 
+def test_pairs_of_a_selection_that_was_done_again_are_not_counted(tmp_path: Path) -> None:
+    folder = _write(tmp_path)
+    ledger = folder / "verify.kind=none/seed-0/ledger.jsonl"
+    lines = [{"stage": "round-1/select", "cost": {"seconds": 1}, "facts": {"pairs": pairs}} for pairs in (900, 8)]
+    ledger.write_text(ledger.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
+    assert ablate(folder).costs[1].pairs == 8
+
+
 def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: Path) -> None:
     _write(tmp_path, show=[["chair", "recall"]])
     write_ablation(tmp_path)
@@ -173,6 +183,23 @@ def test_a_table_names_the_fields_that_differ(tmp_path: Path) -> None:
         in text
     )
     assert "| seed model |  | 50.00 |  |  |  |  |  |" in text
+
+
+def test_cells_that_start_from_other_weights_do_not_share_a_seed_models_line(tmp_path: Path) -> None:
+    _write(tmp_path)
+    for seed in (0, 1):
+        write_folder(tmp_path / f"verify.kind=none/seed-{seed}/round-0/eval", *_tasks([1] * 60, "a"), digest="e")
+    write_ablation(tmp_path)
+    text = (tmp_path / "ablation.md").read_text()
+    assert "| seed model of verify.kind=clip |  | 50.00 |" in text
+    assert "| seed model of verify.kind=none |  | 100.00 |" in text
+    assert f"{'00abc'.ljust(12, '0')} (verify.kind=clip); {'e'.ljust(12, '0')} (verify.kind=none)" in text
+
+
+def test_at_equal_recall_the_seed_model_has_no_figure_of_its_own(tmp_path: Path) -> None:
+    """It is read off where its recall is the cell's, and so another beside each cell."""
+    write_ablation(_write(tmp_path, show=[["chair", "CHAIRi at equal recall"], ["chair", "CHAIRi"]]))
+    assert "| seed model |  | 33.33 | – |" in (tmp_path / "ablation.md").read_text()
 
 
 def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:

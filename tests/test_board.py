@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import DataError, UsageError
 from harness.stats import difference, pooled_difference
-from leaderboards.build import build_board
+from leaderboards.build import build_board, read_entries
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
@@ -103,6 +103,14 @@ def test_the_page_needs_no_network_and_no_id_occurs_twice(tmp_path: Path) -> Non
     assert "prefers-color-scheme: dark" in page and "currentColor" in page
 
 
+def test_a_round_of_before_its_parent_was_made_again_is_told(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [[yes_no(BEFORE)], [yes_no(AFTER)]])
+    for parent, told in (("00abc".ljust(64, "0"), False), ("0ld".ljust(64, "0"), True)):
+        write_folder(run / "round-1" / "eval", yes_no(AFTER), digest="10abc", parent=parent)
+        build_board([run], tmp_path / "out")
+        assert ("trained from 0ld000000000, not from" in (tmp_path / "out" / "board.md").read_text()) is told
+
+
 def test_a_run_of_one_seed_says_that_it_is_one(tmp_path: Path) -> None:
     rounds = [[yes_no(BEFORE)], [yes_no(AFTER)]]
     one = write_run(tmp_path / "a", rounds)
@@ -145,6 +153,12 @@ def test_captions_are_shown_with_recall_and_length_and_at_equal_recall(tmp_path:
     # Round 0 cut after its first mention has recall 2/6 and nothing wrong, as round 1: the gain was silence.
     assert (matched["seed_value"], matched["value"], matched["difference"]) == ("0.000000",) * 3
     assert line(tmp_path / "out", round="1", metric="CHAIRi")["difference"] == "-0.400000"
+
+
+def test_folders_of_one_name_are_told_apart_and_one_named_twice_is_one(tmp_path: Path) -> None:
+    folders = [write_folder(tmp_path / name / "eval", yes_no(BEFORE)) for name in ("one", "two")]
+    entries = read_entries([*folders, folders[0]])
+    assert [entry.name for entry in entries] == ["eval (one/eval)", "eval (two/eval)"]
 
 
 def test_a_results_folder_is_a_row_of_its_own(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_thousand_comparisons_of_models_that_are_alike_rarely_say_better() -> 
 def test_with_ten_pictures_the_intervals_are_too_narrow_and_are_reported_so() -> None:
     found = calibrate(CASES[1], pictures=10, comparisons=400, draws=500)
     assert found.covered_difference.value < 0.93 and not found.covered_difference.within
-    assert found.false.value > 0.07 and not found.false.within
+    assert found.false.within, "p is no smaller than the signs of so few pictures allow"
 
 
 def test_training_runs_that_differ_need_their_own_level_of_resampling() -> None:

@@ -168,6 +168,20 @@ def test_a_margin_knows_which_way_a_metric_is_worse(tmp_path: Path) -> None:
     assert {name: one["not_worse"] for name, one in margins.items()} == {"CHAIRs": False, "CHAIRi": False}
 
 
+def test_a_margin_by_name_goes_before_the_one_of_every_headline(tmp_path: Path) -> None:
+    a, b = (write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a", BEFORE), ("b", AFTER)))
+    for given in (("accuracy=2", 1), (1, "accuracy=2")):
+        (task,) = ask_json(a, b, "--margin", given[0], "--margin", given[1])["tasks"]
+        assert task["margins"]["accuracy"]["margin"] == 2
+
+
+def test_answers_that_are_all_equal_do_not_show_that_others_would_be(tmp_path: Path) -> None:
+    a, b = (write_folder(tmp_path / name, yes_no([1] * 60)) for name in "ab")
+    (task,) = ask_json(a, b, "--margin", 1)["tasks"]
+    assert (task["metrics"]["accuracy"]["low"], task["margins"]["accuracy"]["not_worse"]) == (0.0, None)
+    assert "on accuracy: not shown" in ask("compare", a, b, "--margin", 1)
+
+
 @pytest.mark.parametrize(
     ("margin", "reason"),
     [
@@ -226,6 +240,63 @@ def test_one_training_run_is_said_to_be_one_and_answer_files_are_not(tmp_path: P
     honed = write_folder(tmp_path / "honed", yes_no(AFTER), parent="d1")
     assert "One training run: intervals and p speak of these weights" in ask("compare", seed_model, honed)
     assert "One training run" not in ask("compare", seed_model, seed_model)
+
+
+def test_sides_marked_by_other_truths_are_said_to_be(tmp_path: Path) -> None:
+    """The same ids and no other sign of it: right answers differ, or the questions that were asked."""
+    one, two = (write_folder(tmp_path / name, yes_no(BEFORE, data=name * 64)) for name in "ab")
+    assert f"digests {'a' * 12} and {'b' * 12}" in ask("compare", one, two)
+    assert "digests" not in ask("compare", one, one)
+    asked, other = (
+        write_folder(tmp_path / name, yes_no(BEFORE, data=name * 64, sampling={"max_tokens": 8})) for name in "cd"
+    )
+    fewer = write_folder(tmp_path / "e", yes_no(BEFORE[:30], data="e" * 64, sampling={"max_tokens": 8}))
+    assert "digests" in ask("compare", asked, other) and "digests" not in ask("compare", asked, fewer)
+
+
+def test_where_a_side_is_0_of_0_nothing_can_be_told(tmp_path: Path) -> None:
+    a, b = write_folder(tmp_path / "a", captions(*["", ""] * 9)), write_folder(tmp_path / "b", captions(*["!cat"] * 18))
+    found = ask_json(a, b)
+    assert (found["verdict"], found["tasks"][0]["verdict"]) == ("cannot be told", "cannot be told")
+    assert "chair: cannot be told (CHAIRi –, p –" in found["sentence"]
+    one, two = (write_folder(tmp_path / str(mark), yes_no([mark])) for mark in (0, 1))
+    assert ask_json(one, two)["verdict"] == "cannot be told"  # a single picture
+
+
+def test_a_training_run_named_twice_is_told(tmp_path: Path) -> None:
+    start = write_folder(tmp_path / "start", yes_no(BEFORE))
+    one, two = (write_folder(tmp_path / name, yes_no(AFTER), digest=name) for name in ("e1", "e2"))
+    assert "3 training seeds are given, but only 2 are different" in ask("compare", start, f"{one},{two},{one}")
+    assert "different weights" not in ask("compare", start, f"{one},{two}")
+
+
+def test_a_digest_is_called_by_what_it_is_of(tmp_path: Path) -> None:
+    about = (
+        {"model": {"digest_of": "weights"}},
+        {"answers": "x.jsonl"},
+        {"model": {"digest_of": "a served name, not weights"}},
+    )
+    folders = [write_folder(tmp_path / str(n), yes_no(BEFORE)) for n in range(3)]
+    for folder, known in zip(folders, about, strict=True):
+        content = json.loads((folder / "results.json").read_text())
+        (folder / "results.json").write_text(json.dumps({**content, "provenance": known}))
+    assert "A: toy  weights d1" in ask("compare", *folders[:2])
+    assert "B: toy  answer file d1" in ask("compare", *folders[:2])
+    assert "A: toy  served name d1" in ask("compare", folders[2], folders[0])
+
+
+def test_a_p_of_next_to_nothing_is_not_written_as_zero(tmp_path: Path) -> None:
+    a, b = (write_folder(tmp_path / name, yes_no([mark] * 60)) for name, mark in (("a", 0), ("b", 1)))
+    assert "<0.0001" in ask("compare", a, b) and "0.0000" not in ask("compare", a, b)
+
+
+def test_a_task_is_not_called_by_a_path(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "a" / "b", yes_no(BEFORE))
+    (folder / "quiz.jsonl").rename(tmp_path / "quiz.jsonl")
+    content = (folder / "results.json").read_text()
+    (folder / "results.json").write_text(content.replace('"task": "quiz"', '"task": "../../quiz"'))
+    with pytest.raises(DataError, match=r"a task cannot be called '../../quiz'"):
+        ask("compare", folder, folder)
 
 
 def test_seeds_that_do_not_match_up_are_refused(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def test_pooled_rows_say_of_how_many_seeds(tmp_path: Path) -> None:
     ]
     (path,) = export(runs, ["markdown"], tmp_path / "out", _no_questions)
     assert "| honed (mean of 2 seeds) | 0, 1 | 1 | 120 | 75.0 | **+25.0** <sub>" in path.read_text(encoding="utf-8")
+    assert "over pictures, of means over training seeds and pictures. Δ" in path.read_text(encoding="utf-8")
 
 
 # Data frames ----------------------------------------------------------------------------------------------------------
@@ -224,6 +225,20 @@ def test_lm_eval_finds_and_prints_our_figures(tmp_path: Path) -> None:
     assert [len(one) for one in read] == [60, 2]
 
 
+def test_results_that_would_take_each_others_place_are_refused(tmp_path: Path) -> None:
+    """Answers marked again have the model and the time of the first marking, which are all that lm-eval tells by."""
+    strict = yes_no(AFTER, profile="strict")
+    folders = [write_folder(tmp_path / "one", yes_no(BEFORE)), write_folder(tmp_path / "two", strict)]
+    for folder in folders:
+        content = json.loads((folder / "results.json").read_text())
+        content["provenance"]["finished"] = "2026-01-02T03:04:05+00:00"
+        (folder / "results.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"one and .*two are of one model and one time"):
+        export(folders, ["lm-eval"], tmp_path / "out", _no_questions)
+    assert not (tmp_path / "out").exists()
+    assert len(export(folders[:1], ["lm-eval"], tmp_path / "out", _no_questions)) == 2
+
+
 def test_the_keys_are_those_that_lm_eval_writes(tmp_path: Path) -> None:
     from lm_eval.result_schema import EvalResults, SampleResult
 
@@ -257,6 +272,21 @@ def test_a_model_card_is_read_back_by_the_hubs_own_library(tmp_path: Path) -> No
     assert entries.relative_to(tmp_path / "out").as_posix() == "model-card/x/.eval_results/quiz.yaml"
     assert (entry.dataset_id, entry.dataset_revision, entry.value) == ("owner/quiz", "4db12766", 75.0)
     assert str(entry.notes).startswith("accuracy, profile official, 95 % interval [")
+
+
+def test_a_card_says_what_the_digest_is_of_and_needs_no_provenance(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "x", yes_no(BEFORE))
+    content = json.loads((folder / "results.json").read_text())
+    for known, words in (({}, "Strop, on the weights with"), ({"answers": "x"}, "Strop, on the answers with")):
+        (folder / "results.json").write_text(json.dumps({**content, "provenance": known}))
+        (card,) = export([folder], ["model-card"], tmp_path / "out", _no_questions)
+        assert words in card.read_text()
+
+
+def test_folders_that_are_called_nearly_alike_have_a_card_each(tmp_path: Path) -> None:
+    folders = [write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a b", BEFORE), ("a-b", AFTER))]
+    one, two = export(folders, ["model-card"], tmp_path / "out", _no_questions)
+    assert "| accuracy ↑ | 50.0 |" in one.read_text() and "| accuracy ↑ | 75.0 |" in two.read_text()
 
 
 def test_every_round_has_a_card_of_its_own(run: Path) -> None:

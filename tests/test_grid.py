@@ -106,6 +106,11 @@ def test_groups_of_fields_and_small_numbers_reach_the_recipe_as_written(unfold: 
     assert grid.baseline == grid.cells[1].name
 
 
+def test_a_cell_may_be_called_in_any_letters(unfold: Unfold) -> None:
+    (cell,) = unfold({"list": [{"name": "🐈 né", "verify.kind": "none"}]}, baseline={"verify.kind": "none"}).cells
+    assert cell.recipe.name == "🐈 né"
+
+
 def test_the_baseline_is_the_bases_own_cell_unless_another_is_named(unfold: Unfold) -> None:
     vary = {"grid": {"verify.kind": ["none", "clip"]}}
     assert unfold(vary).baseline == "verify.kind=clip"

@@ -309,6 +309,11 @@ def test_keep_leaves_the_pairs_whose_rewards_differ_most_in_their_order() -> Non
     assert _selected(groups, keep=0.1)[0] == kept[1:]
 
 
+def test_keep_counts_as_people_do_and_not_as_floats_do() -> None:
+    groups = [_group(str(gap), "x", rewards=(float(gap), 0.0)) for gap in range(1, 101)]
+    assert [len(_selected(groups, keep=share)[0]) for share in (0.29, 0.57, 0.07, 0.295)] == [29, 57, 7, 29]
+
+
 def test_without_opinions_keep_takes_the_same_samples_of_any_answers() -> None:
     samples = [dataclasses.replace(SCENE, id=str(number)) for number in range(40)]
 
@@ -483,6 +488,13 @@ def _stages(out: Path) -> list[str]:
 def test_unknown_tasks_are_a_fault_of_the_recipe_before_anything_is_done(setting: Setting, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"source": "pictos_caption"})
     with pytest.raises(RecipeError, match="no task is called 'pictos_caption'; there are pictos_pope"):
+        run_recipe(recipe, tmp_path / "run", setting)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_seed_beyond_the_end_of_the_pool_is_told_before_anything_is_done(setting: Setting, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"seed": 10**6})
+    with pytest.raises(RecipeError, match="seed 1000000: the training pool of pictos_captions ends"):
         run_recipe(recipe, tmp_path / "run", setting)
     assert not (tmp_path / "run").exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,22 @@ def test_figures_that_differ_are_told_and_only_those(run: Path) -> None:
     shared, found = unlike_figures(find_origin(f"{run}:0"), find_origin(f"{run}:1"))
     assert shared == 2
     assert [(one.name, one.a["value"], one.b["value"]) for one in found] == [("quiz accuracy", 0.5, 1.0)]
+
+
+def test_figures_of_before_their_method_was_told_are_the_same_figures(tmp_path: Path, run: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(run / "round-0/eval", old)
+    content = json.loads((old / "results.json").read_text())
+    for figure in content["tasks"][0]["metrics"].values():
+        del figure["method"]
+    (old / "results.json").write_text(json.dumps(content))
+    assert unlike_figures(find_origin(f"{run}:0"), find_origin(str(old))) == (2, [])
+
+
+def test_weights_in_a_grid_are_found_in_the_run_that_has_them(tmp_path: Path, run: Path) -> None:
+    """A grid keeps each stage beside its runs too, to share it."""
+    shutil.copytree(run / "round-1/eval", tmp_path / "shared/eval-123/files")
+    assert find_origin("10abc0", tmp_path).folder == run / "round-1/eval"
 
 
 def test_diff_prints_both_and_ends_well(strop: Strop, run: Path) -> None:

@@ -19,17 +19,20 @@ from PIL import Image
 import harness.cli
 from harness.cli.board import find_asked
 from harness.errors import DataError, UsageError
+from harness.stats import difference
 from harness.types import Sample
 from leaderboards.ablation import ablate
 from leaderboards.build import build_board
+from leaderboards.render import Cell
 from leaderboards.reported import read_tables
 from leaderboards.site import samples as browser
+from leaderboards.site.cells import judged
 from leaderboards.site.folder import site_folder, slug, visible
 from leaderboards.site.samples import Asked, parts
 from leaderboards.site.verifiers import roc, try_verifier
 from tasks.registry import find_task
 from tests.sites import Quiz, answered, data_of, make_site, sample, small_run
-from tests.worlds import captions, write_folder, write_run, yes_no
+from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202egnp.exe\x00"
 
@@ -55,6 +58,14 @@ def pages(site: Path) -> dict[str, Page]:
 def flags_of(site: Path, name: str, round_: str) -> dict[str, int]:
     index, found = data_of(site, name)
     return {one["id"]: flag for one, flag in zip(found, index["flags"][round_], strict=True)}
+
+
+def test_a_difference_is_judged_by_its_p_where_nothing_corrects_it() -> None:
+    """Four pictures of 200 that differ give an interval without zero, and a p of 0.125."""
+    marks = [int(place >= 4) for place in range(200)]
+    found = difference(yes_no(marks).rows, yes_no([1] * 200).rows, YES_NO)["accuracy"]
+    assert found.low is not None and found.low > 0
+    assert judged(Cell(metric=YES_NO[0], estimate=None, difference=found)) is None
 
 
 def test_every_link_leads_to_a_file_and_every_file_is_linked(tmp_path: Path) -> None:

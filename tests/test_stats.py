@@ -338,3 +338,17 @@ def test_ten_thousand_draws_of_nine_thousand_rows_take_about_a_second() -> None:
     began = time.process_time()
     estimate(rows, [*metrics, F1, Metric(name="f1_mean", macro=tuple(metric.name for metric in metrics))])
     assert time.process_time() - began < 5  # 0.2 s where nothing else runs; a slow shared machine may take longer
+
+
+@pytest.mark.parametrize(("pictures", "changed", "least"), [(2, 2, 0.5), (200, 4, 0.125), (200, 20, 0.0)])
+def test_few_pictures_that_differ_prove_no_more_than_their_signs_do(pictures: int, changed: int, least: float) -> None:
+    before = answered([[int(place >= changed)] for place in range(pictures)])
+    after = answered([[1]] * pictures)
+    found = difference(before, after, [ACCURACY, Metric(name="mean", macro=("accuracy",))])
+    assert found["accuracy"].p == found["mean"].p == (least or 2 / 10_001)
+    assert found["accuracy"].mcnemar is not None and found["accuracy"].mcnemar.p >= least
+
+
+def test_captions_that_differ_on_few_pictures_prove_little_at_equal_recall_either() -> None:
+    found = chair_at_equal_recall(captioned(*["cat !dog"] * 3), captioned(*["cat"] * 3))
+    assert (found.value, found.p) == (-0.5, 0.25)

@@ -68,8 +68,9 @@ def difference(
 ) -> dict[str, Difference]:
     """B minus A for every metric, paired by row id; clusters are resampled once and applied to both sides.
 
-    p is two-sided: twice the smaller share of draws at or beyond zero, (k + 1) / (draws + 1), so never 0. Raises
-    `DataError` when an id occurs twice on one side or stands for another picture on the other side.
+    p is two-sided: twice the smaller share of draws at or beyond zero, (k + 1) / (draws + 1), so never 0; nor is it
+    less than an exact test of the signs could give (`over_seeds`). Raises `DataError` when an id occurs twice on one
+    side or stands for another picture on the other side.
     """
     pooled = pooled_difference([(a, b)], metrics, draws=draws, seed=seed)
     return {name: plain_difference(one) for name, one in pooled.items()}
@@ -121,15 +122,17 @@ def compare_sums(
         return np.stack([b - a for a, b in zip(sides[::2], sides[1::2], strict=True)])
 
     bearing = np.min([plan.clusters_bearing(side) for sides in sums for side in sides], axis=0)
+    apart = np.count_nonzero(np.any([a != b for a, b in sums], axis=0) @ plan.columns_used(), axis=0)
     names = [metric.name for metric in plan.metrics]
-    return over_seeds(names, values, moved, bearing, rows, drawn, seed=seed)
+    return over_seeds(names, values, moved, bearing, apart, rows, drawn, seed=seed)
 
 
 def over_seeds(
     names: Sequence[str],
     values: Floats,
     moved: Callable[[Floats], Floats],
-    bearing: NDArray[np.int64],
+    bearing: Sequence[int] | NDArray[np.int64],
+    apart: Sequence[int] | NDArray[np.int64],
     rows: Sequence[int],
     drawn: Iterable[Floats],
     *,
@@ -138,7 +141,10 @@ def over_seeds(
     """Differences of any figures, training seeds and clusters resampled.
 
     `values` are seeds x 2 sides x figures; `moved` maps cluster weights (draws x clusters) to B minus A, seeds x
-    draws x figures; `bearing` is how many clusters each figure rests on; the others as in `compare_sums`.
+    draws x figures; `bearing` is how many clusters each figure rests on and `apart` in how many of them the sides
+    differ; the others as in `compare_sums`. Where no more than k clusters differ, no exact test that turns their signs
+    round finds less than 2 ** (1 - k), and no p here is smaller: with two clusters, or with four of a thousand that
+    differ, hardly a draw lies beyond zero, and that share alone would pass for proof.
     """
     # Seeds have their own stream, so that one seed draws the very clusters that `difference` draws.
     seed_stream = np.random.default_rng([seed, 1])
@@ -164,7 +170,7 @@ def over_seeds(
                 value=number((b - a).mean()),
                 low=low,
                 high=high,
-                p=None if low is None else two_sided(means[:, index]),
+                p=None if low is None else max(two_sided(means[:, index]), min(1.0, 2.0 ** (1 - int(apart[index])))),
                 se=None if low is None else float(np.nanstd(means[:, index])),
                 n=int(rows[index]),
                 fixed_low=fixed_low,

@@ -45,8 +45,10 @@ def pooled_chair_at_equal_recall(
         return np.diff(chair(weights), axis=2)
 
     whole = chair(np.ones((1, len(clusters)))).transpose(0, 2, 1)
-    bearing, rows = np.array([len(clusters)]), [sum(len(one.a) for one in matched)]
-    found = over_seeds([NAME], whole, moved, bearing, rows, resamples(len(clusters), draws, seed), seed=seed)[0]
+    rows = [sum(len(one.a) for one in matched)]
+    apart = {a.cluster for one in matched for a, b in zip(one.a, one.b, strict=True) if a.parsed != b.parsed}
+    drawn = resamples(len(clusters), draws, seed)
+    found = over_seeds([NAME], whole, moved, [len(clusters)], [len(apart)], rows, drawn, seed=seed)[0]
     return replace(
         found,
         only_a=tuple(sorted({name for one in matched for name in one.only_a})),

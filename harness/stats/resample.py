@@ -103,6 +103,13 @@ class Plan:
             bearing[index] = min(bearing[part] for part in self._parts(index))
         return bearing
 
+    def columns_used(self) -> NDArray[np.bool_]:
+        """columns x metrics: whether a metric is computed from a column."""
+        used: NDArray[np.bool_] = (self.numerators != 0) | (self.denominators != 0)
+        for index in self.order:
+            used[:, index] = used[:, self._parts(index)].any(axis=1)
+        return used
+
     def row_counts(self, rows: Sequence[Marked]) -> list[int]:
         """Rows that each metric is over: of its group, and naming a count of its denominator (zero or not)."""
         of_group = _places_by_group(rows)

@@ -30,9 +30,8 @@ Questions = Callable[[TaskResult], Mapping[str, Question]]
 def write_lm_eval(evaluation: Path, out: Path, questions: Questions) -> list[Path]:
     """Write one results folder's files below `out`; the results file last."""
     content, results = read_evaluation(evaluation), read_results(evaluation)
-    name = f"{results.model}@{results.digest[:12]}"
-    folder, time = out / re.sub(r'["<>:/|\\?*\[\]]+', "__", name), _time(content["provenance"], evaluation)
-    stamp = time.replace(tzinfo=None).isoformat().replace(":", "-")
+    name, time = _model(content), _time(content["provenance"], evaluation)
+    folder, stamp = out / _sanitized(name), _stamp(time)
     written, hashes = [], {}
     for task in results.tasks:
         rows = _samples(task, questions(task))
@@ -77,6 +76,24 @@ def write_lm_eval(evaluation: Path, out: Path, questions: Questions) -> list[Pat
         },
     )  # fmt: skip
     return [*written, path]
+
+
+def place_of(evaluation: Path) -> tuple[str, str]:
+    """The folder and the time that the files of one results folder are named by."""
+    content = read_evaluation(evaluation)
+    return _sanitized(_model(content)), _stamp(_time(content["provenance"], evaluation))
+
+
+def _model(content: Mapping[str, Any]) -> str:
+    return f"{content['model']}@{content['digest'][:12]}"
+
+
+def _sanitized(name: str) -> str:
+    return re.sub(r'["<>:/|\\?*\[\]]+', "__", name)
+
+
+def _stamp(time: datetime) -> str:
+    return time.replace(tzinfo=None).isoformat().replace(":", "-")
 
 
 def _time(known: Mapping[str, Any], evaluation: Path) -> datetime:

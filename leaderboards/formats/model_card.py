@@ -30,7 +30,7 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
         eval_results=[one for task in results.tasks for one in _index(task, figures[task.task])],
     )
     known = results.provenance
-    commit = f", commit {str(known['commit'])[:12]}{' with changes' if known.get('dirty') else ''}"
+    commit = f", commit {str(known.get('commit'))[:12]}{' with changes' if known.get('dirty') else ''}"
     parts = [
         f"---\n{data.to_yaml()}\n---",
         "## Evaluation",

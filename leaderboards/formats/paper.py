@@ -52,7 +52,7 @@ def latex(board: Board) -> str:
                 (
                     r"\begin{table}",
                     r"  \centering",
-                    rf"  \caption{{{_tex(_caption(task, 'Small, above and below,'))}}}",
+                    rf"  \caption{{{_tex(_caption(board, task, 'Small, above and below,'))}}}",
                     rf"  \begin{{tabular}}{{{columns}}}",
                     r"    \toprule",
                     _tex_line([_tex(name) for name in heading]),
@@ -74,15 +74,18 @@ def markdown_tables(board: Board) -> str:
         heading, lines = _table(board, task)
         rows = [[md(name) for name in heading], ["---"] * len(heading)]
         rows += [[_md_cell(cell) for cell in line] for line in lines]
-        parts += ["\n".join("| " + " | ".join(row) + " |" for row in rows), md(_caption(task, "In brackets"))]
+        parts += ["\n".join("| " + " | ".join(row) + " |" for row in rows), md(_caption(board, task, "In brackets"))]
     return "\n\n".join(parts) + "\n"
 
 
-def _caption(task: TaskView, ends: str) -> str:
+def _caption(board: Board, task: TaskView, ends: str) -> str:
+    means, apart = "", ""
+    if any(row.pooled for row in board.rows):
+        means, apart = ", of means over training seeds and pictures", ", means apart"
     return (
-        f"{task.label}: version {task.version}, profile {task.profile}, split {task.split}; rates in percent. "
-        f"{ends} 95 % intervals over pictures. Δ is the difference to round 0 of the same run, paired by sample; "
-        f"bold where p < {SIGNIFICANT} after Holm's correction for all headline differences of the board."
+        f"{task.label}: version {task.version}, profile {task.profile}, split {task.split}; rates in percent. {ends} "
+        f"95 % intervals over pictures{means}. Δ is the difference to round 0 of the same run, paired by sample; bold "
+        f"where p < {SIGNIFICANT} after Holm's correction for all headline differences of the board{apart}."
     )
 
 

@@ -9,7 +9,7 @@ from harness.types import Metric
 from leaderboards.render import NOTHING, Cell, figure, interval, probability
 
 SURE = 0.05
-"""A corrected p below this, where there is one, and an interval without zero make a difference one beyond doubt."""
+"""A p below this, corrected where it is corrected, and an interval without zero make a difference one beyond doubt."""
 
 VERDICTS = {True: "better", False: "worse", None: "unclear"}
 
@@ -42,7 +42,8 @@ def judged(cell: Cell) -> bool | None:
         return None
     if cell.metric.better == "neither" or found.low <= 0 <= found.high:
         return None
-    if cell.holm is not None and cell.holm >= SURE:
+    p = found.p if cell.holm is None else cell.holm
+    if p is not None and p >= SURE:
         return None
     return (found.value > 0) == (cell.metric.better == "higher")
 
