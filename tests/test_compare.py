@@ -270,21 +270,6 @@ def test_a_training_run_named_twice_is_told(tmp_path: Path) -> None:
     assert "different weights" not in ask("compare", start, f"{one},{two}")
 
 
-def test_a_digest_is_called_by_what_it_is_of(tmp_path: Path) -> None:
-    about = (
-        {"model": {"digest_of": "weights"}},
-        {"answers": "x.jsonl"},
-        {"model": {"digest_of": "a served name, not weights"}},
-    )
-    folders = [write_folder(tmp_path / str(n), yes_no(BEFORE)) for n in range(3)]
-    for folder, known in zip(folders, about, strict=True):
-        content = json.loads((folder / "results.json").read_text())
-        (folder / "results.json").write_text(json.dumps({**content, "provenance": known}))
-    assert "A: toy  weights d1" in ask("compare", *folders[:2])
-    assert "B: toy  answer file d1" in ask("compare", *folders[:2])
-    assert "A: toy  served name d1" in ask("compare", folders[2], folders[0])
-
-
 def test_a_p_of_next_to_nothing_is_not_written_as_zero(tmp_path: Path) -> None:
     a, b = (write_folder(tmp_path / name, yes_no([mark] * 60)) for name, mark in (("a", 0), ("b", 1)))
     assert "<0.0001" in ask("compare", a, b) and "0.0000" not in ask("compare", a, b)
