@@ -230,6 +230,18 @@ def test_figures_are_filed_with_the_set_they_are_of(dogs: Path) -> None:
     assert by_file["metrics"] == printed["metrics"]
 
 
+def test_both_readers_of_captions_come_side_by_side(dogs: Path, nltk_data: Path) -> None:
+    answers = _captions(dogs / "model.jsonl", {"1": "Two dogs.", "2": "Two dogging people."})
+    arguments = ("--answers", answers, "--truth", dogs / "ic", "--data", dogs / "data", "--profile", "all")
+    printed = json.loads(_run(*arguments, "--disagreements", dogs / "unlike.jsonl", "--json").stdout)
+    assert [(one["profile"], one["info"]["normaliser"].split()[0]) for one in printed] == [
+        ("official", "nltk"),
+        ("lemminflect", "lemminflect"),
+    ]
+    unlike = [json.loads(line) for line in (dogs / "unlike.jsonl").read_text().splitlines()]
+    assert [(one["id"], one["answer"]) for one in unlike] == [("2", "Two dogging people.")]
+
+
 def test_the_data_folder_stands_in_for_the_truth(dogs: Path) -> None:
     (dogs / "ic").rename(dogs / "data/ic")
     answers = _captions(dogs / "model.jsonl", {"1": "Two dogs.", "2": ""})

@@ -10,8 +10,8 @@ import typer
 
 from harness.cli.score.deliver import deliver, mark_all, write_disagreements
 from harness.cli.score.options import (
-    CAPTION_PROFILES,
     AnswersOption,
+    CaptionProfileOption,
     DataOption,
     DisagreementsOption,
     JsonOption,
@@ -44,10 +44,7 @@ def chair(
         str,
         typer.Option(help="all: annotated or named by the human captions; instances: annotated only (COCO folder)."),
     ] = "all",
-    profile: Annotated[
-        str | None,
-        typer.Option(help=f"{CAPTION_PROFILES} all: both, side by side.", show_default=False),
-    ] = None,
+    profile: CaptionProfileOption = None,
     cut: Annotated[
         bool,
         typer.Option("--cut", help="Also mark the captions cut after k sentences and k words: CHAIRi by recall."),

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.models import KEPT, JudgeEndpointOption, JudgeOption, open_judge
-from harness.cli.score.deliver import deliver, mark_all
+from harness.cli.score.deliver import deliver, mark_all, write_disagreements
 from harness.cli.score.options import (
     AnswersOption,
     CaptionProfileOption,
     DataOption,
+    DisagreementsOption,
     JsonOption,
     NameOption,
     OutOption,
     PartialOption,
+    chosen_profiles,
     in_data,
-    known_profile,
 )
 from harness.cli.score.words import caption_reader, read_by
 from harness.errors import UsageError
@@ -27,7 +29,9 @@ from tasks.sources import DEFAULT_DATA
 if TYPE_CHECKING:
     from harness.judge import Judge
     from harness.results import TaskResult
+    from harness.types import Sample, Score
     from tasks.answer_files import AnswerFile
+    from tasks.chair import ChairTables, Normaliser
 
 
 def ic(
@@ -43,6 +47,7 @@ def ic(
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, if the judge is to see them.")] = None,
+    disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -61,29 +66,36 @@ def ic(
 
     strop score ic --answers captions.jsonl --truth data/ic --judge my/llava --images val2014
     """
+    from harness.profiles import side_by_side
     from tasks import chair
     from tasks import ic as task
     from tasks.chair_truth import tables_folder
 
-    if profile is not None:
-        known_profile(profile, tuple(chair.PROFILES))
+    wanted = (None,) if profile is None else chosen_profiles(profile, tuple(chair.PROFILES), out)
     if images is not None and judge is None:
         raise UsageError("--images shows pictures to a judge; name one by --judge")
     folder = data.expanduser()
     truth = truth or in_data("--truth", folder / task.NAME, [folder / task.NAME / "truth.json"]).parent
     tables = chair.load_tables(tables_folder(truth, folder))
     found = task.load_answers(answers, truth, tables, partial=partial)
-    profile, normaliser = caption_reader(profile, truth, folder)
-    marked = mark_all(
-        (task.NAME, task.VERSION, task.HEADLINE),
-        profile,
-        read_by(normaliser, found),
-        task.IC_METRICS,
-        lambda sample, answer: task.score_ic(normaliser.words(answer), sample.target, tables),
-    )
+    marked = []
+    for one in wanted:
+        used, normaliser = caption_reader(one, truth, folder)
+        score = functools.partial(_score, normaliser, tables)
+        about = (task.NAME, task.VERSION, task.HEADLINE)
+        marked.append(mark_all(about, used, read_by(normaliser, found), task.IC_METRICS, score))
     if asked := open_judge(judge, judge_endpoint):
-        marked = _judged(marked, found, asked, images, folder / task.NAME / KEPT)
-    deliver([marked], as_json, out, name, answers, truth)
+        marked = [_judged(one, found, asked, images, folder / task.NAME / KEPT) for one in marked]
+    right = {sample.id: sorted(sample.target) for sample in found.samples}
+    marked = side_by_side(marked, right.__getitem__)
+    write_disagreements(disagreements, [marked])
+    deliver(marked, as_json, out, name, answers, truth)
+
+
+def _score(normaliser: Normaliser, tables: ChairTables, sample: Sample, answer: str) -> Score:
+    from tasks.ic import score_ic
+
+    return score_ic(normaliser.words(answer), sample.target, tables)
 
 
 def _judged(marked: TaskResult, found: AnswerFile, judge: Judge, images: Path | None, kept: Path) -> TaskResult:

@@ -30,11 +30,15 @@ DisagreementsOption = Annotated[
     typer.Option("--disagreements", help="With --profile all: write the answers read differently, as JSON lines."),
 ]
 
-CAPTION_PROFILES = (
-    "Who makes words of captions. official: OPERA's port, by NLTK; lemminflect: needs no data. "
-    "Default: official, and lemminflect where NLTK's data are missing."
-)
-CaptionProfileOption = Annotated[str | None, typer.Option("--profile", help=CAPTION_PROFILES, show_default=False)]
+CaptionProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="Who makes words of captions. official: OPERA's port, by NLTK; lemminflect: needs no data; all: both, "
+        "side by side. Default: official, and lemminflect where NLTK's data are missing.",
+        show_default=False,
+    ),
+]
 
 
 def chosen_profiles(profile: str, names: Sequence[str], out: Path | None) -> Sequence[str]:
