@@ -65,11 +65,16 @@ app.command("bench")(bench)
 INTERRUPTED = 130
 """The exit code of a command that was stopped."""
 
+WIDE = "160"
+"""Columns of what is printed into a file or a pipe."""
+
 
 def main() -> None:
     """Run the command line; a user's mistake becomes one line on stderr and a non-zero exit."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars; ours name what they count
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.stdout.isatty():
+        os.environ.setdefault("COLUMNS", WIDE)  # a file has no edge at which a table must break
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us may: it is as Ctrl-C
     try:
         app()
