@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ FEW_CLUSTERS = 50
 """Under so many clusters percentile intervals are clearly too narrow (`strop calibrate`)."""
 
 _CELLS_AT_ONCE = 1_000_000  # draws x clusters held in memory together: 8 MB of weights, in a core's reach
+_CELLS_KEPT = 30_000_000  # draws x clusters remembered for the next comparison: 60 MB
 ZERO = 1e-12  # two equal figures that were summed in another order differ by less; such a draw is a tie
 
 
@@ -156,9 +158,21 @@ def resamples(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
     which is several times faster than numpy's own multinomial and the same distribution."""
     if draws < 1:
         raise UsageError(f"{draws} bootstrap draws: at least 1 is needed, 10000 is usual")
+    kept = clusters * draws <= _CELLS_KEPT
+    for counts in _kept_counts(clusters, draws, seed) if kept else _counts(clusters, draws, seed):
+        yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=2)
+def _kept_counts(clusters: int, draws: int, seed: int) -> tuple[NDArray[np.uint16], ...]:
+    """A board compares many checkpoints on the same pictures, by the same draws: drawing takes longer than the rest."""
+    return tuple(_counts(clusters, draws, seed))
+
+
+def _counts(clusters: int, draws: int, seed: int) -> Iterator[NDArray[np.uint16]]:
     stream = np.random.default_rng(seed)
     if clusters == 0:
-        yield np.zeros((draws, 0))
+        yield np.zeros((draws, 0), dtype=np.uint16)
         return
     step = max(1, _CELLS_AT_ONCE // clusters)
     for start in range(0, draws, step):
@@ -166,7 +180,7 @@ def resamples(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
         picks = stream.integers(0, clusters, size=(size, clusters))
         picks += (np.arange(size) * clusters)[:, None]
         counts = np.bincount(picks.ravel(), minlength=size * clusters)
-        yield counts.reshape(size, clusters).astype(np.float64)
+        yield counts.reshape(size, clusters).astype(np.uint16)
 
 
 def cluster_names(rows: Iterable[Marked]) -> list[str]:
