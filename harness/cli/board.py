@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.cli.progress import spinner
 from harness.errors import DataError
 from tasks.sources import DEFAULT_DATA
 
@@ -72,29 +73,33 @@ def board(
 
     set_places(data, task_path)
     grids = [path for path in runs if is_grid(path)]
-    entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
-    assembled = assemble(entries)
     written: list[Path] = []
     notes: list[str] = []
-    if out is not None or site is None:
-        folder = out or Path("board")
-        beside = write_board(entries, assembled, folder, read_tables() if reported else None)
-        written += [folder / name for name in (*FILES, *(["reported.csv"] if reported else []))]
-        notes += beside.notes if beside else []
-    if site is not None:
-        from leaderboards.site.build import write_site
+    with spinner() as tell:
+        tell("reading what the runs left")
+        entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
+        tell(f"resampling the answers of {len(entries)} runs")
+        assembled = assemble(entries)
+        if out is not None or site is None:
+            folder = out or Path("board")
+            beside = write_board(entries, assembled, folder, read_tables() if reported else None)
+            written += [folder / name for name in (*FILES, *(["reported.csv"] if reported else []))]
+            notes += beside.notes if beside else []
+        if site is not None:
+            from leaderboards.site.build import write_site
 
-        write_site(
-            entries,
-            assembled,
-            site,
-            read_tables(),
-            [ablate(path) for path in grids],
-            find_task=find_asked,
-            find_pool=find_pool,
-            rest=samples,
-        )
-        written.append(site / "index.html")
+            tell(f"writing the site {site}")
+            write_site(
+                entries,
+                assembled,
+                site,
+                read_tables(),
+                [ablate(path) for path in grids],
+                find_task=find_asked,
+                find_pool=find_pool,
+                rest=samples,
+            )
+            written.append(site / "index.html")
     if as_json:
         said = {"runs": [str(run) for run in runs], "files": [str(path) for path in written]}
         typer.echo(json.dumps({**said, "notes": notes} if reported else said))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -30,6 +31,17 @@ def byte_bars() -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
     """The same for bytes, with their rate; a total of None is not known."""
     with _bars(DownloadColumn(), TransferSpeedColumn()) as begin:
         yield begin
+
+
+@contextmanager
+def spinner() -> Iterator[Callable[[str], None]]:
+    """Within it, ``tell(words)`` says what is being done, where somebody watches."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda words: None
+        return
+    with console.status("") as status:
+        yield lambda words: status.update(escape(words))
 
 
 @contextmanager
