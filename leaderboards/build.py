@@ -9,12 +9,12 @@ from pathlib import Path
 
 from harness.errors import DataError, UsageError
 from harness.files import write_text
-from harness.results import Marked, Results, TaskResult
-from harness.stats import estimate, holm, pooled_difference
+from harness.results import Results, TaskResult
+from harness.stats import estimate, holm
 from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
 from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
-from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, other_data, pair_task, shared_metrics
+from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, other_data, pair_seeds, pair_task
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
 
@@ -272,11 +272,12 @@ def _pooled_rows(group: Sequence[Entry], labels: Mapping[_Key, str], notes: list
                     f"{group[0].run.name}, round {number}, {task.task}: pooled over {len(pairs)} of {len(present)} "
                     "seeds; the others have no comparable results."
                 )
-            metrics = shared_metrics(*(side for pair in pairs for side in pair))
-            rows: list[tuple[Sequence[Marked], Sequence[Marked]]] = [(one.rows, two.rows) for one, two in pairs]
-            for name, found in pooled_difference(rows, metrics, draws=DRAWS).items():
-                metric = next(metric for metric in metrics if metric.name == name)
-                cells[labels[task_key(task)], name] = Cell(metric=metric, estimate=None, difference=found)
+            pooled = pair_seeds(pairs, draws=DRAWS)
+            if pooled.obstacle:
+                notes.append(f"{group[0].run.name}, round {number}: seeds not pooled. {pooled.obstacle}.")
+            for metric in pooled.metrics:
+                found = pooled.differences[metric.name]
+                cells[labels[task_key(task)], metric.name] = Cell(metric=metric, estimate=None, difference=found)
         if cells:
             first = present[0].run
             yield Row(

@@ -44,7 +44,7 @@ def test_every_figure_is_the_median_of_its_runs_or_says_why_there_is_none(small:
     assert measured["CHAIR by lemminflect"]["about"] == "9 captions of Pictos, each marked once"
     assert measured["bootstrap"]["about"] == "100 draws of 26 metrics over 9000 answers to 500 pictures"
     assert measured["questions, one by one"]["about"].startswith("18 questions about 1 pictures by ")
-    assert {"processor", "cores", "torch_threads", "gpu", "peak_memory_mb", "commit", "torch"} <= set(
+    assert {"cpu", "usable_cores", "threads", "gpus", "memory_gib", "peak_memory_mb", "commit", "torch"} <= set(
         printed["machine"]
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError, UsageError
-from harness.stats import difference, pooled_difference
+from harness.stats import difference, pooled_chair_at_equal_recall, pooled_difference
 from leaderboards.build import build_board, read_entries
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
@@ -133,6 +133,15 @@ def test_several_seeds_of_a_recipe_get_a_pooled_row(tmp_path: Path) -> None:
     assert (found["seed"], found["difference"], found["value"]) == ("0 1 2", "0.250000", "0.750000")
     assert (found["difference_low"], found["fixed_low"]) == (f"{wanted.low:.6f}", f"{wanted.fixed_low:.6f}")
     assert "honed (mean of 3 seeds)" in (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
+
+
+def test_a_pooled_row_too_says_what_is_left_at_equal_recall(tmp_path: Path) -> None:
+    before, ends = captions(*["a !b", "a"] * 5), [captions(*["a", "a !b"] * 5), captions(*["a", "a"] * 5)]
+    runs = [write_run(tmp_path / str(seed), [[before], [end]], recipe={"seed": seed}) for seed, end in enumerate(ends)]
+    build_board(runs, tmp_path / "out")
+    found = line(tmp_path / "out", pooled="1", metric="CHAIRi at equal recall")
+    wanted = pooled_chair_at_equal_recall([(before.rows, end.rows) for end in ends])
+    assert (found["difference"], found["difference_low"]) == (f"{wanted.value:.6f}", f"{wanted.low:.6f}")
 
 
 def test_pooling_recipes_that_differ_in_more_than_the_seed_is_said(tmp_path: Path) -> None:

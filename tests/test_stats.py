@@ -21,6 +21,7 @@ from harness.stats import (
     holm,
     pooled_chair_at_equal_recall,
     pooled_difference,
+    resample,
 )
 from harness.types import Metric
 
@@ -352,3 +353,11 @@ def test_few_pictures_that_differ_prove_no_more_than_their_signs_do(pictures: in
 def test_captions_that_differ_on_few_pictures_prove_little_at_equal_recall_either() -> None:
     found = chair_at_equal_recall(captioned(*["cat !dog"] * 3), captioned(*["cat"] * 3))
     assert (found.value, found.p) == (-0.5, 0.25)
+
+
+def test_draws_that_are_kept_are_those_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [np.concatenate(list(resample.resamples(30, 50, 3))) for _ in range(2)]
+    monkeypatch.setattr(resample, "_CELLS_KEPT", 0)
+    anew = np.concatenate(list(resample.resamples(30, 50, 3)))
+    assert all(np.array_equal(one, anew) for one in kept)
+    assert (anew.sum(axis=1) == 30).all()

@@ -7,8 +7,6 @@ Each figure is the median of several runs, after what is loaded once. The JSON i
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -172,23 +170,12 @@ def _seconds(work: Callable[..., Any], *arguments: Any, **named: Any) -> float:
 
 
 def _machine() -> dict[str, Any]:
-    """What the figures hold for: processor, threads, peak memory of this process, versions."""
+    """What the figures hold for: machine, threads, peak memory of this process, code and versions."""
     import resource
-
-    import torch
 
     from harness.provenance import provenance
 
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    known = provenance()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {
-        "processor": next(named, platform.machine()),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "peak_memory_mb": round(peak / 1e6),
-        **{name: value for name, value in provenance().items() if name != "versions"},
-        **provenance()["versions"],
-    }
+    rest = {name: value for name, value in known.items() if name not in ("hardware", "versions")}
+    return {**known["hardware"], "peak_memory_mb": round(peak / 1e6), **rest, **known["versions"]}
