@@ -61,7 +61,8 @@ def evaluate(
 
     asked = open_model(model, endpoint=endpoint, parallel=parallel, adapter=adapter, device=device)
     if (out / "results.json").is_file() and (before := read_results(out)).digest != asked.digest:
-        raise UsageError(f"{out} holds results of {before.model} (weights {before.digest[:12]}); name another --out")
+        held = f"{before.model} ({before.digest_of} {before.digest[:12]})"
+        raise UsageError(f"{out} holds results of {held}; name another --out")
     with progress_bars() as bars:
         figures = measure(asked, chosen, out, split=split, limit=limit, store=out / "answers.jsonl", progress=bars)
     if as_json:
