@@ -27,6 +27,9 @@ from harness.models.weights import model_digest, model_folder, weight_files
 from harness.pictures import open_picture, picture_digest
 from harness.types import Advance, Sample, Sampling
 
+DECODING_VERSION = 1
+"""Raised when this module would decode another answer from the same model, sample and sampling."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hallucination:
@@ -81,9 +84,13 @@ class Vlm:
 
     @property
     def settings(self) -> str:
-        """Digest of what turns a sample into the model's inputs: chat template, vocabulary, picture settings."""
+        """Digest of what turns a sample into an answer beside the model's own files: chat template, vocabulary and
+        picture settings as they were loaded, the precision of the weights, and the version of the decoding code."""
         image_processor = {k: v for k, v in self.processor.image_processor.to_dict().items() if "name" not in k}
-        return digest_of_json([self.processor.chat_template, image_processor, len(self.tokenizer)])
+        precision = str(self.model.dtype)
+        return digest_of_json(
+            [self.processor.chat_template, image_processor, len(self.tokenizer), precision, DECODING_VERSION]
+        )
 
     def generate(
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
