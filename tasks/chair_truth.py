@@ -36,6 +36,9 @@ class ChairTruth(Protocol):
 
     def __contains__(self, image: object) -> bool: ...
 
+    @property
+    def file_names(self) -> Mapping[str, str]: ...
+
     def classes(self, image: str) -> frozenset[str]: ...
 
 
@@ -100,6 +103,10 @@ class _Coco:
     def __contains__(self, image: object) -> bool:
         return image in self.images
 
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {identifier: image.file_name for identifier, image in self.images.items()}
+
     def classes(self, image: str) -> frozenset[str]:
         found = {self.class_of[name] for name in self.images[image].objects}
         if self.captions is not None:
@@ -140,6 +147,10 @@ class _Ready:
 
     def __contains__(self, image: object) -> bool:
         return image in self.images
+
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {}  # a ready-made truth has ids alone
 
     def classes(self, image: str) -> frozenset[str]:
         indices = self.images[image]

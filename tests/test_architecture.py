@@ -27,6 +27,7 @@ SOLE_IMPORTERS = {
     "nltk": "tasks/text.py",
     "lemminflect": "tasks/text_offline.py",
     "pycocotools": "tasks/annotations.py",
+    "pandas": "tasks/tables.py",
     "matplotlib": "leaderboards/charts.py",
     "pyarrow": "leaderboards/formats/parquet.py",
     "httpx2": "harness/fetch.py",
