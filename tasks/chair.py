@@ -98,6 +98,12 @@ def load_tables(folder: Path) -> ChairTables:
 
     Raises `DataError` naming the file where one is missing or has another layout.
     """
+    for name in ("synonyms.json", "double_words.json"):
+        if not (folder / name).exists():
+            raise DataError(
+                f"{folder / name}: no such file; make it of the authors' synonyms.txt or a port's chair.pkl: "
+                f"strop data build chair --from chair.pkl --out {folder}"
+            )
     synonyms = read_json(folder / "synonyms.json")
     double_words = read_json(folder / "double_words.json")
     if not isinstance(synonyms, dict) or not all(is_list_of(str, words) for words in synonyms.values()):

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from harness.errors import DataError, UsageError
 from tasks.annotations import AnnotatedImage, annotation_files, read_captions, read_instances
 from tasks.answer_files import as_row, is_list_of, listed, read_document
+from tasks.containers import is_pickle
 
 OBJECTS: Mapping[str, str] = MappingProxyType(
     {"all": "instances and what the human captions name", "instances": "annotated instances only"}
@@ -160,6 +161,10 @@ class _Ready:
 
 
 def _read_ready(path: Path) -> _Ready:
+    if path.is_file() and is_pickle(path.read_bytes()):
+        raise DataError(
+            f"{path} is a port's pickle; make a truth of it: strop data build chair --from {path} --out DIR"
+        )
     document = read_document(path, "a ground_truth_*.json or .json.gz, or a folder of COCO's annotations")
     row = as_row(str(path), document)
     categories, images = row.content.get("categories"), row.content.get("images")

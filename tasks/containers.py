@@ -77,8 +77,19 @@ def rows_of(path: Path, wanted: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def content_of(path: Path, wanted: str = "") -> bytes:
-    """A file's bytes, unpacked where they are gzipped; `DataError` where it cannot be read, or is of a kind that holds
-    no rows and no JSON."""
+    """`unpacked`; raises `DataError` as well where the file is of a kind that holds no rows and no JSON."""
+    content = unpacked(path, wanted)
+    _refuse_foreign(path, content)
+    return content
+
+
+def is_pickle(content: bytes) -> bool:
+    """Whether these bytes begin as a pickle of Python 3 does (and of Python 2's binary kind)."""
+    return bool(_PICKLE.match(content))
+
+
+def unpacked(path: Path, wanted: str = "") -> bytes:
+    """A file's bytes, without the gzip around them; raises `DataError` where it cannot be read."""
     try:
         content = path.read_bytes()
         while content.startswith(_GZIP):
@@ -89,7 +100,6 @@ def content_of(path: Path, wanted: str = "") -> bytes:
         raise DataError(f"{path} is a folder; name {wanted or 'a file'}" + (" in it" if wanted else "")) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
-    _refuse_foreign(path, content)
     return content
 
 
@@ -100,7 +110,7 @@ def _refuse_foreign(path: Path, content: bytes) -> None:
             raise DataError(f"{path} is {kind}; {remedy}")
     if content[257:262] == b"ustar":
         raise DataError(f"{path} is a tar archive; {_UNPACK}")
-    if _PICKLE.match(content):
+    if is_pickle(content):
         raise DataError(f"{path} is a Python pickle, which is never opened since it can hold code; {_EXPORT}")
     if content.startswith(_ZIP) and _SHEET not in _names(content):
         raise DataError(f"{path} is a zip archive; {_UNPACK}")
