@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from tasks.answer_files import read_rows
+from harness.files import read_json, read_jsonl
+from tasks.answer_files import read_document, read_rows
 
 ROWS: list[dict[str, Any]] = [
     {"question_id": 7, "text": "Yes, there is."},
@@ -246,3 +247,9 @@ def test_the_answer_of_vlmevalkit_is_its_prediction_and_never_its_gold(tmp_path:
         DataError, match=r"'question_id' is missing; found index, .+; VLMEvalKit's index is no id: add a"
     ):
         found.identifier("question_id")
+
+
+def test_a_byte_order_mark_before_a_document_is_none_of_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "document.json"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"cat": 1}')
+    assert (read_json(path), list(read_jsonl(path)), read_document(path, "")) == ({"cat": 1}, [{"cat": 1}], {"cat": 1})
