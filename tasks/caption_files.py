@@ -120,23 +120,26 @@ class _Images:
 
     def __init__(self, known: KnownImages) -> None:
         self._known = known
-        self._by_file: dict[str, str] | None = None
+        self._file_of = {image: _last_part(path) for image, path in known.file_names.items()}
+        self._image_of = {file: image for image, file in self._file_of.items()}
 
     def find(self, name: str) -> str | None:
         """The id of the image that is named so, None where there is none."""
         if name in self._known:
             return name
-        file = name.replace("\\", "/").rsplit("/", 1)[-1]
-        if self._by_file is None:
-            self._by_file = {path.rsplit("/", 1)[-1]: image for image, path in self._known.file_names.items()}
-        if file in self._by_file:
-            return self._by_file[file]
+        file = _last_part(name)
+        if file in self._image_of:
+            return self._image_of[file]
         image = _number(file)
         if image is None or image not in self._known:
             return None
         # a file's number is the image's id in COCO; where files are numbered otherwise, another file is no image of it
-        own = self._known.file_names.get(image) if _ENDING.search(file) else None
-        return image if own is None or _number(own.rsplit("/", 1)[-1]) == image else None
+        own = self._file_of.get(image) if _ENDING.search(file) else None
+        return image if own is None or _number(own) == image else None
+
+
+def _last_part(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _number(file: str) -> str | None:

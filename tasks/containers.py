@@ -48,7 +48,7 @@ _FOREIGN: Sequence[tuple[bytes, str, str]] = (
     (b"<html", "a web page, not the file that it shows", "download the raw file"),
     (b"<?xml", "XML", _EXPORT),
 )
-"""What a file begins with (letters small), what it is, and what to do."""
+"""What a file begins with (markup: in small letters), what it is, and what to do."""
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -104,9 +104,9 @@ def unpacked(path: Path, wanted: str = "") -> bytes:
 
 
 def _refuse_foreign(path: Path, content: bytes) -> None:
-    head = content[:64].lstrip().lower()
+    markup = content[:64].lstrip().lower()
     for start, kind, remedy in _FOREIGN:
-        if head.startswith(start.lower()):
+        if (markup if start.startswith(b"<") else content).startswith(start):
             raise DataError(f"{path} is {kind}; {remedy}")
     if content[257:262] == b"ustar":
         raise DataError(f"{path} is a tar archive; {_UNPACK}")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.files import read_json, read_jsonl
+from tasks import mathvista
 from tasks.answer_files import read_document, read_rows
 
 ROWS: list[dict[str, Any]] = [
@@ -253,3 +254,30 @@ def test_a_byte_order_mark_before_a_document_is_none_of_its_text(tmp_path: Path)
     path = tmp_path / "document.json"
     path.write_bytes(b"\xef\xbb\xbf" + b'{"cat": 1}')
     assert (read_json(path), list(read_jsonl(path)), read_document(path, "")) == ({"cat": 1}, [{"cat": 1}], {"cat": 1})
+
+
+# Published answers in other containers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["a JSON list indented", "TSV", "a spreadsheet", "Parquet"])
+def test_published_answers_to_pope_are_the_same_in_every_container(
+    conformance: Path, tmp_path: Path, kind: str
+) -> None:
+    pope = conformance / "pope"
+    published = pope / "answers/llava-v1.5-13b.jsonl"
+    rows = [{name: row[name] for name in ("question_id", "prompt", "text")} for row in read_jsonl(published)]
+    (tmp_path / "answers").write_bytes(CONTAINERS[kind](rows))
+    read = [(row.identifier("question_id"), row.text("text")) for row in read_rows(tmp_path / "answers")]
+    assert read == [(row.identifier("question_id"), row.text("text")) for row in read_rows(published)]
+    assert len(read) == 8910
+
+
+def test_published_outputs_on_mathvista_are_the_same_as_a_list(conformance: Path, tmp_path: Path) -> None:
+    published = conformance / "mathvista/results/bard/output_bard.json.gz"
+    document = json.loads(gzip.decompress(published.read_bytes()))
+    (tmp_path / "list.json").write_text(json.dumps(list(document.values()), indent=2))
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(_lines(list(document.values()))))
+    read = mathvista.load_answers(published)
+    for name in ("list.json", "rows.jsonl.gz"):
+        other = mathvista.load_answers(tmp_path / name)
+        assert (other.samples, other.answers) == (read.samples, read.answers)
