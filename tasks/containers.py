@@ -120,7 +120,7 @@ def _names(archive: bytes) -> list[str]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             return opened.namelist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # damaged, of another version, no names
         return []
 
 
@@ -171,10 +171,12 @@ def _json_values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
             return
         try:
             value, place = decoder.raw_decode(text, start)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and endless brackets, too
+            cut = error if isinstance(error, json.JSONDecodeError) else None
             # a cut list is told where it is cut; a cut line swallows what follows, and is told where it begins
-            at = error.lineno if text[start] == "[" else line
-            raise DataError(f"{path}:{at}: not valid JSON ({error.msg}); one JSON value a line is expected") from error
+            at = cut.lineno if cut and text[start] == "[" else line
+            reason = cut.msg if cut else error
+            raise DataError(f"{path}:{at}: not valid JSON ({reason}); one JSON value a line is expected") from error
         yield line, value
         line += text.count("\n", start, place)
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
+
+# What the libraries stumble over where bytes of a file are not what they should be: XML errors are SyntaxErrors, an
+# attribute that no element has is a TypeError, a method of packing that is none a RuntimeError.
+_MALFORMED = (
+    *(AttributeError, IndexError, KeyError, OSError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def sheet_rows(path: Path, content: bytes) -> list[dict[str, Any]]:
@@ -24,7 +32,7 @@ def sheet_rows(path: Path, content: bytes) -> list[dict[str, Any]]:
             frame = pd.read_excel(
                 io.BytesIO(content), dtype=object, keep_default_na=False, na_filter=False, engine="openpyxl"
             )
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except _MALFORMED as error:
         raise DataError(f"{path}: a spreadsheet that cannot be read ({_first_line(error)}); save it anew") from error
     return [{str(name): _as_text(cell) for name, cell in row.items()} for row in frame.to_dict("records")]
 
@@ -35,7 +43,7 @@ def parquet_rows(path: Path, content: bytes) -> list[dict[str, Any]]:
 
     try:
         frame = pd.read_parquet(io.BytesIO(content), dtype_backend="pyarrow")
-    except (ValueError, OSError) as error:
+    except _MALFORMED as error:
         raise DataError(f"{path}: Parquet that cannot be read ({_first_line(error)}); write it anew") from error
     return [{str(name): _plain(cell) for name, cell in row.items()} for row in frame.to_dict("records")]
 

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import pickle
+import random
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import DataError
@@ -164,6 +165,8 @@ FOREIGN = [
     (b"text,text\n1,2\n", ":1: the column 'text' is there twice; keep one"),
     (b'[{"question_id": 1, "text": "a"},\n {"question_id": 2,\n', r":3: not valid JSON"),
     (b'{"question_id": 1, "text": "a"}\n{"question_id": 2,\n', r":2: not valid JSON"),
+    (b"[" * 100_000, r":1: not valid JSON \(maximum recursion depth"),
+    (b'{"question_id": ' + b"1" * 5_000 + b"}", r":1: not valid JSON \(Exceeds the limit"),
     (b"no rows at all", ":1: not valid JSON"),
     (b"\xef\xbb\xbf", " is empty"),
     (b"[]", " is empty"),
@@ -179,6 +182,24 @@ def test_a_file_without_rows_says_what_it_is_in_one_line(tmp_path: Path, content
         list(read_rows(tmp_path / "answers.jsonl"))
     assert str(error.value).startswith(str(tmp_path / "answers.jsonl"))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["a spreadsheet", "Parquet"])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40)
+def test_a_damaged_table_is_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, seed: int
+) -> None:
+    draw = random.Random(seed)
+    content = bytearray(CONTAINERS[kind](ROWS))
+    for _ in range(draw.choice((1, 20))):
+        content[draw.randrange(len(content))] = draw.randrange(256)
+    path = tmp_path_factory.mktemp("damaged") / "answers"
+    path.write_bytes(content[: draw.choice((len(content), draw.randrange(len(content))))])
+    try:
+        list(read_rows(path))
+    except DataError as error:
+        assert "\n" not in str(error)
 
 
 # Rows that other harnesses write ----------------------------------------------------------------------------------
