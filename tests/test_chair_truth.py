@@ -31,7 +31,7 @@ def _words(caption: str) -> list[str]:
 def _truth(folder: Path, images: Sequence[int], objects: str = "all", **options: Any) -> dict[str, set[str]]:
     answers = folder / "answers.jsonl"
     answers.write_text("".join(json.dumps({"image_id": image, "caption": ""}) + "\n" for image in images))
-    found = load_answers(answers, folder, objects=objects, **options)
+    found = load_answers(answers, folder, objects=objects, partial=True, **options)
     return {sample.id: set(sample.target) for sample in found.samples}
 
 

@@ -228,7 +228,7 @@ def test_a_question_meets_its_label_though_id_and_spelling_differ(tmp_path: Path
 MALFORMED = [
     ("answers", '{"question_id": 7', r"answers\.json:1: not valid JSON"),
     ("answers", "", r"answers\.json is empty"),
-    ("answers", "[7]", r"answers\.json:1: expected an object, found list"),
+    ("answers", "[7]", r"answers\.json: \[0\]: expected an object, found int"),
     ("answers", '{"question_id": 7}', r"answers\.json:1: field 'text' is missing; found question_id"),
     ("answers", '{"question_id": 7, "text": null}', r"answers\.json:1: field 'text' must be a string, found null"),
     ("answers", '{"question_id": 7.5, "text": ""}', r"'question_id' must be an integer or a string, found 7\.5"),

@@ -286,6 +286,50 @@ def ic(
     typer.echo(f"{size} of {chosen.eligible_images} eligible images, ids {digest[:12]}, {done} {out}")
 
 
+@build_app.command("chair")
+def chair(
+    source: Annotated[
+        Path,
+        typer.Option("--from", help="The authors' synonyms.txt, or a CHAIR port's chair.pkl, of which nothing is run."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the tables and the truth, e.g. chair in the data folder.")],
+    coco: Annotated[
+        Path | None,
+        typer.Option(help="Folder of COCO's `instances_*.json` and `captions_*.json`, to make the truth of."),
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """What CHAIR is scored by: synonyms.json, double_words.json and, of a pickle or of annotations, the truth.
+
+    Captions of annotations are read by NLTK, whose data are looked for as by `strop score chair`. Without --coco and
+    with a synonyms.txt, the truth may be the annotations themselves (`strop score chair --truth annotations`).
+
+    **Examples**
+
+    strop data build chair --from chair.pkl --out data/chair
+
+    strop data build chair --from synonyms.txt --coco annotations --out data/chair
+    """
+    from dataclasses import replace
+
+    from harness.cli.progress import progress_bars
+    from tasks import text
+    from tasks.chair_build import read_source, truth_of_annotations, write_source
+
+    made = read_source(source)
+    name = source.stem
+    if coco is not None:
+        if made.images is not None:
+            raise UsageError(f"{source} holds a truth of its own; leave --coco away, or name a synonyms.txt")
+        text.look_in(*(folder / "nltk_data" for folder in (out, coco, data.expanduser())))
+        with progress_bars() as bars:
+            made = replace(made, images=truth_of_annotations(coco, made.tables, bars))
+        name = "coco"
+    files = write_source(out, made, name)
+    told = f", the objects of {len(made.images):,} images" if made.images is not None else ""
+    typer.echo(f"{len(made.tables.synonyms)} classes{told}: {', '.join(files)} in {out}")
+
+
 @build_app.command("grounding")
 def grounding(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json, or one such file.")],

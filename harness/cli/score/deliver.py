@@ -271,6 +271,8 @@ def _notes(marked: Sequence[TaskResult]) -> list[str]:
         notes.append(f"questions {info['built']}: not the published ones")
     if "truth" in info:
         notes.append(f"truth: {info['truth']}" + (f", objects {info['objects']}" if "objects" in info else ""))
+    if "unanswered" not in info and info.get("captions", 0) < info.get("images_of_truth", 0):
+        notes.append(f"{info['captions']:,} of {info['images_of_truth']:,} images of the truth have a caption")
     if "normaliser" in info:
         makers = dict.fromkeys(str(result.info["normaliser"]) for result in marked)
         notes.append(f"words of captions by {', '.join(makers)}")

@@ -13,7 +13,22 @@ from tasks.sources import DATA_VARIABLE
 
 ALL_PROFILES = "all"
 
-AnswersOption = Annotated[Path, typer.Option("--answers", help="The model's answers, one JSON object a line.")]
+AnswersOption = Annotated[
+    Path,
+    typer.Option(
+        "--answers",
+        help="The model's answers: JSON lines, a JSON list, CSV, TSV, .xlsx or Parquet, gzipped or not; also the files "
+        "of VLMEvalKit, lm-eval and lmms-eval.",
+    ),
+]
+IdKeyOption = Annotated[
+    str | None,
+    typer.Option("--id-key", help="The field that says what an answer is to, where it has a name of its own."),
+]
+AnswerKeyOption = Annotated[
+    str | None,
+    typer.Option("--answer-key", help="The field that holds the answer, where it has a name of its own."),
+]
 DataOption = Annotated[
     Path, typer.Option("--data", envvar=DATA_VARIABLE, help="Where truth and questions lie when they are not named.")
 ]
