@@ -28,6 +28,7 @@ from tasks.data_folder import coco_picture
 from tasks.ic_set import ic_from_coco, write_ic
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
+from tasks.pope_answers import load_answers as load_pope_answers
 from tasks.registry import find_task
 from tests.test_cli import Strop, strop, tiny
 from tests.test_engine import Scripted
@@ -139,7 +140,7 @@ def test_asked_questions_with_published_answers_give_the_published_figures(data:
     shutil.copytree(conformance / "pope/labels_2910", data / "pope/labels_2910")
     (data / "pope/val2014").mkdir()
     folder = conformance / "pope"
-    published = pope.load_answers(
+    published = load_pope_answers(
         folder / "answers/llava-v1.5-13b.jsonl", folder / "llava_pope_test.jsonl", folder / "labels_2910"
     )
     said = {
