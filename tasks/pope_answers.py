@@ -76,6 +76,11 @@ def load_answers(
     )
 
 
+def are_labels(path: Path) -> bool:
+    """Whether a file of questions is a label file, which holds their answers and one category."""
+    return _are_labels(list(read_rows(path, QUESTIONS)))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _QuestionSet:
     """The questions, category by category, those of a category without truth having no label; and what was joined."""
@@ -118,13 +123,17 @@ def _rows_by_category(path: Path | None, truth: Path) -> Mapping[str, Sequence[R
         here = [name for name in ROWS if truth.is_file() or any(truth.glob(f"*_{name}.json*"))]
         return {name: list(read_rows(file, LABELS)) for name, file in _label_files(truth, here or list(ROWS)).items()}
     rows = list(read_rows(path, QUESTIONS))
-    if all("label" in row.content and "category" not in row.content for row in rows):
+    if _are_labels(rows):
         return {next(iter(_label_files(path, tuple(ROWS)))): rows}
     by_category: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_category[row.text("category")].append(row)
     refuse_repeats([(row.place, row.identifier("question_id")) for row in rows], "question_id")
     return by_category
+
+
+def _are_labels(rows: Sequence[Row]) -> bool:
+    return all("label" in row.content and "category" not in row.content for row in rows)
 
 
 def _question(row: Row, category: str, labels: _Labels | None) -> Question:
@@ -185,8 +194,8 @@ def _refuse_other_category(path: Path, questions: Sequence[Question], question_s
     if all(one.label is None for one in questions):
         answered = dict.fromkeys(one.category for one in questions)
         raise DataError(
-            f"{path} answers the {listed(list(answered))} questions, and {truth} labels {listed(list(question_set.splits))}; "
-            "name the label file of the answers' own category, or the folder of all (--truth)"
+            f"{path} answers the {listed(list(answered))} questions, and {truth} labels "
+            f"{listed(list(question_set.splits))}; name the label file of their own category, or the folder (--truth)"
         )
 
 

@@ -1,9 +1,9 @@
-"""Answers to POPE joined to its questions: by id, by number within a category, by what is asked of which image, by order.
+"""Answers to POPE joined to its questions: by id, by number in a category, by what is asked of which image, by order.
 
-LLaVA numbers the questions of all categories through; POPE's own label files, and answers in VCD's layout, begin at 1 in
-each; POPE's own answers have no number at all. A way of joining holds only where it gives every row a question of its
-own and no row names another category, picture or object than its question's. The first that holds is taken; where none
-does, the rows are refused and nothing is guessed.
+LLaVA numbers the questions of all categories through; POPE's own label files, and answers in VCD's layout, begin at 1
+in each; POPE's own answers have no number at all. A way of joining holds only where it gives every row a question of
+its own and no row names another category, picture or object than its question's. The first that holds is taken; where
+none does, the rows are refused and nothing is guessed.
 """
 
 from __future__ import annotations
@@ -233,12 +233,12 @@ def _out_of_order(answers: Sequence[Answer], questions: Sequence[Question], path
     if places[category] >= min(len(answers), sum(question.category == category for question in questions)):
         fit = [name for name, place in places.items() if place == places[category]]
         return DataError(
-            f"{path} has {counted(len(answers), 'row')} without an id, in the order of {listed(fit)} as far as they go; "
-            f"answer those questions and no others, and name the category: --answers CATEGORY={path}"
+            f"{path} has {counted(len(answers), 'row')} without an id, in the order of {listed(fit)} as far as they go;"
+            f" answer those questions and no others, and name the category: --answers CATEGORY={path}"
         )
     answer, question = first[category]
     (one, *_) = contradictions(answer, question)
     return DataError(
-        f"{one.place}: {one.field} is {one.row_says!r:.100} where {question.place} is {one.question!r:.100}; rows without "
-        "an id are joined by order: put them into that of the questions, or give them their question_id"
+        f"{one.place}: {one.field} is {one.row_says!r:.100} where {question.place} is {one.question!r:.100}; rows "
+        "without an id are joined by order: put them into that of the questions, or give them their question_id"
     )

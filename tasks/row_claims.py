@@ -93,7 +93,7 @@ def holds(text: str, words: str) -> bool:
 
 
 def repeats(text: str, prompt: str, parts: Iterable[str]) -> bool:
-    """Whether what a row repeats can be a prompt: it is a piece of it, or holds all of its `parts` in its own layout."""
+    """Whether what a row repeats can be a prompt: it is a piece of it, or holds all `parts` of it in its own layout."""
     return holds(prompt, text) or all(holds(text, part) for part in parts)
 
 

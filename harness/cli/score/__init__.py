@@ -1,7 +1,8 @@
 """`strop score`: mark published answer files with the rules their authors used, with an interval beside every figure.
 
-A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n", "method"}}, "info"} with
-fractions in full precision (None for 0/0); `info` says which truth was used and what was left over. All profiles of a
+A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n", "method"}}, "info", "notes"} with
+fractions in full precision (None for 0/0); `info` says which truth was used and what was left over, `notes` are the
+lines printed below the table. All profiles of a
 task are a list of such objects, and `info` holds what each makes of the answers (`harness.profiles.readings`). CHAIR's
 with `--cut` also has "cut": {"sentences" or "words": [{"k" (None: whole), "shortened" (captions that were longer),
 "metrics"}]}.
