@@ -132,7 +132,7 @@ def refuse_contradictions(contradictions: Sequence[Contradiction], rows: int, re
     )
     more = f"; and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
     raise DataError(
-        f"{len(places)} of {counted(rows, 'row')} name another question or picture than the one they are joined to "
+        f"{len(places)} of {counted(rows, 'row')} {'names' if len(places) == 1 else 'name'} another question or picture than the joined one "
         f"({shown}{more}); {remedy}"
     )
 

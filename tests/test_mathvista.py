@@ -439,7 +439,7 @@ def test_a_malformed_file_is_refused_by_file_and_place(tmp_path: Path, content: 
 
 def test_answers_to_other_questions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"1 of 2 rows name another question .*: pid 1: answer is '5' where .* is '6'\)"
+        DataError, match=r"1 of 2 rows names another question .*: pid 1: answer is '5' where .* is '6'\)"
     ):
         _files(tmp_path, ROWS, {"1": {**QUESTION, "answer": "6"}, "2": CHOICE})
     with pytest.raises(DataError, match=r"pid 2 is no question of .*testmini\.json; another set's answers"):

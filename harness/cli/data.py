@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.once import OnceCommand
 from harness.errors import DataError, MissingError, UsageError
 from tasks.sources import DATA_VARIABLE, DEFAULT_DATA
 
@@ -50,7 +51,7 @@ DataOption = Annotated[
 ]
 
 
-@data_app.command("list")
+@data_app.command("list", cls=OnceCommand)
 def list_data(
     data: DataOption = DEFAULT_DATA,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -77,7 +78,7 @@ def list_data(
         typer.echo(_as_text(one, found))
 
 
-@data_app.command("fetch")
+@data_app.command("fetch", cls=OnceCommand)
 def fetch_data(
     task: Annotated[
         str, typer.Argument(help="pope, chair, scienceqa, mathvista, ic or grounding.", show_default=False)
@@ -223,7 +224,7 @@ def _as_text(one: Held, found: Sequence[Held]) -> str:
     return "\n    ".join((*lines, *digests))
 
 
-@build_app.command("pope")
+@build_app.command("pope", cls=OnceCommand)
 def pope(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
     out: Annotated[Path, typer.Option(help="Folder for questions and labels.")],
@@ -254,7 +255,7 @@ def pope(
     typer.echo(f"{told} questions about {images} images written to {out}")
 
 
-@build_app.command("ic")
+@build_app.command("ic", cls=OnceCommand)
 def ic(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
     out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card, e.g. ic in the data folder.")],
@@ -286,7 +287,7 @@ def ic(
     typer.echo(f"{size} of {chosen.eligible_images} eligible images, ids {digest[:12]}, {done} {out}")
 
 
-@build_app.command("grounding")
+@build_app.command("grounding", cls=OnceCommand)
 def grounding(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json, or one such file.")],
     out: Annotated[Path, typer.Option(help="File for the questions, a JSON object a line.")],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typer
 
+from harness.cli.once import OnceCommand
 from harness.cli.score.chair import chair
 from harness.cli.score.grounding import grounding
 from harness.cli.score.ic import ic
@@ -30,4 +31,4 @@ score_app = typer.Typer(
     no_args_is_help=True,
 )
 for command in (pope, chair, ic, grounding, scienceqa, mathvista):
-    score_app.command(command.__name__)(command)
+    score_app.command(command.__name__, cls=OnceCommand)(command)

@@ -79,7 +79,8 @@ def pope(
     if truth is None:
         truth = questions if questions and are_labels(questions) else _pope_truth(folder)
     joined = load_answers(files, questions, truth, partial=partial)
-    categories = list(joined.info["splits"])
+    answered = {sample.meta["group"] for sample in joined.samples}
+    categories = [category for category in joined.info["splits"] if category in answered]
     metrics = task.pope_metrics(categories)
 
     def scorer(reader: str) -> Callable[[Sample, str], Score]:
@@ -208,8 +209,8 @@ def mathvista(
 
     metrics = task.mathvista_metrics(found.info["cells"])
     about = (task.NAME, task.VERSION, task.HEADLINE)
-    # official reads nothing worth telling where no extraction is stored
-    beside = profile_beside(profiles) if task.default_profile(found) == task.EXTRACTED else ()
+    # where hardly an extraction is stored, official is no figure to hold another against
+    beside = [one for one in profile_beside(profiles) if one in (PLAIN, task.default_profile(found))]
     marked = mark_each(about, profiles, found, metrics, scorer, lambda target: target.answer, beside)
     marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
     write_disagreements(disagreements, [marked])
