@@ -245,7 +245,7 @@ def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
     """
     asked, gold = sample.meta["question"], sample.target.answer
     wrong = picture_contradictions(row, sample.meta["image"])
-    wrong += question_contradictions(row, asked, lambda text: repeats(text, asked, (asked,)))
+    wrong += question_contradictions(row, asked, lambda text: repeats(text, asked, asked))
     answer = row.content.get("answer")
     if answer is not None and str(answer) != gold:
         wrong.append(Contradiction(row.place, "answer", str(answer), gold))

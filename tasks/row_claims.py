@@ -8,7 +8,7 @@ must therefore name those of the question it is joined to. A row that names neit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -92,9 +92,20 @@ def holds(text: str, words: str) -> bool:
     return re.search(pattern, plain(text)) is not None
 
 
-def repeats(text: str, prompt: str, parts: Iterable[str]) -> bool:
-    """Whether what a row repeats can be a prompt: it is a piece of it, or holds all `parts` of it in its own layout."""
-    return holds(prompt, text) or all(holds(text, part) for part in parts)
+def repeats(text: str, prompt: str, question: str, options: Sequence[str] = ()) -> bool:
+    """Whether what a row repeats can be a prompt: it is a piece of it, or holds its question and behind that, in their
+    order, its options in a layout of its own."""
+    if holds(prompt, text):
+        return True
+    if not options:
+        return holds(text, question)
+    words = plain(text)
+    _, asked, rest = words.rpartition(plain(question)) if plain(question) else ("", " ", words)
+    for option in filter(None, map(plain, options)):
+        _, offered, rest = rest.partition(option)
+        if not offered:
+            return False
+    return bool(asked)
 
 
 def picture_contradictions(row: Row, picture: str | None) -> list[Contradiction]:
@@ -131,10 +142,8 @@ def refuse_contradictions(contradictions: Sequence[Contradiction], rows: int, re
         for one in contradictions[:LISTED]
     )
     more = f"; and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
-    raise DataError(
-        f"{len(places)} of {counted(rows, 'row')} {'names' if len(places) == 1 else 'name'} another question or picture than the joined one "
-        f"({shown}{more}); {remedy}"
-    )
+    rows_name = f"{len(places)} of {counted(rows, 'row')} {'names' if len(places) == 1 else 'name'}"
+    raise DataError(f"{rows_name} another question or picture than the joined one ({shown}{more}); {remedy}")
 
 
 def _short(text: str) -> str:

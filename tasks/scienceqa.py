@@ -33,6 +33,7 @@ from tasks.answer_files import (
 from tasks.cells import cell_metrics, cell_score
 from tasks.row_claims import (
     Contradiction,
+    holds,
     names_nothing,
     picture_contradictions,
     question_contradictions,
@@ -288,11 +289,16 @@ def _rows(path: Path) -> tuple[list[tuple[str, Row]], Mapping[str, Any] | None]:
 
 
 def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
-    """What a row says that is not so of a question: its picture; the line that asks, or an option."""
-    lines = sample.prompt.split("\nA. ", 1)[0].splitlines()
-    parts = (lines[-1], *sample.target.options)
+    """What a row says that is not so of a question: its picture, its prompt or the line that asks with its options."""
     wrong = picture_contradictions(row, sample.meta["image"])
-    return wrong + question_contradictions(row, sample.prompt, lambda text: repeats(text, sample.prompt, parts))
+    return wrong + question_contradictions(row, sample.prompt, lambda text: _may_ask(text, sample))
+
+
+def _may_ask(text: str, sample: Sample) -> bool:
+    if "Context: " in text and "\nA. " in text:  # LLaVA's own layout, in which questions may differ in context alone
+        return holds(text, sample.prompt.removesuffix(INSTRUCTION))
+    asked = sample.prompt.split("\nA. ", 1)[0].splitlines()[-1:]
+    return repeats(text, sample.prompt, "".join(asked), sample.target.options)
 
 
 def _stored_picks(path: Path, samples: Sequence[Sample], answers: Sequence[str], picks: Any) -> dict[str, int]:
