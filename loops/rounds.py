@@ -128,8 +128,13 @@ class _Run:
         )
         selected = self.stage(
             f"round-{number}/select",
-            {"version": SELECT_VERSION, "verified": verified.digest, "select": recipe.select.model_dump()},
-            lambda folder: self.select(folder, verified.folder, pool()),
+            {
+                "version": SELECT_VERSION,
+                "verified": verified.digest,
+                "select": recipe.select.model_dump(),
+                **({"seed": draw} if recipe.select.disagreement == "coin" else {}),
+            },
+            lambda folder: self.select(folder, verified.folder, pool(), draw),
         )
         reference = before[0] if recipe.optimise.reference == "seed" else start
         trained = self.stage(
@@ -250,21 +255,23 @@ class _Run:
         return Outcome(facts={"verifier": verifier.name, "sees_gold": verifier.sees_gold}, cost={})
 
     def verifier(self, seed: int) -> Verifier:
-        from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random
+        from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
 
         asked = self.recipe.verify
         if asked.kind == "oracle":
             return Oracle(task=self.setting.tasks[self.recipe.source])
         if asked.kind == "random":
             return Random(seed=seed)
+        if asked.kind == "shorter":
+            return Shorter()
         if asked.kind == "none":
             return NoVerifier()
         from harness.models.encoder import load_encoder
 
         return Clip(encoder=load_encoder(str(self.encoder_folder())), aggregate=asked.aggregate)
 
-    def select(self, folder: Path, verified: Path, pool: Sequence[Sample]) -> Outcome:
-        selection = select(read_groups(verified / "groups.jsonl", pool), self.recipe.select)
+    def select(self, folder: Path, verified: Path, pool: Sequence[Sample], seed: int) -> Outcome:
+        selection = select(read_groups(verified / "groups.jsonl", pool), self.recipe.select, seed=seed)
         write_pairs(folder / "pairs.jsonl", selection.pairs)
         return Outcome(facts=selection.counts, cost={})
 

@@ -41,7 +41,7 @@ def load_answers(
     another picture or question, questions in the place of answers) raise `DataError` with file and line.
     """
     question_set = _question_set(questions, truth)
-    files: Mapping[str | None, Path] = {None: answers} if isinstance(answers, Path) else {**answers}
+    files: dict[str | None, Path] = {None: answers} if isinstance(answers, Path) else dict(answers.items())
     source = questions or truth
     texts: dict[str, str] = {}
     joined: dict[str, str] = {}
@@ -55,7 +55,7 @@ def load_answers(
         joined[path.name] = joining.by
         unnamed += sum(names_nothing(answer.row) for answer in rows)
 
-    named = question_set.categories if None in files else tuple(files)
+    named = question_set.categories if isinstance(answers, Path) else tuple(answers)
     marked = [one for one in question_set.questions if one.label is not None and one.category in named]
     answered = [one for one in marked if one.id in texts]
     unanswered = [one.id for one in marked if one.id not in texts]

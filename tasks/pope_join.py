@@ -141,18 +141,22 @@ def _holds(answers: Sequence[Answer], way: Way) -> bool:
 def _within_categories(answers: Sequence[Answer], looks: Mapping[str, Look]) -> list[Way]:
     """One way where every row says its category; else one for each category, since all rows may be of any."""
     if all(answer.category for answer in answers):
-        return [[looks[answer.category](answer) if answer.category in looks else None for answer in answers]]
+        return [[looks.get(str(answer.category), _nowhere)(answer) for answer in answers]]
     return [[look(answer) for answer in answers] for look in looks.values()]
 
 
+def _nowhere(answer: Answer) -> None:
+    return None
+
+
 def _by_set_id(answers: Sequence[Answer], questions: Sequence[Question]) -> Way:
-    index = {question.set_id: question for question in questions if question.set_id is not None}
-    return [index.get(answer.id) for answer in answers]
+    index = {question.set_id: question for question in questions}
+    return [index.get(answer.id) if answer.id is not None else None for answer in answers]
 
 
 def _by_number(questions: Sequence[Question]) -> Look:
-    index = {question.number: question for question in questions if question.number is not None}
-    return lambda answer: index.get(answer.id)
+    index = {question.number: question for question in questions}
+    return lambda answer: index.get(answer.id) if answer.id is not None else None
 
 
 def _by_content(questions: Sequence[Question]) -> Look:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import Any
 
 from typer.core import TyperCommand
 
 from harness.errors import UsageError
 
-if TYPE_CHECKING:
-    from typer import Context
-
 
 class OnceCommand(TyperCommand):
     """A command that refuses an option given twice, unless it takes several values."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         counts = Counter(option.opts[0] for option in order if _takes_one(option))
         for name, count in counts.items():
