@@ -17,7 +17,7 @@ from harness.engine import evaluate
 from harness.errors import DataError, MissingError, PictureError, StropError, UsageError
 from harness.files import write_json, write_jsonl
 from harness.pictures import open_picture
-from harness.profiles import profiles_of
+from harness.profiles import profiles_of, remark
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.types import Advance, Detailed, Profiled, Sample, Sampling, Task
@@ -364,6 +364,17 @@ def test_mathvista_asks_the_authors_prompts_with_the_hint_first(data: Path) -> N
     assert samples[0].images == (data / "mathvista/images/1.jpg",)
     names = {metric.name for metric in MathVista().details(samples).metrics}
     assert {"accuracy", "unread", "grade/college/accuracy", "skills/logical reasoning/unread"} <= names
+
+
+def test_mathvista_asked_of_a_model_is_read_from_its_responses(data: Path) -> None:
+    """The authors' rule reads what a language model took out, and here there is none: it would read nothing."""
+    samples = MathVista().samples("test")[:20]
+    right = {one.prompt: one.target.answer for one in samples}
+    found = _asked(lambda one: f"So the answer is {right[one.prompt]}.", MathVista(), 20)
+    assert (found.profile, sum(row.value for row in found.rows)) == ("strict", 20)
+    assert list(found.info["unread_by_profile"]) == ["lmms-eval/rules", "vlmeval/rules", "strict"]
+    with pytest.raises(UsageError, match="mathvista has no profile 'official'; it has lmms-eval/rules, vlmeval/rules"):
+        remark(found, MathVista(), samples, "official")
 
 
 def test_a_prompt_that_is_missing_is_named(data: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from harness.cli import app
+from harness.cli.notes import notes_of
 from harness.engine import evaluate
 from harness.errors import DataError, UsageError
 from harness.files import read_jsonl
@@ -111,6 +112,14 @@ def test_what_the_profiles_read_differently_is_listed_with_what_was_right(asked:
     printed = _run(asked, "--disagreements", tmp_path / "differ.jsonl").stdout
     assert "  q2: Certainly\n    lenient: yes; strict: unread; gold: yes\n" in printed
     assert list(read_jsonl(tmp_path / "differ.jsonl")) == [{"task": "quiz", **one} for one in listed]
+
+
+def test_strict_is_told_beside_another_headline_wherever_they_part(asked: Path) -> None:
+    line = "accuracy is 100.00 by lenient and 50.00 by strict: the same answers"
+    assert _task(asked).info["headline_by_profile"] == {"lenient": 1.0, "strict": 0.5}
+    assert notes_of([_task(asked)]) == [line]
+    assert line in _run(asked, "--profile", "lenient").stdout.splitlines()
+    assert "unread of 4 answers: 50.0 % by strict" in _run(asked).stdout.splitlines()
 
 
 def test_one_profile_is_a_results_folder_of_its_own(asked: Path, tmp_path: Path) -> None:
