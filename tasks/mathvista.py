@@ -40,6 +40,7 @@ from tasks.row_claims import (
     question_contradictions,
     refuse_contradictions,
     repeats,
+    same_answer,
 )
 
 NAME = "mathvista"
@@ -247,7 +248,7 @@ def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
     wrong = picture_contradictions(row, sample.meta["image"])
     wrong += question_contradictions(row, asked, lambda text: repeats(text, asked, asked))
     answer = row.content.get("answer")
-    if answer is not None and str(answer) != gold:
+    if answer is not None and not same_answer(answer, gold):
         wrong.append(Contradiction(row.place, "answer", str(answer), gold))
     return wrong
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import DataError
 from harness.types import Sample
 from tasks.answer_files import AnswerFile, Row, listed, read_rows, refuse_repeats, refuse_unanswered
-from tasks.pope import LABELS, ROWS, label_file, label_of, object_of, question_name
-from tasks.pope_join import Answer, Question, join, object_in
+from tasks.pope import LABELS, ROWS, label_file, label_of, object_asked_for, object_of, question_name
+from tasks.pope_join import Answer, Question, join
 from tasks.pope_questions import built_set
-from tasks.row_claims import names_nothing, plain
+from tasks.row_claims import names_nothing, plain, questions_named
 
 QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"
 
@@ -168,25 +168,32 @@ def _sample(question: Question) -> Sample:
 
 
 def _answer(row: Row, category: str | None) -> Answer:
-    """A row of answers: LLaVA's, or POPE's own with the question under `question` or `text` and the answer apart."""
+    """A row of answers: LLaVA's, or POPE's own with the question under `question` or `text` and the answer apart.
+
+    Where there is a `text` that is not the row's only question it is the answer, since `answer` may then be gold.
+    """
     identifier = row.identifier("question_id") if "question_id" in row.content else None
     own = "category" in row.content
     if own and category not in (None, row.text("category")):
         raise row.wrong("category", f"'{category}', whose answers the file was named for")
     text = row.content.get("text")
-    if "answer" in row.content and (text is None or (isinstance(text, str) and object_in(text))):
-        asked = {} if text is None else {"question": text}
-        row = Row(row.place, {**asked, **row.content}, row.wanted)
-        text = row.text("answer")
-    else:
-        text = row.text("text")
-    return Answer(row=row, text=text, id=identifier, category=row.text("category") if own else category)
+    if "answer" in row.content and not questions_named(row) and isinstance(text, str) and object_asked_for(text):
+        content = {name: value for name, value in row.content.items() if name != "text"}
+        row = replace(row, content={**content, "question": text})
+    field = "answer" if "answer" in row.content and "text" not in row.content else "text"
+    return Answer(row=row, text=row.text(field), id=identifier, category=row.text("category") if own else category)
 
 
 def _refuse_questions_for_answers(path: Path, rows: Sequence[Answer], questions: Sequence[Question]) -> None:
     """Raise `DataError` where every answer is its own question: a file of questions has the fields of answers."""
-    if all(plain(a.text).startswith(plain(q.prompt).split("?")[0]) for a, q in zip(rows, questions, strict=True)):
+    if all(_is_asked(row.text, question) for row, question in zip(rows, questions, strict=True)):
         raise DataError(f"{path} holds questions and no answers: each 'text' is its own question; name the answers")
+
+
+def _is_asked(text: str, question: Question) -> bool:
+    """Whether a text is a question and nothing else, with or without the instruction behind it."""
+    _, _, rest = plain(text).partition("?")
+    return object_asked_for(text) == question.object and rest in ("", plain(question.prompt).partition("?")[2])
 
 
 def _refuse_other_category(path: Path, questions: Sequence[Question], question_set: _QuestionSet, truth: Path) -> None:

@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.errors import DataError
@@ -128,7 +129,7 @@ def _ways(answers: Sequence[Answer], questions: Sequence[Question]) -> Iterator[
     yield BY_ID, [_by_set_id(answers, questions)]
     yield BY_NUMBER, _within_categories(answers, {name: _by_number(asked) for name, asked in categories.items()})
     yield BY_CONTENT, _within_categories(answers, {name: _by_content(asked) for name, asked in categories.items()})
-    yield BY_ORDER, [_by_order(answers, asked) for asked in categories.values()]
+    yield BY_ORDER, _in_order(answers, categories)
 
 
 def _holds(answers: Sequence[Answer], way: Way) -> bool:
@@ -175,11 +176,16 @@ def _by_content(questions: Sequence[Question]) -> Look:
     return look
 
 
-def _by_order(answers: Sequence[Answer], questions: Sequence[Question]) -> Way:
-    """The questions in their file's order, for rows that all repeat theirs."""
-    if len(answers) > len(questions) or not all(map(_objects_named, answers)):
-        return [None] * len(answers)
-    return questions[: len(answers)]
+def _in_order(answers: Sequence[Answer], categories: Mapping[str, Sequence[Question]]) -> list[Way]:
+    """The questions of each category in their file's order, for rows that all repeat theirs."""
+    if not all(map(_objects_named, answers)):
+        return []
+    following = {name: iter(asked) for name, asked in categories.items()}
+    return _within_categories(answers, {name: partial(_next_of, rest) for name, rest in following.items()})
+
+
+def _next_of(questions: Iterator[Question], answer: Answer) -> Question | None:
+    return next(questions, None)
 
 
 def _objects_named(answer: Answer) -> set[str]:

@@ -39,12 +39,8 @@ class Contradiction:
 
 def pictures_named(row: Row) -> dict[str, str]:
     """Field -> the name of a picture in it, as a file name, a stem or a number; pictures themselves are no names."""
-    named = {field: row.content.get(field) for field in PICTURE_FIELDS}
-    return {
-        field: str(value).strip()
-        for field, value in named.items()
-        if isinstance(value, int | str) and not isinstance(value, bool) and 0 < len(str(value).strip()) < _LONGEST_NAME
-    }
+    texts = {field: _name(row.content.get(field)) for field in PICTURE_FIELDS}
+    return {field: text for field, text in texts.items() if 0 < len(text) < _LONGEST_NAME}
 
 
 def questions_named(row: Row) -> dict[str, str]:
@@ -144,6 +140,20 @@ def refuse_contradictions(contradictions: Sequence[Contradiction], rows: int, re
     more = f"; and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
     rows_name = f"{len(places)} of {counted(rows, 'row')} {'names' if len(places) == 1 else 'name'}"
     raise DataError(f"{rows_name} another question or picture than the joined one ({shown}{more}); {remedy}")
+
+
+def same_answer(one: object, other: str) -> bool:
+    """Whether a right answer that a row holds is another, as a text or, since tables turn "5" into 5.0, as a number."""
+    try:
+        return str(one) == other or float(str(one)) == float(other)
+    except ValueError:
+        return False
+
+
+def _name(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
 def _short(text: str) -> str:

@@ -197,6 +197,21 @@ def test_popes_own_rows_are_joined_by_order_where_each_repeats_its_question(worl
     assert _load(world, as_text, partial=True).answers == found.answers
 
 
+def test_rows_that_say_their_category_are_in_order_within_it(world: Path) -> None:
+    rows = [{**row, "category": category} for category in OBJECTS for row in _own(category)]
+    mixed = [rows[place] for n in range(4) for place in (n, 4 + n, 8 + n)]
+    assert _right(_load(world, mixed)) == dict.fromkeys(OBJECTS, 1.0)
+
+
+def test_a_gold_answer_in_a_row_is_never_taken_for_the_models(world: Path) -> None:
+    echo = [
+        {**row, "question": row["prompt"], "answer": row["text"], "text": f"{row['prompt']} Hm."}
+        for row in _vcd("popular")
+    ]
+    found = _load(world, echo, partial=True)
+    assert found.answers == tuple(f"{row['prompt']} Hm." for row in _vcd("popular"))
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
