@@ -32,6 +32,7 @@ from tasks.pope_answers import load_answers as load_pope_answers
 from tasks.registry import find_task
 from tests.test_cli import Strop, strop, tiny
 from tests.test_engine import Scripted
+from tests.worlds import yes_no
 
 __all__ = ["strop", "tiny"]
 
@@ -368,13 +369,12 @@ def test_mathvista_asks_the_authors_prompts_with_the_hint_first(data: Path) -> N
 
 def test_mathvista_asked_of_a_model_is_read_from_its_responses(data: Path) -> None:
     """The authors' rule reads what a language model took out, and here there is none: it would read nothing."""
-    samples = MathVista().samples("test")[:20]
-    right = {one.prompt: one.target.answer for one in samples}
-    found = _asked(lambda one: f"So the answer is {right[one.prompt]}.", MathVista(), 20)
-    assert (found.profile, sum(row.value for row in found.rows)) == ("strict", 20)
-    assert list(found.info["unread_by_profile"]) == ["lmms-eval/rules", "vlmeval/rules", "strict"]
+    task = MathVista()
+    samples = task.samples("test")[:20]
+    assert [task.score(one, f"So the answer is {one.target.answer}.").value for one in samples] == [1] * 20
+    assert (task.profile, list(task.profiles)) == ("strict", ["lmms-eval/rules", "vlmeval/rules", "strict"])
     with pytest.raises(UsageError, match="mathvista has no profile 'official'; it has lmms-eval/rules, vlmeval/rules"):
-        remark(found, MathVista(), samples, "official")
+        remark(yes_no([1], task="mathvista"), task, samples, "official")
 
 
 def test_a_prompt_that_is_missing_is_named(data: Path) -> None:
