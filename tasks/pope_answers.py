@@ -11,9 +11,9 @@ from harness.errors import DataError
 from harness.types import Sample
 from tasks.answer_files import AnswerFile, Row, listed, read_rows, refuse_repeats, refuse_unanswered
 from tasks.pope import LABELS, ROWS, label_file, label_of, object_asked_for, object_of, question_name
-from tasks.pope_join import Answer, Question, join
+from tasks.pope_join import Answer, Question, join, objects_named
 from tasks.pope_questions import built_set
-from tasks.row_claims import names_nothing, plain, questions_named
+from tasks.row_claims import plain, questions_named
 
 QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"
 
@@ -29,10 +29,11 @@ def load_answers(
     `label`), or one such file. Then only the questions of its category are marked and `info` lists the categories left
     out, as it does where `answers` names some categories alone.
 
-    How rows find their questions is told in `tasks.pope_join`; `info["joined"]` says it of each file. Questions find
-    their labels by category, image and object: ids inside label files start again at 1 in each, and label files of 2910
-    and 3000 rows exist in different orders. "imange", as the older files spell it, is the same question. A question
-    that the label file does not hold means that it is the wrong file: `DataError`, never a guess.
+    How rows find their questions is told in `tasks.pope_join`; `info["joined"]` says it of each file (by category, or
+    by name), and `info["unnamed"]` how many rows do not repeat their question, so that nothing proves it. The questions
+    find their labels by category, image and object: ids inside label files start again at 1 in each, and label files of
+    2910 and 3000 rows exist in different orders. "imange", as the older files spell it, is the same question. A
+    question that the label file does not hold means that it is the wrong file: `DataError`, never a guess.
 
     `info` tells for each category the label file, its rows, and how many of them no question asked for. Answers that
     are missing raise `DataError` unless `partial`; then the questions left out are listed in `info["unanswered"]`.
@@ -48,12 +49,12 @@ def load_answers(
     unnamed = 0
     for category, path in files.items():
         rows = [_answer(row, category) for row in read_rows(path)]
+        _refuse_questions_for_answers(path, rows, question_set.questions)
         joining = join(rows, question_set.of(category, source), path, source)
-        _refuse_questions_for_answers(path, rows, joining.questions)
         _refuse_other_category(path, joining.questions, question_set, truth)
         texts |= {question.id: answer.text for answer, question in zip(rows, joining.questions, strict=True)}
-        joined[path.name] = joining.by
-        unnamed += sum(names_nothing(answer.row) for answer in rows)
+        joined[category or path.name] = joining.by
+        unnamed += sum(not objects_named(answer) for answer in rows)
 
     named = question_set.categories if isinstance(answers, Path) else tuple(answers)
     marked = [one for one in question_set.questions if one.label is not None and one.category in named]
@@ -114,6 +115,7 @@ def _question_set(path: Path | None, truth: Path) -> _QuestionSet:
                 "questions": len(asked),
                 "label_rows_without_question": pool.rows - len(asked),
             }
+    refuse_repeats([(one.place, one.id) for one in questions], "the question")
     return _QuestionSet(questions=tuple(questions), splits=splits)
 
 
@@ -185,15 +187,15 @@ def _answer(row: Row, category: str | None) -> Answer:
 
 
 def _refuse_questions_for_answers(path: Path, rows: Sequence[Answer], questions: Sequence[Question]) -> None:
-    """Raise `DataError` where every answer is its own question: a file of questions has the fields of answers."""
-    if all(_is_asked(row.text, question) for row, question in zip(rows, questions, strict=True)):
-        raise DataError(f"{path} holds questions and no answers: each 'text' is its own question; name the answers")
+    """Raise `DataError` where every answer is a question and nothing else, with or without the instruction behind it:
+    a file of questions has the fields of answers."""
+    behind = {"", *(_behind_the_question(question.prompt) for question in questions)}
+    if all(object_asked_for(row.text) and _behind_the_question(row.text) in behind for row in rows):
+        raise DataError(f"{path} holds questions and no answers: each 'text' asks for an object; name the answers")
 
 
-def _is_asked(text: str, question: Question) -> bool:
-    """Whether a text is a question and nothing else, with or without the instruction behind it."""
-    _, _, rest = plain(text).partition("?")
-    return object_asked_for(text) == question.object and rest in ("", plain(question.prompt).partition("?")[2])
+def _behind_the_question(text: str) -> str:
+    return plain(text).partition("?")[2]
 
 
 def _refuse_other_category(path: Path, questions: Sequence[Question], question_set: _QuestionSet, truth: Path) -> None:

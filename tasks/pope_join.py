@@ -87,11 +87,18 @@ def join(answers: Sequence[Answer], questions: Sequence[Question], path: Path, s
     question than theirs (their number and the first few), for rows without an id that do not repeat the questions in
     their order, and where several categories fit alike.
     """
+    proved = all(map(objects_named, answers))
+    fitting: dict[tuple[Question, ...], str] = {}
     for by, ways in _ways(answers, questions):
-        holding = [way for way in ways if _holds(answers, way)]
-        if len(holding) == 1:
-            return Joined(questions=tuple(question for question in holding[0] if question), by=by)
-    raise _refusal(answers, questions, path, source)
+        holding = [tuple(question for question in way if question) for way in ways if _holds(answers, way)]
+        if proved and len(holding) == 1:
+            return Joined(questions=holding[0], by=by)
+        # Rows that do not repeat their question fit any category that has their numbers: all show the same pictures.
+        fitting = {**dict.fromkeys(holding, by), **fitting}
+    if len(fitting) != 1:
+        raise _refusal(answers, questions, path, source)
+    ((joined, by),) = fitting.items()
+    return Joined(questions=joined, by=by)
 
 
 def object_in(text: str) -> str | None:
@@ -167,7 +174,7 @@ def _by_content(questions: Sequence[Question]) -> Look:
 
     def look(answer: Answer) -> Question | None:
         pictures = {picture_number(name) for name in pictures_named(answer.row).values()}
-        objects = _objects_named(answer)
+        objects = objects_named(answer)
         if len(pictures) != 1 or len(objects) != 1:
             return None
         fitting = index[pictures.pop(), objects.pop()]
@@ -178,7 +185,7 @@ def _by_content(questions: Sequence[Question]) -> Look:
 
 def _in_order(answers: Sequence[Answer], categories: Mapping[str, Sequence[Question]]) -> list[Way]:
     """The questions of each category in their file's order, for rows that all repeat theirs."""
-    if not all(map(_objects_named, answers)):
+    if not all(map(objects_named, answers)):
         return []
     following = {name: iter(asked) for name, asked in categories.items()}
     return _within_categories(answers, {name: partial(_next_of, rest) for name, rest in following.items()})
@@ -188,7 +195,8 @@ def _next_of(questions: Iterator[Question], answer: Answer) -> Question | None:
     return next(questions, None)
 
 
-def _objects_named(answer: Answer) -> set[str]:
+def objects_named(answer: Answer) -> set[str]:
+    """The objects that a row asks for where it repeats its question."""
     return {name for text in questions_named(answer.row).values() if (name := object_in(text))}
 
 
@@ -205,7 +213,7 @@ def _refusal(answers: Sequence[Answer], questions: Sequence[Question], path: Pat
     except DataError as error:
         raise DataError(f"{error}; {A_FILE_EACH}") from error
     of_set = any(question.set_id is not None for question in questions)
-    by, ways = next(way for way in _ways(answers, questions) if way[0] == (BY_ID if of_set else BY_NUMBER))
+    ways = dict(_ways(answers, questions))[BY_ID if of_set else BY_NUMBER]
     known = {str(question.set_id if of_set else question.number) for question in questions}
     refuse_unknown(ids, "question_id", known, source)
     wrong = [
@@ -220,12 +228,12 @@ def _refusal(answers: Sequence[Answer], questions: Sequence[Question], path: Pat
     refuse_contradictions(
         min(wrong, key=len), len(answers), f"name the questions that were asked (--questions); {A_FILE_EACH}"
     )
-    return DataError(f"{path}: joined by {by}, its rows fit several categories or none; {A_FILE_EACH}")
+    return DataError(f"{path}: its rows fit the questions of several categories, and do not say which; {A_FILE_EACH}")
 
 
 def _out_of_order(answers: Sequence[Answer], questions: Sequence[Question], path: Path, source: Path) -> DataError:
     """Rows without an id: the first that is not the question in its place, in the category that agrees the longest."""
-    silent = next((answer for answer in answers if not _objects_named(answer)), None)
+    silent = next((answer for answer in answers if not objects_named(answer)), None)
     if silent is not None:
         return DataError(
             f"{silent.row.place}: the row has neither question_id nor the question that it answers; rows without an id "

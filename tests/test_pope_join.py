@@ -104,10 +104,10 @@ NAMES = [PHOTO.format(7), PHOTO.format(7).removesuffix(".jpg"), f"/data/val2014/
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_picture_is_the_same_however_it_is_named(world: Path, name: object) -> None:
-    row = {"question_id": 1, "text": "yes", "image": name}
+    row = {"question_id": 2001, "text": "yes", "image": name}
     assert len(_load(world, [row], partial=True).samples) == 1
     with pytest.raises(DataError, match="1 of 1 row names another"):
-        _load(world, [{**row, "question_id": 3}], partial=True)
+        _load(world, [{**row, "question_id": 2003}], partial=True)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_a_picture_is_the_same_however_it_is_named(world: Path, name: object) ->
 def test_a_prompt_is_held_against_the_question_and_not_against_its_instruction(
     world: Path, prompt: str, fits: bool
 ) -> None:
-    rows = [{"question_id": 1, "text": "yes", "prompt": prompt}]
+    rows = [{"question_id": 2001, "text": "yes", "prompt": prompt}]
     if fits:
-        assert _right(_load(world, rows, partial=True)) == {"adversarial": 1.0}
+        assert _right(_load(world, rows, partial=True)) == {"popular": 1.0}
     else:
         with pytest.raises(DataError, match="prompt is"):
             _load(world, rows, partial=True)
@@ -169,6 +169,18 @@ def test_rows_that_fit_several_categories_are_refused_with_the_remedy(world: Pat
     twice = [row for category in OBJECTS for row in _vcd(category)]
     with pytest.raises(DataError, match=r":5: question_id 1 was already given at .*:1; where ids restart in each"):
         _load(world, twice)
+
+
+@pytest.mark.parametrize("names", [(), ("image",)])
+def test_numbers_that_fit_every_category_are_refused_unless_it_is_named(world: Path, names: tuple[str, ...]) -> None:
+    """All categories show the same pictures in the same order, so that a picture does not tell them apart."""
+    rows = [{name: row[name] for name in ("question_id", "text", *names)} for row in _vcd("popular")]
+    with pytest.raises(
+        DataError, match=r"its rows fit the questions of several categories, and do not say which; where"
+    ):
+        _load(world, rows, partial=True)
+    found = load_answers({"popular": world / "answers.jsonl"}, world / "llava.jsonl", world)
+    assert (_right(found), found.info["unnamed"]) == ({"popular": 1.0}, 4)
 
 
 def test_rows_that_name_nothing_are_told(world: Path) -> None:

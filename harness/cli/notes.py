@@ -45,8 +45,8 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
         if way != "question_id":
             yield f"{file}: answers joined to questions by {way}"
     if info.get("unnamed"):
-        rows = counted(info["unnamed"], "row names", "rows name")
-        yield f"{rows} neither picture nor question: joined by id, unchecked"
+        rows = counted(info["unnamed"], "row does", "rows do")
+        yield f"{rows} not repeat the question: joined by id, unchecked"
 
 
 def _completeness(info: Mapping[str, Any]) -> Iterator[str]:
