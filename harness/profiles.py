@@ -13,6 +13,7 @@ from harness.errors import DataError, UsageError
 from harness.ranked import steps_of, sureness_of
 from harness.results import Marked, TaskResult, mark
 from harness.types import Detailed, Details, Metric, Profiled, Sample, Scorer, Task
+from harness.wording import counted
 
 PLAIN = "strict"
 """The profile of a task that reads its answers in one way; in one that has several, the one that pays no guess."""
@@ -117,8 +118,9 @@ def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: s
     known = {sample.id: sample for sample in samples}
     strangers = [row.id for row in result.rows if row.id not in known]
     if strangers:
+        answers = counted(len(strangers), "answer is", "answers are")
         raise DataError(
-            f"{len(strangers)} answers are to questions that the data of {task.name} here do not hold, such as "
+            f"{answers} to questions that the data of {task.name} here do not hold, such as "
             f"{strangers[0]}; read the data that were asked"
         )
     asked = [known[row.id] for row in result.rows]

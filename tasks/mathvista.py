@@ -20,6 +20,7 @@ from pathlib import Path
 from harness.errors import DataError, UsageError
 from harness.profiles import PLAIN
 from harness.types import Metric, Sample, Score
+from harness.wording import counted
 from tasks.answer_files import (
     AnswerFile,
     Row,
@@ -259,8 +260,8 @@ def refuse_another_size(path: Path | str, asked: Mapping[str, Sample], size: Siz
     found = Size(questions=len(asked), multi_choice=kinds["multi_choice"])
     if size is not None and found != size:
         raise DataError(
-            f"{path} holds {found.questions} questions, {found.multi_choice} of them with options, but testmini has "
-            f"{size.questions} and {size.multi_choice}; get the whole of it, or {_WANTED} for --questions"
+            f"{path} holds {counted(found.questions, 'question')}, {found.multi_choice} of them with options, but "
+            f"testmini has {size.questions} and {size.multi_choice}; get the whole of it, or {_WANTED} for --questions"
         )
 
 

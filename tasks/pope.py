@@ -17,6 +17,7 @@ from types import MappingProxyType
 from harness.errors import DataError, UsageError
 from harness.readers import YES_NO_PROFILES, YesNo
 from harness.types import Metric, Sample, Score
+from harness.wording import counted
 from tasks.answer_files import Row, listed, read_rows
 
 NAME = "pope"
@@ -122,16 +123,15 @@ def refuse_another_size(path: Path | str, category: str, rows: int, sizes: Seque
     if rows not in sizes:
         wanted = " or ".join(str(size) for size in sizes)
         raise DataError(
-            f"{path} has {rows} rows, but POPE's {category} questions are {wanted}; get coco_pope_{category}.json of "
-            "AoiDragon/POPE, or build questions of your own (`strop data build pope`)"
+            f"{path} has {counted(rows, 'row')}, but POPE's {category} questions are {wanted}; get "
+            f"coco_pope_{category}.json of AoiDragon/POPE, or build questions of your own (`strop data build pope`)"
         )
 
 
 def together(samples: Sequence[Sample]) -> list[Sample]:
     """The questions image by image, so that those about one share its work; `DataError` where one is given twice."""
     place = {image: index for index, image in enumerate(dict.fromkeys(sample.cluster for sample in samples))}
-    counted = Counter(sample.id for sample in samples)
-    twice = [name for name, count in counted.items() if count > 1]
+    twice = [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]
     if twice:
         raise DataError(f"POPE's questions ask twice for the same object in the same image: {listed(twice)}; keep one")
     return sorted(samples, key=lambda sample: place[sample.cluster])

@@ -18,6 +18,7 @@ from typing import Any
 from harness.errors import DataError, UsageError
 from harness.readers import LETTERS, OPTION_PROFILES, read_option_official
 from harness.types import Metric, Sample, Score
+from harness.wording import counted
 from tasks.answer_files import (
     AnswerFile,
     Row,
@@ -160,8 +161,8 @@ def refuse_another_size(questions: Path | str, asked: Mapping[str, Sample], size
     found = Size(questions=len(asked), with_image=sum("image" in sample.target.cells for sample in asked.values()))
     if size is not None and found != size:
         raise DataError(
-            f"{questions} gives {found.questions} questions, {found.with_image} of them with a picture, but the test "
-            f"split has {size.questions} and {size.with_image}; get the whole of {_WANTED} (--truth)"
+            f"{questions} gives {counted(found.questions, 'question')}, {found.with_image} of them with a picture, but "
+            f"the test split has {size.questions} and {size.with_image}; get the whole of {_WANTED} (--truth)"
         )
 
 

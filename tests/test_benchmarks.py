@@ -183,7 +183,7 @@ def test_one_pass_is_read_under_every_profile(data: Path) -> None:
         ([{**LABEL, "image": 7}], r"random\.json:1: field 'image' must be a string, found 7"),
         ([{**LABEL, "text": "Who?"}], r"random\.json:1: field 'text' must be a question"),
         ([LABEL, LABEL], r"ask twice for the same object in the same image: random/a/cat; keep one"),
-        ([LABEL], r"coco_pope_random\.json has 1 rows, but POPE's random questions are 2; get coco_pope_random\.json"),
+        ([LABEL], r"coco_pope_random\.json has 1 row, but POPE's random questions are 2; get coco_pope_random\.json"),
     ],
 )
 def test_malformed_questions_of_pope_are_one_line(
@@ -354,7 +354,7 @@ def test_subjects_and_grades_are_cells_where_the_file_names_them(data: Path) -> 
     (data / "scienceqa/problems.json").write_text(json.dumps({"1": problem}))
     (data / "scienceqa/llava_test_CQM-A.json").unlink()
     (data / "scienceqa/pid_splits.json").unlink()
-    with pytest.raises(DataError, match=r"problems\.json gives 1 questions, 0 of them .* has 4241 and 2017; get the"):
+    with pytest.raises(DataError, match=r"problems\.json gives 1 question, 0 of them .* has 4241 and 2017; get the"):
         ScienceQa().samples("test")
 
 

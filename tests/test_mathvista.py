@@ -388,7 +388,7 @@ def test_a_program_answers_by_what_it_printed(tmp_path: Path) -> None:
 
 def test_an_outage_is_no_answer_and_no_mark(tmp_path: Path) -> None:
     outage = {**ROWS, "1": {**QUESTION, "error": "the service did not reply"}}
-    with pytest.raises(DataError, match=r"no answer to 1 questions: 1; complete the file"):
+    with pytest.raises(DataError, match=r"no answer to 1 question: 1; complete the file"):
         _files(tmp_path, outage)
     found = _files(tmp_path, outage, partial=True)
     assert ([sample.id for sample in found.samples], found.info["unanswered"]) == (["2"], ["1"])

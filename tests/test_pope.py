@@ -272,7 +272,7 @@ def test_missing_answers_are_refused_or_listed_but_never_dropped(tmp_path: Path)
     two = {"questions": [QUESTION, {**QUESTION, "question_id": 8, "image": "b.jpg"}], "coco_pope_random": [LABEL]}
     two["coco_pope_random"].append({**LABEL, "image": "b.jpg"})
     content = {name: "\n".join(json.dumps(row) for row in rows) for name, rows in two.items()}
-    with pytest.raises(DataError, match=r"no answer to 1 questions: 8; complete the file"):
+    with pytest.raises(DataError, match=r"no answer to 1 question: 8; complete the file"):
         _files(tmp_path, **content)
     found = load_answers(tmp_path / "answers.json", tmp_path / "questions.json", tmp_path, partial=True)
     assert ([sample.id for sample in found.samples], found.info["unanswered"]) == (["7"], ["8"])

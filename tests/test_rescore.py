@@ -146,9 +146,7 @@ def test_what_cannot_be_marked_again_is_said(asked: Path) -> None:
         remark(found, Quiz(), samples, "official")
     with pytest.raises(DataError, match="quiz was asked as version 1 and is version 2 now; ask again"):
         remark(found, Quiz(version=2), samples, "strict")
-    with pytest.raises(
-        DataError, match="1 answers are to questions that the data of quiz here do not hold, such as q3"
-    ):
+    with pytest.raises(DataError, match="1 answer is to questions that the data of quiz here do not hold, such as q3"):
         remark(found, Quiz(count=3), Quiz(count=3).samples("test"), "strict")
     with pytest.raises(DataError, match="hold no task 'other'"):
         read_results(asked).task("other")

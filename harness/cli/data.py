@@ -12,6 +12,7 @@ import typer
 
 from harness.cli.once import OnceCommand
 from harness.errors import DataError, MissingError, UsageError
+from harness.wording import counted
 from tasks.sources import DATA_VARIABLE, DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _bring(forms: Sequence[Source], origin: str, data: Path, digests: Mapping[st
     else:
         target, said = _fetch_first(forms, origin, data, digests, begin)
     if is_archive(target) and target.is_file():
-        said += f", {unpack(target, begin)} files unpacked"
+        said += f", {counted(unpack(target, begin), 'file')} unpacked"
     return said
 
 
@@ -252,7 +253,7 @@ def pope(
         typer.echo(json.dumps(made))
         return
     told = ", ".join(f"{count} {group}" for group, count in made["questions"].items())
-    typer.echo(f"{told} questions about {images} images written to {out}")
+    typer.echo(f"{told} questions about {counted(images, 'image')} written to {out}")
 
 
 @build_app.command("ic", cls=OnceCommand)
@@ -308,4 +309,4 @@ def grounding(
     annotations = annotations_of(coco)
     samples = load_questions(annotations)
     write_text(out, questions_text(samples))
-    typer.echo(f"{len(samples)} questions on {annotations.name} written to {out}")
+    typer.echo(f"{counted(len(samples), 'question')} on {annotations.name} written to {out}")
