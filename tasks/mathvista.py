@@ -126,7 +126,7 @@ def load_answers(
     for pid, row in rows:
         if pid not in own and pid not in asked:
             raise DataError(f"{row.place}: the row has no question in it; name {_WANTED} with --questions")
-    wrong = [one for pid, row in rows for one in _contradictions(row, asked.get(pid) or own[pid])]
+    wrong = [claim for pid, row in rows for claim in _contradictions(row, asked.get(pid) or own[pid])]
     refuse_contradictions(wrong, len(rows), f"name the questions that were asked (--questions), or their own {_WANTED}")
     asked = {**asked, **own}
     if questions is None and not partial:

@@ -57,23 +57,15 @@ def load_answers(
         unnamed += sum(not objects_named(answer) for answer in rows)
 
     named = question_set.categories if isinstance(answers, Path) else tuple(answers)
-    marked = [one for one in question_set.questions if one.label is not None and one.category in named]
-    answered = [one for one in marked if one.id in texts]
-    unanswered = [one.id for one in marked if one.id not in texts]
+    marked = [question for question in question_set.labelled if question.category in named]
+    answered = [question for question in marked if question.id in texts]
+    unanswered = [question.id for question in marked if question.id not in texts]
     refuse_unanswered(next(iter(files.values())), unanswered, len(answered), partial)
-    sizes = Counter(one.category for one in question_set.questions)
-    info: dict[str, object] = {
-        "splits": {name: split for name, split in question_set.splits.items() if name in named},
-        "unanswered": unanswered,
-        "categories_without_truth": {name: sizes[name] for name in named if name not in question_set.splits},
-        "categories_without_answers": {name: sizes[name] for name in question_set.splits if name not in named},
-        "joined": joined,
-        "unnamed": unnamed,
-    }
+    info = {"unanswered": unanswered, "joined": joined, "unnamed": unnamed, **question_set.about(named)}
     if built := built_set(truth if truth.is_dir() else truth.parent):
         info["built"] = built.about
     return AnswerFile(
-        samples=tuple(map(_sample, answered)), answers=tuple(texts[one.id] for one in answered), info=info
+        samples=tuple(map(_sample, answered)), answers=tuple(texts[question.id] for question in answered), info=info
     )
 
 
@@ -91,13 +83,26 @@ class _QuestionSet:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.category for one in self.questions))
+        return tuple(dict.fromkeys(question.category for question in self.questions))
+
+    @property
+    def labelled(self) -> Sequence[Question]:
+        return [question for question in self.questions if question.label is not None]
+
+    def about(self, named: Sequence[str]) -> dict[str, object]:
+        """What was joined to what in the categories that answers were `named` for, and how many questions are left."""
+        sizes = Counter(question.category for question in self.questions)
+        return {
+            "splits": {name: split for name, split in self.splits.items() if name in named},
+            "categories_without_truth": {name: sizes[name] for name in named if name not in self.splits},
+            "categories_without_answers": {name: sizes[name] for name in self.splits if name not in named},
+        }
 
     def of(self, category: str | None, source: Path) -> Sequence[Question]:
         """The questions of one category (None: all); `DataError` where there are none."""
         if category not in (None, *self.categories):
             raise DataError(f"{source} has no category '{category}'; it has {listed(self.categories)}")
-        return [one for one in self.questions if category in (None, one.category)]
+        return [question for question in self.questions if category in (None, question.category)]
 
 
 def _question_set(path: Path | None, truth: Path) -> _QuestionSet:
@@ -105,17 +110,17 @@ def _question_set(path: Path | None, truth: Path) -> _QuestionSet:
     files = _label_files(truth, tuple(rows))
     questions: list[Question] = []
     splits: dict[str, dict[str, object]] = {}
-    for category, asked in rows.items():
+    for category, group in rows.items():
         pool = _Labels(files[category]) if category in files else None
-        questions += (_question(row, category, pool) for row in asked)
+        questions += (_question(row, category, pool) for row in group)
         if pool is not None:
             splits[category] = {
                 "labels": pool.path.name,
                 "label_rows": pool.rows,
-                "questions": len(asked),
-                "label_rows_without_question": pool.rows - len(asked),
+                "questions": len(group),
+                "label_rows_without_question": pool.rows - len(group),
             }
-    refuse_repeats([(one.place, one.id) for one in questions], "the question")
+    refuse_repeats([(question.place, question.id) for question in questions], "the question")
     return _QuestionSet(questions=tuple(questions), splits=splits)
 
 
@@ -141,17 +146,17 @@ def _are_labels(rows: Sequence[Row]) -> bool:
 def _question(row: Row, category: str, labels: _Labels | None) -> Question:
     """A row of questions with its label. One of a label file goes by what is asked of which image, see
     `tasks.pope.question_sample`: its number is another question's in the next category."""
-    image, asked = row.text("image"), object_of(row)
+    image, thing = row.text("image"), object_of(row)
     of_set = "category" in row.content
-    label, number = labels.take(row, image, asked, category) if labels else (None, None)
+    label, number = labels.take(row, image, thing, category) if labels else (None, None)
     return Question(
         place=row.place,
-        id=row.identifier("question_id") if of_set else question_name(category, image, asked),
+        id=row.identifier("question_id") if of_set else question_name(category, image, thing),
         set_id=row.identifier("question_id") if of_set else None,
         number=number,
         category=category,
         image=image,
-        object=asked,
+        object=thing,
         prompt=row.text("text"),
         label=label,
     )
@@ -200,8 +205,8 @@ def _behind_the_question(text: str) -> str:
 
 def _refuse_other_category(path: Path, questions: Sequence[Question], question_set: _QuestionSet, truth: Path) -> None:
     """Raise `DataError` where the answers are to categories whose labels were not given."""
-    if all(one.label is None for one in questions):
-        answered = dict.fromkeys(one.category for one in questions)
+    if all(question.label is None for question in questions):
+        answered = dict.fromkeys(question.category for question in questions)
         raise DataError(
             f"{path} answers the {listed(list(answered))} questions, and {truth} labels "
             f"{listed(list(question_set.splits))}; name the label file of their own category, or the folder (--truth)"
@@ -241,12 +246,12 @@ class _Labels:
             before.append((label, number))
             self.rows += 1
 
-    def take(self, row: Row, image: str, asked: str, category: str) -> tuple[str, str | None]:
+    def take(self, row: Row, image: str, thing: str, category: str) -> tuple[str, str | None]:
         """(label, number) of the question of a row of questions."""
-        left = self._labels.get((image, asked))
+        left = self._labels.get((image, thing))
         if not left:
             raise DataError(
-                f"{row.place}: {self.path} has no row left for '{asked}' in {image} "
+                f"{row.place}: {self.path} has no row left for '{thing}' in {image} "
                 f"(category {category}); these are the labels of other questions"
             )
         return left.popleft()

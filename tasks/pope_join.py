@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from harness.errors import DataError
@@ -119,9 +120,9 @@ def contradictions(answer: Answer, question: Question) -> list[Contradiction]:
 def _may_ask(text: str, question: Question) -> bool:
     """Whether a prompt can be a question's: one in other words must name the object, one that asks nothing may be a
     template, which is the same in every row."""
-    asked = object_in(text)
-    if asked is not None:
-        return asked == question.object
+    named = object_in(text)
+    if named is not None:
+        return named == question.object
     return "?" not in text or holds(text, question.object)
 
 
@@ -130,13 +131,18 @@ def _may_ask(text: str, question: Question) -> bool:
 
 def _ways(answers: Sequence[Answer], questions: Sequence[Question]) -> Iterator[tuple[str, list[Way]]]:
     """(name, a way for each category that may be meant), the surest first."""
+    categories = _by_category(questions)
+    yield BY_ID, [_by_set_id(answers, questions)]
+    yield BY_NUMBER, _within_categories(answers, {name: _by_number(group) for name, group in categories.items()})
+    yield BY_CONTENT, _within_categories(answers, {name: _by_content(group) for name, group in categories.items()})
+    yield BY_ORDER, _in_order(answers, categories)
+
+
+def _by_category(questions: Sequence[Question]) -> Mapping[str, Sequence[Question]]:
     categories: dict[str, list[Question]] = defaultdict(list)
     for question in questions:
         categories[question.category].append(question)
-    yield BY_ID, [_by_set_id(answers, questions)]
-    yield BY_NUMBER, _within_categories(answers, {name: _by_number(asked) for name, asked in categories.items()})
-    yield BY_CONTENT, _within_categories(answers, {name: _by_content(asked) for name, asked in categories.items()})
-    yield BY_ORDER, _in_order(answers, categories)
+    return categories
 
 
 def _holds(answers: Sequence[Answer], way: Way) -> bool:
@@ -187,7 +193,7 @@ def _in_order(answers: Sequence[Answer], categories: Mapping[str, Sequence[Quest
     """The questions of each category in their file's order, for rows that all repeat theirs."""
     if not all(map(objects_named, answers)):
         return []
-    following = {name: iter(asked) for name, asked in categories.items()}
+    following = {name: iter(group) for name, group in categories.items()}
     return _within_categories(answers, {name: partial(_next_of, rest) for name, rest in following.items()})
 
 
@@ -214,14 +220,14 @@ def _refusal(answers: Sequence[Answer], questions: Sequence[Question], path: Pat
         raise DataError(f"{error}; {A_FILE_EACH}") from error
     of_set = any(question.set_id is not None for question in questions)
     ways = dict(_ways(answers, questions))[BY_ID if of_set else BY_NUMBER]
-    known = {str(question.set_id if of_set else question.number) for question in questions}
-    refuse_unknown(ids, "question_id", known, source)
+    own_ids = {str(question.set_id if of_set else question.number) for question in questions}
+    refuse_unknown(ids, "question_id", own_ids, source)
     wrong = [
         [
-            one
+            contradiction
             for answer, question in zip(answers, way, strict=True)
             if question
-            for one in contradictions(answer, question)
+            for contradiction in contradictions(answer, question)
         ]
         for way in ways
     ]
@@ -232,31 +238,32 @@ def _refusal(answers: Sequence[Answer], questions: Sequence[Question], path: Pat
 
 
 def _out_of_order(answers: Sequence[Answer], questions: Sequence[Question], path: Path, source: Path) -> DataError:
-    """Rows without an id: the first that is not the question in its place, in the category that agrees the longest."""
+    """Rows without an id: the first that is not the question in its turn, in the category that agrees the longest."""
     silent = next((answer for answer in answers if not objects_named(answer)), None)
     if silent is not None:
         return DataError(
             f"{silent.row.place}: the row has neither question_id nor the question that it answers; rows without an id "
             f"are joined by order, and only where each repeats its question as {source} has it"
         )
-    places: dict[str, int] = {}
-    first: dict[str, tuple[Answer, Question]] = {}
-    for category in dict.fromkeys(question.category for question in questions):
-        asked = [question for question in questions if question.category == category]
-        unlike = (
-            (place, pair) for place, pair in enumerate(zip(answers, asked, strict=False)) if contradictions(*pair)
-        )
-        places[category], first[category] = next(unlike, (len(asked), (answers[-1], asked[-1])))
-    category = max(places, key=lambda name: places[name])
-    if places[category] >= min(len(answers), sum(question.category == category for question in questions)):
-        fit = [name for name, place in places.items() if place == places[category]]
+    categories = _by_category(questions)
+    lengths = {name: _agreeing(answers, of_category) for name, of_category in categories.items()}
+    longest = max(lengths.values())
+    fitting = [name for name, length in lengths.items() if length == longest]
+    rival = categories[fitting[0]]
+    if longest == min(len(answers), len(rival)):
         return DataError(
-            f"{path} has {counted(len(answers), 'row')} without an id, in the order of {listed(fit)} as far as they go;"
+            f"{path} has {counted(len(answers), 'row')} without an id, in the order of {listed(fitting)} as far as they go;"
             f" answer those questions and no others, and name the category: --answers CATEGORY={path}"
         )
-    answer, question = first[category]
-    (one, *_) = contradictions(answer, question)
+    wrong = contradictions(answers[longest], rival[longest])[0]
     return DataError(
-        f"{one.place}: {one.field} is {one.row_says!r:.100} where {question.place} is {one.question!r:.100}; rows "
-        "without an id are joined by order: put them into that of the questions, or give them their question_id"
+        f"{wrong.place}: {wrong.field} is {wrong.row_says!r:.100} where {rival[longest].place} is "
+        f"{wrong.question!r:.100}; rows without an id are joined by order: put them into that of the questions, or "
+        "give them their question_id"
     )
+
+
+def _agreeing(answers: Sequence[Answer], questions: Sequence[Question]) -> int:
+    """How many rows, from the first on, can be to the questions in their order."""
+    pairs = zip(answers, questions, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: not contradictions(*pair), pairs))

@@ -49,12 +49,12 @@ def questions_named(row: Row) -> dict[str, str]:
     return {field: value for field, value in named.items() if isinstance(value, str) and value.strip()}
 
 
-def same_picture(one: str, other: str) -> bool:
+def same_picture(name: str, other: str) -> bool:
     """Whether two names can be one picture's: "310196", "000000310196" and "COCO_val2014_000000310196.jpg" are.
 
     Folders count only where both are bare numbers, as ScienceQA's "5/image.png" and "7/image.png" are.
     """
-    left, right = (PurePosixPath(name.replace("\\", "/")) for name in (one, other))
+    left, right = (PurePosixPath(text.replace("\\", "/")) for text in (name, other))
     folders = left.parent.name, right.parent.name
     if all(folder.isdecimal() for folder in folders) and int(folders[0]) != int(folders[1]):
         return False
@@ -96,12 +96,12 @@ def repeats(text: str, prompt: str, question: str, options: Sequence[str] = ()) 
     if not options:
         return holds(text, question)
     words = plain(text)
-    _, asked, rest = words.rpartition(plain(question)) if plain(question) else ("", " ", words)
+    _, repeated, rest = words.rpartition(plain(question)) if plain(question) else ("", " ", words)
     for option in filter(None, map(plain, options)):
         _, offered, rest = rest.partition(option)
         if not offered:
             return False
-    return bool(asked)
+    return bool(repeated)
 
 
 def picture_contradictions(row: Row, picture: str | None) -> list[Contradiction]:
@@ -130,22 +130,22 @@ def names_nothing(row: Row) -> bool:
 
 def refuse_contradictions(contradictions: Sequence[Contradiction], rows: int, remedy: str) -> None:
     """Raise `DataError` that counts the rows which name another question or picture, and shows the first few."""
-    places = list(dict.fromkeys(one.place for one in contradictions))
+    places = list(dict.fromkeys(contradiction.place for contradiction in contradictions))
     if not places:
         return
     shown = "; ".join(
-        f"{one.place}: {one.field} is {_short(one.row_says)} where the question joined is {_short(one.question)}"
-        for one in contradictions[:LISTED]
+        f"{claim.place}: {claim.field} is {_short(claim.row_says)} where the question joined is {_short(claim.question)}"
+        for claim in contradictions[:LISTED]
     )
     more = f"; and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
     rows_name = f"{len(places)} of {counted(rows, 'row')} {'names' if len(places) == 1 else 'name'}"
     raise DataError(f"{rows_name} another question or picture than the joined one ({shown}{more}); {remedy}")
 
 
-def same_answer(one: object, other: str) -> bool:
+def same_answer(answer: object, other: str) -> bool:
     """Whether a right answer that a row holds is another, as a text or, since tables turn "5" into 5.0, as a number."""
     try:
-        return str(one) == other or float(str(one)) == float(other)
+        return str(answer) == other or float(str(answer)) == float(other)
     except ValueError:
         return False
 

@@ -126,7 +126,7 @@ def load_answers(
     ids = [(row.place, identifier) for identifier, row in rows]
     refuse_repeats(ids, "question_id")
     refuse_unknown(ids, "question_id", asked.keys(), questions)
-    wrong = [one for identifier, row in rows for one in _contradictions(row, asked[identifier])]
+    wrong = [claim for identifier, row in rows for claim in _contradictions(row, asked[identifier])]
     refuse_contradictions(
         wrong, len(rows), "name the questions that were asked (--questions), and give each row its own id"
     )
