@@ -251,9 +251,10 @@ def _out_of_order(answers: Sequence[Answer], questions: Sequence[Question], path
     fitting = [name for name, length in lengths.items() if length == longest]
     rival = categories[fitting[0]]
     if longest == min(len(answers), len(rival)):
+        rows = counted(len(answers), "row")
         return DataError(
-            f"{path} has {counted(len(answers), 'row')} without an id, in the order of {listed(fitting)} as far as they go;"
-            f" answer those questions and no others, and name the category: --answers CATEGORY={path}"
+            f"{path} has {rows} without an id, in the order of {listed(fitting)} as far as they go; answer those"
+            f" questions and no others, and name the category: --answers CATEGORY={path}"
         )
     wrong = contradictions(answers[longest], rival[longest])[0]
     return DataError(

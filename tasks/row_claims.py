@@ -134,7 +134,8 @@ def refuse_contradictions(contradictions: Sequence[Contradiction], rows: int, re
     if not places:
         return
     shown = "; ".join(
-        f"{claim.place}: {claim.field} is {_short(claim.row_says)} where the question joined is {_short(claim.question)}"
+        f"{claim.place}: {claim.field} is {_short(claim.row_says)} where the question joined is "
+        f"{_short(claim.question)}"
         for claim in contradictions[:LISTED]
     )
     more = f"; and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
