@@ -12,6 +12,7 @@ from harness.files import write_text
 from harness.results import Results, TaskResult
 from harness.stats import estimate, holm
 from harness.types import Metric
+from harness.wording import counted
 from leaderboards.beside import Beside, Measured, set_beside
 from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
 from leaderboards.paired import frontier_of, obstacle, other_data, pair_seeds, pair_task, same_answers
@@ -233,8 +234,8 @@ def _add_differences(
     headline = pair.differences[task.headline]
     if headline.only_a or headline.only_b:
         notes.append(
-            f"{who}, {task.task}: {len(headline.only_a)} samples that only round 0 answered and {len(headline.only_b)} "
-            "that only this round answered are in no difference; `strop compare` lists them."
+            f"{who}, {task.task}: {counted(len(headline.only_a), 'sample')} that only round 0 answered and "
+            f"{len(headline.only_b)} that only this round answered are in no difference; `strop compare` lists them."
         )
 
 
