@@ -22,7 +22,7 @@ def test_verdicts_and_intervals_keep_what_they_say(case: Case) -> None:
     shares = (found.false, found.found, found.covered_difference, found.covered_figure)
     for share, (low, high) in zip(shares, (FALSE, FOUND, COVERED, COVERED), strict=True):
         assert low - 2 * share.error <= share.value <= high + 2 * share.error, found
-    assert found.method == ("wilson" if case.name == "yes/no, 1 a picture" else "cluster bootstrap")
+    assert found.method == ("wilson" if case.name == "yes/no, 1 a picture" else "cluster wilson")
 
 
 def test_a_thousand_comparisons_of_models_that_are_alike_rarely_say_better() -> None:

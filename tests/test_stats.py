@@ -106,7 +106,7 @@ def test_a_metric_undefined_in_too_many_draws_has_no_interval() -> None:
 def test_the_interval_of_a_mean_is_the_normal_one_within_a_few_percent() -> None:
     rows = answered([[index % 2] * 2 for index in range(400)])
     found = estimate(rows, [ACCURACY])["accuracy"]
-    assert found.method == "cluster bootstrap"
+    assert found.method == "cluster wilson"
     assert found.low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.003)
     assert found.high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.003)
 
@@ -120,14 +120,14 @@ def test_a_share_with_one_row_a_picture_has_wilsons_interval() -> None:
     assert only.low == pytest.approx(1 / (1 + z * z), abs=1e-12)
 
 
-def test_a_ratio_or_a_number_or_rows_that_share_a_picture_have_no_wilson_interval() -> None:
+def test_a_number_is_bootstrapped_and_a_ratio_or_rows_that_share_a_picture_are_worth_other_trials() -> None:
     words = dataclasses.replace(ACCURACY, name="words", percent=False)
     rows = [marked(f"{i}", f"c{i}", right=i % 2, asked=1, tp=i % 2, fp=1 - i % 2, fn=0) for i in range(8)]
     found = estimate(rows, [ACCURACY, words, F1], draws=50)
     assert {name: one.method for name, one in found.items()} == {
-        "accuracy": "wilson", "words": "cluster bootstrap", "f1": "cluster bootstrap"
+        "accuracy": "wilson", "words": "cluster bootstrap", "f1": "cluster wilson"
     }  # fmt: skip
-    assert estimate(answered([[1, 0], [1]]), [ACCURACY], draws=50)["accuracy"].method == "cluster bootstrap"
+    assert estimate(answered([[1, 0], [1]]), [ACCURACY], draws=50)["accuracy"].method == "cluster wilson"
 
 
 @quick
