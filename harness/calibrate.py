@@ -256,7 +256,9 @@ def trained(
     variance of 1, most pictures staying as they were."""
 
     def moves() -> Floats:
-        return stream.standard_normal(pictures) * (stream.random(pictures) < TOUCHED) / np.sqrt(TOUCHED)
+        touched = stream.random(pictures) < TOUCHED
+        moved: Floats = stream.standard_normal(pictures) * touched / np.sqrt(TOUCHED)
+        return moved
 
     shared, whole = np.sqrt(ALIKE) * moves(), np.ones(pictures)
     levels = effect + ratio / np.sqrt(pictures) * stream.standard_normal(runs)

@@ -19,8 +19,9 @@ from harness.stats.differences import (
 )
 from harness.stats.equal_recall import chair_at_equal_recall, pooled_chair_at_equal_recall
 from harness.stats.estimates import Estimate, as_plain, estimate
-from harness.stats.families import SIGNIFICANT, Corrected, corrected, enough_draws, holm, untestable_notes
+from harness.stats.families import SIGNIFICANT, Corrected, corrected, enough_draws, holm, untestable_notes, widening
 from harness.stats.resample import COVERAGE, FEW_CLUSTERS, UNDEFINED_SHARE
+from harness.stats.scarce import scarcity_notes, supply
 
 __all__ = [
     "COVERAGE",
@@ -33,8 +34,8 @@ __all__ = [
     "McNemar",
     "PooledDifference",
     "as_plain",
-    "corrected",
     "chair_at_equal_recall",
+    "corrected",
     "difference",
     "enough_draws",
     "estimate",
@@ -42,5 +43,8 @@ __all__ = [
     "plain_difference",
     "pooled_chair_at_equal_recall",
     "pooled_difference",
+    "scarcity_notes",
+    "supply",
     "untestable_notes",
+    "widening",
 ]

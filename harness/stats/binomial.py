@@ -46,13 +46,13 @@ def wilson(share: float, trials: float) -> tuple[float, float]:
 
 
 def cluster_wilson(plan: Plan, sums: Floats) -> list[tuple[float, float] | None]:
-    """Wilson's interval of each metric with the number of trials that its clusters are worth; None for what is no share.
+    """Wilson's interval of each metric, with as many trials as its clusters are worth; None for what is no share.
 
     `sums` are clusters x columns. A metric is a share where no cluster counts less than nothing or more than all: its
-    value is then a mean of the clusters' own shares, weighted by their denominators, and a macro metric is the same with
-    its parts' weights. The variance v of that mean, linearised (residuals from the value, weighted, squared, summed), is
-    that of value x (1 - value) / v independent trials: the design effect, Kish, Survey Sampling (1965), 8.2; Dean &
-    Pagano, Journal of Survey Statistics and Methodology 3 (2015), compare such intervals.
+    value is then a mean of the clusters' own shares, weighted by their denominators; of a macro metric the weights are
+    the mean of its parts'. The variance v of that mean, linearised (residuals from the value, weighted, squared,
+    summed), is that of value x (1 - value) / v independent trials: the design effect, Kish, Survey Sampling (1965),
+    8.2; Dean & Pagano, Journal of Survey Statistics and Methodology 3 (2015), compare such intervals.
 
     Where few clusters hold an event (or few hold anything else) v is a guess, mostly too small, and nothing where none
     does. So it is averaged with the largest that it can be, all answers of a cluster alike: 1 / sum(weight ** 2)
@@ -79,7 +79,8 @@ def cluster_wilson(plan: Plan, sums: Floats) -> list[tuple[float, float] | None]
             continue
         one_trial = value[index] * (1 - value[index])
         known = telling[index] * variance[index] / one_trial if telling[index] else 0.0
-        intervals.append(wilson(value[index], (telling[index] + 1) / (known + (weights[:, index] ** 2).sum())))
+        trials = (telling[index] + 1) / (known + (weights[:, index] ** 2).sum())
+        intervals.append(wilson(float(value[index]), float(trials)))
     return intervals
 
 

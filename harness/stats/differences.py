@@ -153,11 +153,12 @@ def over_seeds(
 
     `values` are seeds x 2 sides x figures; `moved` maps cluster weights (draws x clusters) to B minus A, seeds x
     draws x figures; `bearing` is how many clusters each figure rests on and `apart` in how many of them the sides
-    differ; the others as in `compare_sums`, and `seed` is of no effect: training seeds are not drawn. Where no more than k clusters differ, no exact test that turns their signs
-    round finds less than 2 ** (1 - k), and no p here is smaller: with two clusters, or with four of a thousand that
-    differ, hardly a draw lies beyond zero, and that share alone would pass for proof. Nor do n training seeds prove
-    more than their signs, 2 ** (1 - n): what t gives beyond rests on how the tails of a distribution look of which n
-    values are known.
+    differ; the others as in `compare_sums`, and `seed` is of no effect: training seeds are not drawn.
+
+    Where no more than k clusters differ, no exact test that turns their signs round finds less than 2 ** (1 - k), and
+    no p here is smaller: with two clusters, or with four of a thousand that differ, hardly a draw lies beyond zero, and
+    that share alone would pass for proof. Nor do n training seeds prove more than their signs, 2 ** (1 - n): what a t
+    gives beyond rests on the tails of a distribution of which n values are known.
     """
     by_seed = np.concatenate([moved(weights) for weights in drawn], axis=1)
     return [

@@ -65,21 +65,29 @@ def estimate_sums(plan: Plan, sums: Floats, rows: Sequence[int], drawn: Iterable
     # the chance that a draw holds none of the clusters that bear on a metric
     usable = (bearing >= 2) & ((1 - bearing / max(1, len(sums))) ** len(sums) <= UNDEFINED_SHARE)
     others = [index for index, metric in enumerate(plan.metrics) if shares[index] is None or not metric.percent]
-    ratios = stack(plan.ratios(weights @ sums)[:, others] for weights in drawn) if usable[others].any() else None
+    bootstrapped = _percentile(plan, sums, others, drawn) if usable[others].any() else {}
     estimates = []
     for index, metric in enumerate(plan.metrics):
         above, below = sums @ plan.numerators[:, index], sums @ plan.denominators[:, index]
-        bounds: tuple[float, float] | tuple[None, None] | None = (None, None)
-        method = BOOTSTRAP if index in others else CLUSTERED
+        method, bounds = CLUSTERED, shares[index]
+        if index in others:
+            method, bounds = BOOTSTRAP, bootstrapped.get(index)
         if metric.percent and are_trials(above, below):
-            method, bounds = WILSON, wilson(above.sum() / below.sum(), below.sum())
-        elif usable[index]:
-            bounds = (
-                shares[index] if ratios is None or index not in others else interval(ratios[:, others.index(index)])
-            )
+            method, bounds = WILSON, wilson(float(above.sum() / below.sum()), float(below.sum()))
+        elif not usable[index]:
+            bounds = None
         low, high = bounds or (None, None)
         estimates.append(Estimate(value=number(values[index]), low=low, high=high, n=rows[index], method=method))
     return estimates
+
+
+def _percentile(
+    plan: Plan, sums: Floats, metrics: Sequence[int], drawn: Iterable[Floats]
+) -> dict[int, tuple[float, float]]:
+    """The percentile intervals of some of the plan's metrics, where there are any."""
+    ratios = stack(plan.ratios(weights @ sums)[:, metrics] for weights in drawn)
+    found = {index: interval(ratios[:, place]) for place, index in enumerate(metrics)}
+    return {index: (low, high) for index, (low, high) in found.items() if low is not None and high is not None}
 
 
 def as_plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log2
 
 from harness.stats.differences import Difference
+from harness.stats.resample import COVERAGE
 
 SIGNIFICANT = 0.05
 
@@ -57,19 +58,28 @@ def enough_draws(family: int) -> int:
     return max(DRAWS, ceil(DRAWS_BEYOND * family / SIGNIFICANT))
 
 
-def untestable_notes(family: Mapping[str, Difference]) -> list[str]:
-    """Why figures of a family cannot be significant whatever the answers, a note for each limit."""
+def widening(family: int, df: float | None) -> float:
+    """How much longer the arms of a 95 % interval are where all of a family are to hold at once with 95 % (Bonferroni):
+    as the quantile of the t with `df` degrees of freedom grows, or that of the normal distribution where there is none,
+    since the draws of a bootstrap hold too few cases so far out."""
+    from scipy.special import ndtri, stdtrit
+
+    tail = (1 - COVERAGE) / 2
+    far, near = (ndtri(1 - each) if df is None else stdtrit(df, 1 - each) for each in (tail / family, tail))
+    return float(far / near)
+
+
+def untestable_notes(family: Mapping[str, Difference], what: str) -> list[str]:
+    """Why figures of a family cannot be significant whatever the answers, a note for each limit; `what` they are."""
     results = corrected(family)
     limited: dict[tuple[str, float], int] = {}
     for name, result in results.items():
         if not result.testable:
             limit = family[name].limit, family[name].least_p or 0.0
             limited[limit] = limited.get(limit, 0) + 1
-    size = len(results)
     return [
-        f"{count} of {size} figures that are corrected together cannot be significant, whatever the answers: {limit} "
-        f"prove no p below {least:.2g}, and {SIGNIFICANT:g} is to be reached after Holm's correction; "
-        f"{_needed(limit, size):,} would do."
+        f"{count} of {len(results)} {what} are not testable: {limit} prove no p below {least:.2g}, which Holm's "
+        f"correction lifts beyond {SIGNIFICANT:g}, whatever the answers; {_needed(limit, len(results)):,} would do."
         for (limit, least), count in limited.items()
     ]
 

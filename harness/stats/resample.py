@@ -128,6 +128,10 @@ class Plan:
         names = [metric.name for metric in self.metrics]
         return [names.index(part) for part in self.metrics[index].macro]
 
+    def leaves(self, index: int) -> list[int]:
+        """Where the ratios are that a metric is made of: itself, or the parts of its parts."""
+        return [leaf for part in self.parts(index) for leaf in self.leaves(part)] or [index]
+
 
 def _places_by_group(rows: Sequence[Marked]) -> dict[str | None, list[int]]:
     """Where the rows of each group are; under None, all."""

@@ -68,7 +68,7 @@ def run_spread(values: Floats, drawn: Floats, clusters: int) -> RunSpread:
     """The spread of two or more runs: `values` are their differences, `drawn` (draws x runs) the same where pictures
     are drawn again, alike for all runs, and `clusters` is how many pictures bear on the figure."""
     runs = len(values)
-    covariances = np.cov(drawn, rowvar=False)
+    covariances = np.cov(drawn, rowvar=False, ddof=0)
     own = float(np.trace(covariances)) / runs
     common = max(0.0, (float(covariances.sum()) / runs - own) / (runs - 1))
     between = float(values.var(ddof=1))

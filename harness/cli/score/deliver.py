@@ -299,6 +299,10 @@ def _notes(marked: Sequence[TaskResult]) -> list[str]:
         )
     if info.get("extracted_from_blank"):
         notes.append(f"{info['extracted_from_blank']} blank responses have an extraction, which no model here said")
+    from harness.stats import scarcity_notes, supply
+
+    first = marked[0]
+    notes += scarcity_notes({first.task: supply([first.rows], first.metrics, first.headline)})
     if "read_differently" in info:
         notes.append(f"{info['read_differently']} answers are not read alike by all profiles")
     return notes
