@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_where_wrong_answers_are_rare_intervals_hold_all_the_same(case: Case) ->
     assert many.width < hundred.width / 1.8, "four in five of the pictures more, and not for nothing"
 
 
+@cache
 def _trained(runs: int, ratio: float) -> RunsCalibration:
     return calibrate_runs(runs, ratio, pictures=100, comparisons=500, draws=200)
 
