@@ -9,7 +9,7 @@ from harness.files import write_text
 from harness.stats import SIGNIFICANT, Corrected, Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
-from leaderboards.paired import EQUAL_RECALL
+from leaderboards.paired import FRONTIER
 from leaderboards.render import (
     NOTHING,
     RATIO,
@@ -38,10 +38,11 @@ def write_ablation(folder: Path) -> list[Path]:
 
 def ablation_markdown(found: Ablation) -> str:
     """ablation.md: a table for each metric shown, a line for each cell; then costs, and what failed or was not run."""
-    tables: dict[tuple[str, str], list[AblationRow]] = {}
-    for row in found.rows:
+    tables: dict[tuple[str, str], list[AblationRow]] = {shown: [] for shown in found.grid.show}
+    for row in sorted(found.rows, key=lambda row: bool(row.seeds)):  # what nobody trained stands first
         if row.shown:
             tables.setdefault((row.task, row.metric.name), []).append(row)
+    tables = {shown: rows for shown, rows in tables.items() if rows}
     sections = [Section(title="How to read it", words=(caption(found),))]
     if tables:
         sections.append(overview_section(found, list(tables.values())))
@@ -86,9 +87,10 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
     lines = [
         ("seed model", *[""] * (len(fields) + 1), *map(_seed_models_figure, metrics)),
     ]
-    for cell, label in {row.cell: row.label for rows in metrics for row in rows}.items():
+    trained = {row.cell: (bool(row.seeds), row.label) for rows in metrics for row in rows}
+    for cell, (_, label) in sorted(trained.items(), key=lambda item: item[1][0]):
         held = [next((one for one in rows if one.cell == cell), None) for rows in metrics]
-        runs = str(max(len(row.seeds) for row in held if row))
+        runs = str(max(len(row.seeds) for row in held if row) or NOTHING)
         lines.append((*label.values(), runs, pairs.get(cell, NOTHING), *map(_overview_cell, held)))
     base = found.grid.baseline or "there is none"
     words = (
@@ -102,9 +104,9 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
 
 def _seed_models_figure(rows: Sequence[AblationRow]) -> str:
     """The one figure of the model that all cells start from; none where that is not one model, nor for what is read off
-    beside the cell (CHAIRi at equal recall), which is another figure in each."""
+    beside the cell (the frontier), which is another figure in each."""
     found = {figure(row.to_seed.a, row.metric, digits=DIGITS) for row in rows}
-    return found.pop() if len(found) == 1 and rows[0].metric != EQUAL_RECALL else NOTHING
+    return found.pop() if len(found) == 1 and not rows[0].metric.name.startswith(FRONTIER) else NOTHING
 
 
 def _overview_cell(row: AblationRow | None) -> str:

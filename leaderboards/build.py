@@ -14,11 +14,15 @@ from harness.stats import corrected, estimate, untestable_notes
 from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
 from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
-from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, other_data, pair_seeds, pair_task
+from leaderboards.paired import frontier_of, obstacle, other_data, pair_seeds, pair_task, same_answers
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
+from leaderboards.untrained import untrained, untrained_section, words_of
 
-COMPANIONS = ("CHAIRs", "CHAIRi", EQUAL_RECALL.name, "recall", "precision", "f1", "words", "repeated", "IoU", "unread")
+COMPANIONS = (
+    *("CHAIRs", "CHAIRi", "frontier/CHAIRi", "recall", "precision", "frontier/precision", "frontier/AP"),
+    *("f1", "words", "repeated", "IoU", "unread"),
+)
 """Shown beside the headline wherever a task has them: a hallucination rate without recall and length says little."""
 
 DRAWS = 10_000
@@ -53,7 +57,8 @@ def write_board(
     beside = None
     if published is not None:
         beside = set_beside(measured(entries, board), published)
-        board = replace(board, sections=beside.sections, notes=(*board.notes, *beside.notes))
+        sections, notes = (*board.sections, *beside.sections), (*board.notes, *beside.notes)
+        board = replace(board, sections=sections, notes=notes)
         write_text(out / "reported.csv", beside.csv)
     else:
         (out / "reported.csv").unlink(missing_ok=True)  # of an earlier build: it would stand beside other figures
@@ -78,6 +83,7 @@ def assemble(entries: Sequence[Entry]) -> Board:
     rows = [row for entry in entries for row in _rows(entry, labels, notes)]
     pooled = [row for group in _seed_groups(entries) for row in _pooled_rows(group, labels, notes)]
     notes = [*_seed_notes(entries), *notes]
+    notes += [note for entry in entries for results in entry.run.rounds.values() for note in same_answers(results)]
     with_p = (
         *_corrected(rows, labels, "headline differences", notes),
         *_corrected(pooled, labels, "pooled headline differences", notes),
@@ -92,7 +98,19 @@ def assemble(entries: Sequence[Entry]) -> Board:
             for entry in entries for stage in entry.run.stages
         ),
         cost_names=_cost_names(entries),
+        sections=tuple(untrained_section(list(_untrained(entries)), DRAWS)),
     )  # fmt: skip
+
+
+def _untrained(entries: Sequence[Entry]) -> Iterable[tuple[str, str, Results, Results]]:
+    """The baselines of every run at the words of its last round."""
+    for entry in entries:
+        seed, last = entry.run.rounds.get(0), max((number for number in entry.run.rounds if number), default=None)
+        if seed is None or last is None:
+            continue
+        words = words_of([entry.run.rounds[last]])
+        for name, results in untrained(entry.run.folder, seed, words).items():
+            yield f"{entry.name}, words of round {last}", name, seed, results
 
 
 def _named(runs: Sequence[Run]) -> list[Entry]:
@@ -140,8 +158,7 @@ def _views(entries: Sequence[Entry], labels: Mapping[_Key, str]) -> Iterable[Tas
     for key, label in labels.items():
         found = [task for task in _all_tasks(entries) if task_key(task) == key]
         metrics = {metric.name: metric for task in found for metric in task.metrics}
-        if any(has_mentions(task) for task in found):
-            metrics[EQUAL_RECALL.name] = EQUAL_RECALL
+        metrics |= {metric.name: metric for task in found for metric in frontier_of(task)}
         name, version, profile, split, headline = key
         if headline not in metrics:
             raise DataError(f"results of {name} name the headline '{headline}', which they do not define; score again")

@@ -52,7 +52,7 @@ class Collect(Part):
 class Verify(Part):
     """Judge the candidates without gold (the oracle excepted: it is a control, and its level says so)."""
 
-    kind: Literal["clip", "oracle", "random", "none"] = "clip"
+    kind: Literal["clip", "oracle", "random", "shorter", "none"] = "clip"
     encoder: str = "pictos-encoder"
     aggregate: Literal["mean", "min", "sum"] = Field(
         default="sum", description="how a text's sentences make one reward"
@@ -62,8 +62,10 @@ class Verify(Part):
 class Select(Part):
     """Turn verdicts into pairs."""
 
-    disagreement: Literal["reverse", "discard", "keep"] = Field(
-        default="reverse", description="what to do when the verifier prefers the candidate rejected"
+    disagreement: Literal["reverse", "discard", "keep", "coin"] = Field(
+        default="reverse",
+        description="what to do when the verifier prefers the candidate rejected; coin: toss one for the order of "
+        "every pair, so that the verifier chooses pairs and does not order them",
     )
     margin: float = Field(default=0.0, ge=0, description="pairs whose rewards differ by less are left out")
     max_word_gap: int | None = Field(
@@ -92,8 +94,13 @@ class Evaluate(Part):
     """What every checkpoint is measured on."""
 
     tasks: tuple[str, ...] = ("pictos_pope", "pictos_chair", "pictos_captions")
-    split: Literal["test", "dev"] = "test"
+    split: str = Field(default="test", pattern=r"^(test|dev|reserve-[1-9]\d*)$", description="see `loops.reserve`")
     limit: int | None = Field(default=None, ge=1)
+    rounds: Literal["all", "last"] = Field(default="all", description="rounds to measure, beside the seed")
+    filter: bool = Field(default=True, description="the baseline without training: the verifier filters the seed")
+    rerank: int = Field(
+        default=0, ge=0, description="the other: of so many answers of the seed the verifier takes the best; 0: none"
+    )
 
 
 class Recipe(Part):
@@ -122,7 +129,7 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _an_order_to_disagree_with(self) -> Self:
-        if self.collect.kind == "sampling" and self.select.disagreement != "reverse":
+        if self.collect.kind == "sampling" and self.select.disagreement in ("discard", "keep"):
             raise ValueError(
                 f"select.disagreement {self.select.disagreement} needs candidates in an order, which sampling does not "
                 "give; leave it at reverse"

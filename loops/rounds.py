@@ -28,7 +28,7 @@ from loops.setting import Setting
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
 
-COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = 1
+COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = BASELINES_VERSION = 1
 SELECT_VERSION = 2
 """Raised when a stage's code would give another result from the same inputs."""
 
@@ -95,11 +95,13 @@ class _Run:
         if adapter and recipe.rounds:
             seed = self.merged(seed, adapter)
             adapter = None
-        self.evaluate(0, seed, adapter)
+        measured = self.evaluate(0, seed, adapter)
+        self.baselines(seed, adapter, measured)
         checkpoints = [seed]
         for number in range(1, recipe.rounds + 1):
             checkpoints.append(self.round(number, checkpoints))
-            self.evaluate(number, checkpoints[-1], None)
+            if recipe.evaluate.rounds == "all" or number == recipe.rounds:
+                self.evaluate(number, checkpoints[-1], None)
         return Finished(checkpoints=tuple(checkpoints), fresh_stages=self.fresh)
 
     def round(self, number: int, before: Sequence[Checkpoint]) -> Checkpoint:
@@ -128,8 +130,13 @@ class _Run:
         )
         selected = self.stage(
             f"round-{number}/select",
-            {"version": SELECT_VERSION, "verified": verified.digest, "select": recipe.select.model_dump()},
-            lambda folder: self.select(folder, verified.folder, pool()),
+            {
+                "version": SELECT_VERSION,
+                "verified": verified.digest,
+                "select": recipe.select.model_dump(),
+                **({"seed": draw} if recipe.select.disagreement == "coin" else {}),
+            },
+            lambda folder: self.select(folder, verified.folder, pool(), draw),
         )
         reference = before[0] if recipe.optimise.reference == "seed" else start
         trained = self.stage(
@@ -184,7 +191,51 @@ class _Run:
         done = self.stage("round-0/merge", {"model": seed.digest}, work)
         return self.checkpoint(done, None)
 
-    def evaluate(self, number: int, checkpoint: Checkpoint, adapter: Path | None) -> None:
+    def baselines(self, seed: Checkpoint, adapter: Path | None, measured: Done) -> None:
+        """What the verifier is worth without training, where it is one that looks at pictures."""
+        from loops.baselines import filtered, ranked, reranked
+
+        asked = self.recipe.evaluate
+        tasks = ranked([self.setting.tasks[name] for name in asked.tasks])
+        if self.recipe.verify.kind != "clip" or not (self.recipe.rounds and tasks and (asked.filter or asked.rerank)):
+            return
+
+        def work(folder: Path) -> Outcome:
+            from harness.measure import write_measured
+            from harness.models.vlm import load_vlm
+            from harness.results import read_results
+            from harness.store import Store
+
+            before, verifier = read_results(measured.folder), self.verifier(0)
+            if asked.filter:
+                write_measured(folder / "filter", filtered(before, tasks, asked.split, verifier))
+            if asked.rerank:
+                vlm = load_vlm(self.recipe.model, path=seed.path, adapter=adapter)
+                with self.setting.bars() as bars:
+                    best = reranked(
+                        before,
+                        tasks,
+                        asked.split,
+                        verifier,
+                        vlm,
+                        answers=asked.rerank,
+                        store=Store(self.answers),
+                        bar=lambda task, total: bars(f"best of {asked.rerank} {task}", total),
+                    )
+                write_measured(folder / "rerank", best)
+            return Outcome(facts={"rerank": asked.rerank}, cost={})
+
+        inputs = {
+            "version": BASELINES_VERSION,
+            "measured": measured.digest,
+            "verify": self.recipe.verify.model_dump(),
+            "encoder": self.encoder_digest(),
+            "filter": asked.filter,
+            "rerank": asked.rerank,
+        }
+        self.stage("round-0/baselines", inputs, work)
+
+    def evaluate(self, number: int, checkpoint: Checkpoint, adapter: Path | None) -> Done:
         asked = self.recipe.evaluate
         tasks = [self.setting.tasks[name] for name in asked.tasks]
         name = self.recipe.model if number == 0 else f"{self.recipe.name} round {number}"
@@ -216,7 +267,7 @@ class _Run:
             "split": asked.split,
             "limit": asked.limit,
         }
-        self.stage(f"round-{number}/eval", inputs, work)
+        return self.stage(f"round-{number}/eval", inputs, work)
 
     def collect(self, folder: Path, start: Checkpoint, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
         from harness.models.vlm import load_vlm
@@ -250,21 +301,23 @@ class _Run:
         return Outcome(facts={"verifier": verifier.name, "sees_gold": verifier.sees_gold}, cost={})
 
     def verifier(self, seed: int) -> Verifier:
-        from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random
+        from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
 
         asked = self.recipe.verify
         if asked.kind == "oracle":
             return Oracle(task=self.setting.tasks[self.recipe.source])
         if asked.kind == "random":
             return Random(seed=seed)
+        if asked.kind == "shorter":
+            return Shorter()
         if asked.kind == "none":
             return NoVerifier()
         from harness.models.encoder import load_encoder
 
         return Clip(encoder=load_encoder(str(self.encoder_folder())), aggregate=asked.aggregate)
 
-    def select(self, folder: Path, verified: Path, pool: Sequence[Sample]) -> Outcome:
-        selection = select(read_groups(verified / "groups.jsonl", pool), self.recipe.select)
+    def select(self, folder: Path, verified: Path, pool: Sequence[Sample], seed: int) -> Outcome:
+        selection = select(read_groups(verified / "groups.jsonl", pool), self.recipe.select, seed=seed)
         write_pairs(folder / "pairs.jsonl", selection.pairs)
         return Outcome(facts=selection.counts, cost={})
 

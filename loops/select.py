@@ -40,14 +40,14 @@ class _Candidates:
         return -1.0 if self.ahead is None else abs(self.ahead)
 
 
-def select(groups: Sequence[Group], recipe: Select) -> Selection:
+def select(groups: Sequence[Group], recipe: Select, *, seed: int = 0) -> Selection:
     """A pair from each group: the two answers whose rewards are furthest apart, in the order that the verdicts say.
 
     Without an opinion (a reward is None) they are the first two that differ, as collected. Two answers whose lengths
     differ by more than `max_word_gap` words are no pair, so that length itself is not what is taught. Rewards closer
     than `margin` leave the group out; where the answer collected later earned more, `disagreement` decides. Of what is
     left, `keep` takes the pairs whose rewards differ most, whatever unit the verifier counts in; where rewards do not
-    tell, the digests of the samples' ids do.
+    tell, the digests of the samples' ids do. `seed` is of the coins that `disagreement: coin` tosses, one a sample.
     """
     counts = dict.fromkeys(("groups", "equal", "length", "unsure", "discarded", "beyond", "reversed", "pairs"), 0)
     counts["groups"] = len(groups)
@@ -68,7 +68,7 @@ def select(groups: Sequence[Group], recipe: Select) -> Selection:
     surest = sorted(kept, key=lambda one: (-one.certainty, digest_of_bytes(one.group.sample.id.encode())))
     most = int(round(recipe.keep * len(groups), 6))  # 0.29 of 100 groups is 28.999999999999996 in floats
     beyond = {id(one) for one in surest[max(1, most) :]}
-    pairs = tuple(_pair(one, recipe) for one in kept if id(one) not in beyond)
+    pairs = tuple(_pair(one, recipe, seed) for one in kept if id(one) not in beyond)
     counts |= {"beyond": len(beyond), "reversed": sum(pair.reversed for pair in pairs), "pairs": len(pairs)}
     return Selection(pairs=pairs, counts=counts)
 
@@ -86,7 +86,10 @@ def _ahead(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else first - second
 
 
-def _pair(one: _Candidates, recipe: Select) -> Pair:
-    reverse = one.ahead is not None and one.ahead < 0 and recipe.disagreement == "reverse"
+def _pair(one: _Candidates, recipe: Select, seed: int) -> Pair:
+    if recipe.disagreement == "coin":
+        reverse = bool(digest_of_bytes(f"{seed}/{one.group.sample.id}".encode())[0] < "8")
+    else:
+        reverse = one.ahead is not None and one.ahead < 0 and recipe.disagreement == "reverse"
     chosen, rejected = (one.second, one.first) if reverse else (one.first, one.second)
     return Pair(sample=one.group.sample, chosen=chosen, rejected=rejected, reversed=reverse)

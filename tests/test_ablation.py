@@ -12,7 +12,7 @@ from scipy.stats import t
 
 from harness.errors import DataError
 from harness.results import TaskResult
-from harness.stats import chair_at_equal_recall, difference, holm, pooled_difference, widening
+from harness.stats import difference, frontier_difference, holm, pooled_difference, widening
 from leaderboards.ablation import AblationRow, ablate, read_grid
 from leaderboards.ablation_text import write_ablation
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
@@ -64,16 +64,14 @@ def test_the_base_cell_has_no_difference_to_itself(tmp_path: Path) -> None:
 def test_p_is_corrected_over_cells_headlines_apart(tmp_path: Path) -> None:
     rows = ablate(_write(tmp_path)).rows
     family = {f"{row.cell} {row.task}": row.to_seed.p for row in rows if row.headline and row.to_seed.p is not None}
-    assert len(family) == 4, "two cells x two tasks"
+    assert len(family) == 5, "two cells x two tasks, and what needs no training, of captions"
     for row in rows:
         if row.headline:
             assert row.to_seed_holm == holm(family)[f"{row.cell} {row.task}"]
     against_base = [row for row in rows if row.headline and row.to_base]
-    assert len(against_base) == 2
-    raw = _row(rows, "none", "accuracy").to_base
-    assert raw is not None
-    assert raw.p is not None
-    assert _row(rows, "none", "accuracy").to_base_holm == pytest.approx(2 * raw.p)
+    assert len(against_base) == 3
+    family = {f"{row.cell} {row.task}": row.to_base.p for row in against_base if row.to_base and row.to_base.p}
+    assert {f"{row.cell} {row.task}": row.to_base_holm for row in against_base} == holm(family)
 
 
 def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> None:
@@ -83,9 +81,9 @@ def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> 
     assert corrected is not None
     assert found.value is not None
     assert found.low is not None
-    # two headlines: the quantile of 1 - 0.05 / 4 beside that of 1 - 0.05 / 2, of the t of two training runs
+    # three headlines: the quantile of 1 - 0.05 / 6 beside that of 1 - 0.05 / 2, of the t of two training runs
     assert found.df is not None
-    growth = float(t.ppf(1 - 0.05 / 4, found.df) / t.ppf(1 - 0.05 / 2, found.df))
+    growth = float(t.ppf(1 - 0.05 / 6, found.df) / t.ppf(1 - 0.05 / 2, found.df))
     assert (found.value - corrected[0]) / (found.value - found.low) == pytest.approx(growth)
     assert widening(2, None) == pytest.approx(2.2414 / 1.9600, abs=1e-4), "one run: of the normal distribution"
     alone = _row(ablate(_write(tmp_path, show=[["chair", "recall"]])).rows, "none", "recall")
@@ -104,10 +102,10 @@ def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
 
 def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
     found = ablate(_write(tmp_path, ("done", "failed") * 2))
-    row = _row(found.rows, "none", "CHAIRi at equal recall")
-    assert row.to_seed == chair_at_equal_recall(
-        captions(*("a !b", "a") * 10).rows, captions(*("a !b", "a b") * 10).rows
-    )
+    row = _row(found.rows, "none", "frontier/CHAIRi")
+    before, after = captions(*("a !b", "a") * 10), captions(*("a !b", "a b") * 10)
+    frontier = frontier_difference(before.rows, after.rows, before.metrics[1], before.metrics[2])
+    assert row.to_seed == frontier["frontier/CHAIRi"]
     write_ablation(tmp_path)
     text = (tmp_path / "ablation.md").read_text()
     assert "{" not in text.split("## quiz")[1]
@@ -121,6 +119,7 @@ def test_at_a_glance_a_cell_is_one_line_with_its_differences_to_the_seed_model(t
         "| verify.kind | runs | pairs | accuracy ↑ (quiz) | words (chair) |",
         "| --- | --- | --- | --- | --- |",
         "| seed model |  |  | 50.00 | 1.50 |",
+        "| quiet, untrained | – | – | – | 0.00 \\[0.00, 0.00\\] |",
         "| clip | 2 | – | +12.50 \\[−109.47, +134.47\\] r 2.1 | +0.50 \\[+0.27, +0.73\\] r 0.0 |",
         "| none | 2 | – | −20.83 \\[−45.64, +3.98\\] r 0.8 | +0.50 \\[+0.27, +0.73\\] r 0.0 |",
     ]
@@ -139,7 +138,7 @@ def test_figures_that_cannot_be_significant_are_said_to_be_so(tmp_path: Path) ->
     """Two training runs prove no p below 1/2, and where one is left, ten thousand draws do."""
     write_ablation(_write(tmp_path))
     text = (tmp_path / "ablation.md").read_text()
-    assert "4 of 4 headlines beside the seed model are not testable: 2 training runs prove no p below 0.5" in text
+    assert "4 of 5 headlines beside the seed model are not testable: 2 training runs prove no p below 0.5" in text
     assert "not testable |" in text.split("## quiz: accuracy")[1]
     assert "2 runs, ratio 2.1" in text
     (tmp_path / "one").mkdir()
@@ -149,7 +148,7 @@ def test_figures_that_cannot_be_significant_are_said_to_be_so(tmp_path: Path) ->
 
 def test_what_failed_or_was_not_run_is_in_no_figure_and_is_listed(tmp_path: Path) -> None:
     found = ablate(_write(tmp_path, ("done", "done", "failed", "not run")))
-    assert {row.cell for row in found.rows} == {"verify.kind=clip"}
+    assert {row.cell for row in found.rows} == {"quiet", "verify.kind=clip"}
     assert [(cell.name, run.seed, run.state, run.why) for cell, run in found.missing] == [
         ("verify.kind=none", 0, "failed", "it broke"),
         ("verify.kind=none", 1, "not run", "it broke"),
@@ -183,7 +182,7 @@ def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: P
     assert "## quiz" not in text
     with (tmp_path / "ablation.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
-    assert len(lines) == 2 * (len(YES_NO) + 5)
+    assert len(lines) == 2 * (len(YES_NO) + 6) + 4, "of two cells, and of what needs no training"
     (line,) = [one for one in lines if (one["verify.kind"], one["metric"]) == ("none", "accuracy")]
     row = _row(ablate(tmp_path).rows, "none", "accuracy")
     assert line["to_seed_value"] == f"{row.to_seed.value:.6f}"
@@ -214,8 +213,8 @@ def test_cells_that_start_from_other_weights_do_not_share_a_seed_models_line(tmp
 
 def test_at_equal_recall_the_seed_model_has_no_figure_of_its_own(tmp_path: Path) -> None:
     """It is read off where its recall is the cell's, and so another beside each cell."""
-    write_ablation(_write(tmp_path, show=[["chair", "CHAIRi at equal recall"], ["chair", "CHAIRi"]]))
-    assert "| seed model |  |  | 33.33 | – |" in (tmp_path / "ablation.md").read_text()
+    write_ablation(_write(tmp_path, show=[["chair", "frontier/CHAIRi"], ["chair", "CHAIRi"]]))
+    assert "| seed model |  |  | – | 33.33 |" in (tmp_path / "ablation.md").read_text()
 
 
 def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:

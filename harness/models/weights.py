@@ -1,11 +1,38 @@
-"""Where a model's weights lie and what their digest is. Imports no model library: a finished run is recognised fast."""
+"""Where a model lies and what its digest is. Imports no model library: a finished run is recognised fast."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from harness.errors import ModelError
-from harness.files import digest_of_bytes, digest_of_file
+from harness.files import digest_of_bytes, digest_of_file, digest_of_json
+
+_IDENTITY_SUFFIXES = (".safetensors", ".model", ".jinja")
+"""Weights, SentencePiece vocabularies, chat templates."""
+
+_IDENTITY = frozenset(
+    {
+        "config.json",
+        "generation_config.json",
+        "adapter_config.json",
+        "open_clip_config.json",
+        "preprocessor_config.json",
+        "video_preprocessor_config.json",
+        "processor_config.json",
+        "chat_template.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "vocab.txt",
+        "merges.txt",
+    }
+)
+
+_VOLATILE = frozenset({"transformers_version", "_name_or_path", "_commit_hash", "peft_version"})
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -35,8 +62,37 @@ def model_folder(name: str) -> Path:
 
 
 def model_digest(folder: Path, adapter: Path | None = None) -> str:
-    """SHA-256 over the names and bytes of all weight files, the adapter's included."""
-    files = [*weight_files(folder), *(weight_files(adapter) if adapter else [])]
-    if not files:
+    """SHA-256 over all that makes a model answer as it does: weights, config, generation settings, tokenizer, chat
+    template, and the processor of its pictures; of the adapter as well.
+
+    Cards, logs and the trainer's state are no part of it. In JSON files the order of keys, and what a library writes
+    about itself and not about the model (`_VOLATILE`), do not count: the same model saved again has the same digest.
+    Raises `ModelError` where there are no safetensors weights.
+    """
+    folders = [folder, adapter] if adapter else [folder]
+    if not any(weight_files(one) for one in folders):
         raise ModelError(f"{folder}: no safetensors weights in it; convert the model, pickled weights are not loaded")
-    return digest_of_bytes(*(part.encode() for file in files for part in (file.name, digest_of_file(file))))
+    files = [file for one in folders for file in identity_files(one)]
+    return digest_of_bytes(*(part.encode() for file in files for part in (file.name, _digest_of_identity(file))))
+
+
+def identity_files(folder: Path) -> list[Path]:
+    """The files of a folder that change what a model answers, by name."""
+    return sorted(file for file in folder.iterdir() if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
+
+
+def _digest_of_identity(file: Path) -> str:
+    if file.suffix != ".json":
+        return digest_of_file(file)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{file}: not valid JSON ({error}); restore it from where the model came from") from error
+    return digest_of_json(_lasting(content))
+
+
+def _lasting(content: Any) -> Any:
+    """A config, and the configs in it, without what does not last."""
+    if not isinstance(content, dict):
+        return content
+    return {name: _lasting(value) for name, value in content.items() if name not in _VOLATILE}

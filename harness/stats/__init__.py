@@ -17,9 +17,9 @@ from harness.stats.differences import (
     plain_difference,
     pooled_difference,
 )
-from harness.stats.equal_recall import chair_at_equal_recall, pooled_chair_at_equal_recall
 from harness.stats.estimates import Estimate, as_plain, estimate
 from harness.stats.families import SIGNIFICANT, Corrected, corrected, enough_draws, holm, untestable_notes, widening
+from harness.stats.frontier import frontier_difference, frontier_metrics, pooled_frontier
 from harness.stats.resample import COVERAGE, FEW_CLUSTERS, UNDEFINED_SHARE
 from harness.stats.scarce import scarcity_notes, supply
 
@@ -34,15 +34,16 @@ __all__ = [
     "McNemar",
     "PooledDifference",
     "as_plain",
-    "chair_at_equal_recall",
     "corrected",
     "difference",
     "enough_draws",
     "estimate",
+    "frontier_difference",
+    "frontier_metrics",
     "holm",
     "plain_difference",
-    "pooled_chair_at_equal_recall",
     "pooled_difference",
+    "pooled_frontier",
     "scarcity_notes",
     "supply",
     "untestable_notes",

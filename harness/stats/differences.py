@@ -146,14 +146,12 @@ def over_seeds(
     apart: Sequence[int] | NDArray[np.int64],
     rows: Sequence[int],
     drawn: Iterable[Floats],
-    *,
-    seed: int = 0,
 ) -> list[PooledDifference]:
     """Differences of any figures, clusters resampled, and training seeds by their t where there are several.
 
     `values` are seeds x 2 sides x figures; `moved` maps cluster weights (draws x clusters) to B minus A, seeds x
     draws x figures; `bearing` is how many clusters each figure rests on and `apart` in how many of them the sides
-    differ; the others as in `compare_sums`, and `seed` is of no effect: training seeds are not drawn.
+    differ; the others as in `compare_sums`.
 
     Where no more than k clusters differ, no exact test that turns their signs round finds less than 2 ** (1 - k), and
     no p here is smaller: with two clusters, or with four of a thousand that differ, hardly a draw lies beyond zero, and

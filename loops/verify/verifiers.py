@@ -1,7 +1,8 @@
 """Verifiers: what a candidate answer is worth, judged from picture and text alone.
 
 A verifier with `sees_gold` False is given samples without targets. The oracle sees gold: it is the ceiling of a table,
-never a method. `none` has no opinion and `random` a worthless one: the two controls that a verifier must beat.
+never a method. `none` has no opinion, `random` a worthless one and `shorter` one without eyes: the controls that a
+verifier must beat.
 """
 
 from __future__ import annotations
@@ -114,6 +115,19 @@ class Random:
         if advance:
             advance(len(groups))
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shorter:
+    """Prefers the answer of fewer words and sees no picture: what a method earns beyond it is not earned by brevity."""
+
+    name: str = "shorter"
+    sees_gold: bool = False
+
+    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
+        if advance:
+            advance(len(groups))
+        return [tuple(Verdict(reward=-float(len(answer.split()))) for answer in group.answers) for group in groups]
 
 
 @dataclass(frozen=True, kw_only=True)
