@@ -292,7 +292,7 @@ def test_without_an_interval_there_is_no_mark() -> None:
 
 
 def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> None:
-    # All answered alike: the interval is the point 1.0.
+    # All answered alike, about 495 pictures: 1 - z^2 / (495 + z^2) and 1.
     folder = write_folder(tmp_path / "mine", pope(ALL_RIGHT))
     figures = [ONE, replace(ONE, value=Decimal(100), model="Tiny-2B"), replace(ONE, metric="pooled F1")]
     build_board([folder], tmp_path / "out", figures)
@@ -302,13 +302,11 @@ def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> Non
         ("Tiny-2B", "100", "1.000000", "inside"),
     ]
     assert {(one["run"], one["metric"], one["n"], one["low"], one["high"]) for one in found} == {
-        ("mine", "macro/f1", "8910", "1.000000", "1.000000")
+        ("mine", "macro/f1", "8910", "0.992299", "1.000000")
     }
     text = (tmp_path / "out/board.md").read_text(encoding="utf-8")
-    assert (
-        "| Hone | Tiny-1B | round 1 | mean F1 ↑ | after | 86.80 % | 100.0 \\[100.0, 100.0\\] outside, below |" in text
-    )
-    assert "| Hone | Tiny-2B | round 1 | mean F1 ↑ | after | 100 % | 100.0 \\[100.0, 100.0\\] inside |" in text
+    assert "| Hone | Tiny-1B | round 1 | mean F1 ↑ | after | 86.80 % | 100.0 \\[99.2, 100.0\\] outside, below |" in text
+    assert "| Hone | Tiny-2B | round 1 | mean F1 ↑ | after | 100 % | 100.0 \\[99.2, 100.0\\] inside |" in text
 
 
 @pytest.mark.parametrize("pictos", ["pictos_pope", "pictos_chair", "pictos_captions", "pictos_scienceqa"])

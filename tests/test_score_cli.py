@@ -18,12 +18,14 @@ import typer
 from typer.testing import CliRunner, Result
 
 from harness.cli.score import score_app, words
+from harness.cli.score.deliver import print_marked
 from harness.errors import DataError, StropError, UsageError
 from harness.files import read_jsonl
 from harness.results import read_results
 from harness.stats import estimate
 from tasks import text
 from tests.annotated import annotate
+from tests.worlds import captions
 
 QUESTIONS = [
     {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "category": "random"},
@@ -408,3 +410,15 @@ def test_a_faulty_answer_leaves_nothing_behind(data: Path, tmp_path: Path) -> No
     error = _error("pope", "--answers", broken, "--data", data, "--out", tmp_path / "out", "--json")
     assert str(error) == f"{broken}:3: field 'text' is missing; found question_id"
     assert not (tmp_path / "out").exists()
+
+
+def test_thirty_captions_without_a_wrong_mention_are_said_to_prove_little(capsys: pytest.CaptureFixture[str]) -> None:
+    result = captions(*["cat dog"] * 30)
+    print_marked([result], [estimate(result.rows, result.metrics)])
+    printed = capsys.readouterr().out
+    assert "CHAIRi: official 0.00 [0.00, 11.35]" in printed
+    assert "chair: 30 pictures. Under 50 the bootstrap's" in printed
+    assert "chair: 0 events in CHAIRi (what is counted or what is not" in printed
+    many = captions(*["cat !dog"] * 60)
+    print_marked([many], [estimate(many.rows, many.metrics)])
+    assert "Under" not in capsys.readouterr().out

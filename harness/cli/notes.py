@@ -21,7 +21,8 @@ def notes_of(marked: Sequence[TaskResult]) -> list[str]:
     """The lines about a task's results, one for each profile that they were marked by; what is the same in all is told
     once, of the last: a judge's result comes last."""
     info = marked[-1].info
-    return [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_reading(marked)]
+    told = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
+    return [*told, *_reading(marked)]
 
 
 def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterator[str]:
@@ -83,6 +84,13 @@ def _extractions(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Itera
         yield f"{blank} an extraction, which no model here said"
     if programs := info.get("blank_executions"):
         yield f"{counted(programs, 'program')} printed nothing (blank `execution`), which is no blank response"
+
+
+def _scarce(first: TaskResult) -> list[str]:
+    """Whether the figures rest on too few pictures or events."""
+    from harness.stats import scarcity_notes, supply
+
+    return scarcity_notes({first.task: supply([first.rows], first.metrics, first.headline)})
 
 
 def _reading(marked: Sequence[TaskResult]) -> Iterator[str]:
