@@ -211,7 +211,7 @@ class _Run:
                     progress=lambda task, total: bars(f"round {number} eval {task}", total),
                 )
             headlines = {task.name: figures[task.name][task.headline]["value"] for task in tasks}
-            return Outcome(facts=headlines, cost={"generated_tokens": vlm.generated_tokens})
+            return Outcome(facts=headlines, cost=vlm.costs)
 
         inputs = {
             "checkpoint": checkpoint.digest,
@@ -239,9 +239,7 @@ class _Run:
             groups = collector(vlm, pool, self.recipe.collect, seed=seed, advance=advance)
         write_groups(folder / "groups.jsonl", groups)
         differing = sum(len(set(group.answers)) > 1 for group in groups)
-        return Outcome(
-            facts={"groups": len(groups), "differing": differing}, cost={"generated_tokens": vlm.generated_tokens}
-        )
+        return Outcome(facts={"groups": len(groups), "differing": differing}, cost=vlm.costs)
 
     def verify(self, folder: Path, collected: Path, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
         verifier = self.verifier(seed)
