@@ -13,7 +13,7 @@ from harness.results import Results, TaskResult
 from harness.stats import estimate, holm
 from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
-from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
+from leaderboards.ledger import Run, cost_names, read_run, recipe_digest
 from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, other_data, pair_seeds, pair_task
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
@@ -87,7 +87,7 @@ def assemble(entries: Sequence[Entry]) -> Board:
                      finished=stage.finished)
             for entry in entries for stage in entry.run.stages
         ),
-        cost_names=_cost_names(entries),
+        cost_names=cost_names(stage for entry in entries for stage in entry.run.stages),
     )  # fmt: skip
 
 
@@ -323,11 +323,6 @@ def _corrected(rows: Sequence[Row], labels: Mapping[_Key, str]) -> list[Row]:
         )
         for index, row in enumerate(rows)
     ]
-
-
-def _cost_names(entries: Sequence[Entry]) -> tuple[str, ...]:
-    found = {name for entry in entries for stage in entry.run.stages for name in stage.cost}
-    return (*COST_FIRST, *sorted(found.difference(COST_FIRST)))
 
 
 def _known_by(results: Results) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,15 +243,23 @@ class _Run:
         return Outcome(facts={"groups": len(groups), "differing": differing}, cost=vlm.costs)
 
     def verify(self, folder: Path, collected: Path, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
+        from loops.verify.verifiers import Clip
+
         verifier = self.verifier(seed)
         groups = read_groups(collected / "groups.jsonl", pool)
         if not verifier.sees_gold:
             groups = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
         with self.setting.bars() as bars:
+            began = time.monotonic()
             verdicts = verifier.verify(groups, bars(f"round {number} verify", len(groups)))
+            seconds = round(time.monotonic() - began, 2)
         judged = [dataclasses.replace(group, verdicts=some) for group, some in zip(groups, verdicts, strict=True)]
         write_groups(folder / "groups.jsonl", judged)
-        return Outcome(facts={"verifier": verifier.name, "sees_gold": verifier.sees_gold}, cost={})
+        passes = verifier.encoder.costs if isinstance(verifier, Clip) else {}
+        return Outcome(
+            facts={"verifier": verifier.name, "sees_gold": verifier.sees_gold},
+            cost={"verifier_seconds": seconds, **passes},
+        )
 
     def verifier(self, seed: int) -> Verifier:
         from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
@@ -301,7 +310,7 @@ class _Run:
                 run_name=f"{self.recipe.name} seed {self.recipe.seed} round {number}",
                 advance=bars(f"round {number} optimise", len(pairs)),
             )
-        return Outcome(facts={"steps": trained.steps, **trained.figures}, cost={})
+        return Outcome(facts={"steps": trained.steps, **trained.figures}, cost=trained.costs)
 
 
 class _Plan(_Run):

@@ -44,15 +44,15 @@ class PromptReader:
         """The tokens of the question, up to where the answer begins."""
         return self._tokens(sample, self._text(sample))
 
-    def answered(self, sample: Sample, answer: str, *, ended: bool = False) -> tuple[list[int], list[int]]:
-        """(the prompt's tokens, those of the answer behind it); `ended` adds what the chat template ends it with.
+    def answered(self, sample: Sample, answer: str) -> tuple[list[int], list[int]]:
+        """(the prompt's tokens, those of the answer behind it, without what the chat template ends it with).
 
         Both are of one tokenisation. A token that covers the prompt's end and the answer's beginning is the answer's.
         """
         prompt = self.prompt(sample)
-        if not answer and not ended:
+        if not answer:
             return prompt, []
-        tokens = self._tokens(sample, self._text(sample, answer, ended=ended))
+        tokens = self._tokens(sample, self._text(sample, answer))
         shared = _shared(prompt, tokens)
         return tokens[:shared], tokens[shared:]
 
@@ -74,7 +74,7 @@ class PromptReader:
             copy for token in tokens for copy in [token] * (next(counts) if token == self.picture_token else 1)
         ]  # fmt: skip
 
-    def _text(self, sample: Sample, answer: str | None = None, *, ended: bool = False) -> str:
+    def _text(self, sample: Sample, answer: str | None = None) -> str:
         """The chat template's text: of the question alone or, with an answer, up to the answer's last character."""
         pictures = [{"type": "image"} for _ in sample.images]
         turns = [{"role": "user", "content": [*pictures, {"type": "text", "text": sample.prompt}]}]
@@ -82,7 +82,7 @@ class PromptReader:
             return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
         turns.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
         text = str(self.processor.apply_chat_template(turns))
-        return text if ended else text[: text.rindex(answer) + len(answer)]
+        return text[: text.rindex(answer) + len(answer)]
 
     def _tokens(self, sample: Sample, text: str) -> list[int]:
         tokens: list[int] = self.tokenizer(text, add_special_tokens=self._adds_special(text)).input_ids
