@@ -107,7 +107,7 @@ def measured(entries: Sequence[Entry], board: Board) -> list[Measured]:
     rows = [row for row in board.rows if not row.pooled]
     found = [results for entry in entries for results in entry.run.rounds.values()]
     return [
-        Measured(row=row, task=task, label=labels[task_key(task)])
+        Measured(row=row, task=task, label=labels[task_key(task)], sight=results.sight)
         for row, results in zip(rows, found, strict=True)
         for task in results.tasks
     ]

@@ -108,7 +108,7 @@ class _Run:
         recipe, start = self.recipe, before[-1]
         pool = functools.cache(lambda: self.pool(number))  # scenes take seconds to compose: a finished round needs none
         draw = recipe.seed * 1_000 + number
-        base = {"source": recipe.source, "seed": recipe.seed, "round": number}
+        base = {"source": recipe.source, "seed": recipe.seed, "round": number, **self.shown}
 
         collected = self.stage(
             f"round-{number}/collect",
@@ -146,6 +146,7 @@ class _Run:
                 "pairs": selected.digest,
                 "start": start.digest,
                 "reference": reference.digest,
+                **self.shown,
                 "optimise": recipe.optimise.model_dump(),
                 "seed": draw,
             },
@@ -157,6 +158,11 @@ class _Run:
         """What a stage left in its folder."""
         path = done.folder / "checkpoint"
         return Checkpoint(path=path, digest=model_digest(path), parent=parent)
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """What a stage that shows pictures depends on, where the recipe leaves it not to the model."""
+        return {"pictures": self.recipe.pictures} if self.recipe.pictures else {}
 
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
         done = self.ledger.stage(name, inputs, work)
@@ -199,7 +205,7 @@ class _Run:
             from harness.measure import measure
             from harness.models.vlm import load_vlm
 
-            vlm = load_vlm(name, path=checkpoint.path, adapter=adapter)
+            vlm = load_vlm(name, path=checkpoint.path, adapter=adapter, pictures=self.recipe.pictures)
             with self.setting.bars() as bars:
                 figures = measure(
                     vlm,
@@ -221,6 +227,7 @@ class _Run:
             "tasks": [[task.name, task.version] for task in tasks],
             "split": asked.split,
             "limit": asked.limit,
+            **self.shown,
         }
         self.stage(f"round-{number}/eval", inputs, work)
 
@@ -229,7 +236,7 @@ class _Run:
         from loops.collect.controlled_hallucination import controlled_hallucination
         from loops.collect.sampling import sampled_answers
 
-        vlm = load_vlm(self.recipe.model, path=start.path)
+        vlm = load_vlm(self.recipe.model, path=start.path, pictures=self.recipe.pictures)
         # a controlled hallucination is a second pass over the pool, sampled answers are drawn in one
         collector, passes = {
             "controlled_hallucination": (controlled_hallucination, 2),
@@ -308,6 +315,7 @@ class _Run:
                 out=folder / "checkpoint",
                 seed=seed,
                 run_name=f"{self.recipe.name} seed {self.recipe.seed} round {number}",
+                pictures=self.recipe.pictures,
                 advance=bars(f"round {number} optimise", len(pairs)),
             )
         return Outcome(facts={"steps": trained.steps, **trained.figures}, cost=trained.costs)
