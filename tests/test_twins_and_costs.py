@@ -92,6 +92,15 @@ def test_a_twin_in_a_batch_is_what_it_is_alone(model: Vlm) -> None:
     assert [model.hallucinate([sample], how[:1], GREEDY)[0] for sample in samples] == together
 
 
+def test_the_sentences_of_an_answer_are_as_likely_together_as_the_answer(model: Vlm) -> None:
+    samples, answers = [_about(0), _about(1, 2)], ["A cat on the left. Two dogs.", "A cup."]
+    (first, second), (only,) = model.sentence_log_likelihoods(samples, answers)
+    whole = [value for value, _ in model.log_likelihood(samples, answers)]
+    assert [first + second, only] == pytest.approx(whole, abs=1e-3)
+    alone, _ = model.log_likelihood(samples[:1], ["A cat on the left."])[0]
+    assert first == pytest.approx(alone, abs=1e-3)
+
+
 # Costs ----------------------------------------------------------------------------------------------------------------
 
 PICTURE = 64

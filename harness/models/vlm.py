@@ -8,14 +8,12 @@ so that no answer depends on which others are in its batch.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL.Image import Image
 from safetensors import SafetensorError
@@ -24,10 +22,14 @@ from transformers.utils import logging as transformers_logging
 
 from harness.errors import ModelError
 from harness.files import digest_of_json
+from harness.models.adapters import with_adapter
+from harness.models.caches import branch, widened
+from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.frames import Pictures, frame_of
 from harness.models.prompts import PromptReader
 from harness.models.weights import model_digest, model_folder, weight_files
 from harness.pictures import picture_digest
+from harness.sentences import sentence_spans
 from harness.types import Advance, Sample, Sampling
 
 DECODING_VERSION = 2
@@ -127,16 +129,38 @@ class Vlm:
         """(log-probability of the continuation after the sample's prompt, whether it is the greedy one)."""
         found: list[tuple[int, float, bool]] = []
         for _, rows, cache, mask in self._branches(samples, Sampling(), None, continuations):
-            kept = max(len(row.lead) for row in rows) + 1
-            ids, full = self._padded(rows, mask)
-            logits = self._forward(ids, full, cache, keep=kept).float().log_softmax(-1)
-            self._count(sum(len(row.ids) + len(row.lead) for row in rows))
+            logits = self._read(rows, cache, mask)
             for index, row in enumerate(rows):
                 wanted = torch.tensor(row.lead, device=self.device)
                 said = logits[index, -len(row.lead) - 1 : -1]
                 total = said.gather(1, wanted[:, None]).sum()
                 found.append((row.sample, float(total), bool((said.argmax(-1) == wanted).all())))
         return [(value, greedy) for _, value, greedy in sorted(found)]
+
+    @torch.inference_mode()
+    def sentence_log_likelihoods(
+        self, samples: Sequence[Sample], answers: Sequence[str], advance: Advance | None = None
+    ) -> list[list[float]]:
+        """For each answer the log-probability (natural logarithm, summed over tokens) of each of its sentences, as
+        `harness.sentences` cuts them, given pictures, prompt and the sentences before it: how sure the model is of it.
+        """
+        found: list[list[float]] = [[] for _ in samples]
+        for done, rows, cache, mask in self._branches(samples, Sampling(), None, answers):
+            logits = self._read(rows, cache, mask)
+            for index, row in enumerate(rows):
+                spans = sentence_spans(answers[row.sample])
+                sums = [0.0] * len(spans)
+                if row.lead:
+                    tokens = torch.tensor(row.lead, device=self.device)
+                    values = logits[index, -len(row.lead) - 1 : -1].gather(1, tokens[:, None])[:, 0].tolist()
+                    ends = self.reader.answer_ends(samples[row.sample], answers[row.sample])
+                    for end, value in zip(ends, values, strict=True):
+                        place = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
+                        sums[place] += value
+                found[row.sample] = sums
+            if advance:
+                advance(done)
+        return found
 
     @torch.inference_mode()
     def _answers(
@@ -218,7 +242,7 @@ class Vlm:
                             ids=tail,
                             lead=spoken,
                             ratio=how[index].ratio if how else None,
-                            seed=_stream(sampling.seed, samples[index].id, draw),
+                            seed=stream_seed(sampling.seed, samples[index].id, draw),
                         )
                     )
             rows.sort(key=lambda row: (len(row.ids) + len(row.lead), row.sample, row.draw))
@@ -235,13 +259,13 @@ class Vlm:
         prefixes, mask = self._prefixes(inputs)
         rows = torch.tensor(owners, device=self.device)
         if not with_twins:
-            return _branch(prefixes, rows), mask[rows]
+            return branch(prefixes, rows), mask[rows]
         blind = [tuple(token for token in head if token != self.image_id) for head, _ in inputs]
         heads = list(dict.fromkeys(blind))
         twins, twin_mask = self._prefixes([(head, []) for head in heads], twins=True)
         twin_rows = torch.tensor([heads.index(blind[owner]) for owner in owners], device=self.device)
-        twin_mask = _widened(twin_mask, mask.shape[1], dim=1)
-        return _branch(prefixes, rows, twins, twin_rows), torch.cat([mask[rows], twin_mask[twin_rows]])
+        twin_mask = widened(twin_mask, mask.shape[1], dim=1)
+        return branch(prefixes, rows, twins, twin_rows), torch.cat([mask[rows], twin_mask[twin_rows]])
 
     def _spoken(self, sample: Sample, answer: str) -> list[int]:
         """The tokens of the beginning of an answer, with whatever space the chat template puts before it."""
@@ -312,6 +336,14 @@ class Vlm:
         logits: torch.Tensor = out.logits
         return logits
 
+    def _read(self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of each next token, (rows, longest lead + 1, vocabulary): a row's lead is told by its last
+        ones but one."""
+        ids, mask = self._padded(rows, mask)
+        logits = self._forward(ids, mask, cache, keep=max(len(row.lead) for row in rows) + 1)
+        self._count(sum(len(row.ids) + len(row.lead) for row in rows))
+        return logits.float().log_softmax(-1)
+
     def _decode(
         self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor, sampling: Sampling
     ) -> list[list[int]]:
@@ -319,7 +351,7 @@ class Vlm:
         said: list[list[int]] = [[] for _ in rows]
         going = list(range(len(rows)))
         twins = len(mask) > len(rows)
-        numbers = _uniforms([row.seed for row in rows], sampling.max_tokens) if sampling.temperature else None
+        numbers = uniforms([row.seed for row in rows], sampling.max_tokens) if sampling.temperature else None
         ratios = torch.tensor([row.ratio or 0.0 for row in rows], device=self.device)[:, None]
         ids, mask = self._padded(rows, mask)
         read = sum(len(row.ids) + len(row.lead) for row in rows)
@@ -333,7 +365,7 @@ class Vlm:
             if numbers is None:
                 chosen = logits.argmax(-1)
             else:
-                chosen = _inverse(logits / sampling.temperature, numbers[going, step].to(self.device))
+                chosen = inverse(logits / sampling.temperature, numbers[going, step].to(self.device))
             tokens = chosen.tolist()
             self.costs.update(generated_tokens=len(tokens))
             left = [place for place, token in enumerate(tokens) if token not in self.stop]
@@ -386,31 +418,6 @@ def load_vlm(
     return Vlm(model.eval().to(device), processor, name=name, digest=digest, device=device, pictures=pictures)
 
 
-def with_adapter(model: Any, adapter: Path) -> Any:
-    """The model with a LoRA adapter merged into its weights; raises `ModelError` where it does not fit."""
-    from peft import PeftConfig, PeftModel
-
-    if not (adapter / "adapter_config.json").is_file():
-        raise ModelError(f"adapter {adapter}: no adapter_config.json in it; name a folder that peft saved")
-    if not weight_files(adapter):
-        raise ModelError(f"adapter {adapter}: no safetensors weights in it; pickled weights are not loaded")
-    try:
-        config = PeftConfig.from_pretrained(adapter)
-        config.inference_mode = True
-        adapted = PeftModel(model, config)
-        old_names = getattr(model, "_checkpoint_conversion_mapping", {})
-        # PeftModel.from_pretrained does these steps, but passes over weights that have no place in the model
-        loaded = adapted.load_adapter(adapter, "default", key_mapping=old_names)
-    except (ValueError, TypeError, RuntimeError, OSError, SafetensorError) as error:
-        raise ModelError(f"adapter {adapter}: does not fit this model ({str(error).splitlines()[0]})") from error
-    if strangers := [*loaded.unexpected_keys, *loaded.missing_keys]:
-        raise ModelError(
-            f"adapter {adapter}: does not fit this model ({len(strangers)} weights of one are not in the other, "
-            f"such as {strangers[0]}); it was trained on another"
-        )
-    return adapted.merge_and_unload()
-
-
 def _known_device(name: str) -> str:
     """The device's name; raises `ModelError` where there is none such."""
     try:
@@ -418,46 +425,3 @@ def _known_device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
     return name
-
-
-def _branch(
-    prefixes: DynamicCache,
-    owners: torch.Tensor,
-    twins: DynamicCache | None = None,
-    twin_owners: torch.Tensor | None = None,
-) -> DynamicCache:
-    """A cache with a row for each owner, copied from the prefix it names, and behind them one for each twin."""
-    cache = DynamicCache()
-    for number, layer in enumerate(prefixes.layers):
-        states = [layer.keys.index_select(0, owners), layer.values.index_select(0, owners)]
-        if twins is not None and twin_owners is not None:
-            twin, width = twins.layers[number], layer.keys.shape[2]
-            states = [
-                torch.cat([seeing, _widened(free.index_select(0, twin_owners), width, dim=2)])
-                for seeing, free in zip(states, (twin.keys, twin.values), strict=True)
-            ]
-        cache.update(*states, number)
-    return cache
-
-
-def _widened(values: torch.Tensor, width: int, *, dim: int) -> torch.Tensor:
-    """As wide as that in a dimension, by zeros (nothing, in a mask) on the left."""
-    shape = list(values.shape)
-    shape[dim] = width - shape[dim]
-    return torch.cat([values.new_zeros(shape), values], dim=dim)
-
-
-def _stream(seed: int, sample: str, draw: int) -> int:
-    """A seed of its own for each answer, the same on every machine and in every batch."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{sample}/{draw}".encode()).digest()[:8], "big")
-
-
-def _uniforms(seeds: Sequence[int], steps: int) -> torch.Tensor:
-    return torch.from_numpy(np.stack([np.random.default_rng(seed).random(steps, dtype=np.float32) for seed in seeds]))
-
-
-def _inverse(logits: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """The token at which the cumulative probability passes each row's number."""
-    cumulative = logits.double().softmax(-1).cumsum(-1)
-    chosen = torch.searchsorted(cumulative, numbers[:, None].double() * cumulative[:, -1:], right=True)
-    return chosen[:, 0].clamp(max=logits.shape[1] - 1)
