@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from harness.files import read_jsonl
 from harness.models.vlm import Hallucination, Vlm, load_vlm
 from harness.types import Sample, Sampling
+from loops.recipe import Recipe
+from loops.rounds import run_recipe
+from loops.setting import Bar, Setting
 from tasks.pictos.benchmarks import ScenePicture, caption_samples
+from tasks.pictos.models import shipped
 from tasks.pictos.world import seeds_of
+from tasks.registry import find_task, training_pool
 from tests.tiny import llama_like_processor, save_tiny
 
 GREEDY = Sampling(max_tokens=12)
@@ -159,6 +166,44 @@ def test_the_twin_doubles_what_is_read_behind_the_pictures(model: Vlm, monkeypat
         "forward_tokens": plain["forward_tokens"] + twin,
         "twin_tokens": twin,
     }
+
+
+def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
+    @contextmanager
+    def no_bars() -> Iterator[Bar]:
+        yield lambda description, total: lambda count: None
+
+    models = {"tiny": save_tiny(tmp_path / "tiny", seed=1), "pictos-encoder": shipped("pictos-encoder")}
+    setting = Setting(
+        tasks={"pictos_captions": find_task("pictos_captions")}, pool=training_pool, shipped=models.get, bars=no_bars
+    )
+    recipe = {
+        "name": "small", "level": "L3", "model": "tiny", "rounds": 1,
+        "collect": {"samples": 8, "temperature": 1.5, "max_tokens": 12},
+        "optimise": {"trl": {"max_steps": 1, "per_device_train_batch_size": 2}},
+        "evaluate": {"limit": 2, "tasks": ["pictos_captions"]},
+    }  # fmt: skip
+    run_recipe(Recipe.model_validate(recipe), tmp_path / "run", setting)
+    costs = {line["stage"]: line["cost"] for line in read_jsonl(tmp_path / "run/ledger.jsonl")}
+    always = {"seconds", "peak_memory_mb", *(["peak_device_memory_mb"] if torch.cuda.is_initialized() else [])}
+    asking = {"forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens"}
+    verifying = {"verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds"}
+    training = {"forward_passes", "forward_tokens", "picture_tokens", "trained_tokens"}
+    assert {name: set(cost) - always for name, cost in costs.items()} == {
+        "round-0/eval": asking,
+        "round-1/collect": asking,
+        "round-1/verify": verifying,
+        "round-1/select": set(),
+        "round-1/optimise": training,
+        "round-1/eval": asking,
+    }
+    assert all(always <= set(cost) for cost in costs.values())
+    # eight pictures are looked at twice: for the answer, and for the hallucination
+    assert costs["round-1/collect"]["picture_tokens"] == 2 * 8 * PICTURE
+    assert costs["round-1/verify"]["verifier_pictures"] == 8
+    # one step of two pairs: each side by the model and by its reference
+    assert costs["round-1/optimise"]["picture_tokens"] == 2 * 4 * PICTURE
+    assert (costs["round-0/eval"]["twin_tokens"], costs["round-1/collect"]["twin_tokens"] > 0) == (0, True)
 
 
 def test_reading_an_answer_is_counted(model: Vlm) -> None:
