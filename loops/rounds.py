@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from loops.setting import Setting
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
 
-COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = 1
+COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = BASELINES_VERSION = 1
 SELECT_VERSION = 2
 """Raised when a stage's code would give another result from the same inputs."""
 
@@ -96,11 +95,13 @@ class _Run:
         if adapter and recipe.rounds:
             seed = self.merged(seed, adapter)
             adapter = None
-        self.evaluate(0, seed, adapter)
+        measured = self.evaluate(0, seed, adapter)
+        self.baselines(seed, adapter, measured)
         checkpoints = [seed]
         for number in range(1, recipe.rounds + 1):
             checkpoints.append(self.round(number, checkpoints))
-            self.evaluate(number, checkpoints[-1], None)
+            if recipe.evaluate.rounds == "all" or number == recipe.rounds:
+                self.evaluate(number, checkpoints[-1], None)
         return Finished(checkpoints=tuple(checkpoints), fresh_stages=self.fresh)
 
     def round(self, number: int, before: Sequence[Checkpoint]) -> Checkpoint:
@@ -196,7 +197,53 @@ class _Run:
         done = self.stage("round-0/merge", {"model": seed.digest}, work)
         return self.checkpoint(done, None)
 
-    def evaluate(self, number: int, checkpoint: Checkpoint, adapter: Path | None) -> None:
+    def baselines(self, seed: Checkpoint, adapter: Path | None, measured: Done) -> None:
+        """What the verifier is worth without training, where it is one that looks at pictures."""
+        from loops.baselines import filtered, ranked, reranked
+
+        asked = self.recipe.evaluate
+        tasks = ranked([self.setting.tasks[name] for name in asked.tasks])
+        if self.recipe.verify.kind != "clip" or not (self.recipe.rounds and tasks and (asked.filter or asked.rerank)):
+            return
+
+        def work(folder: Path) -> Outcome:
+            from harness.measure import write_measured
+            from harness.models.vlm import load_vlm
+            from harness.results import read_results
+            from harness.store import Store
+
+            before, verifier, costs = read_results(measured.folder), self.verifier(0), dict[str, float]()
+            if asked.filter:
+                write_measured(folder / "filter", filtered(before, tasks, asked.split, verifier))
+            if asked.rerank:
+                vlm = load_vlm(self.recipe.model, path=seed.path, adapter=adapter, pictures=self.recipe.pictures)
+                with self.setting.bars() as bars:
+                    best = reranked(
+                        before,
+                        tasks,
+                        asked.split,
+                        verifier,
+                        vlm,
+                        answers=asked.rerank,
+                        store=Store(self.answers),
+                        bar=lambda task, total: bars(f"best of {asked.rerank} {task}", total),
+                    )
+                write_measured(folder / "rerank", best)
+                costs.update(vlm.costs)
+            return Outcome(facts={"rerank": asked.rerank}, cost={**costs, **_costs_of(verifier)})
+
+        inputs = {
+            "version": BASELINES_VERSION,
+            "measured": measured.digest,
+            "verify": self.recipe.verify.model_dump(),
+            "encoder": self.encoder_digest(),
+            "filter": asked.filter,
+            "rerank": asked.rerank,
+            **self.shown,
+        }
+        self.stage("round-0/baselines", inputs, work)
+
+    def evaluate(self, number: int, checkpoint: Checkpoint, adapter: Path | None) -> Done:
         asked = self.recipe.evaluate
         tasks = [self.setting.tasks[name] for name in asked.tasks]
         name = self.recipe.model if number == 0 else f"{self.recipe.name} round {number}"
@@ -229,7 +276,7 @@ class _Run:
             "limit": asked.limit,
             **self.shown,
         }
-        self.stage(f"round-{number}/eval", inputs, work)
+        return self.stage(f"round-{number}/eval", inputs, work)
 
     def collect(self, folder: Path, start: Checkpoint, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
         from harness.models.vlm import load_vlm
@@ -250,23 +297,16 @@ class _Run:
         return Outcome(facts={"groups": len(groups), "differing": differing}, cost=vlm.costs)
 
     def verify(self, folder: Path, collected: Path, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
-        from loops.verify.verifiers import Clip
-
         verifier = self.verifier(seed)
         groups = read_groups(collected / "groups.jsonl", pool)
         if not verifier.sees_gold:
             groups = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
         with self.setting.bars() as bars:
-            began = time.monotonic()
             verdicts = verifier.verify(groups, bars(f"round {number} verify", len(groups)))
-            seconds = round(time.monotonic() - began, 2)
         judged = [dataclasses.replace(group, verdicts=some) for group, some in zip(groups, verdicts, strict=True)]
         write_groups(folder / "groups.jsonl", judged)
-        passes = verifier.encoder.costs if isinstance(verifier, Clip) else {}
-        return Outcome(
-            facts={"verifier": verifier.name, "sees_gold": verifier.sees_gold},
-            cost={"verifier_seconds": seconds, **passes},
-        )
+        facts = {"verifier": verifier.name, "sees_gold": verifier.sees_gold}
+        return Outcome(facts=facts, cost=_costs_of(verifier))
 
     def verifier(self, seed: int) -> Verifier:
         from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
@@ -341,6 +381,13 @@ def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
     plan = _Plan(recipe, setting)
     plan.all_rounds()
     return plan.keys
+
+
+def _costs_of(verifier: Verifier) -> Mapping[str, float]:
+    """What its encoder did, where it has one."""
+    from loops.verify.verifiers import Clip
+
+    return verifier.encoder.costs if isinstance(verifier, Clip) else {}
 
 
 def _claim(out: Path, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ import torch
 from PIL.Image import Image
 
 from harness.models import encoder as module
-from harness.models.encoder import Encoder, load_encoder
+from harness.models.encoder import COSTS, Encoder, load_encoder
 from harness.pictures import open_picture
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.models import shipped
@@ -26,7 +26,9 @@ def encoder() -> Encoder:
 def test_each_picture_and_each_text_is_encoded_once(encoder: Encoder) -> None:
     scores = encoder.match(PICTURES, TEXTS)
     assert [len(some) for some in scores] == [2, 0, 2]
-    assert dict(encoder.costs) == {"verifier_passes": 2, "verifier_pictures": 3, "verifier_texts": 3}
+    seconds = encoder.costs["verifier_seconds"]
+    wanted = {"verifier_passes": 2, "verifier_pictures": 3, "verifier_texts": 3, "verifier_seconds": seconds}
+    assert (encoder.costs, seconds > 0) == (wanted, True)
     for picture, texts, found in zip(PICTURES, TEXTS, scores, strict=True):
         alone = [encoder.match([picture], [[text]])[0][0] for text in texts]
         assert found == pytest.approx(alone, abs=1e-4)
@@ -35,9 +37,10 @@ def test_each_picture_and_each_text_is_encoded_once(encoder: Encoder) -> None:
 def test_batches_change_no_score(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = encoder.match(PICTURES, TEXTS)
     monkeypatch.setattr(module, "TEXTS", 2)
-    encoder.costs.clear()
+    encoder.costs = dict.fromkeys(COSTS, 0)
     parts = encoder.match(PICTURES, TEXTS, batch=2)
-    assert dict(encoder.costs) == {"verifier_passes": 4, "verifier_pictures": 3, "verifier_texts": 4}
+    counted = [encoder.costs[name] for name in ("verifier_passes", "verifier_pictures", "verifier_texts")]
+    assert counted == [4, 3, 4]
     for some, others in zip(whole, parts, strict=True):
         assert some == pytest.approx(others, abs=1e-4)
     encoder.match(PICTURES, [TEXTS[0]] * 3, batch=3)

@@ -93,6 +93,14 @@ def test_a_hallucination_mixes_two_passes_of_which_one_has_no_picture(model: Vlm
     assert said == [_mixed(model, sample, ratio) for sample in samples]
 
 
+def test_a_hallucination_begins_with_its_lead(model: Vlm) -> None:
+    lead = "A cat on the left."
+    for ratio in (0.0, 0.6):
+        (said,) = model.hallucinate([_about(0, 1)], [Hallucination(ratio=ratio, lead=lead)], GREEDY)
+        assert said.startswith(lead)
+        assert said != lead
+
+
 def test_a_twin_in_a_batch_is_what_it_is_alone(model: Vlm) -> None:
     samples, how = [_about(0, 1), _about(2), _about(3, 4)], [Hallucination(ratio=0.6)] * 3
     together = model.hallucinate(samples, how, GREEDY)
@@ -181,7 +189,7 @@ def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
         "name": "small", "level": "L3", "model": "tiny", "rounds": 1,
         "collect": {"samples": 8, "temperature": 1.5, "max_tokens": 12},
         "optimise": {"trl": {"max_steps": 1, "per_device_train_batch_size": 2}},
-        "evaluate": {"limit": 2, "tasks": ["pictos_captions"]},
+        "evaluate": {"limit": 2, "tasks": ["pictos_captions"], "rerank": 2},
     }  # fmt: skip
     run_recipe(Recipe.model_validate(recipe), tmp_path / "run", setting)
     costs = {line["stage"]: line["cost"] for line in read_jsonl(tmp_path / "run/ledger.jsonl")}
@@ -191,6 +199,7 @@ def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
     training = {"forward_passes", "forward_tokens", "picture_tokens", "trained_tokens"}
     assert {name: set(cost) - always for name, cost in costs.items()} == {
         "round-0/eval": asking,
+        "round-0/baselines": asking | verifying,
         "round-1/collect": asking,
         "round-1/verify": verifying,
         "round-1/select": set(),

@@ -25,6 +25,7 @@ def run(
     shared: Annotated[
         Path | None, typer.Option(help="Folder of whole stages to share with other runs, as `strop grid` does.")
     ] = None,
+    of_grid: Annotated[bool, typer.Option("--of-grid", hidden=True, help="`strop grid` starts this run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Hone a model by a recipe: measure the seed, then collect, verify, select, optimise and measure, round by round.
@@ -38,9 +39,12 @@ def run(
     strop run my.yaml --out runs/mine --set rounds=1 --set collect.h_ratio.mean=0.6 --set verify.kind=none
     """
     from loops.recipe import find_shipped, load_recipe
+    from loops.reserve import refuse_reserve
     from loops.rounds import run_recipe
 
     found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
+    if not of_grid:
+        refuse_reserve(found.evaluate.split, "strop run")
     finished = run_recipe(found, out, setting(), answers=answers, shared=shared)
     last = finished.checkpoints[-1]
     if as_json:

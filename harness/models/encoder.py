@@ -6,7 +6,7 @@ an architecture with the tag of its weights, ``ViT-B-32::laion2b_s34b_b79k``.
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 TEXTS = 512
 """Texts that are encoded together."""
 
-COSTS = ("verifier_passes", "verifier_pictures", "verifier_texts")
-"""What `Encoder.costs` counts: passes through one of its two towers, and the pictures and texts that went through."""
+COSTS = ("verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds")
+"""What `Encoder.costs` counts: passes through one of its two towers, the pictures and texts that went through, and the
+seconds that matching took, preparing the pictures included."""
 
 
 class Encoder:
@@ -39,7 +40,7 @@ class Encoder:
         self.model: Any = model.eval().to(device)
         self.preprocess, self.tokenizer = preprocess, tokenizer
         self.digest, self.device = digest, device
-        self.costs = Counter(dict.fromkeys(COSTS, 0))
+        self.costs: dict[str, float] = dict.fromkeys(COSTS, 0)
 
     @property
     def calibrated(self) -> bool:
@@ -50,6 +51,7 @@ class Encoder:
     def match(self, pictures: Sequence[Image], texts: Sequence[Sequence[str]], batch: int = 64) -> list[list[float]]:
         """`texts[i]` against `pictures[i]`; `batch` pictures at a time, each encoded once, however many texts it has,
         and so is each text that several of them have."""
+        began = time.monotonic()
         scores: list[list[float]] = []
         for start in range(0, len(pictures), batch):
             some, said = pictures[start : start + batch], texts[start : start + batch]
@@ -65,12 +67,13 @@ class Encoder:
                 values = values + self.model.logit_bias
             numbers = iter(values.float().cpu().tolist())
             scores += [[next(numbers) for _ in group] for group in said]
+        self._count(verifier_seconds=time.monotonic() - began)
         return scores
 
     def encode_pictures(self, pictures: Sequence[Image]) -> torch.Tensor:
         """Unit vectors, (len(pictures), d)."""
         pixels = torch.stack([self.preprocess(picture) for picture in pictures]).to(self.device)
-        self.costs.update(verifier_passes=1, verifier_pictures=len(pictures))
+        self._count(verifier_passes=1, verifier_pictures=len(pictures))
         return torch.nn.functional.normalize(self.model.encode_image(pixels), dim=-1)
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
@@ -78,9 +81,13 @@ class Encoder:
         vectors = []
         for start in range(0, len(texts), TEXTS):
             some = self.tokenizer(list(texts[start : start + TEXTS])).to(self.device)
-            self.costs.update(verifier_passes=1, verifier_texts=len(some))
+            self._count(verifier_passes=1, verifier_texts=len(some))
             vectors.append(torch.nn.functional.normalize(self.model.encode_text(some), dim=-1))
         return torch.cat(vectors)
+
+    def _count(self, **spent: float) -> None:
+        for name, amount in spent.items():
+            self.costs[name] = round(self.costs[name] + amount, 3)
 
 
 def load_encoder(name: str, device: str | None = None) -> Encoder:
