@@ -24,6 +24,11 @@ CAPTION = (
     "For CHAIR the pictures differ too, and the published figures come without the recall that they are bought with."
 )
 
+CROPPED = (
+    "Where pictures were cropped, the model's processor cut them to their middle squares: LLaVA-1.5's published "
+    "figures are of whole pictures, padded, and so of another measurement."
+)
+
 ALONE = "the model alone"
 """Stands where a figure has no system: nothing was done to the model."""
 
@@ -144,11 +149,13 @@ YARDSTICKS: tuple[Yardstick, ...] = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """A row of a board with the results behind one of its tasks; `label` is the task's name on the board."""
+    """A row of a board with the results behind one of its tasks; `label` is the task's name on the board, `sight` what
+    the model was shown of pictures (`harness.models.frames`; empty where that is not known)."""
 
     row: Row
     task: TaskResult
     label: str
+    sight: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,12 +252,16 @@ def _sections(matches: Sequence[_Match], figures: Sequence[Reported]) -> Iterabl
                 marks = [_mark(cells.get(id(row)), figure) for row in rows]
                 source = (figure.source, figure.source_kind, figure.note)
                 lines.append((*_what(figure), figure.stage, figure.printed, *marks, *source))
-        names = [", ".join(_name(row)) for row in rows]
+        cropped = {id(match.measured.row) for match in here if match.measured.sight == "cropped"}
+        names = [", ".join([*_name(row), *(["pictures cropped"] if id(row) in cropped else [])]) for row in rows]
         heading = ("system", "model", "variant", "metric", "stage", "published", *names)
         task = here[0].measured.task
         yield Section(
             title=f"Reported beside {label}",
-            words=(f"Measured as version {task.version}, profile {task.profile}, split {task.split}.",),
+            words=(
+                f"Measured as version {task.version}, profile {task.profile}, split {task.split}.",
+                *((CROPPED,) if cropped else ()),
+            ),
             table=Table(heading=(*heading, "source", "kind of source", "note"), lines=tuple(lines)),
         )
 

@@ -291,6 +291,18 @@ def test_without_an_interval_there_is_no_mark() -> None:
     assert place(0.86, Estimate(value=0.86, low=None, high=None, n=1)) == ""
 
 
+def test_a_figure_measured_on_cropped_pictures_says_so_beside_published_ones(tmp_path: Path) -> None:
+    for sight, told in (("cropped", True), ("padded", False), (None, False)):
+        about = {"model": {"digest_of": "weights", "pictures": sight}} if sight else {}
+        folder = write_folder(tmp_path / str(sight), pope(ALL_RIGHT), known=about)
+        out = tmp_path / f"out-{sight}"
+        build_board([folder], out, published=[ONE])
+        for name in ("board.md", "board.html"):
+            text = (out / name).read_text(encoding="utf-8")
+            assert (f"{sight}, pictures cropped" in text) == told
+            assert ("cut them to their middle squares" in text) == told
+
+
 def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> None:
     # All answered alike, about 495 pictures: 1 - z^2 / (495 + z^2) and 1.
     folder = write_folder(tmp_path / "mine", pope(ALL_RIGHT))

@@ -34,7 +34,7 @@ def grounding(
         str,
         typer.Option(
             help="What fractions are of. strict: the picture, as asked; llava: the square that LLaVA-1.5 pads it to; "
-            "or all, side by side."
+            "crop: its middle square; or all, side by side."
         ),
     ] = "strict",
     disagreements: DisagreementsOption = None,
