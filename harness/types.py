@@ -144,6 +144,22 @@ class Detailed(Protocol):
     def details(self, samples: Sequence[Sample]) -> Details: ...
 
 
+@runtime_checkable
+class Pooled(Protocol):
+    """A task that offers pictures to train on, none of which it measures on. Targets may be None: without them only the
+    oracle cannot judge."""
+
+    def pool(self) -> Sequence[Sample]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a model said; `finished` is False where it was cut at `Sampling.max_tokens`."""
+
+    text: str
+    finished: bool = True
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
     """A model as a result knows it: by the digest of its weights, never by where it lies."""

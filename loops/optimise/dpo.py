@@ -68,13 +68,7 @@ def optimise_dpo(
     model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
     policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
     processor = AutoProcessor.from_pretrained(start)
-    if recipe.weights == "lora":
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
-            model = get_peft_model(model, LoraConfig(**{"target_modules": "all-linear", **recipe.lora}))
-    else:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = not any(part in name for part in recipe.freeze)
+    model = prepare(model, recipe, seed=seed)
     with (
         tempfile.TemporaryDirectory() as scratch,
         _tensorboard_in(out.with_name("tensorboard")),
@@ -102,6 +96,28 @@ def optimise_dpo(
     kept = ("loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")
     figures = {name: float(history[-1][name]) for name in kept if history and name in history[-1]}
     return Trained(steps=trainer.state.global_step, figures=figures)
+
+
+def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
+    """The model with what is to be trained marked so, and adapters in it where they are; frozen parts have neither.
+
+    Raises `RecipeError` for settings that peft does not know, or that fit no part of the model.
+    """
+    frozen = {name for name, _ in model.named_parameters() if any(part in name for part in recipe.freeze)}
+    if recipe.weights == "lora":
+        kept = sorted({name.rpartition(".")[0] for name in frozen})
+        try:
+            config = LoraConfig(**{"target_modules": "all-linear", "exclude_modules": kept or None, **recipe.lora})
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
+                model = get_peft_model(model, config)
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"optimise.lora: {str(error).splitlines()[0]}") from error
+    for name, parameter in model.named_parameters():
+        # peft has frozen all but its adapters, and a user's own `exclude_modules` or `bias` may have let some back in
+        if any(part in name for part in recipe.freeze):
+            parameter.requires_grad = False
+    return model
 
 
 def check_settings(recipe: Optimise) -> None:

@@ -1,0 +1,211 @@
+"""Training pools: what a loop collects on. The embedded world's scenes, a task's own samples, or the user's pictures.
+
+Pictures of one's own are named KIND:PATH (`OWN`). They need no right answers. A picture's id is the digest of its file,
+so that a pool is the same wherever it lies and whatever its files are called; twins are taken once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harness.errors import DataError, MissingError, RecipeError, UsageError
+from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_json
+from harness.types import Picture, Sample
+from tasks.answer_files import Row, as_row, is_document, read_document, read_rows
+from tasks.hub import HubPicture
+
+PROMPT = "Describe this image in detail."
+"""What is asked of a picture that comes without a prompt."""
+
+PICTURES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+ROUNDS_IN_A_ROW = 9
+"""So many rounds of a training seed lie side by side in a world's pool; of each ten places one is left for more."""
+
+
+def world_place(seed: int, number: int) -> int:
+    """Which part of a world's pool round `number` (from 1) of a training seed collects on: never that of another pair.
+
+    The first nine rounds of seed s are the places 10 s to 10 s + 8. Every tenth place is left, and rounds from the
+    tenth on share these by Cantor's numbering of pairs.
+    """
+    if number <= ROUNDS_IN_A_ROW:
+        return seed * 10 + number - 1
+    later = number - ROUNDS_IN_A_ROW - 1
+    return 10 * ((seed + later) * (seed + later + 1) // 2 + later) + 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldPool:
+    """The scenes of an embedded world's split `pool`, composed when they are asked for: no two training seeds and no
+    two rounds have one in common."""
+
+    name: str
+    size: int
+    scenes: Callable[[int, int], Sequence[Sample]]
+    has_gold: bool = True
+    apart: bool = True
+
+    @property
+    def identity(self) -> str:
+        return self.name
+
+    def require(self, *, seed: int, rounds: int, count: int) -> None:
+        last = max((world_place(seed, number) for number in range(1, rounds + 1)), default=0)
+        if (last + 1) * count > self.size:
+            raise RecipeError(
+                f"seed {seed}: the training pool of {self.name} ends before its pictures; take a smaller one"
+            )
+
+    def part(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
+        return self.scenes(world_place(seed, number) * count, count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnPool:
+    """Samples that are all at hand. Each training seed has an order of its own, from which its rounds take in turn."""
+
+    source: str
+    samples: Sequence[Sample]
+    has_gold: bool = False
+    apart: bool = False
+
+    @cached_property
+    def identity(self) -> str:
+        return f"pool {digest_of_json(sorted([one.id, one.prompt] for one in self.samples))}"
+
+    def require(self, *, seed: int, rounds: int, count: int) -> None:
+        if rounds * count > len(self.samples):
+            raise RecipeError(
+                f"source {self.source}: {len(self.samples)} pictures are too few for {rounds} rounds of {count}, each "
+                f"picture in one; set collect.samples to {len(self.samples) // rounds} or less, or ask for fewer rounds"
+            )
+
+    def part(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
+        order = sorted(self.samples, key=lambda one: digest_of_bytes(f"{seed}/{one.id}".encode()))
+        return order[(number - 1) * count : number * count]
+
+
+def own_pool(source: str) -> OwnPool:
+    """The pool of pictures that a KIND:PATH names; raises `UsageError` for a kind that there is not, and `DataError`
+    naming the file where there are no pictures or a list of them cannot be read."""
+    kind, _, named = source.partition(":")
+    if kind not in OWN or not named:
+        raise UsageError(f"source {source}: expected {', '.join(f'{one}:PATH' for one in OWN)} or a task's name")
+    samples: dict[str, Sample] = {}
+    for name, picture, digest, prompt in OWN[kind](Path(named).expanduser()):
+        id = digest_of_bytes(digest.encode(), prompt.encode())[:16]
+        samples.setdefault(
+            id, Sample(id=id, prompt=prompt, images=(picture,), target=None, cluster=digest, meta={"picture": name})
+        )
+    if not samples:
+        raise DataError(f"source {source}: no pictures in it; they end in {', '.join(sorted(PICTURES))}")
+    return OwnPool(source=source, samples=tuple(samples.values()))
+
+
+Found = Iterator[tuple[str, Picture, str, str]]
+"""The name by which people know a picture, the picture, the digest of its file, and its prompt."""
+
+
+def _in_folder(folder: Path) -> Found:
+    if not folder.is_dir():
+        raise MissingError(f"{folder}: no such folder of pictures")
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICTURES and path.is_file():
+            yield str(path.relative_to(folder)), path, digest_of_file(path), PROMPT
+
+
+def _in_coco(annotations: Path) -> Found:
+    """The pictures under `images` of a file in COCO's format; its annotations are not looked at."""
+    content = read_json(annotations)
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list):
+        raise DataError(f"{annotations}: not COCO annotations: no list under 'images'")
+    names = [as_row(f"{annotations}: images[{place}]", row).text("file_name") for place, row in enumerate(images)]
+    folder = _picture_folder(annotations, names)
+    for name in names:
+        yield name, folder / name, _digest(folder / name, annotations), PROMPT
+
+
+def _picture_folder(annotations: Path, names: Sequence[str]) -> Path:
+    """Where the first picture lies: beside the file, in `images` or the part that the file is of (`val2014`), or one
+    folder up, since COCO's annotations lie in a folder of their own."""
+    part = annotations.stem.rpartition("_")[2]
+    above = (annotations.parent, annotations.parent.parent)
+    places = [folder / name for folder in above for name in (".", "images", part)]
+    first = next((place for place in places if names and (place / names[0]).is_file()), None)
+    if names and first is None:
+        raise MissingError(
+            f"{annotations}: its picture {names[0]} lies neither beside it nor in images or {part} there or one folder "
+            "up; put the pictures there, or name them in a list"
+        )
+    return first or annotations.parent
+
+
+def _in_list(path: Path) -> Found:
+    """Rows with `image`, a path from the list's folder, and where it has one `prompt`; JSON lines, or a JSON list."""
+    for row in _rows(path):
+        picture = path.parent / row.text("image")
+        prompt = row.text("prompt") if "prompt" in row.content else PROMPT
+        yield row.text("image"), picture, _digest(picture, row.place), prompt
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    wanted = 'a list of {"image": PATH, "prompt": TEXT}'
+    if not is_document(path, wanted):
+        yield from read_rows(path, wanted)
+        return
+    content = read_document(path, wanted)
+    for place, row in enumerate(content if isinstance(content, list) else [content]):
+        yield as_row(f"{path}: [{place}]", row, wanted)
+
+
+def _in_hub_folder(folder: Path) -> Found:
+    """The split `train`, or the only one, of a data set in the hub's layout: its column of pictures, and `prompt`."""
+    import datasets
+
+    if not folder.is_dir():
+        raise MissingError(f"{folder}: no such folder; download the data set first, nothing is fetched unasked")
+    try:
+        splits = datasets.load_dataset(str(folder), verification_mode="no_checks")
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise DataError(f"{folder}: does not load as a data set of the hub ({reason})") from error
+    if "train" not in splits and len(splits) > 1:
+        raise DataError(f"{folder}: has the splits {', '.join(splits)} and none called train; name a list instead")
+    table = splits["train" if "train" in splits else next(iter(splits))]
+    column = next((name for name, kind in table.features.items() if isinstance(kind, datasets.Image)), None)
+    if column is None:
+        raise DataError(f"{folder}: no column of pictures; found {', '.join(table.column_names)}")
+    table = table.cast_column(column, datasets.Image(decode=False))
+    for place, row in enumerate(table):
+        prompt = row.get("prompt") or PROMPT
+        yield _hub_picture(str(folder), table, place, column, row[column], prompt)
+
+
+def _hub_picture(
+    folder: str, table: Any, place: int, column: str, held: Mapping[str, Any] | None, prompt: str
+) -> tuple[str, Picture, str, str]:
+    name = f"{folder}: row {place}"
+    if not held or not (held["bytes"] or held["path"]):
+        raise DataError(f"{name} holds no picture")
+    if held["bytes"]:
+        return name, HubPicture(folder, place, table, column), digest_of_bytes(held["bytes"]), prompt
+    return name, Path(held["path"]), digest_of_file(Path(held["path"])), prompt
+
+
+def _digest(picture: Path, named_in: object) -> str:
+    if not picture.is_file():
+        raise MissingError(f"{named_in}: no such picture as {picture}")
+    return digest_of_file(picture)
+
+
+OWN: Mapping[str, Callable[[Path], Found]] = MappingProxyType(
+    {"folder": _in_folder, "coco": _in_coco, "list": _in_list, "hub": _in_hub_folder}
+)
+"""The kinds of pools that a user's pictures can be."""
