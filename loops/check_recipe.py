@@ -55,5 +55,5 @@ def _refuse_test_pictures(recipe: Recipe, setting: Setting, pool: Pool) -> None:
             names = ", ".join(shared[:NAMED]) + (", ..." if len(shared) > NAMED else "")
             raise RecipeError(
                 f"source {recipe.source}: {len(shared)} of its pictures are {recipe.evaluate.split} pictures of {name} "
-                f"({names}); take them out, or do not measure on {name}"
+                f"({names}); take them out, or do not measure on it"
             )

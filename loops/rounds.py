@@ -161,9 +161,14 @@ class _Run:
     def encoder_card(self) -> EncoderCard:
         return read_card(self.encoder_folder()) if self.recipe.verify.kind == "clip" else EncoderCard()
 
+    def known_zero(self) -> float | None:
+        """The encoder's zero where its maker set it for pictures of this kind."""
+        card = self.encoder_card()
+        return card.zero if self.recipe.source in card.gold_of else None
+
     def zero_input(self) -> dict[str, Any]:
         """What the verdicts depend on where sentences are held against a zero that is not simply 0."""
-        verify, zero = self.recipe.verify, self.encoder_card().zero
+        verify, zero = self.recipe.verify, self.known_zero()
         if verify.kind != "clip" or verify.aggregate != "sum" or verify.zero is not None or zero == 0:
             return {}
         return {"zero": "calibrated" if zero is None else zero}
@@ -278,7 +283,7 @@ class _Run:
 
         encoder, zero = load_encoder(str(self.encoder_folder())), Zero()
         if asked.aggregate == "sum":
-            zero = find_zero(encoder, groups, named=asked.zero, card=self.encoder_card().zero)
+            zero = find_zero(encoder, groups, named=asked.zero, known=self.known_zero())
         return Clip(encoder=encoder, aggregate=asked.aggregate, zero=zero)
 
     def select(self, folder: Path, verified: Path, pool: Sequence[Sample], seed: int) -> Outcome:

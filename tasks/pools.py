@@ -6,6 +6,7 @@ so that a pool is the same wherever it lies and whatever its files are called; t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -157,12 +158,11 @@ def _in_list(path: Path) -> Found:
 
 def _rows(path: Path) -> Iterator[Row]:
     wanted = 'a list of {"image": PATH, "prompt": TEXT}'
-    if not is_document(path, wanted):
+    content = read_document(path, wanted) if is_document(path, wanted) else None
+    if isinstance(content, list):
+        yield from (as_row(f"{path}: [{place}]", row, wanted) for place, row in enumerate(content))
+    else:
         yield from read_rows(path, wanted)
-        return
-    content = read_document(path, wanted)
-    for place, row in enumerate(content if isinstance(content, list) else [content]):
-        yield as_row(f"{path}: [{place}]", row, wanted)
 
 
 def _in_hub_folder(folder: Path) -> Found:
@@ -195,7 +195,7 @@ def _hub_picture(
     if not held or not (held["bytes"] or held["path"]):
         raise DataError(f"{name} holds no picture")
     if held["bytes"]:
-        return name, HubPicture(folder, place, table, column), digest_of_bytes(held["bytes"]), prompt
+        return name, HubPicture(folder, place, table, column), hashlib.sha256(held["bytes"]).hexdigest(), prompt
     return name, Path(held["path"]), digest_of_file(Path(held["path"])), prompt
 
 

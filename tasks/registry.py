@@ -69,8 +69,8 @@ def training_pool(source: str) -> WorldPool | OwnPool:
     task = find_task(source)
     if not isinstance(task, Pooled):
         raise UsageError(
-            f"task '{source}' has no training pool; {' and '.join(POOLS)} have one, and pictures of your own are one: "
-            "source=folder:PATH"
+            f"task '{source}' has no training pool; these have one: {', '.join(POOLS)}; pictures of your own are one "
+            "too: source=folder:PATH"
         )
     samples = tuple(task.pool())
     return OwnPool(source=source, samples=samples, has_gold=all(one.target is not None for one in samples))

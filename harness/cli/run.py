@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from harness.cli.places import DataOption, TaskPathOption, set_places
+from tasks.sources import DEFAULT_DATA
+
 if TYPE_CHECKING:
     from loops.setting import Setting
 
@@ -25,6 +28,8 @@ def run(
     shared: Annotated[
         Path | None, typer.Option(help="Folder of whole stages to share with other runs, as `strop grid` does.")
     ] = None,
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Hone a model by a recipe: measure the seed, then collect, verify, select, optimise and measure, round by round.
@@ -36,10 +41,13 @@ def run(
     strop run judge_free --out runs/demo
 
     strop run my.yaml --out runs/mine --set rounds=1 --set collect.h_ratio.mean=0.6 --set verify.kind=none
+
+    strop run judge_free --out runs/photos --set source=folder:my/pictures --set collect.samples=500
     """
     from loops.recipe import find_shipped, load_recipe
     from loops.rounds import run_recipe
 
+    set_places(data, task_path)
     found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
     finished = run_recipe(found, out, setting(), answers=answers, shared=shared)
     last = finished.checkpoints[-1]

@@ -13,8 +13,8 @@ CARD = "strop.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderCard:
-    """`zero` is the score at which a sentence is as likely true as false, None where nobody set it; `gold_of` names the
-    tasks from whose right answers the encoder learnt, on other pictures of their world."""
+    """`gold_of` names the tasks from whose right answers the encoder learnt, on other pictures of their world; `zero`
+    is the score at which a sentence about these is as likely true as false, None where nobody set it."""
 
     zero: float | None = None
     gold_of: tuple[str, ...] = ()

@@ -1,10 +1,10 @@
 """Where the scores of a contrastive encoder turn from false to true.
 
 `sum` pays for a sentence above that zero and charges for one below it. An encoder trained to say how likely a sentence
-is true knows its zero (`strop.json`). A web encoder does not: of SigLIP's sigmoid the bias is -10 to -16, as of the few
-true pairs among all of a batch, so that every sentence is "false" and silence would be paid; CLIP has no bias at all.
-Theirs is found on sentences of known truth that need no gold: the model's own, beside their own picture and beside
-another of the pool.
+is true knows its zero, for pictures like those it was trained on (`strop.json`). A web encoder does not: of SigLIP's
+sigmoid the bias is -10 to -16, as of the few true pairs among all of a batch, so that every sentence is "false" and
+silence would be paid; CLIP has no bias at all. There it is found on sentences of known truth that need no gold: the
+model's own, beside their own picture and beside another of the pool.
 """
 
 from __future__ import annotations
@@ -40,14 +40,15 @@ class Zero:
         return {"zero": self.value} | ({} if self.told_apart is None else {"told_apart": self.told_apart})
 
 
-def find_zero(encoder: Encoder, groups: Sequence[Group], *, named: float | None, card: float | None) -> Zero:
-    """The zero that the recipe names, else that of the encoder's card, else the one that errs alike on both sides.
+def find_zero(encoder: Encoder, groups: Sequence[Group], *, named: float | None, known: float | None) -> Zero:
+    """The zero that the recipe names, else the one that is `known` for such pictures, else the one that errs alike on
+    both sides.
 
     Raises `RecipeError` where it does not tell right sentences from wrong ones, or most right ones lie below it: the
-    reward would be for noise or for silence. The card's is believed.
+    reward would be for noise or for silence. A known one is believed.
     """
-    if named is None and card is not None:
-        return Zero(value=card)
+    if named is None and known is not None:
+        return Zero(value=known)
     right, wrong = _known_truths(encoder, groups)
     value = _equal_error(right, wrong) if named is None else named
     above, below = float((right > value).mean()), float((wrong < value).mean())
