@@ -26,9 +26,10 @@ from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture
 from harness.profiles import details_of, profile_of, readings
 from harness.provenance import data_digest
-from harness.results import TaskResult, mark
+from harness.ranked import OWN, steps_of
+from harness.results import Step, TaskResult, mark
 from harness.store import Answering, Store, ask
-from harness.types import Advance, Metric, Picture, Sample, Sampling, Score, Task
+from harness.types import Advance, Metric, Picture, Ranked, Sample, Sampling, Score, Task
 
 PLACEHOLDER = "<image>"
 """What stands for a picture in a prompt of lm-eval's."""
@@ -110,8 +111,9 @@ def evaluate(
         found = lm_eval_evaluate(lm=lm, task_dict=loaded, bootstrap_iters=0, log_samples=True)
         logged = sorted(found["samples"][task.name], key=lambda row: row["doc_id"])
         answers = [_said(row["filtered_resps"]) for row in logged]
+        ranked = _ranked(model, task, samples, answers)
         rows = tuple(
-            mark(sample, answer, scores[index])
+            mark(sample, answer, scores[index], ranked[index])
             for index, (sample, answer) in enumerate(zip(samples, answers, strict=True))
         )
         results.append(
@@ -130,9 +132,24 @@ def evaluate(
                 },
                 data=data_digest(samples),
                 sampling=asdict(Sampling(max_tokens=task.max_tokens)),
+                frontier=task.frontier if isinstance(task, Ranked) and any(ranked) else None,
             )
         )
     return results
+
+
+def _ranked(
+    model: Answering, task: Task, samples: Sequence[Sample], answers: Sequence[str]
+) -> Sequence[Mapping[str, Sequence[Step]]]:
+    """For each answer its sentences ranked by the model's own sureness; nothing of a task that is not `Ranked`, nor of
+    a model that gives no log-probabilities (one that is served)."""
+    if not (isinstance(task, Ranked) and isinstance(model, Vlm)):
+        return [{}] * len(samples)
+    sure = model.sentence_log_likelihoods(samples, answers)
+    return [
+        {OWN: steps_of(sample, answer, one, task.score)}
+        for sample, answer, one in zip(samples, answers, sure, strict=True)
+    ]
 
 
 def lm_eval_task(task: Task, split: str = "test") -> ConfigurableTask:

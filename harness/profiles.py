@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.errors import DataError, UsageError
+from harness.ranked import steps_of, sureness_of
 from harness.results import TaskResult, mark
 from harness.types import Detailed, Details, Profiled, Sample, Scorer, Task
 
@@ -103,7 +104,15 @@ def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: s
         )
     asked = [known[row.id] for row in result.rows]
     rows = [
-        mark(sample, row.answer, profiles[profile](sample, row.answer))
+        mark(
+            sample,
+            row.answer,
+            profiles[profile](sample, row.answer),
+            {
+                name: steps_of(sample, row.answer, sureness_of(steps), profiles[profile])
+                for name, steps in row.ranked.items()
+            },
+        )
         for sample, row in zip(asked, result.rows, strict=True)
     ]
     # what lm-eval made of the marks was made of other marks

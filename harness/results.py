@@ -20,8 +20,19 @@ from harness.types import Metric, Sample, Score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """The mark of an answer's surest sentences: `sentence` is the place of the one that this step adds, `sureness` how
+    sure of it who ranked them is (both None for the answer of no sentence), `counts` as in `Score`, without zeros."""
+
+    sentence: int | None
+    sureness: float | None
+    counts: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Marked:
-    """One answer with its mark: a row of `<task>.jsonl`. `answer` is the model's own text, unchanged."""
+    """One answer with its mark: a row of `<task>.jsonl`. `answer` is the model's own text, unchanged. `ranked` holds
+    the answer's `Step`s (`harness.ranked`), by who ranked its sentences; empty where nobody did."""
 
     id: str
     cluster: str
@@ -30,6 +41,7 @@ class Marked:
     value: float
     parsed: Any
     counts: Mapping[str, float]
+    ranked: Mapping[str, Sequence[Step]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +49,8 @@ class TaskResult:
     """All marked answers of one task, with what is needed to turn them into figures.
 
     `data` is `harness.provenance.data_digest` of the samples and `sampling` how answers were drawn. Where the answers
-    came in a file, `data` is the digest of the truth's files and `sampling` empty.
+    came in a file, `data` is the digest of the truth's files and `sampling` empty. `frontier` is the task's
+    (`harness.types.Ranked`), None where the rows are not ranked.
     """
 
     task: str
@@ -50,6 +63,7 @@ class TaskResult:
     info: Mapping[str, Any] = field(default_factory=dict)
     data: str | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    frontier: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +90,7 @@ class Results:
         raise DataError(f"these results hold no task '{name}'; they hold {', '.join(t.task for t in self.tasks)}")
 
 
-def mark(sample: Sample, answer: str, score: Score) -> Marked:
+def mark(sample: Sample, answer: str, score: Score, ranked: Mapping[str, Sequence[Step]] | None = None) -> Marked:
     """A scored answer as a row."""
     group = sample.meta.get("group")
     return Marked(
@@ -87,6 +101,7 @@ def mark(sample: Sample, answer: str, score: Score) -> Marked:
         value=score.value,
         parsed=score.parsed,
         counts=score.counts,
+        ranked=ranked or {},
     )
 
 
@@ -116,6 +131,7 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
                     "unread": sum(row.parsed is None for row in result.rows),
                     "data": result.data,
                     "sampling": dict(result.sampling),
+                    "frontier": result.frontier,
                     "info": dict(result.info),
                     "definitions": [dataclasses.asdict(metric) for metric in result.metrics],
                     "metrics": estimates[result.task],
@@ -155,11 +171,17 @@ def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
         split=raw["split"],
         headline=raw["headline"],
         metrics=_metrics(raw["definitions"]),
-        rows=tuple(Marked(**row) for row in read_jsonl(folder / f"{raw['task']}.jsonl")),
+        rows=tuple(_row(row) for row in read_jsonl(folder / f"{raw['task']}.jsonl")),
         info=raw["info"],
         data=raw.get("data"),
         sampling=raw.get("sampling", {}),
+        frontier=tuple(raw["frontier"]) if raw.get("frontier") else None,
     )
+
+
+def _row(raw: Mapping[str, Any]) -> Marked:
+    ranked = {name: tuple(Step(**step) for step in steps) for name, steps in raw.get("ranked", {}).items()}
+    return Marked(**{**raw, "ranked": ranked})
 
 
 def _metrics(raw: Sequence[Mapping[str, Any]]) -> tuple[Metric, ...]:

@@ -160,6 +160,17 @@ class Answer:
     finished: bool = True
 
 
+@runtime_checkable
+class Ranked(Protocol):
+    """A task of free text in which saying less earns by itself, so that answers are also marked sentence by sentence.
+
+    `frontier` names the metric that silence lowers or raises (CHAIRi, precision) and the recall that it costs.
+    """
+
+    @property
+    def frontier(self) -> tuple[str, str]: ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
     """A model as a result knows it: by the digest of its weights, never by where it lies."""

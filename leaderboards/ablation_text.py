@@ -9,7 +9,7 @@ from harness.files import write_text
 from harness.stats import Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
-from leaderboards.paired import EQUAL_RECALL
+from leaderboards.paired import FRONTIER
 from leaderboards.render import (
     NOTHING,
     Section,
@@ -101,9 +101,9 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
 
 def _seed_models_figure(rows: Sequence[AblationRow]) -> str:
     """The one figure of the model that all cells start from; none where that is not one model, nor for what is read off
-    beside the cell (CHAIRi at equal recall), which is another figure in each."""
+    beside the cell (the frontier), which is another figure in each."""
     found = {figure(row.to_seed.a, row.metric, digits=DIGITS) for row in rows}
-    return found.pop() if len(found) == 1 and rows[0].metric != EQUAL_RECALL else NOTHING
+    return found.pop() if len(found) == 1 and not rows[0].metric.name.startswith(FRONTIER) else NOTHING
 
 
 def _overview_cell(row: AblationRow | None) -> str:

@@ -14,11 +14,14 @@ from harness.stats import estimate, holm
 from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
 from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
-from leaderboards.paired import EQUAL_RECALL, has_mentions, obstacle, other_data, pair_seeds, pair_task
+from leaderboards.paired import frontier_of, obstacle, other_data, pair_seeds, pair_task
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
 
-COMPANIONS = ("CHAIRs", "CHAIRi", EQUAL_RECALL.name, "recall", "precision", "f1", "words", "repeated", "IoU", "unread")
+COMPANIONS = (
+    *("CHAIRs", "CHAIRi", "frontier/CHAIRi", "recall", "precision", "frontier/precision", "frontier/AP"),
+    *("f1", "words", "repeated", "IoU", "unread"),
+)
 """Shown beside the headline wherever a task has them: a hallucination rate without recall and length says little."""
 
 DRAWS = 10_000
@@ -136,8 +139,7 @@ def _views(entries: Sequence[Entry], labels: Mapping[_Key, str]) -> Iterable[Tas
     for key, label in labels.items():
         found = [task for task in _all_tasks(entries) if task_key(task) == key]
         metrics = {metric.name: metric for task in found for metric in task.metrics}
-        if any(has_mentions(task) for task in found):
-            metrics[EQUAL_RECALL.name] = EQUAL_RECALL
+        metrics |= {metric.name: metric for task in found for metric in frontier_of(task)}
         name, version, profile, split, headline = key
         if headline not in metrics:
             raise DataError(f"results of {name} name the headline '{headline}', which they do not define; score again")

@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.results import Marked, Results, TaskResult
-from harness.stats import Difference, plain_difference, pooled_chair_at_equal_recall, pooled_difference
+from harness.stats import Difference, frontier_metrics, plain_difference, pooled_difference, pooled_frontier
 from harness.types import Metric
 
-EQUAL_RECALL = Metric(name="CHAIRi at equal recall", better="lower")
-"""Not a ratio of sums but read off two curves, see `harness.stats.chair_at_equal_recall`; named here to be shown."""
-
-EQUAL_RECALL_DRAWS = 2000  # each draw resamples a curve for each side, not a figure
+FRONTIER = "frontier/"
+"""How the names of figures begin that are read off two curves at one recall (`harness.stats.pooled_frontier`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskPair:
     """One task on both sides. `obstacle` says why it cannot be compared; then there are no differences.
 
-    `metrics` are those that both sides define alike, the equal-recall one last where the rows allow it. With several
+    `metrics` are those that both sides define alike, those of the frontier last where the rows are ranked. With several
     training seeds `a` and `b` are those of the first, and the differences are `harness.stats.PooledDifference`.
     """
 
@@ -59,10 +57,9 @@ def pair_seeds(pairs: Sequence[tuple[TaskResult, TaskResult]], *, draws: int = 1
     metrics = shared_metrics(*sides)
     rows: list[tuple[Sequence[Marked], Sequence[Marked]]] = [(one.rows, two.rows) for one, two in pairs]
     pooled = pooled_difference(rows, metrics, draws=draws, seed=seed)
-    if all(has_mentions(side) for side in sides):
-        metrics = (*metrics, EQUAL_RECALL)
-        few = min(draws, EQUAL_RECALL_DRAWS)
-        pooled[EQUAL_RECALL.name] = pooled_chair_at_equal_recall(rows, draws=few, seed=seed)
+    if axes := _frontier_axes(sides, metrics):
+        pooled |= pooled_frontier(rows, *axes, draws=draws, seed=seed)
+        metrics = (*metrics, *frontier_metrics(axes[0]))
     several = len(pairs) > 1
     differences = {name: one if several else plain_difference(one) for name, one in pooled.items()}
     return TaskPair(a=a, b=b, obstacle=None, metrics=metrics, differences=differences)
@@ -110,16 +107,16 @@ def shared_metrics(first: TaskResult, *others: TaskResult) -> tuple[Metric, ...]
         kept = whole
 
 
-def has_mentions(task: TaskResult) -> bool:
-    """Whether the rows hold the objects named in order, so that captions can be cut after k of them."""
-    return any(row.parsed is not None for row in task.rows) and all(_lists_mentions(row) for row in task.rows)
+def frontier_of(task: TaskResult) -> tuple[Metric, ...]:
+    """The figures of the frontier that this task's results can be held against others' in; none where the rows are not
+    ranked."""
+    axes = _frontier_axes([task], task.metrics)
+    return frontier_metrics(axes[0]) if axes else ()
 
 
-def _lists_mentions(row: Marked) -> bool:
-    if "gt_objects" not in row.counts:
-        return False
-    return row.parsed is None or (
-        isinstance(row.parsed, Sequence)
-        and not isinstance(row.parsed, str)
-        and all(isinstance(one, dict) and {"name", "right"} <= one.keys() for one in row.parsed)
-    )
+def _frontier_axes(sides: Sequence[TaskResult], metrics: Sequence[Metric]) -> tuple[Metric, Metric] | None:
+    """What the frontier's curve is of, and its recall, where all sides are ranked and name the same."""
+    held = {metric.name: metric for metric in metrics}
+    names = {side.frontier for side in sides}
+    axes = names.pop() if len(names) == 1 else None
+    return (held[axes[0]], held[axes[1]]) if axes and held.keys() >= set(axes) else None

@@ -15,7 +15,6 @@ from markupsafe import Markup
 from harness.stats import Difference, Estimate, PooledDifference
 from harness.types import Metric
 from leaderboards.charts import SERIES_STYLES, Point, Series, rounds_chart
-from leaderboards.paired import EQUAL_RECALL
 
 NOTHING = "–"
 
@@ -41,8 +40,12 @@ POOLED_CAPTION = (
 MEANINGS = {
     "CHAIRs": "captions with an object that is not there, of all captions",
     "CHAIRi": "mentions of objects that are not there, of all mentions",
-    EQUAL_RECALL.name: "CHAIRi where the captions of this round and of round 0 are cut so that both reach one recall; "
-    "saying less does not lower it",
+    "frontier/CHAIRi": "CHAIRi where this round and round 0 reach one recall, each less the sentences that it is least "
+    "sure of itself: saying less does not lower it",
+    "frontier/precision": "precision where this round and round 0 reach one recall, each less the sentences that it is "
+    "least sure of itself: saying less does not raise it",
+    "frontier/AP": "average precision over recall, from 0 to what both reach, sentences ranked by the model's own "
+    "log-probability",
     "recall": "objects of the picture that are named",
     "precision": "named objects that are there",
     "f1": "harmonic mean of precision and recall",

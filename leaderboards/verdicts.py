@@ -16,7 +16,7 @@ from harness.errors import DataError, UsageError
 from harness.results import Results
 from harness.stats import FEW_CLUSTERS, Difference, PooledDifference, holm
 from harness.types import Metric
-from leaderboards.paired import EQUAL_RECALL, TaskPair, names, other_data, pair_tasks
+from leaderboards.paired import FRONTIER, TaskPair, names, other_data, pair_tasks
 from leaderboards.render import figure, interval, probability
 
 SIGNIFICANT = 0.05
@@ -244,12 +244,15 @@ def _grounds(task: Mapping[str, Any]) -> str:
         words += f"; a true difference of {seen} would be seen four times in five"
     for metric, asked in task["margins"].items():
         words += f"; {margin_words(metric, asked)}"
-    matched = task["metrics"].get(EQUAL_RECALL.name)
-    if matched is None:
+    met = next((metric for metric in task["metrics"] if metric.startswith(FRONTIER)), None)
+    if met is None:
         return words
-    words += f"; at equal recall {moved(EQUAL_RECALL.name, matched)}"
-    if task["verdict"] == "better" and (matched["high"] is None or matched["high"] >= 0):
-        words += ": saying less may explain it"
+    matched = task["metrics"][met]
+    words += f"; at equal recall, by each side's own sureness, {moved(met, matched)}"
+    gained = matched["high"], matched["low"]
+    beyond = gained[0] is not None and (gained[0] < 0 if matched["better"] == "lower" else gained[1] > 0)
+    if task["verdict"] == "better" and not beyond:
+        words += ": A less its least sure sentences may do as well"
     return words
 
 

@@ -106,6 +106,7 @@ class Chair:
     version: int = chair.VERSION
     metrics: tuple[Metric, ...] = chair.CHAIR_METRICS
     headline: str = chair.HEADLINE
+    frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 512  # OPERA's protocol
 
     def samples(self, split: str) -> Sequence[Sample]:

@@ -31,6 +31,7 @@ class Ic:
     version: int = ic.VERSION
     metrics: tuple[Metric, ...] = ic.IC_METRICS
     headline: str = ic.HEADLINE
+    frontier: tuple[str, str] = ("precision", "recall")
     max_tokens: int = 512  # as CHAIR
 
     def samples(self, split: str) -> Sequence[Sample]:

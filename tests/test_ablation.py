@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import DataError
 from harness.results import TaskResult
-from harness.stats import chair_at_equal_recall, difference, holm, pooled_difference
+from harness.stats import difference, frontier_difference, holm, pooled_difference
 from leaderboards.ablation import AblationRow, ablate, read_grid
 from leaderboards.ablation_text import write_ablation
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
@@ -100,10 +100,10 @@ def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
 
 def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
     found = ablate(_write(tmp_path, ("done", "failed") * 2))
-    row = _row(found.rows, "none", "CHAIRi at equal recall")
-    assert row.to_seed == chair_at_equal_recall(
-        captions(*("a !b", "a") * 10).rows, captions(*("a !b", "a b") * 10).rows
-    )
+    row = _row(found.rows, "none", "frontier/CHAIRi")
+    before, after = captions(*("a !b", "a") * 10), captions(*("a !b", "a b") * 10)
+    frontier = frontier_difference(before.rows, after.rows, before.metrics[1], before.metrics[2])
+    assert row.to_seed == frontier["frontier/CHAIRi"]
     write_ablation(tmp_path)
     text = (tmp_path / "ablation.md").read_text()
     assert "{" not in text.split("## quiz")[1]
@@ -167,7 +167,7 @@ def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: P
     assert "## quiz" not in text
     with (tmp_path / "ablation.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
-    assert len(lines) == 2 * (len(YES_NO) + 5)
+    assert len(lines) == 2 * (len(YES_NO) + 6)
     (line,) = [one for one in lines if (one["verify.kind"], one["metric"]) == ("none", "accuracy")]
     row = _row(ablate(tmp_path).rows, "none", "accuracy")
     assert line["to_seed_value"] == f"{row.to_seed.value:.6f}"
@@ -198,7 +198,7 @@ def test_cells_that_start_from_other_weights_do_not_share_a_seed_models_line(tmp
 
 def test_at_equal_recall_the_seed_model_has_no_figure_of_its_own(tmp_path: Path) -> None:
     """It is read off where its recall is the cell's, and so another beside each cell."""
-    write_ablation(_write(tmp_path, show=[["chair", "CHAIRi at equal recall"], ["chair", "CHAIRi"]]))
+    write_ablation(_write(tmp_path, show=[["chair", "frontier/CHAIRi"], ["chair", "CHAIRi"]]))
     assert "| seed model |  | 33.33 | – |" in (tmp_path / "ablation.md").read_text()
 
 

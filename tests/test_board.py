@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError, UsageError
-from harness.stats import difference, pooled_chair_at_equal_recall, pooled_difference
+from harness.stats import difference, pooled_difference, pooled_frontier
 from leaderboards.build import build_board, read_entries
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
@@ -139,8 +139,9 @@ def test_a_pooled_row_too_says_what_is_left_at_equal_recall(tmp_path: Path) -> N
     before, ends = captions(*["a !b", "a"] * 5), [captions(*["a", "a !b"] * 5), captions(*["a", "a"] * 5)]
     runs = [write_run(tmp_path / str(seed), [[before], [end]], recipe={"seed": seed}) for seed, end in enumerate(ends)]
     build_board(runs, tmp_path / "out")
-    found = line(tmp_path / "out", pooled="1", metric="CHAIRi at equal recall")
-    wanted = pooled_chair_at_equal_recall([(before.rows, end.rows) for end in ends])
+    found = line(tmp_path / "out", pooled="1", metric="frontier/CHAIRi")
+    axes = (before.metrics[1], before.metrics[2])
+    wanted = pooled_frontier([(before.rows, end.rows) for end in ends], *axes)["frontier/CHAIRi"]
     assert (found["difference"], found["difference_low"]) == (f"{wanted.value:.6f}", f"{wanted.low:.6f}")
 
 
@@ -156,10 +157,10 @@ def test_captions_are_shown_with_recall_and_length_and_at_equal_recall(tmp_path:
     build_board([run], tmp_path / "out")
     text = (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
     section = text[text.index("## chair") :]
-    for heading in ("CHAIRi ↓", "CHAIRs ↓", "recall ↑", "words |", "CHAIRi at equal recall ↓"):
+    for heading in ("CHAIRi ↓", "CHAIRs ↓", "recall ↑", "words |", "frontier/CHAIRi ↓", "frontier/AP ↑"):
         assert f"| {heading}" in section
-    matched = line(tmp_path / "out", round="1", metric="CHAIRi at equal recall")
-    # Round 0 cut after its first mention has recall 2/6 and nothing wrong, as round 1: the gain was silence.
+    matched = line(tmp_path / "out", round="1", metric="frontier/CHAIRi")
+    # Round 0 less all but its surest words has recall 2/6 and nothing wrong, as round 1: the gain was silence.
     assert (matched["seed_value"], matched["value"], matched["difference"]) == ("0.000000",) * 3
     assert line(tmp_path / "out", round="1", metric="CHAIRi")["difference"] == "-0.400000"
 

@@ -91,7 +91,7 @@ def test_a_papers_table_is_this_text(run: Path) -> None:
     heading = next(line for line in chair.splitlines() if line.startswith("    run"))
     assert heading == (
         r"    run & seed & round & n & CHAIRi $\downarrow$ & $\Delta$ & CHAIRs $\downarrow$ & "
-        r"CHAIRi at equal recall $\downarrow$ & recall $\uparrow$ & words \\"
+        r"frontier/CHAIRi $\downarrow$ & recall $\uparrow$ & frontier/AP $\uparrow$ & words \\"
     )
 
 

@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from harness.errors import DataError, UsageError
 from harness.results import Marked
 from harness.stats import (
-    chair_at_equal_recall,
     difference,
     estimate,
     holm,
-    pooled_chair_at_equal_recall,
     pooled_difference,
     resample,
 )
@@ -39,19 +37,6 @@ def answered(marks: Sequence[Sequence[int]]) -> list[Marked]:
         marked(f"{cluster}-{index}", f"c{cluster}", right=right, asked=1)
         for cluster, inner in enumerate(marks)
         for index, right in enumerate(inner)
-    ]
-
-
-def captioned(*captions: str, gt: int = 3) -> list[Marked]:
-    """Rows of captions: "cat dog !car" names a cat, a dog and a car that is not there."""
-    return [
-        marked(
-            str(index),
-            f"c{index}",
-            parsed=[{"name": word.lstrip("!"), "right": word[0] != "!"} for word in caption.split()],
-            gt_objects=gt,
-        )
-        for index, caption in enumerate(captions)
     ]
 
 
@@ -282,54 +267,6 @@ def test_holm_by_hand() -> None:
     assert holm({}) == {}
 
 
-def test_chair_at_equal_recall_by_hand() -> None:
-    # A whole: 2 of 3 objects, 1 of 3 mentions wrong. B reaches 2/3 after two mentions, none of them wrong.
-    found = chair_at_equal_recall(captioned("cat dog !car"), captioned("cat dog cup !car"), draws=20)
-    assert (found.a, found.b, found.value) == (1 / 3, 0.0, -1 / 3)
-    assert found.low is None  # one picture says nothing about spread
-
-
-def test_chair_at_equal_recall_reads_between_two_cuts() -> None:
-    # A stops at recall 3/6. b gets there after 2 mentions a caption, 1 of 4 wrong: both are taken whole.
-    a = captioned("cat dog", "cup", gt=3)
-    b = captioned("cat dog", "cup !car", gt=3)
-    b2 = captioned("cat !dog cup", "cup !car bus", gt=3)
-    # b2 cut after 1: recall 2/6, CHAIRi 0; after 2: 2/6, 2/4; after 3: 4/6, 2/6. At 3/6: halfway from 2/4 to 2/6.
-    assert chair_at_equal_recall(a, b, draws=20).b == 1 / 4
-    found = chair_at_equal_recall(a, b2, draws=20)
-    assert (found.a, found.b) == (0.0, pytest.approx(5 / 12))
-
-
-def test_equal_recall_over_training_seeds_is_the_mean_of_each() -> None:
-    a, b, c = captioned(*["cat dog !car"] * 4), captioned(*["cat dog"] * 4), captioned(*["cat dog !car !bus"] * 4)
-    found = pooled_chair_at_equal_recall([(a, b), (a, c)], draws=400)
-    assert found.seeds == (pytest.approx(-1 / 3), pytest.approx(1 / 6))
-    assert (found.value, found.n) == (pytest.approx(-1 / 12), 8)
-    assert (found.low, found.high) == (pytest.approx(-1 / 3), pytest.approx(1 / 6))  # seeds differ, pictures do not
-    assert found.fixed_low == pytest.approx(-1 / 12)
-
-
-def test_saying_less_does_not_buy_a_better_chair_at_equal_recall() -> None:
-    long = captioned(*["cat dog cup !car"] * 5)
-    short = captioned(*["cat dog"] * 5)
-    found = chair_at_equal_recall(long, short, draws=100)
-    assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
-
-
-def test_a_repeated_name_is_recalled_once_and_an_unread_caption_recalls_nothing() -> None:
-    repeated, silent = captioned("cat cat cat"), [dataclasses.replace(captioned("cat")[0], parsed=None)]
-    assert chair_at_equal_recall(repeated, captioned("cat"), draws=20).value == 0.0
-    assert chair_at_equal_recall(silent, repeated, draws=20).value is None
-
-
-def test_equal_recall_of_a_task_without_mentions_is_an_error() -> None:
-    rows = [marked("1", "a", parsed="yes", gt_objects=1)]
-    with pytest.raises(DataError, match="only caption tasks"):
-        chair_at_equal_recall(rows, rows)
-    with pytest.raises(DataError, match="no gt_objects"):
-        chair_at_equal_recall([marked("1", parsed=[])], [marked("1", parsed=[])])
-
-
 def test_ten_thousand_draws_of_nine_thousand_rows_take_about_a_second() -> None:
     rows = [
         marked(f"{c}-{g}-{q}", f"c{c}", g, tp=(c + q) % 2, fp=(c * q) % 3 == 1, fn=(c + q) % 5 == 0, asked=1)
@@ -348,11 +285,6 @@ def test_few_pictures_that_differ_prove_no_more_than_their_signs_do(pictures: in
     found = difference(before, after, [ACCURACY, Metric(name="mean", macro=("accuracy",))])
     assert found["accuracy"].p == found["mean"].p == (least or 2 / 10_001)
     assert found["accuracy"].mcnemar is not None and found["accuracy"].mcnemar.p >= least
-
-
-def test_captions_that_differ_on_few_pictures_prove_little_at_equal_recall_either() -> None:
-    found = chair_at_equal_recall(captioned(*["cat !dog"] * 3), captioned(*["cat"] * 3))
-    assert (found.value, found.p) == (-0.5, 0.25)
 
 
 def test_draws_that_are_kept_are_those_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.results import Marked, Results, TaskResult, write_results
+from harness.ranked import OWN
+from harness.results import Marked, Results, Step, TaskResult, write_results
 from harness.stats import as_plain, estimate
 from harness.types import Metric
 
@@ -36,19 +37,26 @@ def yes_no(marks: Sequence[int], *, task: str = "quiz", first: int = 0, **change
 
 
 def captions(*texts: str, objects: int = 3) -> TaskResult:
-    """Captions such as "cat dog !car": a cat and a dog that are there and a car that is not."""
+    """Captions such as "cat dog !car": a cat and a dog that are there and a car that is not. Each word is a sentence,
+    and the model is the less sure of it the later it comes in its caption."""
     rows = []
     for i, text in enumerate(texts):
-        named = [{"name": word.lstrip("!"), "right": word[0] != "!"} for word in text.split()]
-        wrong = sum(not one["right"] for one in named)
-        counts = {"captions": 1, "hallucinated_captions": int(wrong > 0), "mentions": len(named),
-                  "hallucinated_mentions": wrong, "words": len(named), "gt_objects": objects,
-                  "recalled": len({one["name"] for one in named if one["right"]})}  # fmt: skip
-        rows.append(
-            Marked(id=f"p{i}", cluster=f"scene-{i}", group=None, answer=text, value=0.0, parsed=named, counts=counts)
-        )
+        words = text.split()
+        steps = [Step(sentence=None, sureness=None, counts=_caption([], objects))]
+        for k in range(len(words)):
+            steps.append(Step(sentence=k, sureness=-float(k), counts=_caption(words[: k + 1], objects)))
+        named = [{"name": word.lstrip("!"), "right": word[0] != "!"} for word in words]
+        rows.append(Marked(id=f"p{i}", cluster=f"scene-{i}", group=None, answer=text, value=0.0, parsed=named,
+                           counts=_caption(words, objects), ranked={OWN: steps}))  # fmt: skip
     return TaskResult(task="chair", version=1, profile="official", split="test", headline="CHAIRi",
-                      metrics=CAPTIONS, rows=tuple(rows))  # fmt: skip
+                      metrics=CAPTIONS, rows=tuple(rows), frontier=("CHAIRi", "recall"))  # fmt: skip
+
+
+def _caption(words: Sequence[str], objects: int) -> dict[str, int]:
+    wrong = sum(word[0] == "!" for word in words)
+    return {"captions": 1, "hallucinated_captions": int(wrong > 0), "mentions": len(words),
+            "hallucinated_mentions": wrong, "words": len(words), "gt_objects": objects,
+            "recalled": len({word for word in words if word[0] != "!"})}  # fmt: skip
 
 
 def write_folder(

@@ -25,6 +25,7 @@ from harness.errors import ModelError
 from harness.files import digest_of_json
 from harness.models.weights import model_digest, model_folder, weight_files
 from harness.pictures import open_picture, picture_digest
+from harness.sentences import sentence_spans
 from harness.types import Advance, Answer, Sample, Sampling
 
 DECODING_VERSION = 1
@@ -122,6 +123,33 @@ class Vlm:
                 total = said.gather(1, wanted[:, None]).sum()
                 found.append((row.sample, float(total), bool((said.argmax(-1) == wanted).all())))
         return [(value, greedy) for _, value, greedy in sorted(found)]
+
+    @torch.inference_mode()
+    def sentence_log_likelihoods(
+        self, samples: Sequence[Sample], answers: Sequence[str], advance: Advance | None = None
+    ) -> list[list[float]]:
+        """For each answer the log-probability (natural logarithm, summed over tokens) of each of its sentences, as
+        `harness.sentences` cuts them, given pictures, prompt and the sentences before it: how sure the model is of it.
+        """
+        found: list[list[float]] = [[] for _ in samples]
+        for done, rows, cache, mask in self._branches(samples, Sampling(), None, answers):
+            kept = max(len(row.lead) for row in rows) + 1
+            ids, full = self._padded(rows, mask)
+            logits = self._forward(ids, full, cache, keep=kept).float().log_softmax(-1)
+            for index, row in enumerate(rows):
+                spans = sentence_spans(answers[row.sample])
+                sums = [0.0] * len(spans)
+                if row.lead:
+                    tokens = torch.tensor(row.lead, device=self.device)
+                    values = logits[index, -len(row.lead) - 1 : -1].gather(1, tokens[:, None])[:, 0].tolist()
+                    ends = self._token_ends(samples[row.sample], answers[row.sample])
+                    for end, value in zip(ends, values, strict=True):
+                        place = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
+                        sums[place] += value
+                found[row.sample] = sums
+            if advance:
+                advance(done)
+        return found
 
     @torch.inference_mode()
     def answers(
@@ -234,12 +262,22 @@ class Vlm:
         """The tokens of the beginning of an answer, with whatever space the chat template puts before it."""
         if not answer:
             return []
+        ids: list[int] = self.tokenizer(self._reply(sample, answer), add_special_tokens=False).input_ids
+        return ids
+
+    def _token_ends(self, sample: Sample, answer: str) -> list[int]:
+        """Where in the answer's characters each token of `_spoken` ends."""
+        reply = self._reply(sample, answer)
+        offsets = self.tokenizer(reply, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+        before = len(reply) - len(answer)
+        return [end - before for _, end in offsets]
+
+    def _reply(self, sample: Sample, answer: str) -> str:
+        """The answer with whatever the chat template puts between the prompt and it."""
         prompt = self.processor.apply_chat_template([_asked(sample)], add_generation_prompt=True)
         reply = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
-        text = self.processor.apply_chat_template([_asked(sample), reply])
-        said = text[len(prompt) : text.rindex(answer) + len(answer)]
-        ids: list[int] = self.tokenizer(said, add_special_tokens=False).input_ids
-        return ids
+        text: str = self.processor.apply_chat_template([_asked(sample), reply])
+        return text[len(prompt) : text.rindex(answer) + len(answer)]
 
     def _prefixes(self, inputs: Sequence[tuple[str, list[Image]]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
         """The key-value cache of each prefix, its mask, and which of its tokens are the picture's; all (U, P)."""

@@ -18,8 +18,8 @@ from harness.stats.differences import (
     plain_difference,
     pooled_difference,
 )
-from harness.stats.equal_recall import chair_at_equal_recall, pooled_chair_at_equal_recall
 from harness.stats.estimates import Estimate, as_plain, estimate
+from harness.stats.frontier import frontier_difference, frontier_metrics, pooled_frontier
 from harness.stats.resample import COVERAGE, FEW_CLUSTERS, UNDEFINED_SHARE
 
 __all__ = [
@@ -31,11 +31,12 @@ __all__ = [
     "McNemar",
     "PooledDifference",
     "as_plain",
-    "chair_at_equal_recall",
     "difference",
     "estimate",
+    "frontier_difference",
+    "frontier_metrics",
     "holm",
     "plain_difference",
-    "pooled_chair_at_equal_recall",
     "pooled_difference",
+    "pooled_frontier",
 ]

@@ -88,6 +88,7 @@ class PictosChair:
     version: int = VERSION
     metrics: tuple[Metric, ...] = CHAIR_METRICS
     headline: str = "CHAIRi"
+    frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 80
 
     def samples(self, split: str) -> Sequence[Sample]:
@@ -107,6 +108,7 @@ class PictosCaptions(PictosChair):
     name: str = "pictos_captions"
     metrics: tuple[Metric, ...] = OBJECT_METRICS
     headline: str = "f1"
+    frontier: tuple[str, str] = ("precision", "recall")
 
 
 def caption_pool(start: int, count: int) -> list[Sample]:
