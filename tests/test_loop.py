@@ -399,6 +399,13 @@ def test_the_adapter_of_a_run_holds_no_tensor_of_a_frozen_part(seed_model: Path,
     assert not any("vision_tower" in name for name in moved)
 
 
+def test_a_frozen_part_that_the_model_does_not_have_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeError, match=r"^optimise\.freeze vision_towr: no weights .*; it has .*model\.vision_tower"
+    ):
+        _trained(seed_model, tmp_path / "checkpoint", freeze=("vision_towr",))
+
+
 def test_a_setting_that_peft_does_not_know_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"optimise\.lora: .*'rank'"):
         _trained(seed_model, tmp_path / "checkpoint", weights="lora", lora={"rank": 2})

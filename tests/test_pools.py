@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from harness.cli.board import find_pool
 from harness.errors import DataError, RecipeError, StropError, UsageError
 from harness.files import read_jsonl
 from harness.pictures import open_picture
@@ -294,6 +295,8 @@ def test_a_model_is_honed_on_a_folder_of_ten_pictures(hone: Callable[..., object
         "unfinished" in note for row in rounds[0] for note in row["notes"]
     )
     assert (out / "round-2/optimise/checkpoint/model.safetensors").is_file()
+    with pytest.raises(DataError, match=r"^source folder:pictures has no right answers to hold the verdicts against$"):
+        find_pool(out, 1)
     build_board([out], out / "board")
     assert "L3, encoder trained on this world's gold" in (out / "board/board.csv").read_text()
 

@@ -101,9 +101,15 @@ def optimise_dpo(
 def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
     """The model with what is to be trained marked so, and adapters in it where they are; frozen parts have neither.
 
-    Raises `RecipeError` for settings that peft does not know, or that fit no part of the model.
+    Raises `RecipeError` for frozen parts that the model does not have, and for settings that peft does not know.
     """
-    frozen = {name for name, _ in model.named_parameters() if any(part in name for part in recipe.freeze)}
+    names = [name for name, _ in model.named_parameters()]
+    if strangers := [part for part in recipe.freeze if not any(part in name for name in names)]:
+        parts = sorted({".".join(name.split(".")[:2]) for name in names})
+        raise RecipeError(
+            f"optimise.freeze {strangers[0]}: no weights of this model are called so; it has {', '.join(parts)}"
+        )
+    frozen = {name for name in names if any(part in name for part in recipe.freeze)}
     if recipe.weights == "lora":
         kept = sorted({name.rpartition(".")[0] for name in frozen})
         try:
