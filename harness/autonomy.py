@@ -35,7 +35,8 @@ def derive_level(recipe: Mapping[str, Any]) -> str | None:
 
 
 def level_of(recipe: Mapping[str, Any]) -> str:
-    """The level of a run's recipe as filed: derived, with what the run added to it; as written for an unknown judge."""
+    """The level of a run's recipe as filed: derived, with what the run added to it; as written for a judge that is not
+    known here."""
     written, derived = str(recipe.get("level") or ""), derive_level(recipe)
     return derived if derived is not None and written.partition(",")[0] != derived else written
 

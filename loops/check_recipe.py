@@ -9,15 +9,15 @@ from harness.pictures import open_picture, picture_digest
 from loops.recipe import Recipe
 from loops.setting import Pool, Setting
 
-NAMED = 5
-"""Pictures that an error names."""
+MOST_NAMES = 5
+"""Of pictures in an error."""
 
 
 def check_recipe(recipe: Recipe, setting: Setting, *, new: bool) -> None:
     """Raise `RecipeError` (or what the pool raises) for names that do not exist and, of a `new` run, for a pool that is
     too small, has no gold for the oracle or holds test pictures, and for settings that TRL would refuse."""
-    asked = recipe.evaluate.tasks if recipe.own_pictures else (recipe.source, *recipe.evaluate.tasks)
-    if missing := [name for name in asked if name not in setting.tasks]:
+    tasks = recipe.evaluate.tasks if recipe.own_pictures else (recipe.source, *recipe.evaluate.tasks)
+    if missing := [name for name in tasks if name not in setting.tasks]:
         raise RecipeError(f"no task is called '{missing[0]}'; there are {', '.join(setting.tasks)}")
     encoder = recipe.verify.encoder
     if (
@@ -45,14 +45,15 @@ def _refuse_test_pictures(recipe: Recipe, setting: Setting, pool: Pool) -> None:
     """Raise `RecipeError` where this run would train on pictures that it is measured on, by their pixels."""
     trained: dict[str, str] = {}
     for number in range(1, recipe.rounds + 1):
-        for sample in pool.part(seed=recipe.seed, number=number, count=recipe.collect.samples):
+        for sample in pool.of_round(seed=recipe.seed, number=number, count=recipe.collect.samples):
             for picture in sample.images:
                 trained[picture_digest([open_picture(picture)])] = str(sample.meta.get("picture", sample.id))
     for name in recipe.evaluate.tasks:
         samples = setting.tasks[name].samples(recipe.evaluate.split)
-        tested = {picture_digest([open_picture(one)]) for one in dict.fromkeys(p for s in samples for p in s.images)}
+        pictures = dict.fromkeys(picture for sample in samples for picture in sample.images)
+        tested = {picture_digest([open_picture(picture)]) for picture in pictures}
         if shared := sorted(trained[digest] for digest in trained.keys() & tested):
-            names = ", ".join(shared[:NAMED]) + (", ..." if len(shared) > NAMED else "")
+            names = ", ".join(shared[:MOST_NAMES]) + (", ..." if len(shared) > MOST_NAMES else "")
             raise RecipeError(
                 f"source {recipe.source}: {len(shared)} of its pictures are {recipe.evaluate.split} pictures of {name} "
                 f"({names}); take them out, or do not measure on it"

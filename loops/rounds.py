@@ -151,7 +151,7 @@ class _Run:
         return None if self.recipe.own_pictures else self.setting.tasks[self.recipe.source].version
 
     def pool(self, number: int) -> list[Sample]:
-        return pool_part(self.source, self.recipe, number)
+        return round_samples(self.source, self.recipe, number)
 
     def level(self) -> str:
         """The recipe's level, and whether its encoder learnt from this world's gold: so the board shows it."""
@@ -161,14 +161,14 @@ class _Run:
     def encoder_card(self) -> EncoderCard:
         return read_card(self.encoder_folder()) if self.recipe.verify.kind == "clip" else EncoderCard()
 
-    def known_zero(self) -> float | None:
+    def card_zero(self) -> float | None:
         """The encoder's zero where its maker set it for pictures of this kind."""
         card = self.encoder_card()
         return card.zero if self.recipe.source in card.gold_of else None
 
     def zero_input(self) -> dict[str, Any]:
         """What the verdicts depend on where sentences are held against a zero that is not simply 0."""
-        verify, zero = self.recipe.verify, self.known_zero()
+        verify, zero = self.recipe.verify, self.card_zero()
         if verify.kind != "clip" or verify.aggregate != "sum" or verify.zero is not None or zero == 0:
             return {}
         return {"zero": "calibrated" if zero is None else zero}
@@ -283,7 +283,7 @@ class _Run:
 
         encoder, zero = load_encoder(str(self.encoder_folder())), Zero()
         if asked.aggregate == "sum":
-            zero = find_zero(encoder, groups, named=asked.zero, known=self.known_zero())
+            zero = find_zero(encoder, groups, named=asked.zero, of_card=self.card_zero())
         return Clip(encoder=encoder, aggregate=asked.aggregate, zero=zero)
 
     def select(self, folder: Path, verified: Path, pool: Sequence[Sample], seed: int) -> Outcome:
@@ -344,11 +344,11 @@ def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
     return plan.keys
 
 
-def pool_part(pool: Pool, recipe: Recipe, number: int) -> list[Sample]:
+def round_samples(pool: Pool, recipe: Recipe, number: int) -> list[Sample]:
     """What round `number` asks: pictures of the pool, under the recipe's prompt where it has one."""
-    part = pool.part(seed=recipe.seed, number=number, count=recipe.collect.samples)
+    samples = pool.of_round(seed=recipe.seed, number=number, count=recipe.collect.samples)
     prompt = recipe.collect.prompt
-    return [one if prompt is None else dataclasses.replace(one, prompt=prompt) for one in part]
+    return [sample if prompt is None else dataclasses.replace(sample, prompt=prompt) for sample in samples]
 
 
 def _claim(out: Path, recipe: Recipe, level: str) -> None:

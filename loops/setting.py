@@ -30,7 +30,7 @@ class Pool(Protocol):
     def require(self, *, seed: int, rounds: int, count: int) -> None:
         """Raise `RecipeError` where the pool has not `count` samples for each round from 1 on."""
 
-    def part(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
+    def of_round(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
         """The samples of round `number`: of no other round of this training seed."""
 
 

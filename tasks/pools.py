@@ -26,13 +26,13 @@ PROMPT = "Describe this image in detail."
 PICTURES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 ROUNDS_IN_A_ROW = 9
-"""So many rounds of a training seed lie side by side in a world's pool; of each ten places one is left for more."""
+"""So many rounds of a training seed lie side by side in a world's pool; of each ten slots one is left for more."""
 
 
-def world_place(seed: int, number: int) -> int:
-    """Which part of a world's pool round `number` (from 1) of a training seed collects on: never that of another pair.
+def world_slot(seed: int, number: int) -> int:
+    """Which slot of a world's pool round `number` (from 1) of a training seed collects on: never that of another pair.
 
-    The first nine rounds of seed s are the places 10 s to 10 s + 8. Every tenth place is left, and rounds from the
+    The first nine rounds of seed s have the slots 10 s to 10 s + 8. Every tenth slot is left, and rounds from the
     tenth on share these by Cantor's numbering of pairs.
     """
     if number <= ROUNDS_IN_A_ROW:
@@ -57,14 +57,14 @@ class WorldPool:
         return self.name
 
     def require(self, *, seed: int, rounds: int, count: int) -> None:
-        last = max((world_place(seed, number) for number in range(1, rounds + 1)), default=0)
+        last = max((world_slot(seed, number) for number in range(1, rounds + 1)), default=0)
         if (last + 1) * count > self.size:
             raise RecipeError(
                 f"seed {seed}: the training pool of {self.name} ends before its pictures; take a smaller one"
             )
 
-    def part(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
-        return self.scenes(world_place(seed, number) * count, count)
+    def of_round(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
+        return self.scenes(world_slot(seed, number) * count, count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,94 +78,104 @@ class OwnPool:
 
     @cached_property
     def identity(self) -> str:
-        return f"pool {digest_of_json(sorted([one.id, one.prompt] for one in self.samples))}"
+        return f"pool {digest_of_json(sorted([sample.id, sample.prompt] for sample in self.samples))}"
 
     def require(self, *, seed: int, rounds: int, count: int) -> None:
         if rounds * count > len(self.samples):
             raise RecipeError(
                 f"source {self.source}: {len(self.samples)} pictures are too few for {rounds} rounds of {count}, each "
-                f"picture in one; set collect.samples to {len(self.samples) // rounds} or less, or ask for fewer rounds"
+                f"picture in one; lower collect.samples ({len(self.samples) // rounds} fit) or rounds"
             )
 
-    def part(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
-        order = sorted(self.samples, key=lambda one: digest_of_bytes(f"{seed}/{one.id}".encode()))
+    def of_round(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
+        order = sorted(self.samples, key=lambda sample: digest_of_bytes(f"{seed}/{sample.id}".encode()))
         return order[(number - 1) * count : number * count]
 
 
 def own_pool(source: str) -> OwnPool:
     """The pool of pictures that a KIND:PATH names; raises `UsageError` for a kind that there is not, and `DataError`
     naming the file where there are no pictures or a list of them cannot be read."""
-    kind, _, named = source.partition(":")
-    if kind not in OWN or not named:
-        raise UsageError(f"source {source}: expected {', '.join(f'{one}:PATH' for one in OWN)} or a task's name")
-    samples: dict[str, Sample] = {}
-    for name, picture, digest, prompt in OWN[kind](Path(named).expanduser()):
-        id = digest_of_bytes(digest.encode(), prompt.encode())[:16]
-        samples.setdefault(
-            id, Sample(id=id, prompt=prompt, images=(picture,), target=None, cluster=digest, meta={"picture": name})
-        )
+    kind, _, path = source.partition(":")
+    if kind not in OWN or not path:
+        kinds = ", ".join(f"{name}:PATH" for name in OWN)
+        raise UsageError(f"source {source}: expected {kinds} or a task's name")
+    samples = {(sample := entry.sample).id: sample for entry in OWN[kind](Path(path).expanduser())}
     if not samples:
         raise DataError(f"source {source}: no pictures in it; they end in {', '.join(sorted(PICTURES))}")
     return OwnPool(source=source, samples=tuple(samples.values()))
 
 
-Found = Iterator[tuple[str, Picture, str, str]]
-"""The name by which people know a picture, the picture, the digest of its file, and its prompt."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entry:
+    """A picture by the name that people know it by, with the digest of its file."""
+
+    name: str
+    picture: Picture
+    digest: str
+    prompt: str = PROMPT
+
+    @property
+    def sample(self) -> Sample:
+        id = digest_of_bytes(self.digest.encode(), self.prompt.encode())[:16]
+        meta = {"picture": self.name}
+        return Sample(id=id, prompt=self.prompt, images=(self.picture,), target=None, cluster=self.digest, meta=meta)
 
 
-def _in_folder(folder: Path) -> Found:
+def _in_folder(folder: Path) -> Iterator[_Entry]:
     if not folder.is_dir():
         raise MissingError(f"{folder}: no such folder of pictures")
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICTURES and path.is_file():
-            yield str(path.relative_to(folder)), path, digest_of_file(path), PROMPT
+            yield _Entry(name=str(path.relative_to(folder)), picture=path, digest=digest_of_file(path))
 
 
-def _in_coco(annotations: Path) -> Found:
+def _in_coco(annotations: Path) -> Iterator[_Entry]:
     """The pictures under `images` of a file in COCO's format; its annotations are not looked at."""
     content = read_json(annotations)
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list):
         raise DataError(f"{annotations}: not COCO annotations: no list under 'images'")
-    names = [as_row(f"{annotations}: images[{place}]", row).text("file_name") for place, row in enumerate(images)]
+    names = [as_row(f"{annotations}: images[{index}]", row).text("file_name") for index, row in enumerate(images)]
     folder = _picture_folder(annotations, names)
     for name in names:
-        yield name, folder / name, _digest(folder / name, annotations), PROMPT
+        yield _Entry(name=name, picture=folder / name, digest=_digest(folder / name, annotations))
 
 
 def _picture_folder(annotations: Path, names: Sequence[str]) -> Path:
-    """Where the first picture lies: beside the file, in `images` or the part that the file is of (`val2014`), or one
+    """Where the first picture lies: beside the file, in `images` or the split that the file is of (`val2014`), or one
     folder up, since COCO's annotations lie in a folder of their own."""
-    part = annotations.stem.rpartition("_")[2]
+    split = annotations.stem.rpartition("_")[2]
     above = (annotations.parent, annotations.parent.parent)
-    places = [folder / name for folder in above for name in (".", "images", part)]
-    first = next((place for place in places if names and (place / names[0]).is_file()), None)
-    if names and first is None:
-        raise MissingError(
-            f"{annotations}: its picture {names[0]} lies neither beside it nor in images or {part} there or one folder "
-            "up; put the pictures there, or name them in a list"
-        )
-    return first or annotations.parent
+    folders = [parent / name for parent in above for name in (".", "images", split)]
+    if not names:
+        return annotations.parent
+    for folder in folders:
+        if (folder / names[0]).is_file():
+            return folder
+    raise MissingError(
+        f"{annotations}: its picture {names[0]} lies neither beside it nor in images or {split} there or one folder "
+        "up; put the pictures there, or name them in a list"
+    )
 
 
-def _in_list(path: Path) -> Found:
+def _in_list(path: Path) -> Iterator[_Entry]:
     """Rows with `image`, a path from the list's folder, and where it has one `prompt`; JSON lines, or a JSON list."""
     for row in _rows(path):
         picture = path.parent / row.text("image")
         prompt = row.text("prompt") if "prompt" in row.content else PROMPT
-        yield row.text("image"), picture, _digest(picture, row.place), prompt
+        yield _Entry(name=row.text("image"), picture=picture, digest=_digest(picture, row.place), prompt=prompt)
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    wanted = 'a list of {"image": PATH, "prompt": TEXT}'
-    content = read_document(path, wanted) if is_document(path, wanted) else None
+    layout = 'a list of {"image": PATH, "prompt": TEXT}'
+    content = read_document(path, layout) if is_document(path, layout) else None
     if isinstance(content, list):
-        yield from (as_row(f"{path}: [{place}]", row, wanted) for place, row in enumerate(content))
+        yield from (as_row(f"{path}: [{index}]", row, layout) for index, row in enumerate(content))
     else:
-        yield from read_rows(path, wanted)
+        yield from read_rows(path, layout)
 
 
-def _in_hub_folder(folder: Path) -> Found:
+def _in_hub_folder(folder: Path) -> Iterator[_Entry]:
     """The split `train`, or the only one, of a data set in the hub's layout: its column of pictures, and `prompt`."""
     import datasets
 
@@ -183,29 +193,29 @@ def _in_hub_folder(folder: Path) -> Found:
     if column is None:
         raise DataError(f"{folder}: no column of pictures; found {', '.join(table.column_names)}")
     table = table.cast_column(column, datasets.Image(decode=False))
-    for place, row in enumerate(table):
-        prompt = row.get("prompt") or PROMPT
-        yield _hub_picture(str(folder), table, place, column, row[column], prompt)
+    for index, row in enumerate(table):
+        picture, digest = _hub_picture(str(folder), table, index, column, row[column] or {})
+        name, prompt = f"{folder}: row {index}", row.get("prompt") or PROMPT
+        yield _Entry(name=name, picture=picture, digest=digest, prompt=prompt)
 
 
-def _hub_picture(
-    folder: str, table: Any, place: int, column: str, held: Mapping[str, Any] | None, prompt: str
-) -> tuple[str, Picture, str, str]:
-    name = f"{folder}: row {place}"
-    if not held or not (held["bytes"] or held["path"]):
-        raise DataError(f"{name} holds no picture")
-    if held["bytes"]:
-        return name, HubPicture(folder, place, table, column), hashlib.sha256(held["bytes"]).hexdigest(), prompt
-    return name, Path(held["path"]), digest_of_file(Path(held["path"])), prompt
+def _hub_picture(folder: str, table: Any, index: int, column: str, stored: Mapping[str, Any]) -> tuple[Picture, str]:
+    """A picture that the table holds, or that lies beside it as a file, and the digest of its file."""
+    if stored.get("bytes"):
+        return HubPicture(folder, index, table, column), hashlib.sha256(stored["bytes"]).hexdigest()
+    if not stored.get("path"):
+        raise DataError(f"{folder}: row {index} holds no picture")
+    return Path(stored["path"]), digest_of_file(Path(stored["path"]))
 
 
-def _digest(picture: Path, named_in: object) -> str:
+def _digest(picture: Path, source: object) -> str:
+    """The digest of a picture's file; raises `MissingError` that says which `source` names it."""
     if not picture.is_file():
-        raise MissingError(f"{named_in}: no such picture as {picture}")
+        raise MissingError(f"{source}: no such picture as {picture}")
     return digest_of_file(picture)
 
 
-OWN: Mapping[str, Callable[[Path], Found]] = MappingProxyType(
+OWN: Mapping[str, Callable[[Path], Iterator[_Entry]]] = MappingProxyType(
     {"folder": _in_folder, "coco": _in_coco, "list": _in_list, "hub": _in_hub_folder}
 )
 """The kinds of pools that a user's pictures can be."""

@@ -167,7 +167,7 @@ def test_no_picture_of_a_split_is_one_of_another() -> None:
 
 def test_the_pool_is_never_what_tasks_ask_about() -> None:
     for name in POOLS:
-        pool = {sample.images[0].seed for sample in training_pool(name).part(seed=0, number=1, count=50)}
+        pool = {sample.images[0].seed for sample in training_pool(name).of_round(seed=0, number=1, count=50)}
         assert pool <= set(SPLITS["pool"])
     asked = {sample.images[0].seed for task in PICTOS for sample in find_task(task).samples("test")}
     assert asked <= set(SPLITS["test"])
@@ -175,8 +175,8 @@ def test_the_pool_is_never_what_tasks_ask_about() -> None:
 
 def test_slices_of_the_pool_follow_one_another() -> None:
     pool = training_pool("pictos_captions")
-    whole = [sample.id for sample in pool.part(seed=0, number=1, count=30)]
-    parts = [sample.id for number in (1, 2, 3) for sample in pool.part(seed=0, number=number, count=10)]
+    whole = [sample.id for sample in pool.of_round(seed=0, number=1, count=30)]
+    parts = [sample.id for number in (1, 2, 3) for sample in pool.of_round(seed=0, number=number, count=10)]
     assert parts == whole
 
 

@@ -19,9 +19,9 @@ from harness.files import read_jsonl
 from harness.pictures import open_picture
 from leaderboards.build import build_board
 from loops.recipe import load_recipe
-from loops.rounds import pool_part
+from loops.rounds import round_samples
 from tasks.pictos.benchmarks import caption_samples
-from tasks.pools import PROMPT, world_place
+from tasks.pools import PROMPT, world_slot
 from tasks.registry import training_pool
 from tests.test_cli import Strop, strop, tiny
 from tests.test_recipe import JUDGE_FREE
@@ -46,21 +46,21 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_no_two_rounds_of_any_training_seeds_share_a_place_however_many_there_are() -> None:
-    places = [world_place(seed, number) for seed in range(40) for number in range(1, 41)]
+    places = [world_slot(seed, number) for seed in range(40) for number in range(1, 41)]
     assert len(set(places)) == len(places)
     assert min(places) == 0
 
 
 def test_the_first_nine_rounds_lie_where_they_always_lay() -> None:
     for seed, number in itertools.product(range(30), range(1, 10)):
-        assert world_place(seed, number) == seed * 10 + number - 1
-    assert [world_place(0, number) for number in (9, 10, 11, 12)] == [8, 9, 29, 59]
+        assert world_slot(seed, number) == seed * 10 + number - 1
+    assert [world_slot(0, number) for number in (9, 10, 11, 12)] == [8, 9, 29, 59]
 
 
 def test_the_eleventh_round_of_a_run_is_not_the_first_of_the_next_training_seed() -> None:
     pool = training_pool("pictos_captions")
     parts = {
-        (seed, number): {sample.id for sample in pool.part(seed=seed, number=number, count=5)}
+        (seed, number): {sample.id for sample in pool.of_round(seed=seed, number=number, count=5)}
         for seed in (0, 1, 2)
         for number in (1, 2, 10, 11, 12)
     }
@@ -135,8 +135,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def test_a_pool_is_the_same_pictures_however_they_are_named(kind: str, pictures: Path) -> None:
     folder, pool = training_pool(f"folder:{pictures}"), training_pool(SOURCES[kind](pictures))
     assert (pool.identity, pool.has_gold) == (folder.identity, False)
-    part = pool.part(seed=0, number=1, count=10)
-    assert [one.id for one in part] == [one.id for one in folder.part(seed=0, number=1, count=10)]
+    part = pool.of_round(seed=0, number=1, count=10)
+    assert [one.id for one in part] == [one.id for one in folder.of_round(seed=0, number=1, count=10)]
     assert {(one.prompt, one.target) for one in part} == {(PROMPT, None)}
     drawn = {np.asarray(open_picture(*one.images)).tobytes() for one in part}
     assert drawn == {
@@ -146,9 +146,9 @@ def test_a_pool_is_the_same_pictures_however_they_are_named(kind: str, pictures:
 
 def test_rounds_of_a_training_seed_share_no_picture_and_seeds_have_orders_of_their_own(pictures: Path) -> None:
     pool = training_pool(f"folder:{pictures}")
-    first, second = ([one.id for one in pool.part(seed=0, number=number, count=5)] for number in (1, 2))
+    first, second = ([one.id for one in pool.of_round(seed=0, number=number, count=5)] for number in (1, 2))
     assert len({*first, *second}) == 10
-    other = [one.id for number in (1, 2) for one in pool.part(seed=1, number=number, count=5)]
+    other = [one.id for number in (1, 2) for one in pool.of_round(seed=1, number=number, count=5)]
     assert sorted(other) == sorted([*first, *second]) != other != [*first, *second]
 
 
@@ -170,7 +170,7 @@ def test_a_prompt_comes_from_the_list_else_from_the_recipe(pictures: Path) -> No
     changes = [f"source=list:{pictures}/pool.jsonl", "collect.samples=11"]
     for prompt, said in ((None, {"What is this?", "And this?"}), ("Name it.", {"Name it."})):
         recipe = load_recipe(JUDGE_FREE, [*changes, f"collect.prompt={prompt or 'null'}"])
-        part = pool_part(training_pool(recipe.source), recipe, 1)
+        part = round_samples(training_pool(recipe.source), recipe, 1)
         assert (len(part), {one.prompt for one in part}) == (11, said)
 
 
@@ -287,7 +287,7 @@ def test_a_model_is_honed_on_a_folder_of_ten_pictures(hone: Callable[..., object
     rounds = [list(read_jsonl(out / f"round-{number}/collect/groups.jsonl")) for number in (1, 2)]
     ids = [[row["id"] for row in rows] for rows in rounds]
     assert sorted(itertools.chain(*ids)) == sorted(
-        one.id for one in training_pool(f"folder:{pictures}").part(seed=0, number=1, count=10)
+        one.id for one in training_pool(f"folder:{pictures}").of_round(seed=0, number=1, count=10)
     )
     assert {row["prompt"] for rows in rounds for row in rows} == {"What is in it?"}
     ledger = {line["stage"]: line for line in read_jsonl(out / "ledger.jsonl")}
@@ -328,8 +328,8 @@ def test_a_plug_in_task_may_offer_a_pool(hone: Callable[..., object], tmp_path: 
     ("changes", "message"),
     [
         (["source=folder:pictures", "rounds=3"],
-         "source folder:pictures: 10 pictures are too few for 3 rounds of 5, each picture in one; set collect.samples "
-         "to 3 or less, or ask for fewer rounds"),
+         "source folder:pictures: 10 pictures are too few for 3 rounds of 5, each picture in one; lower collect.samples "
+         "(3 fit) or rounds"),
         (["source=folder:pictures", "verify.kind=oracle"],
          "verify.kind oracle: source folder:pictures has no right answers to judge by; take clip, or a task's pool"),
         (["source=greys", "rounds=1", "verify.kind=oracle"],

@@ -53,17 +53,17 @@ def _groups(count: int = 100, sentences: int = 4) -> list[Group]:
 
 
 def test_the_zero_lies_where_right_pictures_are_told_from_wrong_ones() -> None:
-    zero = find_zero(Web(), _groups(), named=None, known=None)  # type: ignore[arg-type]
+    zero = find_zero(Web(), _groups(), named=None, of_card=None)  # type: ignore[arg-type]
     assert zero.value == pytest.approx((RIGHT + WRONG) / 2, abs=0.3)
     assert zero.told_apart == pytest.approx(0.9987, abs=0.003)  # three standard deviations on either side
-    same = find_zero(Web(), _groups(), named=None, known=None)  # type: ignore[arg-type]
+    same = find_zero(Web(), _groups(), named=None, of_card=None)  # type: ignore[arg-type]
     assert same == zero
 
 
 @pytest.mark.parametrize("encoder", [Web(), Web(right=31.0, wrong=22.0)], ids=["SigLIP", "CLIP without a bias"])
 def test_with_a_web_encoder_a_longer_true_answer_earns_more_than_a_shorter_one(encoder: Web) -> None:
     groups = _groups()
-    zero = find_zero(encoder, groups, named=None, known=None)  # type: ignore[arg-type]
+    zero = find_zero(encoder, groups, named=None, of_card=None)  # type: ignore[arg-type]
     (group,) = groups[7:8]
     answers = ("The 7 is 0.", "The 7 is 0. The 7 is 1.", "The 7 is 0. The 7 is 1. The 9 is 1.")
     clip = Clip(encoder=encoder, aggregate="sum", zero=zero)  # type: ignore[arg-type]
@@ -75,23 +75,23 @@ def test_with_a_web_encoder_a_longer_true_answer_earns_more_than_a_shorter_one(e
 
 def test_a_zero_that_pays_for_silence_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"above the zero 0 this encoder puts 0% of the model's sentences beside the"):
-        find_zero(Web(), _groups(), named=0.0, known=None)  # type: ignore[arg-type]
-    assert find_zero(Web(), _groups(), named=-11.0, known=None).value == -11.0  # type: ignore[arg-type]
+        find_zero(Web(), _groups(), named=0.0, of_card=None)  # type: ignore[arg-type]
+    assert find_zero(Web(), _groups(), named=-11.0, of_card=None).value == -11.0  # type: ignore[arg-type]
 
 
 def test_an_encoder_that_tells_no_picture_from_another_is_refused() -> None:
     blind = Web(right=WRONG)
     with pytest.raises(RecipeError, match=r"pays for silence or noise; take verify\.aggregate=mean or another encoder"):
-        find_zero(blind, _groups(), named=None, known=None)  # type: ignore[arg-type]
+        find_zero(blind, _groups(), named=None, of_card=None)  # type: ignore[arg-type]
 
 
 def test_one_picture_is_too_few_to_calibrate_on() -> None:
     with pytest.raises(RecipeError, match="found on descriptions of at least two pictures"):
-        find_zero(Web(), _groups(1), named=None, known=None)  # type: ignore[arg-type]
+        find_zero(Web(), _groups(1), named=None, of_card=None)  # type: ignore[arg-type]
 
 
 def test_what_the_encoders_card_says_is_believed_and_asks_for_no_picture() -> None:
-    assert find_zero(None, [], named=None, known=0.0) == Zero(value=0.0)  # type: ignore[arg-type]
+    assert find_zero(None, [], named=None, of_card=0.0) == Zero(value=0.0)  # type: ignore[arg-type]
 
 
 def test_the_shipped_encoder_keeps_zero_0_and_says_whose_gold_it_learnt_from() -> None:

@@ -128,7 +128,7 @@ def _pool(source: str, seed: int, number: int, count: int) -> Asked:
     pool = training_pool(source)
     if not pool.has_gold:
         raise DataError(f"source {source} has no right answers to hold the verdicts against")
-    samples = pool.part(seed=seed, number=number, count=count)
+    samples = pool.of_round(seed=seed, number=number, count=count)
     return Asked(task=find_task(source), samples={one.id: one for one in samples})
 
 

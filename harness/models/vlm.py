@@ -97,7 +97,7 @@ class Vlm:
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """`sampling.n` answers to each sample, in the samples' order."""
-        return [[one.text for one in some] for some in self.answers(samples, sampling, None, advance)]
+        return [[answer.text for answer in row] for row in self.answers(samples, sampling, None, advance)]
 
     def hallucinate(
         self,
@@ -107,7 +107,7 @@ class Vlm:
         advance: Advance | None = None,
     ) -> list[str]:
         """One answer to each sample by controlled hallucination; an answer begins with its `lead`."""
-        return [some[0].text for some in self.answers(samples, sampling, how, advance)]
+        return [row[0].text for row in self.answers(samples, sampling, how, advance)]
 
     @torch.inference_mode()
     def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:

@@ -22,6 +22,6 @@ def sampled_answers(
     refuse_unfinished([answer for answers in drawn for answer in answers], recipe)
     settled = [[settle(answer, recipe) for answer in answers] for answers in drawn]
     return [
-        Group(sample=sample, answers=tuple(text for text, _ in some), notes=tuple(note for _, note in some))
-        for sample, some in zip(blind, settled, strict=True)
+        Group(sample=sample, answers=tuple(text for text, _ in row), notes=tuple(note for _, note in row))
+        for sample, row in zip(blind, settled, strict=True)
     ]

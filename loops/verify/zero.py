@@ -40,15 +40,15 @@ class Zero:
         return {"zero": self.value} | ({} if self.told_apart is None else {"told_apart": self.told_apart})
 
 
-def find_zero(encoder: Encoder, groups: Sequence[Group], *, named: float | None, known: float | None) -> Zero:
-    """The zero that the recipe names, else the one that is `known` for such pictures, else the one that errs alike on
-    both sides.
+def find_zero(encoder: Encoder, groups: Sequence[Group], *, named: float | None, of_card: float | None) -> Zero:
+    """The zero that the recipe names, else that of the encoder's card for such pictures, else the one that errs alike
+    on both sides.
 
     Raises `RecipeError` where it does not tell right sentences from wrong ones, or most right ones lie below it: the
-    reward would be for noise or for silence. A known one is believed.
+    reward would be for noise or for silence. The card's is believed.
     """
-    if named is None and known is not None:
-        return Zero(value=known)
+    if named is None and of_card is not None:
+        return Zero(value=of_card)
     right, wrong = _known_truths(encoder, groups)
     value = _equal_error(right, wrong) if named is None else named
     above, below = float((right > value).mean()), float((wrong < value).mean())
@@ -71,19 +71,21 @@ def _known_truths(encoder: Encoder, groups: Sequence[Group]) -> tuple[np.ndarray
             "verify.aggregate sum: the encoder's zero is found on descriptions of at least two pictures; raise "
             "collect.samples, or take verify.aggregate=mean"
         )
-    said = [sorted(set(split_sentences(group.answers[0]))) for group in speaking]
+    sentences = [sorted(set(split_sentences(group.answers[0]))) for group in speaking]
     pictures = [open_picture(group.sample.images[0]) for group in speaking]
-    others = [pictures[_next_other(speaking, place)] for place in range(len(speaking))]
+    others = [pictures[_next_other(speaking, index)] for index in range(len(speaking))]
     right, wrong = (
-        np.array([score for scores in encoder.match(shown, said) for score in scores]) for shown in (pictures, others)
+        np.array([score for scores in encoder.match(shown, sentences) for score in scores])
+        for shown in (pictures, others)
     )
     return right, wrong
 
 
-def _next_other(groups: Sequence[Group], place: int) -> int:
-    own = groups[place].sample.cluster
-    places: list[int] = [*range(place + 1, len(groups)), *range(place)]
-    return next(other for other in places if groups[other].sample.cluster != own)
+def _next_other(groups: Sequence[Group], index: int) -> int:
+    """Which group is the next of another picture, the first following the last."""
+    own = groups[index].sample.cluster
+    following: list[int] = [*range(index + 1, len(groups)), *range(index)]
+    return next(other for other in following if groups[other].sample.cluster != own)
 
 
 def _equal_error(right: np.ndarray, wrong: np.ndarray) -> float:
