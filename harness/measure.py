@@ -50,6 +50,11 @@ def measure(
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     origin = {**provenance(), "model": dict(model.about), "finished": finished}
     results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=origin)
-    figures = {result.task: as_plain(estimate(result.rows, result.metrics)) for result in found}
+    return write_measured(folder, results)
+
+
+def write_measured(folder: Path, results: Results) -> Figures:
+    """Estimate every metric of the results and write their folder."""
+    figures = {result.task: as_plain(estimate(result.rows, result.metrics)) for result in results.tasks}
     write_results(folder, results, figures)
     return figures

@@ -19,7 +19,8 @@ from harness.stats import COVERAGE, Difference, holm
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
 from leaderboards.ledger import read_stages
-from leaderboards.paired import other_data, pair_seeds
+from leaderboards.paired import other_data, pair_seeds, same_answers
+from leaderboards.untrained import untrained, words_of
 
 DRAWS = 10_000
 
@@ -142,9 +143,10 @@ def done_runs(folder: Path) -> list[Path]:
 def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
     """Every figure of a grid's finished runs. Raises `DataError` for a folder without a grid and for broken results."""
     grid = read_grid(folder)
-    base = next((_ends(cell) for cell in grid.cells if cell.name == grid.baseline), {})
-    rows: list[AblationRow] = []
+    base_cell = next((cell for cell in grid.cells if cell.name == grid.baseline), None)
+    base = _ends(base_cell) if base_cell else {}
     notes: list[str] = []
+    rows: list[AblationRow] = []
     starts: dict[int, dict[str, str]] = {}  # training seed -> the weights that cells start from -> one such cell
     for cell in grid.cells:
         ends = base if cell.name == grid.baseline else _ends(cell)
@@ -152,6 +154,9 @@ def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
             starts.setdefault(seed, {}).setdefault(before.digest, cell.name)
         if ends:
             rows += _cell_rows(cell, ends, {} if cell.name == grid.baseline else base, grid.show, draws, notes)
+    if base_cell and base:
+        notes += same_answers(next(iter(base.values()))[0])
+        rows += _untrained_rows(base_cell, base, grid.show, draws, notes)
     if unlike := next((found for found in starts.values() if len(found) > 1), None):
         told = "; ".join(f"{digest[:12]} ({name})" for digest, name in unlike.items())
         notes.append(f"not all cells start from the same weights: {told}. Their seed models are not one.")
@@ -181,6 +186,25 @@ def _ends(cell: GridCell) -> _Ends:
     }
 
 
+def _untrained_rows(
+    base_cell: GridCell, base: _Ends, show: Sequence[tuple[str, str]], draws: int, notes: list[str]
+) -> Iterable[AblationRow]:
+    """The baselines without training as rows, at the words of the base cell, the mean over its training seeds: they
+    have no training run of their own."""
+    seed, _ = next(iter(base.values()))
+    folder = next(run.folder for run in base_cell.runs if run.state == "done")
+    named = untrained(folder, seed, words_of([last for _, last in base.values()]))
+    first, *others = base_cell.label
+    for name, results in named.items():
+        label = {first: f"{name}, untrained", **dict.fromkeys(others, "")}
+        for task in results.tasks:
+            metrics, to_seed = _compared([_sides(seed, results, task.task)], draws, f"{name}: ", notes)
+            _, to_base = _compared(
+                [_sides(last, results, task.task) for _, last in base.values()], draws, f"{name} and the base: ", notes
+            )
+            yield from _metric_rows(name, label, task, metrics, (), to_seed, to_base, show)
+
+
 def _cell_rows(
     cell: GridCell, ends: _Ends, base: _Ends, show: Sequence[tuple[str, str]], draws: int, notes: list[str]
 ) -> Iterable[AblationRow]:
@@ -193,19 +217,32 @@ def _cell_rows(
         _, to_base = _compared(
             [_sides(base[seed][1], ends[seed][1], name) for seed in shared], draws, f"{cell.name} and the base: ", notes
         )
-        shown = show or [(name, one) for one in (task.headline, *COMPANIONS)]
-        for metric in metrics:
-            yield AblationRow(
-                cell=cell.name,
-                label=cell.label,
-                task=name,
-                metric=metric,
-                headline=metric.name == task.headline,
-                shown=(name, metric.name) in shown,
-                seeds=tuple(ends),
-                to_seed=to_seed[metric.name],
-                to_base=to_base.get(metric.name),
-            )
+        yield from _metric_rows(cell.name, cell.label, task, metrics, tuple(ends), to_seed, to_base, show)
+
+
+def _metric_rows(
+    cell: str,
+    label: Mapping[str, str],
+    task: TaskResult,
+    metrics: Sequence[Metric],
+    seeds: tuple[int, ...],
+    to_seed: Mapping[str, Difference],
+    to_base: Mapping[str, Difference],
+    show: Sequence[tuple[str, str]],
+) -> Iterable[AblationRow]:
+    shown = show or [(task.task, name) for name in (task.headline, *COMPANIONS)]
+    for metric in metrics:
+        yield AblationRow(
+            cell=cell,
+            label=label,
+            task=task.task,
+            metric=metric,
+            headline=metric.name == task.headline,
+            shown=(task.task, metric.name) in shown,
+            seeds=seeds,
+            to_seed=to_seed[metric.name],
+            to_base=to_base.get(metric.name),
+        )
 
 
 _Sides = tuple[TaskResult, TaskResult]

@@ -38,10 +38,11 @@ def write_ablation(folder: Path) -> list[Path]:
 
 def ablation_markdown(found: Ablation) -> str:
     """ablation.md: a table for each metric shown, a line for each cell; then costs, and what failed or was not run."""
-    tables: dict[tuple[str, str], list[AblationRow]] = {}
-    for row in found.rows:
+    tables: dict[tuple[str, str], list[AblationRow]] = {shown: [] for shown in found.grid.show}
+    for row in sorted(found.rows, key=lambda row: bool(row.seeds)):  # what nobody trained stands first
         if row.shown:
             tables.setdefault((row.task, row.metric.name), []).append(row)
+    tables = {shown: rows for shown, rows in tables.items() if rows}
     sections = [Section(title="How to read it", words=(caption(found),))]
     if tables:
         sections.append(overview_section(found, list(tables.values())))
@@ -86,7 +87,8 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
     lines = [
         ("seed model", *[""] * len(fields), *map(_seed_models_figure, metrics)),
     ]
-    for cell, label in {row.cell: row.label for rows in metrics for row in rows}.items():
+    trained = {row.cell: (bool(row.seeds), row.label) for rows in metrics for row in rows}
+    for cell, (_, label) in sorted(trained.items(), key=lambda item: item[1][0]):
         held = [next((one for one in rows if one.cell == cell), None) for rows in metrics]
         lines.append((*label.values(), pairs.get(cell, NOTHING), *map(_overview_cell, held)))
     base = found.grid.baseline or "there is none"

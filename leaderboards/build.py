@@ -14,9 +14,10 @@ from harness.stats import estimate, holm
 from harness.types import Metric
 from leaderboards.beside import Beside, Measured, set_beside
 from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
-from leaderboards.paired import frontier_of, obstacle, other_data, pair_seeds, pair_task
+from leaderboards.paired import frontier_of, obstacle, other_data, pair_seeds, pair_task, same_answers
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
+from leaderboards.untrained import untrained, untrained_section, words_of
 
 COMPANIONS = (
     *("CHAIRs", "CHAIRi", "frontier/CHAIRi", "recall", "precision", "frontier/precision", "frontier/AP"),
@@ -56,7 +57,8 @@ def write_board(
     beside = None
     if published is not None:
         beside = set_beside(measured(entries, board), published)
-        board = replace(board, sections=beside.sections, notes=(*board.notes, *beside.notes))
+        sections, notes = (*board.sections, *beside.sections), (*board.notes, *beside.notes)
+        board = replace(board, sections=sections, notes=notes)
         write_text(out / "reported.csv", beside.csv)
     else:
         (out / "reported.csv").unlink(missing_ok=True)  # of an earlier build: it would stand beside other figures
@@ -81,6 +83,7 @@ def assemble(entries: Sequence[Entry]) -> Board:
     rows = [row for entry in entries for row in _rows(entry, labels, notes)]
     pooled = [row for group in _seed_groups(entries) for row in _pooled_rows(group, labels, notes)]
     notes = [*_seed_notes(entries), *notes]
+    notes += [note for entry in entries for results in entry.run.rounds.values() for note in same_answers(results)]
     return Board(
         rows=(*_corrected(rows, labels), *_corrected(pooled, labels)),
         tasks=tuple(_views(entries, labels)),
@@ -91,7 +94,19 @@ def assemble(entries: Sequence[Entry]) -> Board:
             for entry in entries for stage in entry.run.stages
         ),
         cost_names=_cost_names(entries),
+        sections=tuple(untrained_section(list(_untrained(entries)), DRAWS)),
     )  # fmt: skip
+
+
+def _untrained(entries: Sequence[Entry]) -> Iterable[tuple[str, str, Results, Results]]:
+    """The baselines of every run at the words of its last round."""
+    for entry in entries:
+        seed, last = entry.run.rounds.get(0), max((number for number in entry.run.rounds if number), default=None)
+        if seed is None or last is None:
+            continue
+        words = words_of([entry.run.rounds[last]])
+        for name, results in untrained(entry.run.folder, seed, words).items():
+            yield f"{entry.name}, words of round {last}", name, seed, results
 
 
 def _named(runs: Sequence[Run]) -> list[Entry]:

@@ -96,6 +96,18 @@ def other_data(a: TaskResult, b: TaskResult) -> str | None:
     )
 
 
+def same_answers(results: Results) -> list[str]:
+    """A warning for tasks that mark the very same answers to the same samples: they are one finding, not several."""
+    said: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for task in results.tasks:
+        said.setdefault(tuple(sorted((row.id, row.answer) for row in task.rows)), []).append(task.task)
+    return [
+        f"{' and '.join(names)} mark the same {len(answers)} answers: what they show is one finding, not {len(names)}."
+        for answers, names in said.items()
+        if len(names) > 1
+    ]
+
+
 def shared_metrics(first: TaskResult, *others: TaskResult) -> tuple[Metric, ...]:
     """The metrics that all sides define alike, with macro metrics only where all their parts are there."""
     kept = [metric for metric in first.metrics if all(metric in other.metrics for other in others)]

@@ -16,7 +16,7 @@ from harness.errors import DataError, UsageError
 from harness.results import Results
 from harness.stats import FEW_CLUSTERS, Difference, PooledDifference, holm
 from harness.types import Metric
-from leaderboards.paired import FRONTIER, TaskPair, names, other_data, pair_tasks
+from leaderboards.paired import FRONTIER, TaskPair, names, other_data, pair_tasks, same_answers
 from leaderboards.render import figure, interval, probability
 
 SIGNIFICANT = 0.05
@@ -202,6 +202,7 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
             f"{len(a)} training seeds: where training runs differ much, intervals over so few of them are too narrow "
             "(`strop calibrate` shows by how much)."
         )
+    notes += same_answers(b[0])
     few = []
     for pair in pairs:
         if not pair.obstacle and (words := other_data(pair.a, pair.b)):

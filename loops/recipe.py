@@ -122,8 +122,13 @@ class Evaluate(Part):
     """What every checkpoint is measured on."""
 
     tasks: tuple[str, ...] = ("pictos_pope", "pictos_chair", "pictos_captions")
-    split: Literal["test", "dev"] = "test"
+    split: str = Field(default="test", pattern=r"^(test|dev|reserve-[1-9]\d*)$", description="see `loops.reserve`")
     limit: int | None = Field(default=None, ge=1)
+    rounds: Literal["all", "last"] = Field(default="all", description="rounds to measure, beside the seed")
+    filter: bool = Field(default=True, description="the baseline without training: the verifier filters the seed")
+    rerank: int = Field(
+        default=0, ge=0, description="the other: of so many answers of the seed the verifier takes the best; 0: none"
+    )
 
 
 class Recipe(Part):

@@ -31,7 +31,7 @@ from loops.setting import Pool, Setting
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
 
-COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = 1
+COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = BASELINES_VERSION = 1
 SELECT_VERSION = LORA_VERSION = 2
 """Raised when a stage's code would give another result from the same inputs."""
 
@@ -74,11 +74,13 @@ class _Run:
         if adapter and recipe.rounds:
             seed = self.merged(seed, adapter)
             adapter = None
-        self.evaluate(0, seed, adapter)
+        measured = self.evaluate(0, seed, adapter)
+        self.baselines(seed, adapter, measured)
         checkpoints = [seed]
         for number in range(1, recipe.rounds + 1):
             checkpoints.append(self.round(number, checkpoints))
-            self.evaluate(number, checkpoints[-1], None)
+            if recipe.evaluate.rounds == "all" or number == recipe.rounds:
+                self.evaluate(number, checkpoints[-1], None)
         return Finished(checkpoints=tuple(checkpoints), fresh_stages=self.fresh)
 
     def round(self, number: int, before: Sequence[Checkpoint]) -> Checkpoint:
@@ -197,7 +199,53 @@ class _Run:
         done = self.stage("round-0/merge", {"model": seed.digest}, work)
         return self.checkpoint(done, None)
 
-    def evaluate(self, number: int, checkpoint: Checkpoint, adapter: Path | None) -> None:
+    def baselines(self, seed: Checkpoint, adapter: Path | None, measured: Done) -> None:
+        """What the verifier is worth without training, where it is one that looks at pictures."""
+        from loops.baselines import described, filtered, ranked, reranked
+
+        asked = self.recipe.evaluate
+        tasks = ranked([self.setting.tasks[name] for name in asked.tasks])
+        if self.recipe.verify.kind != "clip" or not (self.recipe.rounds and tasks and (asked.filter or asked.rerank)):
+            return
+
+        def work(folder: Path) -> Outcome:
+            from harness.measure import write_measured
+            from harness.models.vlm import load_vlm
+            from harness.results import read_results
+            from harness.store import Store
+
+            before = read_results(measured.folder)
+            verifier = self.verifier(0, described(before, tasks[0], asked.split))
+            if asked.filter:
+                write_measured(folder / "filter", filtered(before, tasks, asked.split, verifier))
+            if asked.rerank:
+                vlm = load_vlm(self.recipe.model, path=seed.path, adapter=adapter)
+                with self.setting.bars() as bars:
+                    best = reranked(
+                        before,
+                        tasks,
+                        asked.split,
+                        verifier,
+                        vlm,
+                        answers=asked.rerank,
+                        store=Store(self.answers),
+                        bar=lambda task, total: bars(f"best of {asked.rerank} {task}", total),
+                    )
+                write_measured(folder / "rerank", best)
+            return Outcome(facts={"rerank": asked.rerank}, cost={})
+
+        inputs = {
+            "version": BASELINES_VERSION,
+            "measured": measured.digest,
+            "verify": self.recipe.verify.as_input(),
+            "encoder": self.encoder_digest(),
+            **self.zero_input(),
+            "filter": asked.filter,
+            "rerank": asked.rerank,
+        }
+        self.stage("round-0/baselines", inputs, work)
+
+    def evaluate(self, number: int, checkpoint: Checkpoint, adapter: Path | None) -> Done:
         asked = self.recipe.evaluate
         tasks = [self.setting.tasks[name] for name in asked.tasks]
         name = self.recipe.model if number == 0 else f"{self.recipe.name} round {number}"
@@ -229,7 +277,7 @@ class _Run:
             "split": asked.split,
             "limit": asked.limit,
         }
-        self.stage(f"round-{number}/eval", inputs, work)
+        return self.stage(f"round-{number}/eval", inputs, work)
 
     def collect(self, folder: Path, start: Checkpoint, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
         from harness.models.vlm import load_vlm

@@ -63,16 +63,16 @@ def test_the_base_cell_has_no_difference_to_itself(tmp_path: Path) -> None:
 def test_p_is_corrected_over_cells_headlines_apart(tmp_path: Path) -> None:
     rows = ablate(_write(tmp_path)).rows
     family = {f"{row.cell} {row.task}": row.to_seed.p for row in rows if row.headline and row.to_seed.p is not None}
-    assert len(family) == 4, "two cells x two tasks"
+    assert len(family) == 5, "two cells x two tasks, and what needs no training, of captions"
     for row in rows:
         if row.headline:
             assert row.to_seed_holm == holm(family)[f"{row.cell} {row.task}"]
     against_base = [row for row in rows if row.headline and row.to_base]
-    assert len(against_base) == 2
+    assert len(against_base) == 3
     raw = _row(rows, "none", "accuracy").to_base
     assert raw is not None
     assert raw.p is not None
-    assert _row(rows, "none", "accuracy").to_base_holm == pytest.approx(2 * raw.p)
+    assert _row(rows, "none", "accuracy").to_base_holm == pytest.approx(3 * raw.p)
 
 
 def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> 
     assert corrected is not None
     assert found.value is not None
     assert found.low is not None
-    # two headlines: the quantile of 1 - 0.05 / 4 beside that of 1 - 0.05 / 2
-    assert (found.value - corrected[0]) / (found.value - found.low) == pytest.approx(2.2414 / 1.9600, abs=1e-4)
+    # three headlines: the quantile of 1 - 0.05 / 6 beside that of 1 - 0.05 / 2
+    assert (found.value - corrected[0]) / (found.value - found.low) == pytest.approx(2.3940 / 1.9600, abs=1e-4)
     alone = _row(ablate(_write(tmp_path, show=[["chair", "recall"]])).rows, "none", "recall")
     assert alone.to_base is not None
     assert alone.to_base_corrected == pytest.approx((alone.to_base.low, alone.to_base.high))
@@ -117,6 +117,7 @@ def test_at_a_glance_a_cell_is_one_line_with_its_differences_to_the_seed_model(t
         "| verify.kind | pairs | accuracy ↑ (quiz) | words (chair) |",
         "| --- | --- | --- | --- |",
         "| seed model |  | 50.00 | 1.50 |",
+        "| quiet, untrained | – | – | 0.00† \\[0.00, 0.00\\] |",
         "| clip | – | +12.50 \\[−16.67, +35.00\\] | +0.50\\* \\[+0.30, +0.70\\] |",
         "| none | – | −20.83† \\[−35.00, −1.67\\] | +0.50\\* \\[+0.30, +0.70\\] |",
     ]
@@ -133,7 +134,7 @@ def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_p
 
 def test_what_failed_or_was_not_run_is_in_no_figure_and_is_listed(tmp_path: Path) -> None:
     found = ablate(_write(tmp_path, ("done", "done", "failed", "not run")))
-    assert {row.cell for row in found.rows} == {"verify.kind=clip"}
+    assert {row.cell for row in found.rows} == {"quiet", "verify.kind=clip"}
     assert [(cell.name, run.seed, run.state, run.why) for cell, run in found.missing] == [
         ("verify.kind=none", 0, "failed", "it broke"),
         ("verify.kind=none", 1, "not run", "it broke"),
@@ -167,7 +168,7 @@ def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: P
     assert "## quiz" not in text
     with (tmp_path / "ablation.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
-    assert len(lines) == 2 * (len(YES_NO) + 6)
+    assert len(lines) == 2 * (len(YES_NO) + 6) + 4, "of two cells, and of what needs no training"
     (line,) = [one for one in lines if (one["verify.kind"], one["metric"]) == ("none", "accuracy")]
     row = _row(ablate(tmp_path).rows, "none", "accuracy")
     assert line["to_seed_value"] == f"{row.to_seed.value:.6f}"
@@ -199,7 +200,7 @@ def test_cells_that_start_from_other_weights_do_not_share_a_seed_models_line(tmp
 def test_at_equal_recall_the_seed_model_has_no_figure_of_its_own(tmp_path: Path) -> None:
     """It is read off where its recall is the cell's, and so another beside each cell."""
     write_ablation(_write(tmp_path, show=[["chair", "frontier/CHAIRi"], ["chair", "CHAIRi"]]))
-    assert "| seed model |  | 33.33 | – |" in (tmp_path / "ablation.md").read_text()
+    assert "| seed model |  | – | 33.33 |" in (tmp_path / "ablation.md").read_text()
 
 
 def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:

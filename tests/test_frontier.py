@@ -36,7 +36,7 @@ def quieter(result: TaskResult, words: int) -> TaskResult:
 
 
 def test_the_curve_by_hand() -> None:
-    # Both reach 2 of 3 objects: A after two mentions, none wrong (the third it may leave out), B after three, one wrong.
+    # Both reach 2 of 3 objects: A after two mentions, none wrong (the third may be left out), B after three, one wrong.
     found = frontier(captions("cat dog !car"), captions("cat !car dog cup"))
     assert (found["frontier/CHAIRi"].a, found["frontier/CHAIRi"].b) == (0.0, 1 / 3)
     # A's precision is 1 all the way. B's is 1 up to recall 1/3, there falls to 1/2, and is 2/3 at recall 2/3.

@@ -32,7 +32,7 @@ from loops.recipe import Collect, Optimise, Ratio, Recipe, Select
 from loops.rounds import plan_recipe, run_recipe
 from loops.select import select
 from loops.setting import Bar, Pool, Setting
-from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random
+from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
 from tasks.pictos.benchmarks import caption_pool, caption_samples
 from tasks.pools import WorldPool
 from tasks.registry import TASKS, find_task, training_pool
@@ -317,6 +317,29 @@ def test_without_opinions_keep_takes_the_same_samples_of_any_answers() -> None:
 
 
 # On disk --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_coin_orders_the_pairs_that_the_verifier_chose() -> None:
+    groups = [
+        Group(
+            sample=dataclasses.replace(SCENE, id=str(number)),
+            answers=("a", "b"),
+            verdicts=(Verdict(reward=float(number % 5)), Verdict(reward=0.0)),
+        )
+        for number in range(200)
+    ]
+    chosen = select(groups, Select(disagreement="reverse", keep=0.5)).pairs
+    tossed = [select(groups, Select(disagreement="coin", keep=0.5), seed=seed).pairs for seed in (1, 2)]
+    assert [[pair.sample.id for pair in pairs] for pairs in tossed] == [[pair.sample.id for pair in chosen]] * 2
+    assert all(30 < sum(pair.reversed for pair in pairs) < 70 for pairs in tossed)
+    assert [pair.chosen for pair in tossed[0]] != [pair.chosen for pair in tossed[1]]
+    assert {(pair.chosen, pair.rejected, pair.reversed) for pair in tossed[0]} == {("a", "b", False), ("b", "a", True)}
+
+
+def test_shorter_prefers_the_answer_of_fewer_words_and_opens_no_picture() -> None:
+    group = dataclasses.replace(_group("A cat.", "A cat and a dog.", ""), sample=SCENE.blind())
+    (verdicts,) = Shorter().verify([dataclasses.replace(group, sample=dataclasses.replace(SCENE, images=()))])
+    assert [verdict.reward for verdict in verdicts] == [-2.0, -5.0, 0.0]
 
 
 def test_groups_and_pairs_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -328,8 +328,8 @@ def test_a_plug_in_task_may_offer_a_pool(hone: Callable[..., object], tmp_path: 
     ("changes", "message"),
     [
         (["source=folder:pictures", "rounds=3"],
-         "source folder:pictures: 10 pictures are too few for 3 rounds of 5, each picture in one; lower collect.samples "
-         "(3 fit) or rounds"),
+         "source folder:pictures: 10 pictures are too few for 3 rounds of 5, each picture in one; lower "
+         "collect.samples (3 fit) or rounds"),
         (["source=folder:pictures", "verify.kind=oracle"],
          "verify.kind oracle: source folder:pictures has no right answers to judge by; take clip, or a task's pool"),
         (["source=greys", "rounds=1", "verify.kind=oracle"],

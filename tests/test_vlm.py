@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 
 from harness.errors import ModelError
 from harness.models.vlm import Hallucination, Vlm, load_vlm
+from harness.models.weights import model_digest
 from harness.pictures import open_picture
 from harness.types import Sample, Sampling
 from tasks.pictos.benchmarks import ScenePicture, caption_samples
@@ -356,6 +359,63 @@ def _adapter(base: Path, out: Path) -> Path:
     lora = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
     lora.save_pretrained(out)
     return out
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("config.json", '"vision_feature_layer": -1', '"vision_feature_layer": -2'),
+        ("tokenizer.json", '"cat"', '"tac"'),
+        ("chat_template.jinja", "{", " {"),
+        ("processor_config.json", '"rescale_factor": 0.00', '"rescale_factor": 0.01'),
+        ("generation_config.json", '"eos_token_id": 3', '"eos_token_id": [3, 4]'),
+    ],
+)
+def test_a_model_that_is_more_than_its_weights_has_a_digest_of_all_of_it(
+    folder: Path, tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert model_digest(copy) == model_digest(folder)
+    text = (copy / file).read_text()
+    assert old in text
+    (copy / file).write_text(text.replace(old, new, 1))
+    assert model_digest(copy) != model_digest(folder)
+
+
+def test_who_wrote_a_model_and_how_its_card_reads_is_no_part_of_it(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "README.md").write_text("A card.")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({"_name_or_path": "x", **config, "transformers_version": "9.9"}))
+    assert model_digest(copy) == model_digest(folder)
+
+
+def test_a_config_that_is_no_json_is_named(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"config\.json: not valid JSON .*; restore it"):
+        model_digest(copy)
+
+
+def test_answers_in_another_precision_are_not_taken_from_the_store(folder: Path) -> None:
+    model = load_vlm("x", path=folder, device="cpu")
+    exact = model.settings
+    model.model.to(torch.bfloat16)
+    assert model.settings != exact
+
+
+def test_the_sureness_of_sentences_is_the_log_likelihood_of_the_answer_in_parts(
+    folder: Path, samples: list[Sample]
+) -> None:
+    model = load_vlm("x", path=folder, device="cpu")
+    answers = [" ".join(["A cat on the left.", "A dog.", "A cup on the right."][:count]) for count in (3, 1, 2)]
+    some = samples[:3]
+    sure = model.sentence_log_likelihoods([*some, some[0]], [*answers, ""])
+    assert [len(values) for values in sure] == [3, 1, 2, 0]
+    whole = model.log_likelihood(some, answers)
+    assert [sum(values) for values in sure[:3]] == pytest.approx([total for total, _ in whole], abs=1e-4)
+    (first, _) = model.log_likelihood(some[:1], ["A cat on the left."])[0]
+    assert sure[0][0] == pytest.approx(first, abs=1e-4)
 
 
 def test_an_adapter_changes_answers_and_digest(folder: Path, samples: list[Sample], tmp_path: Path) -> None:

@@ -49,8 +49,10 @@ def evaluate(
 
     strop eval --model my/llava --endpoint http://localhost:8000/v1 --tasks pictos_pope --out runs/served
     """
+    from loops.reserve import refuse_reserve
     from tasks.registry import find_task
 
+    refuse_reserve(split, "strop eval")
     set_places(data, task_path)
     chosen = [find_task(name.strip()) for name in tasks.split(",") if name.strip()]
     if not chosen:

@@ -34,6 +34,10 @@ def grid(
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Make the tables from what is finished; start nothing.")
     ] = False,
+    opening: Annotated[
+        bool,
+        typer.Option("--open-reserve", help="Open the part of the test reserve that the grid asks, for it alone."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Run a recipe with some of its fields varied, with several training seeds, and say what made a difference.
@@ -51,9 +55,12 @@ def grid(
     from leaderboards.ablation_text import write_ablation
     from loops.grid import load_grid
     from loops.recipe import find_shipped
+    from loops.reserve import open_reserve
     from loops.run_grid import file_states, find_states, run_grid
 
     found = load_grid(find_shipped(file, "grid"), changes or ())
+    if not dry_run and not table_only:
+        open_reserve(found, opening)
     if dry_run:
         plan = _plan(found, out)
         typer.echo(json.dumps(plan, ensure_ascii=False) if as_json else _plan_text(plan))
@@ -89,7 +96,7 @@ def _command(found: Grid, run: Run, out: Path) -> list[str]:
     from loops.run_grid import SHARED
 
     words = [str(Path(sys.executable).with_name("strop")), "run", str(found.base), "--out", str(out / run.folder)]
-    words += ["--shared", str(out / SHARED)]
+    words += ["--shared", str(out / SHARED), "--of-grid"]
     for change in (*run.cell.changes, f"seed={run.seed}"):
         words += ["--set", change]
     return words

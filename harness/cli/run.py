@@ -30,6 +30,7 @@ def run(
     ] = None,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
+    of_grid: Annotated[bool, typer.Option("--of-grid", hidden=True, help="`strop grid` starts this run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Hone a model by a recipe: measure the seed, then collect, verify, select, optimise and measure, round by round.
@@ -45,10 +46,13 @@ def run(
     strop run judge_free --out runs/photos --set source=folder:my/pictures --set collect.samples=500
     """
     from loops.recipe import find_shipped, load_recipe
+    from loops.reserve import refuse_reserve
     from loops.rounds import run_recipe
 
     set_places(data, task_path)
     found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
+    if not of_grid:
+        refuse_reserve(found.evaluate.split, "strop run")
     finished = run_recipe(found, out, setting(), answers=answers, shared=shared)
     last = finished.checkpoints[-1]
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from harness.errors import ModelError
 from harness.files import digest_of_bytes, digest_of_file, digest_of_json
@@ -87,6 +88,11 @@ def _digest_of_identity(file: Path) -> str:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{file}: not valid JSON ({error}); restore it from where the model came from") from error
-    if isinstance(content, dict):
-        content = {name: value for name, value in content.items() if name not in _VOLATILE}
-    return digest_of_json(content)
+    return digest_of_json(_lasting(content))
+
+
+def _lasting(content: Any) -> Any:
+    """A config, and the configs in it, without what does not last."""
+    if not isinstance(content, dict):
+        return content
+    return {name: _lasting(value) for name, value in content.items() if name not in _VOLATILE}

@@ -6,6 +6,7 @@ ranges of seeds, so that no scene can be in two of them.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ SPLITS: Mapping[str, range] = MappingProxyType(
         "test": range(40_000_000, 50_000_000),  # what boards show
     }
 )
+
+RESERVE_START, RESERVE_PART = 50_000_000, 10_000
+"""Scenes that only a final study opens (`loops.reserve`): the split reserve-1 begins here, each has so many."""
 
 _SMALLEST, _LARGEST = 10, 28
 _MINIMUM_VISIBLE = 0.45
@@ -88,9 +92,13 @@ class Scene:
 
 
 def seeds_of(split: str, count: int | None = None) -> range:
-    """The first `count` seeds of a split (None: all); raises `UsageError` for a split that does not exist."""
+    """The first `count` seeds of a split (None: all), or of a part of the reserve; raises `UsageError` for a split that
+    does not exist."""
+    if part := re.fullmatch(r"reserve-([1-9]\d{0,3})", split):
+        start = RESERVE_START + (int(part[1]) - 1) * RESERVE_PART
+        return range(start, start + RESERVE_PART)[:count]
     if split not in SPLITS:
-        raise UsageError(f"the embedded world has no split '{split}'; it has {', '.join(SPLITS)}")
+        raise UsageError(f"the embedded world has no split '{split}'; it has {', '.join(SPLITS)}, reserve-1, ...")
     return SPLITS[split][:count]
 
 
