@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,5 +79,8 @@ def setting() -> Setting:
     from tasks.registry import find_task, known_tasks, training_pool
 
     return Setting(
-        tasks={name: find_task(name) for name in known_tasks()}, pool=training_pool, shipped=shipped, bars=progress_bars
+        tasks={name: find_task(name) for name in known_tasks()},
+        pool=cache(training_pool),
+        shipped=shipped,
+        bars=progress_bars,
     )

@@ -19,9 +19,7 @@ from harness.models.encoder import Encoder
 from harness.pictures import open_picture
 from harness.sentences import split_sentences
 from harness.types import Advance, Group, Task, Verdict
-from loops.verify.zero import Zero
-
-BATCH = 256
+from loops.verify.zero import BATCH, Zero
 
 
 class Verifier(Protocol):

@@ -23,6 +23,9 @@ from harness.types import Group
 PICTURES = 512
 """So many pictures, at most, are enough to calibrate on."""
 
+BATCH = 64
+"""Pictures open at once: as many as the encoder takes in one pass."""
+
 LEAST_TOLD_APART = 0.6
 """Of 0.5 for coins: with less, what is above the zero says next to nothing about the picture."""
 
@@ -71,14 +74,19 @@ def _known_truths(encoder: Encoder, groups: Sequence[Group]) -> tuple[np.ndarray
             "verify.aggregate sum: the encoder's zero is found on descriptions of at least two pictures; raise "
             "collect.samples, or take verify.aggregate=mean"
         )
-    sentences = [sorted(set(split_sentences(group.answers[0]))) for group in speaking]
-    pictures = [open_picture(group.sample.images[0]) for group in speaking]
-    others = [pictures[_next_other(speaking, index)] for index in range(len(speaking))]
-    right, wrong = (
-        np.array([score for scores in encoder.match(shown, sentences) for score in scores])
-        for shown in (pictures, others)
-    )
-    return right, wrong
+    others = [speaking[_next_other(speaking, index)] for index in range(len(speaking))]
+    return _scores(encoder, speaking, speaking), _scores(encoder, speaking, others)
+
+
+def _scores(encoder: Encoder, groups: Sequence[Group], shown: Sequence[Group]) -> np.ndarray:
+    """Of each sentence of the groups' first answers, once, beside the picture of the group `shown` in its place."""
+    scores: list[float] = []
+    for start in range(0, len(groups), BATCH):
+        batch = slice(start, start + BATCH)
+        pictures = [open_picture(group.sample.images[0]) for group in shown[batch]]
+        sentences = [sorted(set(split_sentences(group.answers[0]))) for group in groups[batch]]
+        scores += [score for row in encoder.match(pictures, sentences) for score in row]
+    return np.array(scores)
 
 
 def _next_other(groups: Sequence[Group], index: int) -> int:
