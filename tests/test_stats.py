@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -350,6 +351,17 @@ def test_a_mean_of_shares_has_the_trials_of_the_mean() -> None:
     # ten pictures count 1, twenty 1/2 and ten 0: something is right on thirty, and something wrong
     trials = 31 / (30 * (20 * 0.25 / 40**2) / 0.25 + 1 / 40)
     assert (found.low, found.high, found.method) == (*map(pytest.approx, wilson(0.5, trials)), "cluster wilson")
+
+
+def test_a_mean_is_as_uncertain_as_its_small_part_in_which_nothing_occurred() -> None:
+    """Parts of 1,000, 1,000 and 10 pictures, half, half and none right: the third may well be right on 27.75 %."""
+    sizes = {"x": 1000, "y": 1000, "z": 10}
+    rows = [marked(f"{g}{c}", f"{g}{c}", g, right=g != "z" and c % 2, asked=1) for g in sizes for c in range(sizes[g])]
+    parts = [dataclasses.replace(ACCURACY, name=g, group=g) for g in sizes]
+    found = estimate(rows, [Metric(name="mean", macro=tuple(sizes)), *parts])["mean"]
+    arms = [wilson(0.5, 1000)[1] - 0.5] * 2 + [wilson(0.0, 10)[1]]
+    assert found.high == pytest.approx(1 / 3 + math.hypot(*arms) / 3)
+    assert found.high == pytest.approx(0.427, abs=5e-4)
 
 
 def test_in_a_family_that_is_too_large_for_its_draws_nothing_is_testable() -> None:

@@ -58,7 +58,8 @@ def cluster_wilson(plan: Plan, sums: Floats) -> list[tuple[float, float] | None]
     does. So it is averaged with the largest that it can be, all answers of a cluster alike: 1 / sum(weight ** 2)
     trials. That counts as much as one cluster, v as much as there are clusters with an event, or without one. With no
     event at all the upper end is about 3.8 / clusters, with one trial a cluster all of this is Wilson's own interval.
-    `strop calibrate` shows what it comes to.
+    `strop calibrate` shows what it comes to. The interval of a macro metric holds that of `_from_parts` too, since its
+    events and clusters are mostly those of its larger parts.
     """
     above, below = sums @ plan.numerators, sums @ plan.denominators
     share = ((above >= 0) & (above <= below + ZERO)).all(axis=0) & (below.sum(axis=0) > 0)
@@ -81,7 +82,31 @@ def cluster_wilson(plan: Plan, sums: Floats) -> list[tuple[float, float] | None]
         known = telling[index] * variance[index] / one_trial if telling[index] else 0.0
         trials = (telling[index] + 1) / (known + (weights[:, index] ** 2).sum())
         intervals.append(wilson(float(value[index]), float(trials)))
+    for index in plan.order:
+        parts = plan.parts(index)
+        if (whole := intervals[index]) and (bounds := [each for part in parts if (each := intervals[part])]):
+            low, high = _from_parts(value[parts], np.array(bounds), _alike(residuals[:, parts], weights[:, parts]))
+            intervals[index] = min(whole[0], low), max(whole[1], high)
     return intervals
+
+
+def _from_parts(values: Floats, bounds: Floats, alike: Floats) -> tuple[float, float]:
+    """The interval of a mean of shares from theirs, `bounds` parts x 2, and their correlations: each end lies as far
+    off as the parts' own ends together (MOVER: Zou & Donner, Statistics in Medicine 27, 2008). A small part in which an
+    event never occurred has no variance, but an upper end."""
+    reaches = np.abs(bounds - values[:, None]) / len(values)
+    below, above = (float(np.sqrt(reach @ alike @ reach)) for reach in reaches.T)
+    return float(values.mean()) - below, float(values.mean()) + above
+
+
+def _alike(residuals: Floats, weights: Floats) -> Floats:
+    """The correlations of the parts' errors, by their residuals, clusters x parts; where a part has none, as far as the
+    parts rest on the same clusters."""
+    moved, shared = residuals.T @ residuals, weights.T @ weights
+    spread = np.sqrt(np.outer(np.diag(moved), np.diag(moved)))
+    found: Floats = shared / np.sqrt(np.outer(np.diag(shared), np.diag(shared)))
+    np.divide(moved, spread, out=found, where=spread > ZERO**2)
+    return found.clip(0, 1)
 
 
 def mcnemar(a: Floats, b: Floats, *, clustered: bool) -> McNemar:
