@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 
 from harness.results import Marked, Step, TaskResult
 from harness.sentences import split_sentences
@@ -51,8 +53,8 @@ def at_words(result: TaskResult, ranking: str, words: float) -> TaskResult:
     ]
     total = sum(_sum(row.ranked[ranking][0], metric) for row in result.rows)
     threshold, nearest = float("inf"), abs(total - words * len(result.rows))
-    for sureness, added in sorted(said, reverse=True):
-        total += added
+    for sureness, equals in groupby(sorted(said, reverse=True), key=itemgetter(0)):  # a threshold takes all of equals
+        total += sum(added for _, added in equals)
         if (gap := abs(total - words * len(result.rows))) <= nearest:
             threshold, nearest = sureness, gap
     rows = tuple(replace(row, counts=_step_at(row, ranking, threshold).counts, ranked={}) for row in result.rows)

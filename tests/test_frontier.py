@@ -124,6 +124,18 @@ def test_at_so_many_words_one_threshold_cuts_all_answers() -> None:
     assert [row.counts["words"] for row in at_words(result, OWN, 0).rows] == [0, 0]
 
 
+def test_sentences_of_equal_sureness_stay_or_go_together_and_the_nearest_number_of_words_is_kept() -> None:
+    """One word a caption is surest, three are equal: 1.2 words are nearer to 1 than to 4, 2.6 to 4."""
+    rows = []
+    for row in captions(*["cat dog cup bus"] * 10).rows:
+        none, first, *rest = row.ranked[OWN]
+        equal = [dataclasses.replace(step, sureness=-9.0) for step in rest]
+        rows.append(dataclasses.replace(row, ranked={OWN: [none, first, *equal]}))
+    result = dataclasses.replace(captions("cat"), rows=tuple(rows))
+    left = [{row.counts["words"] for row in at_words(result, OWN, words).rows} for words in (1.2, 2.6)]
+    assert left == [{1}, {4}]
+
+
 def test_a_threshold_above_all_leaves_silence() -> None:
     rows: tuple[Marked, ...] = at_words(captions("cat"), OWN, 0).rows
     assert rows[0].counts == {"captions": 1, "hallucinated_captions": 0, "mentions": 0, "hallucinated_mentions": 0,
