@@ -78,7 +78,7 @@ def model_digest(folder: Path, adapter: Path | None = None) -> str:
 
 def identity_files(folder: Path) -> list[Path]:
     """The files of a folder that change what a model answers, by name."""
-    return sorted(file for file in folder.iterdir() if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
+    return sorted(file for file in folder.glob("*") if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
 
 
 def _digest_of_identity(file: Path) -> str:
