@@ -110,6 +110,9 @@ class Recipe(Part):
     level: Literal["L0", "L1", "L2", "L3", "L4", "L5"] = Field(description="autonomy, see README")
     model: str = "pictos-seed"
     adapter: str | None = None
+    pictures: Literal["pad", "processor"] | None = Field(
+        default=None, description="how pictures are shown, as `strop eval --pictures`"
+    )
     seed: int = Field(default=0, ge=0, description="of collection and training; the pool's slice depends on it too")
     rounds: int = Field(default=2, ge=0)
     source: str = Field(default="pictos_captions", description="the task whose training pool is collected on")

@@ -109,7 +109,7 @@ class _Run:
         recipe, start = self.recipe, before[-1]
         pool = functools.cache(lambda: self.pool(number))  # scenes take seconds to compose: a finished round needs none
         draw = recipe.seed * 1_000 + number
-        base = {"source": recipe.source, "seed": recipe.seed, "round": number}
+        base = {"source": recipe.source, "seed": recipe.seed, "round": number, **self.shown}
 
         collected = self.stage(
             f"round-{number}/collect",
@@ -147,6 +147,7 @@ class _Run:
                 "pairs": selected.digest,
                 "start": start.digest,
                 "reference": reference.digest,
+                **self.shown,
                 "optimise": recipe.optimise.model_dump(),
                 "seed": draw,
             },
@@ -158,6 +159,11 @@ class _Run:
         """What a stage left in its folder."""
         path = done.folder / "checkpoint"
         return Checkpoint(path=path, digest=model_digest(path), parent=parent)
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """What a stage that shows pictures depends on, where the recipe leaves it not to the model."""
+        return {"pictures": self.recipe.pictures} if self.recipe.pictures else {}
 
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
         done = self.ledger.stage(name, inputs, work)
@@ -206,11 +212,11 @@ class _Run:
             from harness.results import read_results
             from harness.store import Store
 
-            before, verifier = read_results(measured.folder), self.verifier(0)
+            before, verifier, costs = read_results(measured.folder), self.verifier(0), dict[str, float]()
             if asked.filter:
                 write_measured(folder / "filter", filtered(before, tasks, asked.split, verifier))
             if asked.rerank:
-                vlm = load_vlm(self.recipe.model, path=seed.path, adapter=adapter)
+                vlm = load_vlm(self.recipe.model, path=seed.path, adapter=adapter, pictures=self.recipe.pictures)
                 with self.setting.bars() as bars:
                     best = reranked(
                         before,
@@ -223,7 +229,8 @@ class _Run:
                         bar=lambda task, total: bars(f"best of {asked.rerank} {task}", total),
                     )
                 write_measured(folder / "rerank", best)
-            return Outcome(facts={"rerank": asked.rerank}, cost={})
+                costs.update(vlm.costs)
+            return Outcome(facts={"rerank": asked.rerank}, cost={**costs, **_costs_of(verifier)})
 
         inputs = {
             "version": BASELINES_VERSION,
@@ -232,6 +239,7 @@ class _Run:
             "encoder": self.encoder_digest(),
             "filter": asked.filter,
             "rerank": asked.rerank,
+            **self.shown,
         }
         self.stage("round-0/baselines", inputs, work)
 
@@ -244,7 +252,7 @@ class _Run:
             from harness.measure import measure
             from harness.models.vlm import load_vlm
 
-            vlm = load_vlm(name, path=checkpoint.path, adapter=adapter)
+            vlm = load_vlm(name, path=checkpoint.path, adapter=adapter, pictures=self.recipe.pictures)
             with self.setting.bars() as bars:
                 figures = measure(
                     vlm,
@@ -257,7 +265,7 @@ class _Run:
                     progress=lambda task, total: bars(f"round {number} eval {task}", total),
                 )
             headlines = {task.name: figures[task.name][task.headline]["value"] for task in tasks}
-            return Outcome(facts=headlines, cost={"generated_tokens": vlm.generated_tokens})
+            return Outcome(facts=headlines, cost=vlm.costs)
 
         inputs = {
             "checkpoint": checkpoint.digest,
@@ -266,6 +274,7 @@ class _Run:
             "tasks": [[task.name, task.version] for task in tasks],
             "split": asked.split,
             "limit": asked.limit,
+            **self.shown,
         }
         return self.stage(f"round-{number}/eval", inputs, work)
 
@@ -274,7 +283,7 @@ class _Run:
         from loops.collect.controlled_hallucination import controlled_hallucination
         from loops.collect.sampling import sampled_answers
 
-        vlm = load_vlm(self.recipe.model, path=start.path)
+        vlm = load_vlm(self.recipe.model, path=start.path, pictures=self.recipe.pictures)
         # a controlled hallucination is a second pass over the pool, sampled answers are drawn in one
         collector, passes = {
             "controlled_hallucination": (controlled_hallucination, 2),
@@ -285,9 +294,7 @@ class _Run:
             groups = collector(vlm, pool, self.recipe.collect, seed=seed, advance=advance)
         write_groups(folder / "groups.jsonl", groups)
         differing = sum(len(set(group.answers)) > 1 for group in groups)
-        return Outcome(
-            facts={"groups": len(groups), "differing": differing}, cost={"generated_tokens": vlm.generated_tokens}
-        )
+        return Outcome(facts={"groups": len(groups), "differing": differing}, cost=vlm.costs)
 
     def verify(self, folder: Path, collected: Path, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
         verifier = self.verifier(seed)
@@ -298,7 +305,8 @@ class _Run:
             verdicts = verifier.verify(groups, bars(f"round {number} verify", len(groups)))
         judged = [dataclasses.replace(group, verdicts=some) for group, some in zip(groups, verdicts, strict=True)]
         write_groups(folder / "groups.jsonl", judged)
-        return Outcome(facts={"verifier": verifier.name, "sees_gold": verifier.sees_gold}, cost={})
+        facts = {"verifier": verifier.name, "sees_gold": verifier.sees_gold}
+        return Outcome(facts=facts, cost=_costs_of(verifier))
 
     def verifier(self, seed: int) -> Verifier:
         from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
@@ -347,9 +355,10 @@ class _Run:
                 out=folder / "checkpoint",
                 seed=seed,
                 run_name=f"{self.recipe.name} seed {self.recipe.seed} round {number}",
+                pictures=self.recipe.pictures,
                 advance=bars(f"round {number} optimise", len(pairs)),
             )
-        return Outcome(facts={"steps": trained.steps, **trained.figures}, cost={})
+        return Outcome(facts={"steps": trained.steps, **trained.figures}, cost=trained.costs)
 
 
 class _Plan(_Run):
@@ -372,6 +381,13 @@ def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
     plan = _Plan(recipe, setting)
     plan.all_rounds()
     return plan.keys
+
+
+def _costs_of(verifier: Verifier) -> Mapping[str, float]:
+    """What its encoder did, where it has one."""
+    from loops.verify.verifiers import Clip
+
+    return verifier.encoder.costs if isinstance(verifier, Clip) else {}
 
 
 def _claim(out: Path, recipe: Recipe) -> None:

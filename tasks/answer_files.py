@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.errors import DataError
 from harness.types import Sample
+from harness.wording import counted
 from tasks.containers import content_of, rows_of
 from tasks.tool_rows import VLMEVALKIT, with_answers
 
@@ -154,7 +155,8 @@ def refuse_unanswered(answers: Path, unanswered: Sequence[str], answered: int, p
     """Raise `DataError` where questions have no answer, unless that was asked for and there is at least one answer."""
     if unanswered and (not partial or not answered):
         remedy = "" if partial else "; complete the file, or ask for the answered part only (--partial)"
-        raise DataError(f"{answers} has no answer to {len(unanswered)} questions: {listed(unanswered)}{remedy}")
+        questions = counted(len(unanswered), "question")
+        raise DataError(f"{answers} has no answer to {questions}: {listed(unanswered)}{remedy}")
 
 
 def as_row(place: str, content: Any, wanted: str = "", tool: str = "") -> Row:

@@ -130,7 +130,7 @@ MALFORMED = [
     ),
     (
         '{"images": [], "annotations": [{"id": 7, "image_id": 4}]}',
-        r"1 images with annotations are not under 'images', 4 is the first; list them or drop",
+        r"1 image with annotations is not under 'images', 4 is the first; list them or drop",
     ),
     (
         '{"images": [{"id": 4, "file_name": ""}], "annotations": [{"id": 7, "image_id": 4, "category_id": 3}]}',

@@ -12,6 +12,7 @@ import typer
 from harness.cli.places import DataOption, TaskPathOption, set_places
 from harness.cli.progress import spinner
 from harness.errors import DataError
+from harness.wording import counted
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def board(
     with spinner() as tell:
         tell("reading what the runs left")
         entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
-        tell(f"resampling the answers of {len(entries)} runs")
+        tell(f"resampling the answers of {counted(len(entries), 'run')}")
         assembled = assemble(entries)
         if out is not None or site is None:
             folder = out or Path("board")

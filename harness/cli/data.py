@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.once import OnceCommand
 from harness.errors import DataError, MissingError, UsageError
+from harness.wording import counted
 from tasks.sources import DATA_VARIABLE, DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ DataOption = Annotated[
 ]
 
 
-@data_app.command("list")
+@data_app.command("list", cls=OnceCommand)
 def list_data(
     data: DataOption = DEFAULT_DATA,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -77,7 +79,7 @@ def list_data(
         typer.echo(_as_text(one, found))
 
 
-@data_app.command("fetch")
+@data_app.command("fetch", cls=OnceCommand)
 def fetch_data(
     task: Annotated[
         str, typer.Argument(help="pope, chair, scienceqa, mathvista, ic or grounding.", show_default=False)
@@ -135,7 +137,7 @@ def _bring(forms: Sequence[Source], origin: str, data: Path, digests: Mapping[st
     else:
         target, said = _fetch_first(forms, origin, data, digests, begin)
     if is_archive(target) and target.is_file():
-        said += f", {unpack(target, begin)} files unpacked"
+        said += f", {counted(unpack(target, begin), 'file')} unpacked"
     return said
 
 
@@ -223,7 +225,7 @@ def _as_text(one: Held, found: Sequence[Held]) -> str:
     return "\n    ".join((*lines, *digests))
 
 
-@build_app.command("pope")
+@build_app.command("pope", cls=OnceCommand)
 def pope(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
     out: Annotated[Path, typer.Option(help="Folder for questions and labels.")],
@@ -251,10 +253,10 @@ def pope(
         typer.echo(json.dumps(made))
         return
     told = ", ".join(f"{count} {group}" for group, count in made["questions"].items())
-    typer.echo(f"{told} questions about {images} images written to {out}")
+    typer.echo(f"{told} questions about {counted(images, 'image')} written to {out}")
 
 
-@build_app.command("ic")
+@build_app.command("ic", cls=OnceCommand)
 def ic(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
     out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card, e.g. ic in the data folder.")],
@@ -286,7 +288,7 @@ def ic(
     typer.echo(f"{size} of {chosen.eligible_images} eligible images, ids {digest[:12]}, {done} {out}")
 
 
-@build_app.command("chair")
+@build_app.command("chair", cls=OnceCommand)
 def chair(
     source: Annotated[
         Path,
@@ -330,7 +332,7 @@ def chair(
     typer.echo(f"{len(made.tables.synonyms)} classes{told}: {', '.join(files)} in {out}")
 
 
-@build_app.command("grounding")
+@build_app.command("grounding", cls=OnceCommand)
 def grounding(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json, or one such file.")],
     out: Annotated[Path, typer.Option(help="File for the questions, a JSON object a line.")],
@@ -351,4 +353,4 @@ def grounding(
     annotations = annotations_of(coco)
     samples = load_questions(annotations)
     write_text(out, questions_text(samples))
-    typer.echo(f"{len(samples)} questions on {annotations.name} written to {out}")
+    typer.echo(f"{counted(len(samples), 'question')} on {annotations.name} written to {out}")

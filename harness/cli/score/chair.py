@@ -107,7 +107,7 @@ def chair(
     right = {sample.id: sorted(sample.target) for sample in found.samples}
     marked = side_by_side(marked, right.__getitem__)
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, truth, curves)
+    deliver(marked, as_json, out, name, [answers], truth, curves)
 
 
 def _score(normaliser: Normaliser, tables: ChairTables, sample: Sample, answer: str) -> Score:

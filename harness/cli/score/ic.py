@@ -95,7 +95,7 @@ def ic(
     right = {sample.id: sorted(sample.target) for sample in found.samples}
     marked = side_by_side(marked, right.__getitem__)
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, truth)
+    deliver(marked, as_json, out, name, [answers], truth)
 
 
 def _score(normaliser: Normaliser, tables: ChairTables, sample: Sample, answer: str) -> Score:
