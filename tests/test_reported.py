@@ -305,9 +305,7 @@ def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> Non
         ("mine", "macro/f1", "8910", "0.992299", "1.000000")
     }
     text = (tmp_path / "out/board.md").read_text(encoding="utf-8")
-    assert (
-        "| Hone | Tiny-1B | round 1 | mean F1 ↑ | after | 86.80 % | 100.0 \\[99.2, 100.0\\] outside, below |" in text
-    )
+    assert "| Hone | Tiny-1B | round 1 | mean F1 ↑ | after | 86.80 % | 100.0 \\[99.2, 100.0\\] outside, below |" in text
     assert "| Hone | Tiny-2B | round 1 | mean F1 ↑ | after | 100 % | 100.0 \\[99.2, 100.0\\] inside |" in text
 
 
