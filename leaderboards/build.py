@@ -12,8 +12,9 @@ from harness.files import write_text
 from harness.results import Results, TaskResult
 from harness.stats import corrected, estimate, untestable_notes
 from harness.types import Metric
+from harness.wording import counted
 from leaderboards.beside import Beside, Measured, set_beside
-from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
+from leaderboards.ledger import Run, cost_names, read_run, recipe_digest
 from leaderboards.paired import frontier_of, obstacle, other_data, pair_seeds, pair_task, same_answers
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
@@ -97,7 +98,7 @@ def assemble(entries: Sequence[Entry]) -> Board:
                      finished=stage.finished)
             for entry in entries for stage in entry.run.stages
         ),
-        cost_names=_cost_names(entries),
+        cost_names=cost_names(stage for entry in entries for stage in entry.run.stages),
         sections=tuple(untrained_section(list(_untrained(entries)), DRAWS)),
     )  # fmt: skip
 
@@ -129,7 +130,7 @@ def measured(entries: Sequence[Entry], board: Board) -> list[Measured]:
     rows = [row for row in board.rows if not row.pooled]
     found = [results for entry in entries for results in entry.run.rounds.values()]
     return [
-        Measured(row=row, task=task, label=labels[task_key(task)])
+        Measured(row=row, task=task, label=labels[task_key(task)], sight=results.sight)
         for row, results in zip(rows, found, strict=True)
         for task in results.tasks
     ]
@@ -237,8 +238,8 @@ def _add_differences(
     headline = pair.differences[task.headline]
     if headline.only_a or headline.only_b:
         notes.append(
-            f"{who}, {task.task}: {len(headline.only_a)} samples that only round 0 answered and {len(headline.only_b)} "
-            "that only this round answered are in no difference; `strop compare` lists them."
+            f"{who}, {task.task}: {counted(len(headline.only_a), 'sample')} that only round 0 answered and "
+            f"{len(headline.only_b)} that only this round answered are in no difference; `strop compare` lists them."
         )
 
 
@@ -347,11 +348,6 @@ def _corrected(rows: Sequence[Row], labels: Mapping[_Key, str], what: str, notes
         )
         for index, row in enumerate(rows)
     ]
-
-
-def _cost_names(entries: Sequence[Entry]) -> tuple[str, ...]:
-    found = {name for entry in entries for stage in entry.run.stages for name in stage.cost}
-    return (*COST_FIRST, *sorted(found.difference(COST_FIRST)))
 
 
 def _known_by(results: Results) -> str:

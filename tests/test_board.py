@@ -4,6 +4,7 @@ bytes."""
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -74,6 +75,17 @@ def test_cost_is_a_line_for_each_stage(tmp_path: Path) -> None:
         "run,seed,stage,seconds,generated_tokens,peak_memory_mb,finished",
         "honed,0,round-0/collect,12.5,100,900.0,2026-01-02T03:04:05Z",
         "honed,0,round-0/eval,12.5,100,900.0,2026-01-02T03:04:05Z",
+    ]
+
+
+def test_costs_stand_in_their_order_and_only_where_a_stage_recorded_them(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [[yes_no(BEFORE)]])
+    cost = {"peak_device_memory_mb": 5, "zebras": 1, "forward_tokens": 7, "seconds": 2, "verifier_passes": 3}
+    (run / "ledger.jsonl").write_text(json.dumps({"stage": "round-0/eval", "cost": cost}) + "\n", encoding="utf-8")
+    build_board([run], tmp_path / "out")
+    assert (tmp_path / "out" / "cost.csv").read_text(encoding="utf-8").splitlines() == [
+        "run,seed,stage,seconds,forward_tokens,verifier_passes,peak_device_memory_mb,zebras,finished",
+        "honed,0,round-0/eval,2,7,3,5,1,",
     ]
 
 

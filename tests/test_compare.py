@@ -16,9 +16,10 @@ from harness.cli.board import board
 from harness.cli.compare import compare, find_results
 from harness.cli.score import score_app
 from harness.errors import DataError, UsageError
-from harness.results import read_results
+from harness.results import TaskResult, read_results
 from harness.stats import difference, pooled_difference
 from leaderboards.verdicts import compare_results
+from tasks.pope import headline, pope_metrics
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
@@ -48,6 +49,24 @@ def test_a_folder_compared_with_itself_shows_exactly_no_difference(tmp_path: Pat
     assert [metric["value"] for task in found["tasks"] for metric in task["metrics"].values()] == [0.0] * 8
     assert [metric["low"] for metric in found["tasks"][0]["metrics"].values()] == [0.0, 0.0]
     assert "quiz: no difference seen (accuracy 0.0 [0.0, 0.0], p 1.00)" in ask("compare", folder, folder)
+
+
+def test_parts_of_pope_differ_in_their_categories_and_in_no_version(tmp_path: Path) -> None:
+    def part(*groups: str) -> TaskResult:
+        metrics = pope_metrics(groups)
+        rows = yes_no([1, 0], task="pope").rows
+        marked = [replace(row, id=f"{group}/{row.id}", group=group) for group in groups for row in rows]
+        return yes_no([1], task="pope", metrics=metrics, headline=headline(groups), rows=tuple(marked))
+
+    every = ("adversarial", "popular", "random")
+    for left, right in ((("random",), ("popular",)), (every, ("popular",)), (every, ("popular", "random"))):
+        sides = [write_folder(tmp_path / name, part(*groups)) for name, groups in (("a", left), ("b", right))]
+        with pytest.raises(DataError) as error:
+            ask("compare", *sides)
+        assert str(error.value) == (
+            f"nothing to compare: pope: one side is about {', '.join(left)} and the other about {', '.join(right)}; "
+            "score the same questions on both"
+        )
 
 
 def test_the_figures_are_those_of_the_paired_bootstrap(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.errors import DataError, UsageError
+from harness.wording import counted
 
 SEARCH_DEPTH = 5  # ./runs/NAME/round-2/eval/results.json lies five levels down
 
@@ -186,7 +187,7 @@ def _task_text(task: Mapping[str, Any]) -> list[str]:
     name = task["headline"]
     headline = task["metrics"][name]
     seeds = f", {len(headline['seeds'])} training seeds together" if "seeds" in headline else ""
-    text = [f"{task['task']}, {headline['n']} samples that both answered{seeds}: {task['verdict']}"]
+    text = [f"{task['task']}, {counted(headline['n'], 'sample')} that both answered{seeds}: {task['verdict']}"]
     lines = _table(task)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
