@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from harness.autonomy import level_of
 from harness.errors import DataError
 from harness.files import digest_of_json, read_jsonl
 from harness.results import Results, read_results
@@ -53,7 +54,8 @@ class Run:
 
     @property
     def level(self) -> str:
-        return str(self.recipe.get("level") or "")
+        """The autonomy level, derived from what judged; older runs hold what somebody typed."""
+        return level_of(self.recipe)
 
     @property
     def verifier(self) -> str:

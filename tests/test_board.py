@@ -144,7 +144,11 @@ def test_several_seeds_of_a_recipe_get_a_pooled_row(tmp_path: Path) -> None:
     wanted = pooled_difference(rows, YES_NO)["accuracy"]
     assert (found["seed"], found["difference"], found["value"]) == ("0 1 2", "0.250000", "0.750000")
     assert (found["difference_low"], found["fixed_low"]) == (f"{wanted.low:.6f}", f"{wanted.fixed_low:.6f}")
-    assert "honed (mean of 3 seeds)" in (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
+    text = (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
+    assert "honed (mean of 3 seeds)" in text
+    assert (found["ratio"], found["p"]) == (f"{wanted.ratio:.6f}", "0.250000")
+    assert f"3 runs, ratio {wanted.ratio:.1f} p 0.25, not testable" in text
+    assert "1 of 1 pooled headline differences are not testable: 3 training runs prove no p below 0.25" in text
 
 
 def test_a_pooled_row_too_says_what_is_left_at_equal_recall(tmp_path: Path) -> None:

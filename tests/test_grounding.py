@@ -369,7 +369,7 @@ def test_questions_are_written_and_the_answers_to_them_scored_under_every_profil
     write_jsonl(answers, [{"question_id": "7/cat", "text": "[100, 200, 300, 600]"}])
     error = _strop(*words).exception
     assert isinstance(error, DataError)
-    assert "has no answer to 1 questions: 7/fire-hydrant" in str(error)
+    assert "has no answer to 1 question: 7/fire-hydrant" in str(error)
     part = json.loads(_strop(*words, "--partial").stdout)
     assert (part["metrics"]["unread"]["value"], part["info"]["unanswered"]) == (1.0, ["7/fire-hydrant"])
 

@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.models import PARALLEL, EndpointOption, ParallelOption, open_model
+from harness.cli.notes import notes_of
 from harness.cli.places import DataOption, TaskPathOption, set_places
 from harness.errors import UsageError
+from harness.wording import counted
 from tasks.sources import DEFAULT_DATA, data_folder
 
 if TYPE_CHECKING:
@@ -113,15 +115,14 @@ def evaluate(
 
 
 def _notes(task: TaskResult) -> list[str]:
-    """Whose questions they were, what the other ways of reading made of the same answers, and how to see it."""
-    notes = [f"questions {task.info['built']}: not the published ones"] if "built" in task.info else []
+    """What must be told of the figures, and what the other ways of reading made of the same answers."""
     unread = task.info.get("unread_by_profile")
     if not unread:
-        return notes
+        return notes_of([task])
     counts = ", ".join(f"{count} by {name}" for name, count in unread.items())
-    differently = task.info["read_differently"]
-    said = f"unread of {len(task.rows)} answers: {counts}; {differently} are not read alike by all (`strop rescore`)"
-    return [*notes, said]
+    differently = counted(task.info["read_differently"], "is", "are")
+    answers = counted(len(task.rows), "answer")
+    return [*notes_of([task]), f"unread of {answers}: {counts}; {differently} not read alike by all (`strop rescore`)"]
 
 
 def tasks(

@@ -30,7 +30,7 @@ from harness.models.prompts import PromptReader
 from harness.models.weights import model_digest, model_folder, weight_files
 from harness.pictures import picture_digest
 from harness.sentences import sentence_spans
-from harness.types import Advance, Sample, Sampling
+from harness.types import Advance, Answer, Sample, Sampling
 
 DECODING_VERSION = 2
 """Raised when this module would decode another answer from the same model, sample and sampling."""
@@ -112,7 +112,7 @@ class Vlm:
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """`sampling.n` answers to each sample, in the samples' order."""
-        return self._answers(samples, sampling, None, advance)
+        return [[answer.text for answer in row] for row in self.answers(samples, sampling, None, advance)]
 
     def hallucinate(
         self,
@@ -122,7 +122,7 @@ class Vlm:
         advance: Advance | None = None,
     ) -> list[str]:
         """One answer to each sample by controlled hallucination; an answer begins with its `lead`."""
-        return [answers[0] for answers in self._answers(samples, sampling, how, advance)]
+        return [row[0].text for row in self.answers(samples, sampling, how, advance)]
 
     @torch.inference_mode()
     def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:
@@ -163,18 +163,21 @@ class Vlm:
         return found
 
     @torch.inference_mode()
-    def _answers(
+    def answers(
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None,
-        advance: Advance | None,
-    ) -> list[list[str]]:
-        """The answers; where memory runs out, all over again with half the rows at once."""
+        how: Sequence[Hallucination] | None = None,
+        advance: Advance | None = None,
+    ) -> list[list[Answer]]:
+        """As `generate`, or as `hallucinate` where `how` is given, with whether each answer ended by itself.
+
+        Where memory runs out, all over again with half the rows at once.
+        """
         while True:
             told = 0
             try:
-                answers = [[""] * sampling.n for _ in samples]
+                answers = [[Answer(text="")] * sampling.n for _ in samples]
                 for done in self._fill(answers, samples, sampling, how):
                     told += done
                     if advance:
@@ -192,7 +195,7 @@ class Vlm:
 
     def _fill(
         self,
-        answers: list[list[str]],
+        answers: list[list[Answer]],
         samples: Sequence[Sample],
         sampling: Sampling,
         how: Sequence[Hallucination] | None,
@@ -201,7 +204,8 @@ class Vlm:
         for done, rows, cache, mask in self._branches(samples, sampling, how, None):
             for row, tokens in zip(rows, self._decode(rows, cache, mask, sampling), strict=True):
                 text = self.tokenizer.decode(row.lead + tokens, skip_special_tokens=True)
-                answers[row.sample][row.draw] = text.strip()
+                finished = len(tokens) < sampling.max_tokens
+                answers[row.sample][row.draw] = Answer(text=text.strip(), finished=finished)
             yield done
 
     def _branches(

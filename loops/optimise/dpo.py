@@ -96,13 +96,7 @@ def optimise_dpo(
     model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
     policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
     processor = AutoProcessor.from_pretrained(start)
-    if recipe.weights == "lora":
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
-            model = get_peft_model(model, LoraConfig(**{"target_modules": "all-linear", **recipe.lora}))
-    else:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = not any(part in name for part in recipe.freeze)
+    model = prepare(model, recipe, seed=seed)
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
     passes = Passes(reader.picture_token)
     for one in (model, policy_before):
@@ -136,6 +130,34 @@ def optimise_dpo(
     kept = ("loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")
     figures = {name: float(history[-1][name]) for name in kept if history and name in history[-1]}
     return Trained(steps=trainer.state.global_step, figures=figures, costs=passes.costs)
+
+
+def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
+    """The model with what is to be trained marked so, and adapters in it where they are; frozen parts have neither.
+
+    Raises `RecipeError` for frozen parts that the model does not have, and for settings that peft does not know.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    if strangers := [part for part in recipe.freeze if not any(part in name for name in names)]:
+        parts = sorted({".".join(name.split(".")[:2]) for name in names})
+        raise RecipeError(
+            f"optimise.freeze {strangers[0]}: no weights of this model are called so; it has {', '.join(parts)}"
+        )
+    frozen = {name for name in names if any(part in name for part in recipe.freeze)}
+    if recipe.weights == "lora":
+        kept = sorted({name.rpartition(".")[0] for name in frozen})
+        try:
+            config = LoraConfig(**{"target_modules": "all-linear", "exclude_modules": kept or None, **recipe.lora})
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
+                model = get_peft_model(model, config)
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"optimise.lora: {str(error).splitlines()[0]}") from error
+    for name, parameter in model.named_parameters():
+        # peft has frozen all but its adapters, and a user's own `exclude_modules` or `bias` may have let some back in
+        if any(part in name for part in recipe.freeze):
+            parameter.requires_grad = False
+    return model
 
 
 def check_settings(recipe: Optimise) -> None:

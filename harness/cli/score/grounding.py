@@ -65,4 +65,4 @@ def grounding(
     about = (task.NAME, task.VERSION, task.HEADLINE)
     marked = mark_each(about, profiles, found, task.GROUNDING_METRICS, scorer, task.box_text)
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, annotations)
+    deliver(marked, as_json, out, name, [answers], annotations)
