@@ -82,8 +82,7 @@ def main(folder: Path) -> None:
     drawn = np.vstack([np.ones((1, len(asked))), *resamples(len(asked), DRAWS, 0)])  # first the scenes as they are
     tempting, sizes = drawn * ways["tempting"].mean(axis=0), np.array([len(one.target) for one in asked.values()])
     for speaker, texts in speakers.items():
-        truths = [annotated[image].counts for image in asked]
-        marks = [score_ic(words(text), truth, tables).counts for text, truth in zip(texts, truths, strict=True)]
+        marks = [score_ic(words(text), annotated[image].counts, tables).counts for image, text in zip(asked, texts)]
         counts = np.array([[mark.get(name, 0) for name in COUNTED] for mark in marks])
         base = figures(tempting, counts)["precision"]
         for way, sets in ways.items():
@@ -91,8 +90,8 @@ def main(folder: Path) -> None:
             level = figures(at_equal_size(drawn * sets.mean(axis=0), tempting, sizes), counts)["precision"]
             found |= {"set_0": figures(drawn * sets[0], counts)["precision"], "gap": found["precision"] - base}
             found |= {"by_size": found["precision"] - level, "at_equal_size": level - base}
-            shown = {name: np.round([some[0], *interval(some[1:])], 4).tolist() for name, some in found.items()}
-            shown["sets"] = np.round([each.min(), each.max()], 4).tolist()
+            shown = {name: [some[0], *interval(some[1:])] for name, some in found.items()}
+            shown["sets"] = [each.min(), each.max()]
             sys.stdout.write(json.dumps({"captions": speaker, "way": way, **shown}) + "\n")
 
 
