@@ -100,6 +100,7 @@ def evaluate(
     """Ask every sample of the tasks (the first `limit` of each) and mark the answers."""
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     results = []
+    sureness: dict[_Said, list[float]] = {}  # tasks may mark the same answers
     for task in tasks:
         samples = task.samples(split)[:limit]
         details = details_of(task, samples)
@@ -111,7 +112,7 @@ def evaluate(
         found = lm_eval_evaluate(lm=lm, task_dict=loaded, bootstrap_iters=0, log_samples=True)
         logged = sorted(found["samples"][task.name], key=lambda row: row["doc_id"])
         answers = [_said(row["filtered_resps"]) for row in logged]
-        ranked = _ranked(model, task, samples, answers)
+        ranked = _ranked(model, task, samples, answers, sureness)
         rows = tuple(
             mark(sample, answer, scores[index], ranked[index])
             for index, (sample, answer) in enumerate(zip(samples, answers, strict=True))
@@ -138,17 +139,30 @@ def evaluate(
     return results
 
 
+_Said = tuple[tuple[Picture, ...], str, str]
+"""Pictures, prompt and answer."""
+
+
 def _ranked(
-    model: Answering, task: Task, samples: Sequence[Sample], answers: Sequence[str]
+    model: Answering,
+    task: Task,
+    samples: Sequence[Sample],
+    answers: Sequence[str],
+    sureness: dict[_Said, list[float]],
 ) -> Sequence[Mapping[str, Sequence[Step]]]:
     """For each answer its sentences ranked by the model's own sureness; nothing of a task that is not `Ranked`, nor of
-    a model that gives no log-probabilities (one that is served)."""
+    a model that gives no log-probabilities (one that is served). What is not yet in `sureness` is put there."""
     if not (isinstance(task, Ranked) and isinstance(model, Vlm)):
         return [{}] * len(samples)
-    sure = model.sentence_log_likelihoods(samples, answers)
+    said: list[_Said] = [
+        (sample.images, sample.prompt, answer) for sample, answer in zip(samples, answers, strict=True)
+    ]
+    new = {key: sample for key, sample in zip(said, samples, strict=True) if key not in sureness}
+    values = model.sentence_log_likelihoods(list(new.values()), [answer for _, _, answer in new])
+    sureness |= dict(zip(new, values, strict=True))
     return [
-        {OWN: steps_of(sample, answer, one, task.score)}
-        for sample, answer, one in zip(samples, answers, sure, strict=True)
+        {OWN: steps_of(sample, answer, sureness[key], task.score)}
+        for key, sample, answer in zip(said, samples, answers, strict=True)
     ]
 
 

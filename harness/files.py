@@ -82,7 +82,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
 def read_json(path: Path) -> Any:
     """One JSON document; raises `DataError` naming the file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_bytes())  # of bytes it sees the encoding, a byte order mark too
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -91,16 +91,16 @@ def read_json(path: Path) -> Any:
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a JSON-lines file in order; blank lines are skipped; raises `DataError` naming file and line."""
-    for number, row in numbered_rows(path):
+    for number, row in _numbered(path):
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number}: expected an object, found {type(row).__name__}")
         yield row
 
 
-def numbered_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _numbered(path: Path) -> Iterator[tuple[int, Any]]:
     """(line number from 1, parsed JSON) of each line that is not blank."""
     try:
-        with path.open(encoding="utf-8") as stream:
+        with path.open(encoding="utf-8-sig") as stream:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
                     try:

@@ -11,8 +11,9 @@ from typing import Any
 
 from harness.errors import DataError, UsageError
 from harness.ranked import steps_of, sureness_of
-from harness.results import TaskResult, mark
-from harness.types import Detailed, Details, Profiled, Sample, Scorer, Task
+from harness.results import Marked, TaskResult, mark
+from harness.types import Detailed, Details, Metric, Profiled, Sample, Scorer, Task
+from harness.wording import counted
 
 PLAIN = "strict"
 """The profile of a task that reads its answers in one way; in one that has several, the one that pays no guess."""
@@ -36,17 +37,25 @@ def details_of(task: Task, samples: Sequence[Sample]) -> Details:
 def readings(task: Task, samples: Sequence[Sample], answers: Sequence[str]) -> dict[str, Any]:
     """What the profiles of a task make of its answers, for the results' `info`; empty for a task with one profile.
 
-    "unread_by_profile" and "read_differently" are counts; "disagreements" lists the answers that not all profiles read
-    alike: {"id", "answer", "gold" (what is read from a right answer), "read": {profile: what it reads, None: unread}}.
+    "unread_by_profile" and "read_differently" are counts, "headline_by_profile" fractions; "disagreements" lists the
+    answers that not all profiles read alike: {"id", "answer", "gold" (what is read from a right answer), "read":
+    {profile: what it reads, None: unread}}.
     """
     profiles = profiles_of(task)
     if len(profiles) == 1:
         return {}
     asked = list(zip(samples, answers, strict=True))
-    read = {name: [score(sample, answer).parsed for sample, answer in asked] for name, score in profiles.items()}
+    rows = {
+        name: [mark(sample, answer, score(sample, answer)) for sample, answer in asked]
+        for name, score in profiles.items()
+    }
     known = {sample.id: sample for sample in samples}
     said = [(sample.id, answer) for sample, answer in asked]
-    return _readings(said, read, lambda name: _read_gold(task, known[name]))
+    read = {name: [row.parsed for row in marked] for name, marked in rows.items()}
+    metrics = details_of(task, samples).metrics
+    values = {name: _headline_value(marked, metrics, task.headline) for name, marked in rows.items()}
+    found = _readings(said, read, lambda name: _read_gold(task, known[name]))
+    return {**found, "headline_by_profile": values}
 
 
 def _read_gold(task: Task, sample: Sample) -> Any:
@@ -64,6 +73,17 @@ def side_by_side(marked: Sequence[TaskResult], gold: Callable[[str], Any]) -> li
     read = {result.profile: [row.parsed for row in result.rows] for result in marked}
     found = _readings([(row.id, row.answer) for row in marked[0].rows], read, gold)
     return [replace(result, info={**result.info, **found}) for result in marked]
+
+
+def headline_values(marked: Sequence[TaskResult]) -> dict[str, float | None]:
+    """The headline of the same answers by each profile, as a fraction; None for 0/0."""
+    return {result.profile: _headline_value(result.rows, result.metrics, result.headline) for result in marked}
+
+
+def _headline_value(rows: Sequence[Marked], metrics: Sequence[Metric], headline: str) -> float | None:
+    from harness.stats import estimate
+
+    return estimate(rows, metrics, draws=1)[headline].value
 
 
 def _readings(
@@ -98,8 +118,9 @@ def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: s
     known = {sample.id: sample for sample in samples}
     strangers = [row.id for row in result.rows if row.id not in known]
     if strangers:
+        answers = counted(len(strangers), "answer is", "answers are")
         raise DataError(
-            f"{len(strangers)} answers are to questions that the data of {task.name} here do not hold, such as "
+            f"{answers} to questions that the data of {task.name} here do not hold, such as "
             f"{strangers[0]}; read the data that were asked"
         )
     asked = [known[row.id] for row in result.rows]

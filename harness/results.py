@@ -83,6 +83,11 @@ class Results:
             return "answers"
         return "served name" if "url" in (self.provenance.get("model") or {}) else "weights"
 
+    @property
+    def sight(self) -> str:
+        """What the model was shown of pictures (`harness.models.frames.Sight`); empty where that is not known."""
+        return str((self.provenance.get("model") or {}).get("pictures") or "")
+
     def task(self, name: str) -> TaskResult:
         for result in self.tasks:
             if result.task == name:

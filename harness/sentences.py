@@ -29,3 +29,16 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     return [
         (start + len(part) - len(part.lstrip()), start + len(part.rstrip())) for start, part in parts if part.strip()
     ]
+
+
+def whole_sentences(text: str) -> str:
+    """A text that was cut somewhere, up to the end of its last whole sentence, as it stands there; empty without one.
+
+    Example:
+        >>> whole_sentences("A cat on the left. Two do")
+        'A cat on the left.'
+    """
+    spans = sentence_spans(text)
+    if spans and text[spans[-1][1] - 1] not in ".!?" and spans[-1][1] == len(text):
+        spans.pop()
+    return text[: spans[-1][1]] if spans else ""

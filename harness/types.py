@@ -145,6 +145,22 @@ class Detailed(Protocol):
 
 
 @runtime_checkable
+class Pooled(Protocol):
+    """A task that offers pictures to train on, none of which it measures on. Targets may be None: without them only the
+    oracle cannot judge."""
+
+    def pool(self) -> Sequence[Sample]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a model said; `finished` is False where it was cut at `Sampling.max_tokens`."""
+
+    text: str
+    finished: bool = True
+
+
+@runtime_checkable
 class Ranked(Protocol):
     """A task of free text in which saying less earns by itself, so that answers are also marked sentence by sentence.
 

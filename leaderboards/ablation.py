@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
 
 from harness.errors import DataError
 from harness.files import read_json
 from harness.results import Results, TaskResult, read_results
-from harness.stats import COVERAGE, Difference, holm
+from harness.stats import Corrected, Difference, corrected, untestable_notes, widening
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
 from leaderboards.ledger import read_stages
@@ -65,8 +64,9 @@ class AblationRow:
 
     `to_seed` is the difference to the model that the cell started from (its `a` is that model's figure, its `b` the
     cell's), over the training seeds `seeds`; `to_base` the one to the base cell, over those that both finished, None
-    for the base cell itself and where they cannot be compared. `to_seed_holm` and `to_base_holm` are their corrected p,
-    `to_base_corrected` an interval that holds for the whole family of differences to the base at once (`_widened`).
+    for the base cell itself and where they cannot be compared. `to_seed_result` and `to_base_result` are what Holm's
+    correction makes of them, None outside the families, `to_base_corrected` an interval that holds for the whole family
+    of differences to the base at once (`_widened`).
     With several training seeds both are `harness.stats.PooledDifference`.
     """
 
@@ -79,9 +79,19 @@ class AblationRow:
     seeds: tuple[int, ...]
     to_seed: Difference
     to_base: Difference | None
-    to_seed_holm: float | None = None
-    to_base_holm: float | None = None
+    to_seed_result: Corrected | None = None
+    to_base_result: Corrected | None = None
     to_base_corrected: tuple[float, float] | None = None
+
+    @property
+    def to_seed_holm(self) -> float | None:
+        """The corrected p of the difference to the seed model."""
+        return self.to_seed_result.p if self.to_seed_result else None
+
+    @property
+    def to_base_holm(self) -> float | None:
+        """The corrected p of the difference to the base cell."""
+        return self.to_base_result.p if self.to_base_result else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +172,7 @@ def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
         notes.append(f"not all cells start from the same weights: {told}. Their seed models are not one.")
     return Ablation(
         grid=grid,
-        rows=tuple(_corrected(rows)),
+        rows=tuple(_corrected(rows, notes)),
         costs=tuple(_cost(cell) for cell in grid.cells if any(run.state == "done" for run in cell.runs)),
         missing=tuple((cell, run) for cell in grid.cells for run in cell.runs if run.state != "done"),
         notes=tuple(dict.fromkeys(notes)),
@@ -266,30 +276,35 @@ def _compared(
     return pair.metrics, pair.differences
 
 
-def _corrected(rows: Sequence[AblationRow]) -> list[AblationRow]:
+def _corrected(rows: Sequence[AblationRow], notes: list[str]) -> list[AblationRow]:
     """The rows with Holm's p: headlines and the others shown each among themselves, of each of the two comparisons."""
-    found = list(rows)
-    for family in ([row.headline for row in rows], [row.shown and not row.headline for row in rows]):
-        places = [place for place, belongs in enumerate(family) if belongs]
-        to_seed = holm({str(place): p for place in places if (p := found[place].to_seed.p) is not None})
-        to_base = holm({str(place): one.p for place in places if (one := found[place].to_base) and one.p is not None})
+    results = list(rows)
+    families = {
+        "headlines": [place for place, row in enumerate(rows) if row.headline],
+        "other figures": [place for place, row in enumerate(rows) if row.shown and not row.headline],
+    }
+    for what, places in families.items():
+        seeds = {str(place): rows[place].to_seed for place in places}
+        bases = {str(place): each for place in places if (each := rows[place].to_base)}
+        to_seed, to_base = corrected(seeds), corrected(bases)
+        notes += untestable_notes(seeds, f"{what} beside the seed model")
+        notes += untestable_notes(bases, f"{what} beside the base")
         for place in places:
-            found[place] = replace(
-                found[place],
-                to_seed_holm=to_seed.get(str(place)),
-                to_base_holm=to_base.get(str(place)),
-                to_base_corrected=_widened(found[place].to_base, len(to_base)),
+            results[place] = replace(
+                rows[place],
+                to_seed_result=to_seed.get(str(place)),
+                to_base_result=to_base.get(str(place)),
+                to_base_corrected=_widened(rows[place].to_base, len(to_base)),
             )
-    return found
+    return results
 
 
 def _widened(found: Difference | None, family: int) -> tuple[float, float] | None:
-    """The 95 % interval widened so that all of a family hold at once with 95 % (Bonferroni): each arm grows as a normal
-    tail's quantile does, since the draws hold too few cases so far out. None where there is no p, and so no family."""
+    """The 95 % interval widened so that all of a family hold at once with 95 % (Bonferroni). None where there is no p,
+    and so no family."""
     if found is None or found.value is None or found.low is None or found.high is None:
         return None
-    tail = (1 - COVERAGE) / 2
-    growth = NormalDist().inv_cdf(1 - tail / family) / NormalDist().inv_cdf(1 - tail)
+    growth = widening(family, found.df)
     return found.value - growth * (found.value - found.low), found.value + growth * (found.high - found.value)
 
 

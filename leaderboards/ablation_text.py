@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.files import write_text
-from harness.stats import Difference, PooledDifference
+from harness.stats import SIGNIFICANT, Corrected, Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
 from leaderboards.paired import FRONTIER
 from leaderboards.render import (
     NOTHING,
+    RATIO,
     Section,
     Table,
     arrow,
@@ -20,10 +21,9 @@ from leaderboards.render import (
     figure,
     interval,
     probability,
+    runs_text,
     sections_markdown,
 )
-
-SIGNIFICANT = 0.05
 
 DIGITS = 2  # cells differ by less than checkpoints of other models do
 
@@ -62,10 +62,10 @@ def caption(found: Ablation) -> str:
     return (
         "A row is a cell, its last round, the mean over its training seeds. Δ in points, paired by sample: to the seed "
         f"model, and to the base cell ({found.grid.baseline or 'there is none'}), seed by seed. In brackets the 95 % "
-        "interval over training seeds and pictures (crude, and rather too narrow, with few seeds), in braces over "
-        "pictures only. p is two-sided, corrected after Holm for all cells: headline metrics among themselves, and "
-        "the others shown. The corrected interval holds for all of those differences to the base at once "
-        "(Bonferroni). ↑ means higher is better, ↓ lower."
+        "interval over training seeds and pictures, of a t, in braces over pictures only, then how many training runs "
+        f"there are and their ratio. {RATIO} p is two-sided, never below 2^(1 − n) with n runs, and corrected after "
+        "Holm for all cells: headline metrics among themselves, and the others shown. The corrected interval holds for "
+        "all of those differences to the base at once (Bonferroni). ↑ means higher is better, ↓ lower."
     )
 
 
@@ -85,19 +85,20 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
     pairs = {one.cell: NOTHING if one.pairs is None else f"{one.pairs:,.0f}" for one in found.costs}
     fields = tuple(firsts[0].label)
     lines = [
-        ("seed model", *[""] * len(fields), *map(_seed_models_figure, metrics)),
+        ("seed model", *[""] * (len(fields) + 1), *map(_seed_models_figure, metrics)),
     ]
     trained = {row.cell: (bool(row.seeds), row.label) for rows in metrics for row in rows}
     for cell, (_, label) in sorted(trained.items(), key=lambda item: item[1][0]):
         held = [next((one for one in rows if one.cell == cell), None) for rows in metrics]
-        lines.append((*label.values(), pairs.get(cell, NOTHING), *map(_overview_cell, held)))
+        runs = str(max(len(row.seeds) for row in held if row) or NOTHING)
+        lines.append((*label.values(), runs, pairs.get(cell, NOTHING), *map(_overview_cell, held)))
     base = found.grid.baseline or "there is none"
     words = (
-        "Differences to the seed model in points, with 95 % intervals over training seeds and pictures. "
-        f"* p < {SIGNIFICANT:g} against the seed model, † against the base cell ({base}), "
+        "Differences to the seed model in points, with 95 % intervals over training runs and pictures, and r, the "
+        f"ratio of the two. * p < {SIGNIFICANT:g} against the seed model, † against the base cell ({base}), "
         "corrected after Holm. Pairs: trained on in a round, in the mean.",
     )
-    heading = (*fields, "pairs", *(f"{one.metric.name}{arrow(one.metric)} ({one.task})" for one in firsts))
+    heading = (*fields, "runs", "pairs", *(f"{one.metric.name}{arrow(one.metric)} ({one.task})" for one in firsts))
     return Section(title="At a glance", words=words, table=Table(heading=heading, lines=tuple(lines)))
 
 
@@ -116,7 +117,13 @@ def _overview_cell(row: AblationRow | None) -> str:
     marks = "".join(
         mark for mark, p in (("*", row.to_seed_holm), ("†", row.to_base_holm)) if p is not None and p < SIGNIFICANT
     )
-    return f"{value}{marks} {bounds}".rstrip()
+    return f"{value}{marks} {bounds}{_ratio(row.to_seed)}".rstrip()
+
+
+def _ratio(found: Difference) -> str:
+    if not isinstance(found, PooledDifference) or found.ratio is None:
+        return ""
+    return f" r {found.ratio:.1f}"
 
 
 def _metric_section(rows: Sequence[AblationRow]) -> Section:
@@ -146,18 +153,24 @@ def _metric_section(rows: Sequence[AblationRow]) -> Section:
                 " ".join(map(str, row.seeds)),
                 figure(row.to_seed.b, metric, digits=DIGITS),
                 _moved(row.to_seed, metric),
-                probability(row.to_seed_holm),
+                _p(row.to_seed_result),
                 _moved(row.to_base, metric),
                 interval(*row.to_base_corrected, metric, signed=True, digits=DIGITS)
                 if row.to_base_corrected
                 else NOTHING,
-                probability(row.to_base_holm),
+                _p(row.to_base_result),
             )
         )
     headline = ", the headline" if first.headline else ""
     return Section(
         title=f"{first.task}: {metric.name}{headline}", words=(), table=Table(heading=heading, lines=tuple(lines))
     )
+
+
+def _p(result: Corrected | None) -> str:
+    if result is None:
+        return probability(None)
+    return f"{probability(result.p)}{'' if result.testable else ', not testable'}"
 
 
 def _moved(one: Difference | None, metric: Metric) -> str:
@@ -169,6 +182,7 @@ def _moved(one: Difference | None, metric: Metric) -> str:
     ]
     if isinstance(one, PooledDifference):
         words.append(interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"))
+        words.append(runs_text(one))
     return " ".join(word for word in words if word)
 
 
@@ -206,7 +220,7 @@ def missing_section(found: Ablation) -> Section:
 def ablation_csv(found: Ablation) -> str:
     """ablation.csv: a line for each cell, task and metric; fractions of 6 decimals, empty where there is none."""
     fields = tuple(found.rows[0].label) if found.rows else ()
-    figures = ("value", "low", "high", "fixed_low", "fixed_high", "p", "p_holm")
+    figures = ("value", "low", "high", "fixed_low", "fixed_high", "ratio", "p", "p_holm")
     heading = (
         *("cell", *fields, "seeds", "task", "metric", "headline", "better", "seed_value", "cell_value"),
         *(f"{side}_{figure}" for side in ("to_seed", "to_base") for figure in figures),
@@ -227,6 +241,6 @@ def ablation_csv(found: Ablation) -> str:
 
 def _csv_difference(one: Difference | None, corrected: float | None) -> tuple[str, ...]:
     if one is None:
-        return ("",) * 7
-    fixed = (one.fixed_low, one.fixed_high) if isinstance(one, PooledDifference) else (None, None)
-    return tuple(exact(figure) for figure in (one.value, one.low, one.high, *fixed, one.p, corrected))
+        return ("",) * 8
+    pooled = (one.fixed_low, one.fixed_high, one.ratio) if isinstance(one, PooledDifference) else (None,) * 3
+    return tuple(exact(figure) for figure in (one.value, one.low, one.high, *pooled, one.p, corrected))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from harness.results import TaskResult
 from harness.stats import Estimate
 from harness.types import Metric
+from harness.wording import counted
 from leaderboards.render import NOTHING, Cell, Row, Section, Table, csv_of, estimate_text, exact
 from leaderboards.reported import STAGES, Reported, paired
 
@@ -21,6 +22,11 @@ CAPTION = (
     "which side of it. The interval is over other test pictures and knows nothing of the published figure's own error, "
     "nor of the prompts, decoding and readers that differ between papers, so outside asks for a look and is no test. "
     "For CHAIR the pictures differ too, and the published figures come without the recall that they are bought with."
+)
+
+CROPPED = (
+    "Where pictures were cropped, the model's processor cut them to their middle squares: LLaVA-1.5's published "
+    "figures are of whole pictures, padded, and so of another measurement."
 )
 
 ALONE = "the model alone"
@@ -48,6 +54,16 @@ def _other_truth(task: TaskResult) -> str | None:
     return None
 
 
+def _no_extractions(task: TaskResult) -> str | None:
+    rows = len(task.rows)
+    extracted = task.info.get("extracted", 0)
+    if 2 * extracted > rows:
+        return None
+    return (
+        f"{extracted} of its {counted(rows, 'answer has', 'answers have')} the extraction that published figures read"
+    )
+
+
 def _nothing(task: TaskResult) -> None:
     return None
 
@@ -56,8 +72,9 @@ def _nothing(task: TaskResult) -> None:
 class Yardstick:
     """A metric of a task and the published metric of a benchmark that is the same measure.
 
-    `answers` are the numbers of answers that the published figure may be over (empty: any); `obstacle` says what else
-    makes results something else than the benchmark, None where nothing does.
+    `answers` are the numbers of answers that the published figure may be over, `profiles` those that read answers as
+    it was read (either empty: any); `obstacle` says what else makes results something else than the benchmark, None
+    where nothing does.
     """
 
     task: str
@@ -65,14 +82,19 @@ class Yardstick:
     benchmark: str
     published: str
     answers: tuple[int, ...] = ()
+    profiles: tuple[str, ...] = ()
     obstacle: Callable[[TaskResult], str | None] = _nothing
 
     def refusal(self, task: TaskResult, n: int) -> str | None:
         """Why these results, `n` answers in this metric, do not belong beside the benchmark's figures."""
         if self.answers and n not in self.answers:
             wanted = " or ".join(str(size) for size in self.answers)
-            return f"{self.metric} is over {n} answers, the published figures over {wanted}"
-        return self.obstacle(task)
+            return f"{self.metric} is over {counted(n, 'answer')}, the published figures over {wanted}"
+        if reason := self.obstacle(task):
+            return reason
+        if self.profiles and task.profile not in self.profiles:
+            return f"its answers are read by {task.profile}, those of the published figures by {self.profiles[0]}"
+        return None
 
 
 YARDSTICKS: tuple[Yardstick, ...] = (
@@ -82,6 +104,7 @@ YARDSTICKS: tuple[Yardstick, ...] = (
         benchmark="POPE",
         published="mean F1",
         answers=_POPE,
+        profiles=("official",),
         obstacle=_other_questions,
     ),
     *(
@@ -91,6 +114,7 @@ YARDSTICKS: tuple[Yardstick, ...] = (
             benchmark="POPE",
             published=f"{split} accuracy",
             answers=answers,
+            profiles=("official",),
             obstacle=_other_questions,
         )
         for split, answers in (("random", (2910, 3000)), ("popular", (3000,)), ("adversarial", (3000,)))
@@ -100,21 +124,38 @@ YARDSTICKS: tuple[Yardstick, ...] = (
         for metric in ("CHAIRs", "CHAIRi")
     ),
     *(
-        Yardstick(task=task, metric=metric, benchmark="SQA-IMG", published="accuracy", answers=(2017,))
+        Yardstick(
+            task=task,
+            metric=metric,
+            benchmark="SQA-IMG",
+            published="accuracy",
+            answers=(2017,),
+            profiles=("official",),
+        )
         for task, metric in (("scienceqa", "image/accuracy"), ("scienceqa_img", "accuracy"))
     ),
-    Yardstick(task="mathvista", metric="accuracy", benchmark="MathVista", published="accuracy", answers=(1000,)),
+    Yardstick(
+        task="mathvista",
+        metric="accuracy",
+        benchmark="MathVista",
+        published="accuracy",
+        answers=(1000,),
+        profiles=("official", "official/integer_old"),
+        obstacle=_no_extractions,
+    ),
 )  # fmt: skip
 """The one place that says what is comparable. Published metrics that nothing here measures are in no line of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """A row of a board with the results behind one of its tasks; `label` is the task's name on the board."""
+    """A row of a board with the results behind one of its tasks; `label` is the task's name on the board, `sight` what
+    the model was shown of pictures (`harness.models.frames`; empty where that is not known)."""
 
     row: Row
     task: TaskResult
     label: str
+    sight: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,12 +252,16 @@ def _sections(matches: Sequence[_Match], figures: Sequence[Reported]) -> Iterabl
                 marks = [_mark(cells.get(id(row)), figure) for row in rows]
                 source = (figure.source, figure.source_kind, figure.note)
                 lines.append((*_what(figure), figure.stage, figure.printed, *marks, *source))
-        names = [", ".join(_name(row)) for row in rows]
+        cropped = {id(match.measured.row) for match in here if match.measured.sight == "cropped"}
+        names = [", ".join([*_name(row), *(["pictures cropped"] if id(row) in cropped else [])]) for row in rows]
         heading = ("system", "model", "variant", "metric", "stage", "published", *names)
         task = here[0].measured.task
         yield Section(
             title=f"Reported beside {label}",
-            words=(f"Measured as version {task.version}, profile {task.profile}, split {task.split}.",),
+            words=(
+                f"Measured as version {task.version}, profile {task.profile}, split {task.split}.",
+                *((CROPPED,) if cropped else ()),
+            ),
             table=Table(heading=(*heading, "source", "kind of source", "note"), lines=tuple(lines)),
         )
 

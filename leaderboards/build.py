@@ -10,10 +10,11 @@ from pathlib import Path
 from harness.errors import DataError, UsageError
 from harness.files import write_text
 from harness.results import Results, TaskResult
-from harness.stats import estimate, holm
+from harness.stats import corrected, estimate, untestable_notes
 from harness.types import Metric
+from harness.wording import counted
 from leaderboards.beside import Beside, Measured, set_beside
-from leaderboards.ledger import COST_FIRST, Run, read_run, recipe_digest
+from leaderboards.ledger import Run, cost_names, read_run, recipe_digest
 from leaderboards.paired import frontier_of, obstacle, other_data, pair_seeds, pair_task, same_answers
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
@@ -84,8 +85,12 @@ def assemble(entries: Sequence[Entry]) -> Board:
     pooled = [row for group in _seed_groups(entries) for row in _pooled_rows(group, labels, notes)]
     notes = [*_seed_notes(entries), *notes]
     notes += [note for entry in entries for results in entry.run.rounds.values() for note in same_answers(results)]
+    with_p = (
+        *_corrected(rows, labels, "headline differences", notes),
+        *_corrected(pooled, labels, "pooled headline differences", notes),
+    )
     return Board(
-        rows=(*_corrected(rows, labels), *_corrected(pooled, labels)),
+        rows=with_p,
         tasks=tuple(_views(entries, labels)),
         notes=tuple(dict.fromkeys(notes)),
         costs=tuple(
@@ -93,7 +98,7 @@ def assemble(entries: Sequence[Entry]) -> Board:
                      finished=stage.finished)
             for entry in entries for stage in entry.run.stages
         ),
-        cost_names=_cost_names(entries),
+        cost_names=cost_names(stage for entry in entries for stage in entry.run.stages),
         sections=tuple(untrained_section(list(_untrained(entries)), DRAWS)),
     )  # fmt: skip
 
@@ -125,7 +130,7 @@ def measured(entries: Sequence[Entry], board: Board) -> list[Measured]:
     rows = [row for row in board.rows if not row.pooled]
     found = [results for entry in entries for results in entry.run.rounds.values()]
     return [
-        Measured(row=row, task=task, label=labels[task_key(task)])
+        Measured(row=row, task=task, label=labels[task_key(task)], sight=results.sight)
         for row, results in zip(rows, found, strict=True)
         for task in results.tasks
     ]
@@ -233,8 +238,8 @@ def _add_differences(
     headline = pair.differences[task.headline]
     if headline.only_a or headline.only_b:
         notes.append(
-            f"{who}, {task.task}: {len(headline.only_a)} samples that only round 0 answered and {len(headline.only_b)} "
-            "that only this round answered are in no difference; `strop compare` lists them."
+            f"{who}, {task.task}: {counted(len(headline.only_a), 'sample')} that only round 0 answered and "
+            f"{len(headline.only_b)} that only this round answered are in no difference; `strop compare` lists them."
         )
 
 
@@ -318,33 +323,31 @@ def _seed_pair(run: Run, number: int, key: _Key) -> tuple[TaskResult, TaskResult
     return (before, after) if before and after and obstacle(before, after) is None else None
 
 
-def _corrected(rows: Sequence[Row], labels: Mapping[_Key, str]) -> list[Row]:
-    """The rows with Holm's p for each headline difference among them."""
+def _corrected(rows: Sequence[Row], labels: Mapping[_Key, str], what: str, notes: list[str]) -> list[Row]:
+    """The rows with Holm's p for each headline difference among them; `what` a note calls those."""
     headlines = {(label, key[4]) for key, label in labels.items()}
     family = {
-        f"{index} {label}": cell.difference.p
+        f"{index} {label}": cell.difference
         for index, row in enumerate(rows)
         for (label, name), cell in row.cells.items()
-        if (label, name) in headlines and cell.difference is not None and cell.difference.p is not None
+        if (label, name) in headlines and cell.difference is not None
     }
-    corrected = holm(family)
+    results = corrected(family)
+    notes += untestable_notes(family, what)
+
+    def with_p(cell: Cell, key: str) -> Cell:
+        return replace(cell, holm=results[key].p, testable=results[key].testable) if key in results else cell
+
     return [
         replace(
             row,
             cells={
-                (label, name): replace(cell, holm=corrected.get(f"{index} {label}"))
-                if (label, name) in headlines
-                else cell
+                (label, name): with_p(cell, f"{index} {label}") if (label, name) in headlines else cell
                 for (label, name), cell in row.cells.items()
             },
         )
         for index, row in enumerate(rows)
     ]
-
-
-def _cost_names(entries: Sequence[Entry]) -> tuple[str, ...]:
-    found = {name for entry in entries for stage in entry.run.stages for name in stage.cost}
-    return (*COST_FIRST, *sorted(found.difference(COST_FIRST)))
 
 
 def _known_by(results: Results) -> str:

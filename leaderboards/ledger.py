@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.autonomy import level_of
 from harness.errors import DataError
 from harness.files import digest_of_json, read_jsonl
 from harness.results import Results, read_results
 
-COST_FIRST = ("seconds", "generated_tokens", "peak_memory_mb")
+COST_FIRST = (
+    "seconds", "forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "trained_tokens",
+    "generated_tokens", "verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds",
+    "peak_memory_mb", "peak_device_memory_mb",
+)  # fmt: skip
 """The costs that a board shows in this order; whatever else a stage recorded follows in the order of the names."""
 
 
@@ -49,12 +54,19 @@ class Run:
 
     @property
     def level(self) -> str:
-        return str(self.recipe.get("level") or "")
+        """The autonomy level, derived from what judged; older runs hold what somebody typed."""
+        return level_of(self.recipe)
 
     @property
     def verifier(self) -> str:
         """The kind of verifier; a recipe may give it as a word, as a mapping with `kind`, or as a list of either."""
         return _kind(self.recipe.get("verify"))
+
+
+def cost_names(stages: Iterable[Stage]) -> tuple[str, ...]:
+    """The names of all that these stages cost, those of `COST_FIRST` first."""
+    recorded = {name for stage in stages for name in stage.cost}
+    return (*(name for name in COST_FIRST if name in recorded), *sorted(recorded.difference(COST_FIRST)))
 
 
 def read_run(folder: Path) -> Run:

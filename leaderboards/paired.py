@@ -67,6 +67,8 @@ def pair_seeds(pairs: Sequence[tuple[TaskResult, TaskResult]], *, draws: int = 1
 
 def obstacle(a: TaskResult, b: TaskResult) -> str | None:
     """Why the figures of these two results of one task do not belong side by side; None where they do."""
+    if unlike := _other_groups(a, b):
+        return unlike
     for field in ("version", "profile", "split", "headline"):
         left, right = getattr(a, field), getattr(b, field)
         if left != right:
@@ -78,6 +80,23 @@ def obstacle(a: TaskResult, b: TaskResult) -> str | None:
     if a.headline not in {metric.name for metric in shared_metrics(a, b)}:
         return f"{a.task}: {a.headline} is not defined alike on both sides; score both with one version of Strop"
     return None
+
+
+def _other_groups(a: TaskResult, b: TaskResult) -> str | None:
+    """What to say where two sides are headlined by other groups of questions, as parts of POPE are."""
+    left, right = _parts_of_headline(a), _parts_of_headline(b)
+    if left == right:
+        return None
+    words = [", ".join(sorted(groups)) for groups in (left, right)]
+    return f"{a.task}: one side is about {words[0]} and the other about {words[1]}; score the same questions on both"
+
+
+def _parts_of_headline(result: TaskResult) -> frozenset[str]:
+    """The groups that the headline is of or a mean over; none where it is of all rows."""
+    metrics = {metric.name: metric for metric in result.metrics}
+    headline = metrics.get(result.headline, Metric(name=result.headline))
+    parts = [headline, *(metrics[name] for name in headline.macro if name in metrics)]
+    return frozenset(part.group for part in parts if part.group is not None)
 
 
 def other_data(a: TaskResult, b: TaskResult) -> str | None:

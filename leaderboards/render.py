@@ -21,19 +21,25 @@ NOTHING = "–"
 CAPTION = (
     "A row is a checkpoint, or with several seeds the mean of their checkpoints. Run, seed and round say where it "
     "comes from (round 0 is the model before the loop); weights are the first 12 digits of their digest (or that of an "
-    "answer file or a served name, where weights are not known); level is the autonomy level of the recipe (L0 human "
-    "labels, L1 human preferences, L2 gold answers or rules, L3 an external verifier, L4 the model verifies itself, L5 "
-    "it makes its own inputs too); verifier is who judged the candidates. A figure stands with its 95 % interval over "
-    "test pictures in brackets (Wilson's for a share with one question a picture, else a bootstrap over pictures), "
+    "answer file or a served name, where weights are not known); level follows from who judged (L0 gold, L3 an "
+    "external encoder, control nobody; it is told where the encoder learnt from gold of the same world); verifier is "
+    "who judged the candidates. A figure stands with its 95 % interval over "
+    "test pictures in brackets (Wilson's for shares, with as many trials as the pictures are worth), "
     "percentages as such. Δ is the difference to round 0 of the same run in points, paired by sample, with its own "
     "interval; p is two-sided and corrected after Holm for all headline differences shown here, pooled rows apart. ↑ "
     "means higher is better, ↓ lower."
 )
 
+RATIO = (
+    "The ratio is that of the standard deviation between training runs to one run's standard error over pictures: far "
+    "above 1, runs differ more than pictures do, and only more runs make the interval narrower."
+)
+
 POOLED_CAPTION = (
-    "Pooled rows: Δ is the mean over seeds; the interval in brackets resamples seeds and pictures and speaks of the "
-    "next training run (crude, and rather too narrow, with few seeds); the one in braces resamples pictures only and "
-    "speaks of these checkpoints. Their figures are means over seeds, without an interval of their own."
+    "Pooled rows: Δ is the mean over seeds; the interval in brackets is of a t over runs and pictures and speaks of "
+    "the next training run; the one in braces resamples pictures only and speaks of these checkpoints. "
+    f"{RATIO} Of n runs p is never below 2^(1 − n). Their figures are means over seeds, without an interval of their "
+    "own."
 )
 
 
@@ -59,12 +65,14 @@ MEANINGS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One metric of one row. `estimate` is None for a figure that exists as a difference only."""
+    """One metric of one row. `estimate` is None for a figure that exists as a difference only. `holm` is the corrected
+    p of a headline's difference; not `testable` where it could not have been below 0.05, whatever the answers."""
 
     metric: Metric
     estimate: Estimate | None
     difference: Difference | None = None
     holm: float | None = None
+    testable: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -208,10 +216,17 @@ def difference_text(cell: Cell | None) -> str:
     found = cell.difference
     words = [figure(found.value, cell.metric, signed=True), interval(found.low, found.high, cell.metric, signed=True)]
     if isinstance(found, PooledDifference):
-        words.append(interval(found.fixed_low, found.fixed_high, cell.metric, signed=True, ends="{}"))
+        words += [interval(found.fixed_low, found.fixed_high, cell.metric, signed=True, ends="{}"), runs_text(found)]
     if cell.holm is not None:
-        words.append(f"p {probability(cell.holm)}")
+        words.append(f"p {probability(cell.holm)}{'' if cell.testable else ', not testable'}")
     return " ".join(word for word in words if word)
+
+
+def runs_text(found: Difference) -> str:
+    """How many training runs are pooled, and their ratio (`RATIO`); blank for one."""
+    if not isinstance(found, PooledDifference):
+        return ""
+    return f"{len(found.seeds)} runs" + ("" if found.ratio is None else f", ratio {found.ratio:.1f}")
 
 
 # Tables --------------------------------------------------------------------------------------------------------------
@@ -295,7 +310,7 @@ def csv_text(board: Board) -> str:
     """board.csv: a line for each row, task and metric; fractions, rounded to 6 decimals, empty where there is none."""
     heading = (
         "run seed round pooled model weights level verifier commit task version profile split metric headline better n "
-        "value low high seed_value difference difference_low difference_high fixed_low fixed_high p p_holm "
+        "value low high seed_value difference difference_low difference_high fixed_low fixed_high ratio p p_holm "
         "only_seed only_round parent recipe data"
     )
     lines = []
@@ -445,7 +460,7 @@ def _csv_figures(cell: Cell) -> tuple[object, ...]:
         exact(value),
         *((exact(estimate.low), exact(estimate.high)) if estimate else ("", "")),
         *((exact(found.a), exact(found.value), exact(found.low), exact(found.high)) if found else [""] * 4),
-        *((exact(pooled.fixed_low), exact(pooled.fixed_high)) if pooled else ("", "")),
+        *((exact(pooled.fixed_low), exact(pooled.fixed_high), exact(pooled.ratio)) if pooled else [""] * 3),
         exact(found.p) if found else "",
         exact(cell.holm),
         *((len(found.only_a), len(found.only_b)) if found else ("", "")),

@@ -14,19 +14,29 @@ from typing import Any
 
 from harness.errors import DataError, UsageError
 from harness.results import Results
-from harness.stats import FEW_CLUSTERS, Difference, PooledDifference, holm
+from harness.stats import (
+    SIGNIFICANT,
+    Corrected,
+    Difference,
+    PooledDifference,
+    corrected,
+    enough_draws,
+    scarcity_notes,
+    supply,
+    untestable_notes,
+)
 from harness.types import Metric
 from leaderboards.paired import FRONTIER, TaskPair, names, other_data, pair_tasks, same_answers
 from leaderboards.render import figure, interval, probability
-
-SIGNIFICANT = 0.05
 
 NOTHING_SEEN = "no difference seen"
 
 UNTOLD = "cannot be told"
 """Where a side is 0/0 or no p can be given: nothing was seen because there was nothing to look at."""
 
-FEW_RUNS = 10
+NOT_TESTABLE = "not testable"
+"""Where p could not have been below 0.05 after Holm's correction, whatever the answers: too few training runs, pictures
+or draws for so many figures."""
 
 HEADLINE = ""
 """The name under which a margin is meant for each task's headline."""
@@ -36,24 +46,27 @@ def compare_results(
     a: Sequence[Results],
     b: Sequence[Results],
     *,
-    draws: int = 10_000,
+    draws: int | None = None,
     seed: int = 0,
     margins: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """The comparison of two sides, each with a set of results for every training seed, or one for all of them.
 
     `margins` maps a metric's name (`HEADLINE`: each task's own) to what B may be worse by, in points, or in the
-    metric's own unit where it is no percentage. Raises `DataError` when no task can be compared and `UsageError` for
+    metric's own unit where it is no percentage. `draws` are as many as the figures that are corrected together need,
+    where none are named. Raises `DataError` when no task can be compared and `UsageError` for
     sides of unlike lengths or a margin of a metric that is not there.
     """
     a, b = _matched(a, b)
+    draws = draws or enough_draws(sum(len(task.metrics) for task in a[0].tasks))
     pairs = pair_tasks(a, b, draws=draws, seed=seed)
     if not pairs:
         raise DataError(f"nothing to compare: A holds {_held(a)}, B holds {_held(b)}; evaluate both on the same tasks")
     if all(pair.obstacle for pair in pairs):
         raise DataError("nothing to compare: " + "; ".join(str(pair.obstacle) for pair in pairs))
-    corrected = _corrected(pairs)
-    tasks = [_task_report(pair, corrected, margins or {}) for pair in pairs]
+    families = _families(pairs)
+    results = {key: result for family in families.values() for key, result in corrected(family).items()}
+    tasks = [_task_report(pair, results, margins or {}) for pair in pairs]
     _refuse_unknown_margins(margins or {}, tasks)
     return {
         "draws": draws,
@@ -61,7 +74,10 @@ def compare_results(
         "tasks": tasks,
         "tasks_only_a": _only(a, b),
         "tasks_only_b": _only(b, a),
-        "notes": _notes(a, b, pairs),
+        "notes": [
+            *_notes(a, b, pairs),
+            *(note for what, family in families.items() for note in untestable_notes(family, what)),
+        ],
         "verdict": _overall([task["verdict"] for task in tasks if task["verdict"]]),
         "sentence": _sentence(tasks),
     }
@@ -97,30 +113,27 @@ def _only(side: Sequence[Results], other: Sequence[Results]) -> list[str]:
     return sorted({name for one in side for name in names(one) if any(name not in names(two) for two in other)})
 
 
-def _corrected(pairs: Sequence[TaskPair]) -> dict[tuple[str, str], float]:
-    """Holm's p by task and metric, in two families: headlines, which the verdict goes by, and all others."""
-    found: dict[tuple[str, str], float] = {}
-    for headlines in (True, False):
-        family = {
-            json.dumps([pair.a.task, name]): one.p
-            for pair in pairs
-            for name, one in pair.differences.items()
-            if one.p is not None and (name == pair.a.headline) == headlines
-        }
-        for key, p in holm(family).items():
-            task, name = json.loads(key)
-            found[task, name] = p
-    return found
+def _families(pairs: Sequence[TaskPair]) -> dict[str, dict[str, Difference]]:
+    """Differences by `_key`, in the two families that Holm's correction is for: headlines, which the verdict goes by,
+    and all others."""
+    families: dict[str, dict[str, Difference]] = {"headlines": {}, "other figures": {}}
+    for pair in pairs:
+        for name, each in pair.differences.items():
+            what = "headlines" if name == pair.a.headline else "other figures"
+            families[what][_key(pair.a.task, name)] = each
+    return families
 
 
-def _task_report(
-    pair: TaskPair, corrected: Mapping[tuple[str, str], float], margins: Mapping[str, float]
-) -> dict[str, Any]:
+def _key(task: str, metric: str) -> str:
+    return json.dumps([task, metric])
+
+
+def _task_report(pair: TaskPair, results: Mapping[str, Corrected], margins: Mapping[str, float]) -> dict[str, Any]:
     report: dict[str, Any] = {"task": pair.a.task, "headline": pair.a.headline, "obstacle": pair.obstacle}
     if pair.obstacle:
         return {**report, "verdict": None, "metrics": {}, "margins": {}, "only_a": [], "only_b": []}
     metrics = {
-        metric.name: _metric_report(metric, pair.differences[metric.name], corrected.get((pair.a.task, metric.name)))
+        metric.name: _metric_report(metric, pair.differences[metric.name], results.get(_key(pair.a.task, metric.name)))
         for metric in pair.metrics
     }
     # what is asked of a metric by its name goes before what is asked of every headline
@@ -140,25 +153,25 @@ def _task_report(
     }
 
 
-def _metric_report(metric: Metric, found: Difference, p_holm: float | None) -> dict[str, Any]:
+def _metric_report(metric: Metric, found: Difference, result: Corrected | None) -> dict[str, Any]:
     plain = dataclasses.asdict(found)
     keys = ["a", "b", "value", "low", "high", "p", "n", "se", "mcnemar"]
-    keys += ["fixed_low", "fixed_high", "seeds"] if isinstance(found, PooledDifference) else []
+    keys += ["fixed_low", "fixed_high", "seeds", "df", "ratio"] if isinstance(found, PooledDifference) else []
     return {
         **{key: plain[key] for key in keys},
-        "p_holm": p_holm,
+        "p_holm": result.p if result else None,
         "detectable": found.detectable,
-        "verdict": _verdict(metric, found, p_holm),
+        "verdict": _verdict(metric, found, result),
         "better": metric.better,
         "percent": metric.percent,
     }
 
 
-def _verdict(metric: Metric, found: Difference, p_holm: float | None) -> str:
-    if found.value is None or p_holm is None:
+def _verdict(metric: Metric, found: Difference, result: Corrected | None) -> str:
+    if found.value is None or result is None:
         return UNTOLD
-    if p_holm >= SIGNIFICANT:
-        return NOTHING_SEEN
+    if result.p >= SIGNIFICANT:
+        return NOTHING_SEEN if result.testable else NOT_TESTABLE
     if metric.better == "neither":
         return "different"
     return "better" if (found.value > 0) == (metric.better == "higher") else "worse"
@@ -197,32 +210,29 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
             f"{len(a)} training seeds are given, but only {unlike} are different weights: one training run named twice "
             "makes intervals too narrow."
         )
-    if 1 < len(a) < FEW_RUNS:
+    if len(a) == 2:
         notes.append(
-            f"{len(a)} training seeds: where training runs differ much, intervals over so few of them are too narrow "
-            "(`strop calibrate` shows by how much)."
+            "2 training seeds: where they differ much, only some 90 in 100 of their 95 % intervals hold "
+            "(`strop calibrate --runs 2`); three or more keep what they say."
         )
     notes += same_answers(b[0])
-    few = []
+    supplies = {}
     for pair in pairs:
-        if not pair.obstacle and (words := other_data(pair.a, pair.b)):
+        if pair.obstacle:
+            continue
+        if words := other_data(pair.a, pair.b):
             notes.append(words)
-        answered = {row.id for row in pair.b.rows}
-        pictures = len({row.cluster for row in pair.a.rows if row.id in answered})
-        if not pair.obstacle and pictures < FEW_CLUSTERS:
-            few.append(f"{pair.a.task}: {pictures} pictures")
-    if few:
-        notes.append(
-            f"{', '.join(few)}. Under {FEW_CLUSTERS} the bootstrap's intervals are too narrow "
-            "and its p too small (`strop calibrate` shows by how much)."
-        )
+        shared = {row.id for row in pair.a.rows} & {row.id for row in pair.b.rows}
+        sides = [[row for row in side.rows if row.id in shared] for side in (pair.a, pair.b)]
+        supplies[pair.a.task] = supply(sides, pair.a.metrics, pair.a.headline)
+    notes += scarcity_notes(supplies)
     return notes
 
 
 def _overall(verdicts: Sequence[str]) -> str:
-    said = set(verdicts) - {NOTHING_SEEN, UNTOLD}
+    said = set(verdicts) - {NOTHING_SEEN, NOT_TESTABLE, UNTOLD}
     if not said:
-        return NOTHING_SEEN if NOTHING_SEEN in verdicts else UNTOLD
+        return next(kind for kind in (NOTHING_SEEN, NOT_TESTABLE, UNTOLD) if kind in verdicts or kind == UNTOLD)
     return said.pop() if len(said) == 1 else "mixed"
 
 

@@ -56,6 +56,15 @@ def ranked(tasks: Sequence[Task]) -> list[Task]:
     return [task for task in tasks if isinstance(task, Ranked)]
 
 
+def described(seed: Results, task: Task, split: str) -> list[Group]:
+    """The seed's own answers to a task, without gold: what a verifier is calibrated on that must be."""
+    result = seed.task(task.name)
+    return [
+        Group(sample=sample.blind(), answers=(row.answer,))
+        for sample, row in zip(_samples(result, task, split), result.rows, strict=True)
+    ]
+
+
 def _filtered(result: TaskResult, task: Task, split: str, verifier: Verifier) -> TaskResult:
     samples = _samples(result, task, split)
     groups = [

@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ from loops.shared import digest_of_folder, held, keep, take
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a stage has to tell: `facts` are figures that its inputs determine, `cost` what it took (may vary)."""
+    """What a stage has to tell: `facts` are figures that its inputs determine, `cost` what it took (may vary): numbers
+    of what their names say, `seconds` and `mb` (mebibytes) by name. The ledger adds seconds and peak memory."""
 
     facts: Mapping[str, Any]
     cost: Mapping[str, float]
@@ -122,7 +124,7 @@ def _make(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
     return {
         "outputs": digest_of_folder(folder),
         "facts": dict(outcome.facts),
-        "cost": {"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes()},
+        "cost": {"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes(), **_device_peak()},
         "provenance": provenance(),
     }
 
@@ -134,7 +136,10 @@ def _drop_half_line(path: Path) -> None:
 
 
 def _forget_peak() -> None:
-    """Start the operating system's record of this process's peak memory anew, where it can be."""
+    """Start the records of peak memory anew: the devices', and the operating system's of this process where it can."""
+    if cuda := _used_gpus():
+        for device in range(cuda.device_count()):
+            cuda.reset_peak_memory_stats(device)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -148,3 +153,18 @@ def _peak_megabytes() -> float:
     except (OSError, IndexError, ValueError):
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(kilobytes / 1024, 1)
+
+
+def _device_peak() -> dict[str, float]:
+    """The most memory that tensors took on the GPUs, all together; nothing where none was used."""
+    cuda = _used_gpus()
+    if cuda is None:
+        return {}
+    peak = sum(cuda.max_memory_allocated(device) for device in range(cuda.device_count()))
+    return {"peak_device_memory_mb": round(peak / 2**20, 1)}
+
+
+def _used_gpus() -> Any:
+    """torch's module of GPUs where this process has begun to use them; torch is not imported for the question."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

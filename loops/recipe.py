@@ -6,12 +6,16 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.autonomy import CONTROL, can_be_typed, derive_level
 from harness.errors import RecipeError, UsageError
+
+OWN_PICTURES_TOKENS = 512
+"""`collect.max_tokens` of the user's own pictures: models that describe photographs write 100 tokens and more."""
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -20,6 +24,14 @@ class Part(BaseModel):
     """A group of fields: no others, and none that changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came after the first runs: at their default a stage is known by what it was known by before."""
+
+    def as_input(self) -> dict[str, Any]:
+        """What a stage that depends on this group is known by."""
+        as_before = {name for name in self.later if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(exclude=as_before)
 
 
 class Ratio(Part):
@@ -40,7 +52,16 @@ class Collect(Part):
     )
     answers: int = Field(default=4, ge=2, description="of sampling, to each picture")
     temperature: float = Field(default=0.0, ge=0, description="of all answers; 0 is greedy")
-    max_tokens: int = Field(default=80, ge=1)
+    max_tokens: int = Field(default=80, ge=1, description=f"of own pictures {OWN_PICTURES_TOKENS} by default")
+    unfinished: Literal["sentences", "drop", "keep"] = Field(
+        default="sentences",
+        description="what to do with an answer that max_tokens cut: keep its whole sentences, leave it out, or train "
+        "on it as if it ended there",
+    )
+    max_unfinished: float = Field(default=0.2, ge=0, le=1, description="a larger share of cut answers is refused")
+    prompt: str | None = Field(default=None, min_length=1, description="what is asked of each picture; else the pool's")
+
+    later: ClassVar[frozenset[str]] = frozenset({"unfinished", "max_unfinished", "prompt"})
 
     @model_validator(mode="after")
     def _sampled_answers_differ(self) -> Self:
@@ -57,6 +78,13 @@ class Verify(Part):
     aggregate: Literal["mean", "min", "sum"] = Field(
         default="sum", description="how a text's sentences make one reward"
     )
+    zero: float | None = Field(
+        default=None,
+        description="of sum: the score from which a sentence earns; else what the encoder's card says, or what tells "
+        "sentences of their own picture from sentences of another",
+    )
+
+    later: ClassVar[frozenset[str]] = frozenset({"zero"})
 
 
 class Select(Part):
@@ -82,7 +110,7 @@ class Optimise(Part):
     kind: Literal["dpo"] = "dpo"
     weights: Literal["all", "lora"] = "all"
     freeze: tuple[str, ...] = Field(
-        default=("vision_tower",), description="parts whose weights stay, where all are trained"
+        default=("vision_tower",), description="parts whose weights stay and get no adapter"
     )
     lora: dict[str, Any] = Field(default_factory=dict, description="peft's LoraConfig")
     reference: Literal["previous", "seed"] = Field(default="previous", description="the reference policy")
@@ -107,25 +135,55 @@ class Recipe(Part):
     """A whole study of one seed model: measured, then honed and measured again `rounds` times."""
 
     name: str
-    level: Literal["L0", "L1", "L2", "L3", "L4", "L5"] = Field(description="autonomy, see README")
     model: str = "pictos-seed"
     adapter: str | None = None
+    pictures: Literal["pad", "processor"] | None = Field(
+        default=None, description="how pictures are shown, as `strop eval --pictures`"
+    )
     seed: int = Field(default=0, ge=0, description="of collection and training; the pool's slice depends on it too")
     rounds: int = Field(default=2, ge=0)
-    source: str = Field(default="pictos_captions", description="the task whose training pool is collected on")
+    source: str = Field(
+        default="pictos_captions",
+        description="the task whose training pool is collected on, or pictures of the user's own as KIND:PATH",
+    )
     collect: Collect = Collect()
     verify: Verify = Verify()
     select: Select = Select()
     optimise: Optimise = Optimise()
     evaluate: Evaluate = Evaluate()
 
+    @property
+    def own_pictures(self) -> bool:
+        """Whether `source` names pictures of the user's own and no task."""
+        return ":" in self.source
+
+    @property
+    def level(self) -> str:
+        """The autonomy level, which follows from what judges (`harness.autonomy`)."""
+        return derive_level(self.model_dump(include={"verify", "select"})) or CONTROL
+
     @model_validator(mode="before")
     @classmethod
-    def _gold_is_a_human_label(cls, fields: Any) -> Any:
-        """Whatever level a recipe gives itself, verdicts from gold make it L0: no board may show it as another."""
-        verify = fields.get("verify") if isinstance(fields, dict) else None
-        oracle = isinstance(verify, dict) and verify.get("kind") == "oracle"
-        return {**fields, "level": "L0"} if oracle else fields
+    def _level_is_derived(cls, fields: Any) -> Any:
+        """Recipes used to name their level: one that a recipe can have is passed over, others are refused."""
+        if not isinstance(fields, dict) or "level" not in fields:
+            return fields
+        if not can_be_typed(fields["level"]):
+            verify = fields.get("verify")
+            judged = {**fields, "verify": {"kind": "clip", **(verify if isinstance(verify, dict) else {})}}
+            raise ValueError(
+                f"field 'level' is {fields['level']!r}: a recipe's level follows from what judges, which makes this "
+                f"one {derive_level(judged) or CONTROL}; leave the field out"
+            )
+        return {name: value for name, value in fields.items() if name != "level"}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _photographs_take_more_words(cls, fields: Any) -> Any:
+        collect = fields.get("collect", {}) if isinstance(fields, dict) else None
+        if isinstance(collect, dict) and ":" in str(fields.get("source", "")):
+            return {**fields, "collect": {"max_tokens": OWN_PICTURES_TOKENS, **collect}}
+        return fields
 
     @model_validator(mode="after")
     def _an_order_to_disagree_with(self) -> Self:

@@ -15,21 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from harness.errors import RecipeError, RunError
+from harness.autonomy import CONTROL, SAW_GOLD
+from harness.errors import RunError
 from harness.files import digest_of_json, write_text
+from harness.models.card import EncoderCard, read_card
 from harness.models.weights import model_digest, model_folder
-from harness.types import Checkpoint, Sample
+from harness.types import Checkpoint, Group, Sample
+from loops.check_recipe import check_recipe
 from loops.groups import read_groups, read_pairs, write_groups, write_pairs
 from loops.ledger import Done, Ledger, Outcome, open_run
-from loops.recipe import Recipe
+from loops.recipe import Recipe, read_document, validated
 from loops.select import select
-from loops.setting import Setting
+from loops.setting import Pool, Setting
 
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
 
 COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = BASELINES_VERSION = 1
-SELECT_VERSION = 2
+SELECT_VERSION = LORA_VERSION = 2
 """Raised when a stage's code would give another result from the same inputs."""
 
 
@@ -49,35 +52,11 @@ def run_recipe(
 
     Raises `RunError` where the folder belongs to another recipe, and `RecipeError` for names that do not exist.
     """
-    missing = [name for name in (recipe.source, *recipe.evaluate.tasks) if name not in setting.tasks]
-    if missing:
-        raise RecipeError(f"no task is called '{missing[0]}'; there are {', '.join(setting.tasks)}")
-    encoder = recipe.verify.encoder
-    if (
-        recipe.verify.kind == "clip"
-        and not (setting.shipped(encoder) or Path(encoder)).is_dir()
-        and "::" not in encoder
-    ):
-        raise RecipeError(f"verify.encoder {encoder}: no such folder; name a shipped one or an ARCHITECTURE::TAG")
-    if recipe.rounds and not (out / "recipe.yaml").exists():
-        # a task without a training pool, or with one that ends too soon, is told now, not after the seed's evaluation
-        if not setting.pool(recipe.source, sum(pool_slice(recipe, recipe.rounds)) - 1, 1):
-            raise RecipeError(
-                f"seed {recipe.seed}: the training pool of {recipe.source} ends before its pictures; take a smaller one"
-            )
-        from loops.optimise.dpo import check_settings
-
-        check_settings(recipe.optimise)
+    check_recipe(recipe, setting, new=not (out / "recipe.yaml").exists())
     with open_run(out, shared) as ledger:
-        _claim(out, recipe)
         run = _Run(recipe, ledger, setting, answers or out / "answers.jsonl")
+        _claim(out, recipe, run.level())
         return run.all_rounds()
-
-
-def pool_slice(recipe: Recipe, number: int) -> tuple[int, int]:
-    """Start and length of the part of the pool that round `number` collects on: of no other round of this run and, in
-    the first ten rounds, of no run of another seed."""
-    return (recipe.seed * 10 + number - 1) * recipe.collect.samples, recipe.collect.samples
 
 
 class _Run:
@@ -109,21 +88,22 @@ class _Run:
         recipe, start = self.recipe, before[-1]
         pool = functools.cache(lambda: self.pool(number))  # scenes take seconds to compose: a finished round needs none
         draw = recipe.seed * 1_000 + number
-        base = {"source": recipe.source, "seed": recipe.seed, "round": number}
+        base = {"source": self.source.identity, "seed": recipe.seed, "round": number, **self.shown}
 
         collected = self.stage(
             f"round-{number}/collect",
-            {**base, "version": COLLECT_VERSION, "checkpoint": start.digest, "collect": recipe.collect.model_dump()},
+            {**base, "version": COLLECT_VERSION, "checkpoint": start.digest, "collect": recipe.collect.as_input()},
             lambda folder: self.collect(folder, start, pool(), draw, number),
         )
         verified = self.stage(
             f"round-{number}/verify",
             {
                 "version": VERIFY_VERSION,
-                "source": [recipe.source, self.setting.tasks[recipe.source].version],
+                "source": [self.source.identity, self.task_version()],
                 "collected": collected.digest,
-                "verify": recipe.verify.model_dump(),
+                "verify": recipe.verify.as_input(),
                 "encoder": self.encoder_digest(),
+                **self.zero_input(),
                 "seed": draw if recipe.verify.kind == "random" else None,
             },
             lambda folder: self.verify(folder, collected.folder, pool(), draw, number),
@@ -142,11 +122,12 @@ class _Run:
         trained = self.stage(
             f"round-{number}/optimise",
             {
-                "version": OPTIMISE_VERSION,
-                "source": recipe.source,
+                "version": LORA_VERSION if recipe.optimise.weights == "lora" else OPTIMISE_VERSION,
+                "source": self.source.identity,
                 "pairs": selected.digest,
                 "start": start.digest,
                 "reference": reference.digest,
+                **self.shown,
                 "optimise": recipe.optimise.model_dump(),
                 "seed": draw,
             },
@@ -159,13 +140,46 @@ class _Run:
         path = done.folder / "checkpoint"
         return Checkpoint(path=path, digest=model_digest(path), parent=parent)
 
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """What a stage that shows pictures depends on, where the recipe leaves it not to the model."""
+        return {"pictures": self.recipe.pictures} if self.recipe.pictures else {}
+
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
         done = self.ledger.stage(name, inputs, work)
         self.fresh += done.fresh
         return done
 
+    @functools.cached_property
+    def source(self) -> Pool:
+        return self.setting.pool(self.recipe.source)
+
+    def task_version(self) -> int | None:
+        """Of the task that marks answers to the pool; None for pictures of the user's own, which no task marks."""
+        return None if self.recipe.own_pictures else self.setting.tasks[self.recipe.source].version
+
     def pool(self, number: int) -> list[Sample]:
-        return list(self.setting.pool(self.recipe.source, *pool_slice(self.recipe, number)))
+        return round_samples(self.source, self.recipe, number)
+
+    def level(self) -> str:
+        """The recipe's level, and whether its encoder learnt from this world's gold: so the board shows it."""
+        gold = {self.recipe.source, *self.recipe.evaluate.tasks} & set(self.encoder_card().gold_of)
+        return self.recipe.level + (SAW_GOLD if gold and self.recipe.level != CONTROL else "")
+
+    def encoder_card(self) -> EncoderCard:
+        return read_card(self.encoder_folder()) if self.recipe.verify.kind == "clip" else EncoderCard()
+
+    def card_zero(self) -> float | None:
+        """The encoder's zero where its maker set it for pictures of this kind."""
+        card = self.encoder_card()
+        return card.zero if self.recipe.source in card.gold_of else None
+
+    def zero_input(self) -> dict[str, Any]:
+        """What the verdicts depend on where sentences are held against a zero that is not simply 0."""
+        verify, zero = self.recipe.verify, self.card_zero()
+        if verify.kind != "clip" or verify.aggregate != "sum" or verify.zero is not None or zero == 0:
+            return {}
+        return {"zero": "calibrated" if zero is None else zero}
 
     def encoder_digest(self) -> str | None:
         if self.recipe.verify.kind != "clip":
@@ -193,7 +207,7 @@ class _Run:
 
     def baselines(self, seed: Checkpoint, adapter: Path | None, measured: Done) -> None:
         """What the verifier is worth without training, where it is one that looks at pictures."""
-        from loops.baselines import filtered, ranked, reranked
+        from loops.baselines import described, filtered, ranked, reranked
 
         asked = self.recipe.evaluate
         tasks = ranked([self.setting.tasks[name] for name in asked.tasks])
@@ -206,11 +220,13 @@ class _Run:
             from harness.results import read_results
             from harness.store import Store
 
-            before, verifier = read_results(measured.folder), self.verifier(0)
+            before = read_results(measured.folder)
+            verifier = self.verifier(0, described(before, tasks[0], asked.split))
+            costs = dict[str, float]()
             if asked.filter:
                 write_measured(folder / "filter", filtered(before, tasks, asked.split, verifier))
             if asked.rerank:
-                vlm = load_vlm(self.recipe.model, path=seed.path, adapter=adapter)
+                vlm = load_vlm(self.recipe.model, path=seed.path, adapter=adapter, pictures=self.recipe.pictures)
                 with self.setting.bars() as bars:
                     best = reranked(
                         before,
@@ -223,15 +239,18 @@ class _Run:
                         bar=lambda task, total: bars(f"best of {asked.rerank} {task}", total),
                     )
                 write_measured(folder / "rerank", best)
-            return Outcome(facts={"rerank": asked.rerank}, cost={})
+                costs.update(vlm.costs)
+            return Outcome(facts={"rerank": asked.rerank}, cost={**costs, **_costs_of(verifier)})
 
         inputs = {
             "version": BASELINES_VERSION,
             "measured": measured.digest,
-            "verify": self.recipe.verify.model_dump(),
+            "verify": self.recipe.verify.as_input(),
             "encoder": self.encoder_digest(),
+            **self.zero_input(),
             "filter": asked.filter,
             "rerank": asked.rerank,
+            **self.shown,
         }
         self.stage("round-0/baselines", inputs, work)
 
@@ -244,7 +263,7 @@ class _Run:
             from harness.measure import measure
             from harness.models.vlm import load_vlm
 
-            vlm = load_vlm(name, path=checkpoint.path, adapter=adapter)
+            vlm = load_vlm(name, path=checkpoint.path, adapter=adapter, pictures=self.recipe.pictures)
             with self.setting.bars() as bars:
                 figures = measure(
                     vlm,
@@ -257,7 +276,7 @@ class _Run:
                     progress=lambda task, total: bars(f"round {number} eval {task}", total),
                 )
             headlines = {task.name: figures[task.name][task.headline]["value"] for task in tasks}
-            return Outcome(facts=headlines, cost={"generated_tokens": vlm.generated_tokens})
+            return Outcome(facts=headlines, cost=vlm.costs)
 
         inputs = {
             "checkpoint": checkpoint.digest,
@@ -266,6 +285,7 @@ class _Run:
             "tasks": [[task.name, task.version] for task in tasks],
             "split": asked.split,
             "limit": asked.limit,
+            **self.shown,
         }
         return self.stage(f"round-{number}/eval", inputs, work)
 
@@ -273,8 +293,9 @@ class _Run:
         from harness.models.vlm import load_vlm
         from loops.collect.controlled_hallucination import controlled_hallucination
         from loops.collect.sampling import sampled_answers
+        from loops.collect.unfinished import MARK
 
-        vlm = load_vlm(self.recipe.model, path=start.path)
+        vlm = load_vlm(self.recipe.model, path=start.path, pictures=self.recipe.pictures)
         # a controlled hallucination is a second pass over the pool, sampled answers are drawn in one
         collector, passes = {
             "controlled_hallucination": (controlled_hallucination, 2),
@@ -285,22 +306,24 @@ class _Run:
             groups = collector(vlm, pool, self.recipe.collect, seed=seed, advance=advance)
         write_groups(folder / "groups.jsonl", groups)
         differing = sum(len(set(group.answers)) > 1 for group in groups)
-        return Outcome(
-            facts={"groups": len(groups), "differing": differing}, cost={"generated_tokens": vlm.generated_tokens}
-        )
+        unfinished = sum(MARK in note for group in groups for note in group.notes)
+        facts = {"groups": len(groups), "differing": differing, "unfinished": unfinished}
+        return Outcome(facts=facts, cost=vlm.costs)
 
     def verify(self, folder: Path, collected: Path, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
-        verifier = self.verifier(seed)
         groups = read_groups(collected / "groups.jsonl", pool)
+        blind = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
+        verifier = self.verifier(seed, blind)
         if not verifier.sees_gold:
-            groups = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
+            groups = blind
         with self.setting.bars() as bars:
             verdicts = verifier.verify(groups, bars(f"round {number} verify", len(groups)))
         judged = [dataclasses.replace(group, verdicts=some) for group, some in zip(groups, verdicts, strict=True)]
         write_groups(folder / "groups.jsonl", judged)
-        return Outcome(facts={"verifier": verifier.name, "sees_gold": verifier.sees_gold}, cost={})
+        facts = {"verifier": verifier.name, "sees_gold": verifier.sees_gold, **verifier.facts}
+        return Outcome(facts=facts, cost=_costs_of(verifier))
 
-    def verifier(self, seed: int) -> Verifier:
+    def verifier(self, seed: int, groups: Sequence[Group]) -> Verifier:
         from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
 
         asked = self.recipe.verify
@@ -313,8 +336,12 @@ class _Run:
         if asked.kind == "none":
             return NoVerifier()
         from harness.models.encoder import load_encoder
+        from loops.verify.zero import Zero, find_zero
 
-        return Clip(encoder=load_encoder(str(self.encoder_folder())), aggregate=asked.aggregate)
+        encoder, zero = load_encoder(str(self.encoder_folder())), Zero()
+        if asked.aggregate == "sum":
+            zero = find_zero(encoder, groups, named=asked.zero, of_card=self.card_zero())
+        return Clip(encoder=encoder, aggregate=asked.aggregate, zero=zero)
 
     def select(self, folder: Path, verified: Path, pool: Sequence[Sample], seed: int) -> Outcome:
         selection = select(read_groups(verified / "groups.jsonl", pool), self.recipe.select, seed=seed)
@@ -347,9 +374,10 @@ class _Run:
                 out=folder / "checkpoint",
                 seed=seed,
                 run_name=f"{self.recipe.name} seed {self.recipe.seed} round {number}",
+                pictures=self.recipe.pictures,
                 advance=bars(f"round {number} optimise", len(pairs)),
             )
-        return Outcome(facts={"steps": trained.steps, **trained.figures}, cost={})
+        return Outcome(facts={"steps": trained.steps, **trained.figures}, cost=trained.costs)
 
 
 class _Plan(_Run):
@@ -374,15 +402,30 @@ def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
     return plan.keys
 
 
-def _claim(out: Path, recipe: Recipe) -> None:
-    """Write the recipe into the folder, or see that it is the one that is there; more rounds may be asked for."""
+def _costs_of(verifier: Verifier) -> Mapping[str, float]:
+    """What its encoder did, where it has one."""
+    from loops.verify.verifiers import Clip
+
+    return verifier.encoder.costs if isinstance(verifier, Clip) else {}
+
+
+def round_samples(pool: Pool, recipe: Recipe, number: int) -> list[Sample]:
+    """What round `number` asks: pictures of the pool, under the recipe's prompt where it has one."""
+    samples = pool.of_round(seed=recipe.seed, number=number, count=recipe.collect.samples)
+    prompt = recipe.collect.prompt
+    return [sample if prompt is None else dataclasses.replace(sample, prompt=prompt) for sample in samples]
+
+
+def _claim(out: Path, recipe: Recipe, level: str) -> None:
+    """Write the recipe into the folder with its level, or see that it is the one that is there; more rounds may be
+    asked for."""
     path = out / "recipe.yaml"
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
     if path.exists():
-        there = yaml.safe_load(path.read_text(encoding="utf-8"))
-        differing = [name for name, value in recipe.model_dump(mode="json").items() if there.get(name) != value]
+        filed = validated(Recipe, read_document(path, "recipe"), f"recipe {path}")
+        differing = [name for name in Recipe.model_fields if getattr(filed, name) != getattr(recipe, name)]
         if [name for name in differing if name != "rounds"]:
             raise RunError(
                 f"{out} holds a run of another recipe (it differs in {', '.join(differing)}); name another --out"
             )
-    write_text(path, text)
+    fields = recipe.model_dump(mode="json")
+    write_text(path, yaml.safe_dump({"name": fields.pop("name"), "level": level, **fields}, sort_keys=False))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from harness.types import Advance, Sample, Task
 
@@ -13,12 +14,33 @@ Bar = Callable[[str, int], Advance]
 """Given a description and a total, a progress bar's step function."""
 
 
+class Pool(Protocol):
+    """Training samples. `identity` changes with them; `has_gold` says whether a task can mark answers to them, and
+    `apart` whether they are by their making no picture of any task's dev or test split."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def has_gold(self) -> bool: ...
+
+    @property
+    def apart(self) -> bool: ...
+
+    def require(self, *, seed: int, rounds: int, count: int) -> None:
+        """Raise `RecipeError` where the pool has not `count` samples for each round from 1 on."""
+
+    def of_round(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
+        """The samples of round `number`: of no other round of this training seed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """`tasks` by name; `pool(task, start, count)` are training samples of a task, never of its dev or test split;
-    `shipped(name)` is where a shipped model lies, None for a name that is none."""
+    """`tasks` by name; `pool(source)` is the training pool of a task or of pictures of the user's own, and raises
+    `UsageError` or `DataError` where there is none; `shipped(name)` is where a shipped model lies, None for a name that
+    is none."""
 
     tasks: Mapping[str, Task]
-    pool: Callable[[str, int, int], Sequence[Sample]]
+    pool: Callable[[str], Pool]
     shipped: Callable[[str], Path | None]
     bars: Callable[[], AbstractContextManager[Bar]]

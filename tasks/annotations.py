@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from harness.errors import DataError
 from harness.files import read_json
+from harness.wording import counted
 from tasks.answer_files import Row, as_row
 
 Kind = Literal["instances", "captions"]
@@ -185,8 +186,8 @@ def _indexed(path: Path, kind: Kind) -> Any:
     strangers = [identifier for identifier in index.imgToAnns if identifier not in index.imgs]
     if strangers:
         raise DataError(
-            f"{path}: {len(strangers)} images with annotations are not under 'images', {strangers[0]} is the first; "
-            "list them or drop their annotations"
+            f"{path}: {counted(len(strangers), 'image with annotations is', 'images with annotations are')} not under "
+            f"'images', {strangers[0]} is the first; list them or drop their annotations"
         )
     return index
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.files import numbered_rows
 from harness.types import Sample
+from harness.wording import counted
+from tasks.containers import content_of, rows_of
+from tasks.tool_rows import VLMEVALKIT, with_answers
+
+_WHOLE = re.compile(r"(\d+)\.0+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,14 +32,16 @@ class AnswerFile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One JSON object of a file and the place it came from, e.g. ``answers.jsonl:12``.
+    """One object of a file and the place it came from, e.g. ``answers.jsonl:12``.
 
-    `wanted` says, where it is known, which file has such rows: where a field is missing, this is mostly another.
+    `wanted` says, where it is known, which file has such rows: where a field is missing, this is mostly another. `tool`
+    names the harness that wrote the row, if one did: then the answer stands under each of `tool_rows.ANSWER_FIELDS`.
     """
 
     place: str
     content: Mapping[str, Any]
     wanted: str = ""
+    tool: str = ""
 
     def text(self, name: str) -> str:
         """A field that must be a string; raises `DataError` where it is missing or something else."""
@@ -70,33 +75,38 @@ class Row:
         return as_row(f"{self.place}: {name}", self._field(name), self.wanted)
 
     def identifier(self, name: str) -> str:
-        """A field that must be an integer or a string that is not blank, as text: 7 and "7" name the same thing."""
+        """A field that must be an integer or a string that is not blank, as text: 7 and "7" name the same thing, and
+        so does 7.0, which tables make of 7 where a column has gaps."""
         value = self._field(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
             raise self.wrong(name, "an integer or a string")
-        return str(value)
+        whole = _WHOLE.fullmatch(str(value))
+        return whole[1] if whole else str(value)
 
     def wrong(self, name: str, expected: str) -> DataError:
         """The error that says what a field holds and what it should."""
-        shown = json.dumps(self._field(name), ensure_ascii=False)
+        shown = json.dumps(self._field(name), ensure_ascii=False, default=str)
         return DataError(f"{self.place}: field '{name}' must be {expected}, found {shown[:60]}")
 
     def _field(self, name: str) -> Any:
         if name not in self.content:
             found = listed(list(self.content), 12) or "no field"
-            raise DataError(f"{self.place}: field '{name}' is missing; found {found}{_to_name(self.wanted)}")
+            column = "; VLMEvalKit's index is no id: add a column of it" if self.tool == VLMEVALKIT else ""
+            raise DataError(f"{self.place}: field '{name}' is missing; found {found}{column}{_to_name(self.wanted)}")
         return self.content[name]
 
 
 def read_rows(path: Path, wanted: str = "") -> Iterator[Row]:
-    """The rows of a JSON-lines file, `wanted` as in `Row`.
+    """The rows of a file in any container of `tasks.containers`, `wanted` as in `Row`.
 
-    Raises `DataError` for broken JSON, a line that is no object, an empty file.
+    Raises `DataError` for a file of another kind, broken JSON, a row that is no object, an empty file.
     """
     empty = True
-    for number, content in numbered_rows(path):
+    for place, content, tool in with_answers(rows_of(path, wanted)):
         empty = False
-        yield as_row(f"{path}:{number}", content, wanted)
+        yield as_row(place, content, wanted, tool)
     if empty:
         raise DataError(f"{path} is empty; expected one JSON object a line")
 
@@ -107,7 +117,7 @@ def read_document(path: Path, wanted: str) -> Any:
     Raises `DataError` where it is missing, cut off, no JSON, or gives a key of an object twice: one of the two values
     would be dropped without a word.
     """
-    content = _content(path, wanted)
+    content = content_of(path, wanted)
     try:
         return json.loads(content, object_pairs_hook=_without_repeats)
     except _RepeatedKey as error:
@@ -119,7 +129,7 @@ def read_document(path: Path, wanted: str) -> Any:
 def is_document(path: Path, wanted: str) -> bool:
     """Whether a file is one JSON document, rather than a row a line; raises `DataError` where it cannot be read."""
     try:
-        json.loads(_content(path, wanted))
+        json.loads(content_of(path, wanted))
     except (json.JSONDecodeError, UnicodeDecodeError):
         return False
     return True
@@ -145,14 +155,15 @@ def refuse_unanswered(answers: Path, unanswered: Sequence[str], answered: int, p
     """Raise `DataError` where questions have no answer, unless that was asked for and there is at least one answer."""
     if unanswered and (not partial or not answered):
         remedy = "" if partial else "; complete the file, or ask for the answered part only (--partial)"
-        raise DataError(f"{answers} has no answer to {len(unanswered)} questions: {listed(unanswered)}{remedy}")
+        questions = counted(len(unanswered), "question")
+        raise DataError(f"{answers} has no answer to {questions}: {listed(unanswered)}{remedy}")
 
 
-def as_row(place: str, content: Any, wanted: str = "") -> Row:
+def as_row(place: str, content: Any, wanted: str = "", tool: str = "") -> Row:
     """A parsed JSON value as a row; raises `DataError` where it is not an object."""
     if not isinstance(content, dict):
         raise DataError(f"{place}: expected an object, found {type(content).__name__}{_to_name(wanted)}")
-    return Row(place, content, wanted)
+    return Row(place, content, wanted, tool)
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
@@ -180,15 +191,3 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise _RepeatedKey(next(key for index, key in enumerate(keys) if key in keys[:index]))
     return found
-
-
-def _content(path: Path, wanted: str) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; name {wanted}") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path} is a folder; name {wanted} in it") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error

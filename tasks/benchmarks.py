@@ -2,8 +2,9 @@
 
 Questions and pictures come from the data folder in their authors' layout or, where STROP_HUB says so, from the hub at
 the revision pinned here; the two are never mixed, and nothing is fetched unasked. Building a task reads nothing.
-Each reads its answers in several ways; the headline is "official", as in `strop score`. The one split, "test", is what
-published tables are over: MathVista's is its authors' testmini.
+Each reads its answers in several ways; the headline is "official", as in `strop score`, and MathVista's is "strict",
+since its authors' rule reads what a language model took out of an answer. The one split, "test", is what published
+tables are over: MathVista's is its authors' testmini.
 """
 
 from __future__ import annotations
@@ -215,7 +216,7 @@ class MathVista:
     metrics: tuple[Metric, ...] = mathvista.mathvista_metrics()
     headline: str = mathvista.HEADLINE
     max_tokens: int = 1024
-    profile: str = "official"
+    profile: str = "strict"
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -238,10 +239,13 @@ class MathVista:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        return {name: partial(_score_mathvista, profile=name) for name in MATHVISTA_PROFILES}
+        """Those that read the response: the official ones read what a language model took out of it, and here none is
+        asked."""
+        names = (name for name in MATHVISTA_PROFILES if not name.startswith(mathvista.EXTRACTED))
+        return {name: partial(_score_mathvista, profile=name) for name in names}
 
     def gold(self, sample: Sample) -> str:
-        """As the authors' short-cut reads it, and by letter: an option may be called "(b)" and not be the second."""
+        """By letter, since an option may be called "(b)" and not be the second."""
         question: Question = sample.target
         said = LETTERS[question.options.index(question.answer)] if question.options else question.answer
         return f'The answer is "{said}".'

@@ -13,17 +13,17 @@ plain dicts and needs no NLTK, so that a world with its own objects marks its ca
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
 
 from harness.errors import DataError
 from harness.files import read_json
 from harness.types import Metric, Sample, Score
 from tasks import text, text_offline
-from tasks.answer_files import AnswerFile, Row, as_row, is_document, is_list_of, listed, read_document, read_rows
+from tasks.answer_files import AnswerFile, is_document, is_list_of, listed, read_document
+from tasks.caption_files import Captioned, caption_rows, join_images, read_captions, refuse_too_few
 from tasks.chair_truth import ChairTruth, read_truth
 
 NAME = "chair"
@@ -37,8 +37,6 @@ IMAGES = 500
 so that only the list of their ids says which."""
 
 WANTED_IDS = "one of shikiw/OPERA's files of captions (greedy.jsonl), whose ids they are"
-
-_ANSWERS = "the file of captions"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +93,17 @@ merging, punctuation counted; length: the same / 100, the authors' "Len". repeat
 has already named / mentions. unread: blank captions / captions."""
 
 
-class KnownImages(Protocol):
-    """The images of a truth, by their ids."""
-
-    def __len__(self) -> int: ...
-
-    def __contains__(self, image: object) -> bool: ...
-
-
 def load_tables(folder: Path) -> ChairTables:
     """The tables of a folder: synonyms.json (class -> strings) and double_words.json (pair -> replacement).
 
     Raises `DataError` naming the file where one is missing or has another layout.
     """
+    for name in ("synonyms.json", "double_words.json"):
+        if not (folder / name).exists():
+            raise DataError(
+                f"{folder / name}: no such file; make it of the authors' synonyms.txt or a port's chair.pkl: "
+                f"strop data build chair --from chair.pkl --out {folder}"
+            )
     synonyms = read_json(folder / "synonyms.json")
     double_words = read_json(folder / "double_words.json")
     if not isinstance(synonyms, dict) or not all(is_list_of(str, words) for words in synonyms.values()):
@@ -252,7 +248,7 @@ def load_image_ids(path: Path, count: int = IMAGES) -> list[int]:
         if not is_list_of(int, found):
             raise DataError(f"{path}: field 'image_ids' must be a list of integers; get {WANTED_IDS}")
     else:
-        found = [row.integer("image_id") for row in _caption_rows(path)]
+        found = [row.integer("image_id") for row in caption_rows(path)]
     twice = [str(image) for image, times in Counter(list[int](found)).items() if times > 1]
     if twice:
         raise DataError(f"{path}: image ids are given twice: {listed(twice)}; get {WANTED_IDS}")
@@ -268,65 +264,50 @@ def load_answers(
     objects: str = "all",
     tables: ChairTables | None = None,
     words: Callable[[str], Sequence[str]] = normalise,
+    partial: bool = False,
 ) -> AnswerFile:
-    """Published captions joined to the objects of their images; `Sample.target` is a frozenset of classes.
+    """Published captions joined to the objects of their images: `join_truth` of `caption_files.read_captions`."""
+    captions = read_captions(answers)
+    return join_truth(answers, captions, truth, objects=objects, tables=tables, words=words, partial=partial)
 
-    `answers` is OPERA's layout, one object a line with `image_id` and `caption`, or one document with a list of such
-    objects under "sentences" (the layout of the CHAIR ports' output). `truth` is a `ground_truth_*.json`, gzipped or
-    not: ``{"categories": [names], "images": {"<id>": [indices]}}``; or a folder of COCO's ``instances*.json`` and
-    ``captions*.json``, from which the classes are worked out by `tables` (default: those of that folder) and `words`,
-    the normaliser. `objects` says which of the two truths of `tasks.chair_truth` is meant. The two published builds of
-    the ready-made truth differ, so `info["truth"]` names the file or folder, and `info["objects"]` what is in it.
-    Raises `DataError` with file and line (or list index) for broken JSON, missing or ill-typed fields, an image
-    captioned twice and an image that the truth does not know, and the errors of `tasks.chair_truth.read_truth`.
+
+def join_truth(
+    answers: Path,
+    captions: Sequence[Captioned],
+    truth: Path,
+    *,
+    objects: str = "all",
+    tables: ChairTables | None = None,
+    words: Callable[[str], Sequence[str]] = normalise,
+    partial: bool = False,
+) -> AnswerFile:
+    """The captions of a file joined to the objects of their images; `Sample.target` is a frozenset of classes.
+
+    `truth` is a `ground_truth_*.json`, gzipped or not: ``{"categories": [names], "images": {"<id>": [indices]}}``; or a
+    folder of COCO's ``instances*.json`` and ``captions*.json``, from which the classes are worked out by `tables`
+    (default: those of that folder) and `words`, the normaliser. `objects` says which of the two truths of
+    `tasks.chair_truth` is meant. The two published builds of the ready-made truth differ, so `info["truth"]` names the
+    file or folder, and `info["objects"]` what is in it.
+
+    A truth mostly knows more images than are captioned, and which were meant it does not say: complete is a file that
+    captions all of them, or as many as the protocol does (`IMAGES`). Raises `DataError` where it has fewer, unless
+    `partial`, and the errors of `caption_files.join_images` and `chair_truth.read_truth`.
     """
     if tables is None and truth.is_dir():
         tables = load_tables(truth)
     # A ready-made truth names its classes itself.
     found = open_truth(truth, tables or ChairTables(synonyms={}), objects=objects, words=words)
-    captions = read_captions(answers, found, truth)
+    joined = join_images(captions, found, truth)
+    refuse_too_few(answers, len(joined), min(len(found), IMAGES), partial)
     samples = tuple(
         Sample(id=image, prompt=PROMPT, images=(), target=found.classes(image), cluster=image, meta={})
-        for image in captions
+        for image in joined
     )
     info = {
         "truth": truth.name or truth.resolve().name,
         "truth_files": [path.name for path in found.files],
         "objects": found.about,
         "images_of_truth": len(found),
-        "captions": len(captions),
+        "captions": len(joined),
     }
-    return AnswerFile(samples=samples, answers=tuple(captions.values()), info=info)
-
-
-def read_captions(answers: Path, known: KnownImages, truth: Path) -> dict[str, str]:
-    """Image -> its caption, in the order of an answer file in either layout of `load_answers`.
-
-    Raises `DataError` with the place for what `load_answers` names, an image that is not `known` among it; `truth` is
-    the file that knows the images.
-    """
-    captions: dict[str, str] = {}
-    first: dict[str, str] = {}
-    for row in _caption_rows(answers):
-        image = row.identifier("image_id")
-        caption = row.text("caption")
-        if image in first:
-            raise DataError(f"{row.place}: image_id {image} was already captioned at {first[image]}")
-        if image not in known:
-            raise DataError(f"{row.place}: image_id {image} is not among the {len(known)} images of {truth}")
-        first[image] = row.place
-        captions[image] = caption
-    return captions
-
-
-def _caption_rows(path: Path) -> Iterator[Row]:
-    """The rows of either layout. A file that is one JSON document with "sentences" is the second."""
-    document = read_document(path, _ANSWERS) if is_document(path, _ANSWERS) else None
-    if not isinstance(document, dict) or "sentences" not in document:
-        yield from read_rows(path)
-        return
-    sentences = document["sentences"]
-    if not isinstance(sentences, list) or not sentences:
-        raise DataError(f"{path}: field 'sentences' must be a list with at least one object in it")
-    for index, content in enumerate(sentences):
-        yield as_row(f"{path}: sentences[{index}]", content)
+    return AnswerFile(samples=samples, answers=tuple(joined.values()), info=info)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from harness.errors import DataError, UsageError
 from tasks.annotations import AnnotatedImage, annotation_files, read_captions, read_instances
 from tasks.answer_files import as_row, is_list_of, listed, read_document
+from tasks.containers import is_pickle
 
 OBJECTS: Mapping[str, str] = MappingProxyType(
     {"all": "instances and what the human captions name", "instances": "annotated instances only"}
@@ -35,6 +36,9 @@ class ChairTruth(Protocol):
     def __len__(self) -> int: ...
 
     def __contains__(self, image: object) -> bool: ...
+
+    @property
+    def file_names(self) -> Mapping[str, str]: ...
 
     def classes(self, image: str) -> frozenset[str]: ...
 
@@ -100,6 +104,10 @@ class _Coco:
     def __contains__(self, image: object) -> bool:
         return image in self.images
 
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {identifier: image.file_name for identifier, image in self.images.items()}
+
     def classes(self, image: str) -> frozenset[str]:
         found = {self.class_of[name] for name in self.images[image].objects}
         if self.captions is not None:
@@ -141,6 +149,10 @@ class _Ready:
     def __contains__(self, image: object) -> bool:
         return image in self.images
 
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {}  # a ready-made truth has ids alone
+
     def classes(self, image: str) -> frozenset[str]:
         indices = self.images[image]
         if not is_list_of(int, indices) or not all(0 <= index < len(self.categories) for index in indices):
@@ -149,6 +161,10 @@ class _Ready:
 
 
 def _read_ready(path: Path) -> _Ready:
+    if path.is_file() and is_pickle(path.read_bytes()):
+        raise DataError(
+            f"{path} is a port's pickle; make a truth of it: strop data build chair --from {path} --out DIR"
+        )
     document = read_document(path, "a ground_truth_*.json or .json.gz, or a folder of COCO's annotations")
     row = as_row(str(path), document)
     categories, images = row.content.get("categories"), row.content.get("images")

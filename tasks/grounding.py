@@ -21,9 +21,10 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -43,8 +44,20 @@ QUESTIONS = 1_000
 LEAST = 0.01
 """Share of the picture that the box of a thing asked for covers at least: 55 x 55 pixels of 640 x 480."""
 
-PROFILES = ("strict", "llava")
-"""What fractions are of: the picture, or the square that LLaVA-1.5 pads it to, the picture in the middle."""
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+FRAMES: Mapping[str, Callable[[Size], Box]] = MappingProxyType(
+    {
+        "strict": lambda size: (0, 0, *size),
+        "llava": lambda size: (-((max(size) - size[0]) // 2), -((max(size) - size[1]) // 2), max(size), max(size)),
+        "crop": lambda size: ((size[0] - min(size)) / 2, (size[1] - min(size)) / 2, min(size), min(size)),
+    }
+)
+"""What fractions are of, as a box in the picture's pixels: the picture; the square that LLaVA-1.5 pads it to, the
+picture in the middle; or the middle square, where a model's processor cuts that out."""
+
+PROFILES = tuple(FRAMES)
 
 REQUEST = "Provide the bounding box of the {name}."
 IN_FRACTIONS = "Answer with [x1, y1, x2, y2] in fractions of the image's width and height."
@@ -61,7 +74,7 @@ _FOUR = rf"\s*({_NUMBER})" + rf"(?:\s*,\s*|\s+)({_NUMBER})" * 3 + r"\s*"
 _IN_BRACKETS = re.compile(rf"\[{_FOUR}\]|\({_FOUR}\)")
 
 
-def read_box(answer: str, size: tuple[int, int] | None = None) -> Box | None:
+def read_box(answer: str, size: tuple[float, float] | None = None) -> Box | None:
     """The one box that an answer names, or None.
 
     A box is four numbers in square or round brackets with nothing else between these, parted by commas or white space:
@@ -92,29 +105,28 @@ def box_text(box: Box) -> str:
     return f"[{', '.join(str(int(edge)) if edge.is_integer() else repr(edge) for edge in edges)}]"
 
 
-def score_grounding(box: Box, answer: str, size: tuple[int, int] | None = None) -> Score:
+def score_grounding(box: Box, answer: str, size: Size | None = None) -> Score:
     """Mark one answer by the gold box; `parsed` is the box read, in the gold one's form, or None. `size` as above."""
-    read = read_box(answer, size)
+    return _marked(box, read_box(answer, size))
+
+
+def _marked(box: Box, read: Box | None) -> Score:
     # A width that was added to an edge and taken off again differs in its last digits.
     overlap = round(box_overlap(read, box), 9) if read else 0.0
     counts = {"asked": 1, "overlap": overlap, "right": int(overlap >= RIGHT_FROM), "unread": int(read is None)}
     return Score(value=overlap, parsed=read, counts=counts)
 
 
-def score_framed(box: Box, answer: str, size: tuple[int, int], profile: str = "strict") -> Score:
-    """Mark an answer in fractions under one of `PROFILES`; under "llava", `parsed` is of the padded square.
+def score_framed(box: Box, answer: str, size: Size, profile: str = "strict") -> Score:
+    """Mark an answer in fractions under one of `PROFILES`; `parsed` is of the picture, wherever the frame lies.
 
     Raises `UsageError` for an unknown profile.
     """
-    if profile not in PROFILES:
+    if profile not in FRAMES:
         raise UsageError(f"grounding has no profile '{profile}'; it has {', '.join(PROFILES)}")
-    if profile == "strict":
-        return score_grounding(box, answer, size)
-    side = max(size)
-    left, top, width, height = box
-    return score_grounding(
-        (left + (side - size[0]) // 2, top + (side - size[1]) // 2, width, height), answer, (side,) * 2
-    )
+    left, top, width, height = FRAMES[profile](size)
+    read = read_box(answer, (width, height))
+    return _marked(box, (read[0] + left, read[1] + top, *read[2:]) if read else None)
 
 
 def fractions_text(box: Box, size: tuple[int, int]) -> str:

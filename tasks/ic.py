@@ -21,7 +21,8 @@ from types import MappingProxyType
 from harness.errors import DataError
 from harness.types import Metric, Sample, Score
 from tasks.answer_files import AnswerFile, as_row, is_list_of, listed, read_document, refuse_unanswered
-from tasks.chair import CHAIR_METRICS, PROMPT, ChairTables, merge_words, named_places, read_captions, score_caption
+from tasks.caption_files import Captioned, join_images, read_captions
+from tasks.chair import CHAIR_METRICS, PROMPT, ChairTables, merge_words, named_places, score_caption
 from tasks.ic_set import TRUTH_FILE, ascending, ids_digest
 
 NAME = "ic"
@@ -60,26 +61,41 @@ _DESCRIBING = frozenset(_ADJECTIVES.split())
 
 
 def load_answers(answers: Path, truth: Path, tables: ChairTables, *, partial: bool = False) -> AnswerFile:
-    """Captions (in CHAIR's layout) joined to a set that `tasks.ic_set.write_ic` wrote: its folder or its truth file.
+    """Captions joined to a set of pictures: `join_truth` of `caption_files.read_captions`."""
+    return join_truth(answers, read_captions(answers), truth, tables, partial=partial)
+
+
+def join_truth(
+    answers: Path, captions: Sequence[Captioned], truth: Path, tables: ChairTables, *, partial: bool = False
+) -> AnswerFile:
+    """The captions of a file joined to a set that `tasks.ic_set.write_ic` wrote: its folder or its truth file.
 
     `Sample.target` maps each class in the picture to how many there are, None where nobody counted. Raises
-    `DataError` for what `tasks.chair.load_answers` names, for a truth in another layout, for a category that the
+    `DataError` for what `caption_files.join_images` names, for a truth in another layout, for a category that the
     synonyms know no class for, and, unless `partial`, for a picture of the set without a caption.
     """
     path = truth / TRUTH_FILE if truth.is_dir() else truth
     asked = load_questions(path, tables)
-    captions = read_captions(answers, asked, path)
-    unanswered = [image for image in ascending(asked) if image not in captions]
-    refuse_unanswered(answers, unanswered, len(captions), partial)
+    joined = join_images(captions, _Asked(asked), path)
+    unanswered = [image for image in ascending(asked) if image not in joined]
+    refuse_unanswered(answers, unanswered, len(joined), partial)
     info = {
         "truth": truth.name or truth.resolve().name,
         "truth_files": [path.name],
         "ids": ids_digest(asked),
         "images_of_truth": len(asked),
-        "captions": len(captions),
+        "captions": len(joined),
         "unanswered": unanswered,
     }
-    return AnswerFile(samples=tuple(asked[image] for image in captions), answers=tuple(captions.values()), info=info)
+    return AnswerFile(samples=tuple(asked[image] for image in joined), answers=tuple(joined.values()), info=info)
+
+
+class _Asked(dict[str, Sample]):
+    """The questions of a set as images that captions may name."""
+
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {image: str(sample.meta["file_name"]) for image, sample in self.items()}
 
 
 def load_questions(path: Path, tables: ChairTables) -> dict[str, Sample]:

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError, UsageError
+from harness.profiles import PLAIN
 from harness.types import Metric, Sample, Score
+from harness.wording import counted
 from tasks.answer_files import (
     AnswerFile,
     Row,
@@ -32,10 +34,21 @@ from tasks.answer_files import (
 )
 from tasks.cells import cell_metrics, cell_score
 from tasks.mathvista_readers import MATHVISTA_PROFILES, Question, Reply
+from tasks.row_claims import (
+    Contradiction,
+    names_nothing,
+    picture_contradictions,
+    question_contradictions,
+    refuse_contradictions,
+    repeats,
+    same_answer,
+)
 
 NAME = "mathvista"
 VERSION = 1
 HEADLINE = "accuracy"
+EXTRACTED = "official"
+"""The profile of the authors' script, which starts from the short answer that a language model took out."""
 
 KEYS = ("language", "source", "category", "task", "context", "grade", "skills")
 """What the authors break accuracy down by, after the types of question and answer. A question has several skills."""
@@ -96,9 +109,10 @@ def load_answers(
 
     A row with an `error` and no `response` is an outage and no answer. Missing answers raise `DataError` unless
     `partial`; then `info["unanswered"]` lists the questions left out. The questions must be `size` in number (None:
-    any; not looked at for a part without `questions`), else `DataError` says which file to get. Other faults (a gold
-    answer unlike that of `questions`, an unknown type, a pid given twice) raise `DataError` with file and line, or file
-    and pid.
+    any; not looked at for a part without `questions`), else `DataError` says which file to get. A row that names its
+    picture (`image`), repeats its question (`query`, `question`, `prompt`) or holds the right answer (`answer`) must
+    name those of its pid's, else `DataError` counts and shows the rows that do not. Other faults (an unknown type, a
+    pid given twice) raise `DataError` with file and line, or file and pid.
     """
     rows = list(_rows(answers))
     # first of all, since rows without a response are another file's
@@ -110,7 +124,10 @@ def load_answers(
         refuse_unknown(given, "pid", asked.keys(), questions)
     own = {pid: question_sample(pid, row) for pid, row in rows if "question_type" in row.content}
     for pid, row in rows:
-        _refuse_other_gold(row, own.get(pid), asked.get(pid), questions)
+        if pid not in own and pid not in asked:
+            raise DataError(f"{row.place}: the row has no question in it; name {_WANTED} with --questions")
+    wrong = [claim for pid, row in rows for claim in _contradictions(row, asked.get(pid) or own[pid])]
+    refuse_contradictions(wrong, len(rows), f"name the questions that were asked (--questions), or their own {_WANTED}")
     asked = {**asked, **own}
     if questions is None and not partial:
         refuse_another_size(answers, asked, size)
@@ -118,6 +135,9 @@ def load_answers(
     refuse_unanswered(answers, unanswered, len(texts), partial)
     samples = tuple(sample for pid, sample in asked.items() if pid in texts)
     extractions = {pid: row.text("extraction") for pid, row in rows if row.content.get("extraction") is not None}
+    extracted = {pid for pid, text in extractions.items() if pid in texts and text.strip()}
+    blank = {pid: row for pid, row in rows if pid in texts and not texts[pid].strip()}
+    programs = {pid for pid, row in blank.items() if "execution" in row.content}
     return OutputFile(
         samples=samples,
         answers=tuple(texts[sample.id] for sample in samples),
@@ -126,9 +146,12 @@ def load_answers(
             "questions": answers.name if questions is None else questions.name,
             "cells": cells_of(samples),
             "unanswered": unanswered,
-            "extracted": len(extractions),
-            # Where the response is blank, what was extracted is the extracting model's own answer.
-            "extracted_from_blank": sum(pid in extractions for pid, text in texts.items() if not text.strip()),
+            "extracted": len(extracted),
+            # Where the response is blank, what was extracted is the extracting model's own answer. A program has a
+            # response and printed nothing; a blank extraction is nobody's.
+            "extracted_from_blank": len(extracted & blank.keys() - programs),
+            "blank_executions": len(programs),
+            "unnamed": sum(pid not in own and names_nothing(row) for pid, row in rows),
         },
     )
 
@@ -178,7 +201,7 @@ def question_sample(pid: str, row: Row) -> Sample:
         images=(),
         target=_question(row),
         cluster=row.text("image"),
-        meta={"image": row.text("image")},
+        meta={"image": row.text("image"), "question": row.text("question")},
     )
 
 
@@ -212,11 +235,23 @@ def _response(row: Row) -> str | None:
     return row.text("execution" if "execution" in row.content else "response")
 
 
-def _refuse_other_gold(row: Row, own: Sample | None, asked: Sample | None, questions: Path | None) -> None:
-    if own is None and asked is None:
-        raise DataError(f"{row.place}: the row has no question in it; name {_WANTED} with --questions")
-    if own is not None and asked is not None and own.target.answer != asked.target.answer:
-        raise row.wrong("answer", f"{asked.target.answer!r} as in {questions}; these are answers to other questions")
+def default_profile(outputs: OutputFile) -> str:
+    """The profile that reads these outputs best: the authors' where most rows hold an extraction, else the strict."""
+    return EXTRACTED if 2 * outputs.info["extracted"] > len(outputs.samples) else PLAIN
+
+
+def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
+    """What a row says that is not so of a question: its picture, its text, its right answer.
+
+    Not its options: the published outputs were asked pid 272 with others than they are marked by.
+    """
+    asked, gold = sample.meta["question"], sample.target.answer
+    wrong = picture_contradictions(row, sample.meta["image"])
+    wrong += question_contradictions(row, asked, lambda text: repeats(text, asked, asked))
+    answer = row.content.get("answer")
+    if answer is not None and not same_answer(answer, gold):
+        wrong.append(Contradiction(row.place, "answer", str(answer), gold))
+    return wrong
 
 
 def refuse_another_size(path: Path | str, asked: Mapping[str, Sample], size: Size | None) -> None:
@@ -225,8 +260,8 @@ def refuse_another_size(path: Path | str, asked: Mapping[str, Sample], size: Siz
     found = Size(questions=len(asked), multi_choice=kinds["multi_choice"])
     if size is not None and found != size:
         raise DataError(
-            f"{path} holds {found.questions} questions, {found.multi_choice} of them with options, but testmini has "
-            f"{size.questions} and {size.multi_choice}; get the whole of it, or {_WANTED} for --questions"
+            f"{path} holds {counted(found.questions, 'question')}, {found.multi_choice} of them with options, but "
+            f"testmini has {size.questions} and {size.multi_choice}; get the whole of it, or {_WANTED} for --questions"
         )
 
 

@@ -1,4 +1,4 @@
-"""POPE: is this object in the picture? Marking of yes/no answers, and published answer files joined to labels.
+"""POPE: is this object in the picture? Its questions and the marking of yes/no answers.
 
 Protocol: COCO val2014, 500 images with 6 questions each, half of them yes, in three categories that differ in how the
 absent objects were chosen (random, popular, adversarial). Published figures are now one split's accuracy, now a pooled
@@ -9,25 +9,16 @@ Source: AoiDragon/POPE; the four ways to count an unreadable answer are stated a
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from harness.errors import DataError, UsageError
 from harness.readers import YES_NO_PROFILES, YesNo
 from harness.types import Metric, Sample, Score
-from tasks.answer_files import (
-    AnswerFile,
-    Row,
-    listed,
-    read_rows,
-    refuse_repeats,
-    refuse_unanswered,
-    refuse_unknown,
-)
-from tasks.pope_questions import built_set
+from harness.wording import counted
+from tasks.answer_files import Row, listed, read_rows
 
 NAME = "pope"
 VERSION = 1
@@ -41,8 +32,7 @@ ROWS: Mapping[str, tuple[int, ...]] = MappingProxyType(
 )
 """Category -> how many rows its file may have; the shorter random one is the older, behind LLaVA-1.5's figures."""
 
-_QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"
-_LABELS = "coco_pope_<category>.json of AoiDragon/POPE"
+LABELS = "coco_pope_<category>.json of AoiDragon/POPE"
 
 _OBJECT = re.compile(r"\s*is there an? (?P<object>.+?) in the (?:image|imange)\s*\?", re.IGNORECASE)
 
@@ -51,13 +41,13 @@ def pope_metrics(groups: Sequence[str]) -> tuple[Metric, ...]:
     """The metrics of POPE for these categories, as fractions over `Score.counts`.
 
     For each group and for "pooled" (all rows together): accuracy, precision, recall, f1 (positive class yes), yes_ratio
-    (share of answers read as yes) and unread; then `macro/accuracy` and `macro/f1`, the plain means over the groups.
+    (share of answers read as yes) and unread; then, of more than one group, `macro/accuracy` and `macro/f1`, the plain
+    means over them.
     lmms-eval prints the gold's share of yes under the name of yes_ratio; here it is the answers' under every profile.
     """
     of_groups = [metric for group in groups for metric in _split_metrics(group, group)]
-    macro = [
-        Metric(name=f"macro/{part}", macro=tuple(f"{group}/{part}" for group in groups)) for part in ("accuracy", "f1")
-    ]
+    parts = ("accuracy", "f1") if len(groups) > 1 else ()
+    macro = [Metric(name=f"macro/{part}", macro=tuple(f"{group}/{part}" for group in groups)) for part in parts]
     return (*of_groups, *macro, *_split_metrics("pooled", None))
 
 
@@ -87,59 +77,9 @@ def score_pope(target: str, answer: str, profile: str = "strict") -> Score:
     return Score(value=float(right), parsed=read, counts=counts)
 
 
-def load_answers(answers: Path, questions: Path, truth: Path, *, partial: bool = False) -> AnswerFile:
-    """Answers in LLaVA's layout, joined to questions by `question_id` and to labels by category, image and object.
-
-    `answers` has a JSON object a line with `question_id` and `text`; `questions` (llava_pope_test.jsonl) has
-    `question_id`, `image`, `text`, `category`; `truth` is a folder with one label file a category
-    (coco_pope_<category>.json, one object a line with `image`, `text`, `label`), or one such file: then only the
-    questions of its category are marked and `info` lists the categories left out.
-
-    The ids inside label files start again at 1 in each and are not the questions' ids, and label files of 2910 and 3000
-    rows exist in different orders. So a question is joined to the row with the same object in the same image: that is
-    the k-th row for the k-th question where the file is the one the questions were made from, and right for the others.
-    The object is read from the question's text; "imange", as the older files spell it, is the same question. A question
-    that the label file does not hold means that it is the wrong file: `DataError`, never a guess.
-
-    `info` tells for each category the label file, its rows, and how many of them no question asked for. Answers that
-    are missing raise `DataError` unless `partial`; then the questions left out are listed in `info["unanswered"]`.
-    `info["built"]` is there where the labels are not the published ones but of `tasks.pope_questions.build_set`.
-    Other faults (broken JSON, missing or ill-typed fields, an id given twice, an answer to no question) raise
-    `DataError` with file and line.
-    """
-    asked = [_question(row) for row in read_rows(questions, _QUESTIONS)]
-    refuse_repeats([(one.row.place, one.id) for one in asked], "question_id")
-    given = _read_answers(answers, {one.id for one in asked}, questions)
-    by_category: dict[str, list[_Question]] = defaultdict(list)
-    for one in asked:
-        by_category[one.category].append(one)
-    files = _label_files(truth, tuple(by_category))
-
-    samples: list[Sample] = []
-    texts: list[str] = []
-    splits: dict[str, dict[str, object]] = {}
-    unanswered: list[str] = []
-    for category, file in files.items():
-        pool = _Labels(file)
-        for one in by_category[category]:
-            label = pool.take(one)
-            if one.id not in given:
-                unanswered.append(one.id)
-                continue
-            samples.append(_sample(one, label))
-            texts.append(given[one.id])
-        splits[category] = {
-            "labels": file.name,
-            "label_rows": pool.rows,
-            "questions": len(by_category[category]),
-            "label_rows_without_question": pool.rows - len(by_category[category]),
-        }
-    refuse_unanswered(answers, unanswered, len(samples), partial)
-    skipped = {category: len(rows) for category, rows in by_category.items() if category not in files}
-    info = {"splits": splits, "unanswered": unanswered, "categories_without_truth": skipped}
-    if built := built_set(truth if truth.is_dir() else truth.parent):
-        info["built"] = built.about
-    return AnswerFile(samples=tuple(samples), answers=tuple(texts), info=info)
+def headline(categories: Sequence[str]) -> str:
+    """The metric that stands for these categories: the mean of their F1, or the only one's own."""
+    return HEADLINE if len(categories) > 1 else f"{categories[0]}/f1"
 
 
 def labels_folder(folder: Path) -> Path | None:
@@ -157,8 +97,8 @@ def load_questions(folder: Path, rows: Mapping[str, tuple[int, ...]] = ROWS) -> 
     """
     samples = []
     for category, sizes in rows.items():
-        path = _file_in_folder(folder, category)
-        found = [question_sample(row, category) for row in read_rows(path, _LABELS)]
+        path = label_file(folder, category)
+        found = [question_sample(row, category) for row in read_rows(path, LABELS)]
         refuse_another_size(path, category, len(found), sizes)
         samples += found
     return together(samples)
@@ -167,14 +107,14 @@ def load_questions(folder: Path, rows: Mapping[str, tuple[int, ...]] = ROWS) -> 
 def question_sample(row: Row, category: str) -> Sample:
     """A label row (`image`, `text`, `label`) as a question in LLaVA's prompt. Its id says what is asked of which image,
     since the ids inside the files restart in each and differ between editions."""
-    image, label = row.text("image"), _label(row)
+    image, label = row.text("image"), label_of(row)
     return Sample(
-        id=f"{category}/{Path(image).stem}/{_object(row).replace(' ', '-')}",
+        id=question_name(category, image, object_of(row)),
         prompt=f"{row.text('text')}\n{INSTRUCTION}",
         images=(),
         target=label,
         cluster=image,
-        meta={"group": category, "object": _object(row), "image": image},
+        meta={"group": category, "object": object_of(row), "image": image},
     )
 
 
@@ -183,16 +123,15 @@ def refuse_another_size(path: Path | str, category: str, rows: int, sizes: Seque
     if rows not in sizes:
         wanted = " or ".join(str(size) for size in sizes)
         raise DataError(
-            f"{path} has {rows} rows, but POPE's {category} questions are {wanted}; get coco_pope_{category}.json of "
-            "AoiDragon/POPE, or build questions of your own (`strop data build pope`)"
+            f"{path} has {counted(rows, 'row')}, but POPE's {category} questions are {wanted}; get "
+            f"coco_pope_{category}.json of AoiDragon/POPE, or build questions of your own (`strop data build pope`)"
         )
 
 
 def together(samples: Sequence[Sample]) -> list[Sample]:
     """The questions image by image, so that those about one share its work; `DataError` where one is given twice."""
     place = {image: index for index, image in enumerate(dict.fromkeys(sample.cluster for sample in samples))}
-    counted = Counter(sample.id for sample in samples)
-    twice = [name for name, count in counted.items() if count > 1]
+    twice = [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]
     if twice:
         raise DataError(f"POPE's questions ask twice for the same object in the same image: {listed(twice)}; keep one")
     return sorted(samples, key=lambda sample: place[sample.cluster])
@@ -229,66 +168,26 @@ def _cell(target: str, read: YesNo | None, profile: str) -> str | None:
     return "fn" if target == "yes" else "tn"
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    row: Row
-    id: str
-    image: str
-    object: str
-    category: str
+def question_name(category: str, image: str, asked: str) -> str:
+    """The id of a question: what is asked of which image."""
+    return f"{category}/{Path(image).stem}/{asked.replace(' ', '-')}"
 
 
-def _question(row: Row) -> _Question:
-    return _Question(row, row.identifier("question_id"), row.text("image"), _object(row), row.text("category"))
-
-
-def _object(row: Row) -> str:
+def object_of(row: Row) -> str:
+    """The object that a row of questions or labels asks for in its `text`."""
     found = object_asked_for(row.text("text"))
     if found is None:
         raise row.wrong("text", "a question 'Is there a(n) ... in the image?'")
     return found
 
 
-def _label(row: Row) -> str:
+def label_of(row: Row) -> str:
+    """The right answer of a row of labels, "yes" or "no"."""
     return row.one_of("label", ("yes", "no"))
 
 
-def _sample(question: _Question, label: str) -> Sample:
-    return Sample(
-        id=question.id,
-        prompt=question.row.text("text"),
-        # The pictures are not needed to mark published answers and are not part of the answer file.
-        images=(),
-        target=label,
-        cluster=question.image,
-        meta={"group": question.category, "object": question.object, "image": question.image},
-    )
-
-
-def _read_answers(path: Path, known: set[str], questions: Path) -> dict[str, str]:
-    rows = [(row, row.identifier("question_id")) for row in read_rows(path)]
-    given = [(row.place, identifier) for row, identifier in rows]
-    refuse_repeats(given, "question_id")
-    refuse_unknown(given, "question_id", known, questions)
-    return {identifier: row.text("text") for row, identifier in rows}
-
-
-def _label_files(truth: Path, categories: Sequence[str]) -> dict[str, Path]:
-    """Category -> its label file, in the order of the questions."""
-    if truth.is_dir():
-        return {category: _file_in_folder(truth, category) for category in categories}
-    if not truth.is_file():
-        raise DataError(f"{truth}: no such file or folder; name the folder with coco_pope_{categories[0]}.json")
-    named = [category for category in categories if category.lower() in truth.stem.lower()]
-    if len(named) != 1:
-        raise DataError(
-            f"{truth} does not say which category it labels: its name holds {listed(named) or 'none'} of "
-            f"{listed(categories)}; name it coco_pope_<category>.json or give the folder"
-        )
-    return {named[0]: truth}
-
-
-def _file_in_folder(folder: Path, category: str) -> Path:
+def label_file(folder: Path, category: str) -> Path:
+    """The label file of a category in a folder; `DataError` where there is none, or several."""
     exact = folder / f"coco_pope_{category}.json"
     if exact.is_file():
         return exact
@@ -297,30 +196,3 @@ def _file_in_folder(folder: Path, category: str) -> Path:
         names = listed([path.name for path in found]) or "no such file"
         raise DataError(f"{folder}: expected one label file coco_pope_{category}.json, found {names}")
     return found[0]
-
-
-class _Labels:
-    """The rows of one label file, given out one by one so that no row answers two questions."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows = 0
-        self._labels: dict[tuple[str, str], deque[str]] = defaultdict(deque)
-        for row in read_rows(path, _LABELS):
-            label = _label(row)
-            held = self._labels[row.text("image"), _object(row)]
-            if held and held[-1] != label:
-                raise DataError(
-                    f"{row.place}: labelled {label}, but the same object in the same image is {held[-1]} above"
-                )
-            held.append(label)
-            self.rows += 1
-
-    def take(self, question: _Question) -> str:
-        held = self._labels.get((question.image, question.object))
-        if not held:
-            raise DataError(
-                f"{question.row.place}: {self.path} has no row left for '{question.object}' in {question.image} "
-                f"(category {question.category}); these are the labels of other questions"
-            )
-        return held.popleft()

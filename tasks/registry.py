@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from harness.errors import UsageError
-from harness.types import Sample, Task
+from harness.types import Pooled, Task
 from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg
 from tasks.coco_tasks import Grounding, Ic
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
 from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
+from tasks.pictos.world import SPLITS
 from tasks.plugins import plugins
+from tasks.pools import OwnPool, WorldPool, own_pool
 
 TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
     {
@@ -33,9 +35,8 @@ TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
 )
 """Those that come with Strop; `tasks.plugins` finds those of others."""
 
-POOLS: Mapping[str, Callable[[int, int], Sequence[Sample]]] = MappingProxyType(
-    {"pictos_captions": caption_pool, "pictos_chair": caption_pool}
-)
+POOLS = ("pictos_captions", "pictos_chair")
+"""Those of them that have a training pool: scenes of the embedded world, to be described."""
 
 
 def known_tasks() -> Mapping[str, Callable[[], Task]]:
@@ -58,8 +59,18 @@ def find_task(name: str) -> Task:
     return known[name]()
 
 
-def training_pool(name: str, start: int, count: int) -> Sequence[Sample]:
-    """`count` training samples of a task from number `start` on: never of the scenes that it is measured on."""
-    if name not in POOLS:
-        raise UsageError(f"task '{name}' has no training pool; these have one: {', '.join(POOLS)}")
-    return POOLS[name](start, count)
+def training_pool(source: str) -> WorldPool | OwnPool:
+    """The training pool of a task, or of the pictures that KIND:PATH names (`tasks.pools`): nothing that tasks measure
+    on. Raises `UsageError` for a task without one."""
+    if ":" in source:
+        return own_pool(source)
+    if source in POOLS:
+        return WorldPool(name=source, size=len(SPLITS["pool"]), scenes=caption_pool)
+    task = find_task(source)
+    if not isinstance(task, Pooled):
+        raise UsageError(
+            f"task '{source}' has no training pool; these have one: {', '.join(POOLS)}; pictures of your own are one "
+            "too: source=folder:PATH"
+        )
+    samples = tuple(task.pool())
+    return OwnPool(source=source, samples=samples, has_gold=all(one.target is not None for one in samples))

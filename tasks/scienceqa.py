@@ -18,6 +18,7 @@ from typing import Any
 from harness.errors import DataError, UsageError
 from harness.readers import LETTERS, OPTION_PROFILES, read_option_official
 from harness.types import Metric, Sample, Score
+from harness.wording import counted
 from tasks.answer_files import (
     AnswerFile,
     Row,
@@ -31,6 +32,15 @@ from tasks.answer_files import (
     refuse_unknown,
 )
 from tasks.cells import cell_metrics, cell_score
+from tasks.row_claims import (
+    Contradiction,
+    holds,
+    names_nothing,
+    picture_contradictions,
+    question_contradictions,
+    refuse_contradictions,
+    repeats,
+)
 
 NAME = "scienceqa"
 VERSION = 1
@@ -107,13 +117,20 @@ def load_answers(
     find in the outputs, which is what a published figure that does not follow from its own outputs comes from.
 
     Answers that are missing raise `DataError` unless `partial`; then `info["unanswered"]` lists the questions left out.
-    Other faults raise `DataError` with file and line, or file and key.
+    A row that names its picture (`image`) or repeats its question (`prompt`, `question`) must name those of its id's,
+    else `DataError` counts and shows the rows that do not. Other faults raise `DataError` with file and line, or file
+    and key.
     """
     asked = load_questions(questions, truth, size)
-    given, picks = _given(answers)
-    refuse_repeats([(place, identifier) for place, identifier, _ in given], "question_id")
-    refuse_unknown([(place, identifier) for place, identifier, _ in given], "question_id", asked.keys(), questions)
-    texts = {identifier: text for _, identifier, text in given}
+    rows, picks = _rows(answers)
+    ids = [(row.place, identifier) for identifier, row in rows]
+    refuse_repeats(ids, "question_id")
+    refuse_unknown(ids, "question_id", asked.keys(), questions)
+    wrong = [claim for identifier, row in rows for claim in _contradictions(row, asked[identifier])]
+    refuse_contradictions(
+        wrong, len(rows), "name the questions that were asked (--questions), and give each row its own id"
+    )
+    texts = {identifier: row.text("text") for identifier, row in rows}
     unanswered = [identifier for identifier in asked if identifier not in texts]
     refuse_unanswered(answers, unanswered, len(texts), partial)
     samples = tuple(sample for identifier, sample in asked.items() if identifier in texts)
@@ -122,6 +139,7 @@ def load_answers(
         "questions": questions.name,
         "cells": list(dict.fromkeys([*CELLS, *(cell for sample in samples for cell in sample.target.cells)])),
         "unanswered": unanswered,
+        "unnamed": sum(names_nothing(row) for _, row in rows),
     }
     if picks is not None:
         info["stored_picks"] = _stored_picks(answers, samples, found, picks)
@@ -143,8 +161,8 @@ def refuse_another_size(questions: Path | str, asked: Mapping[str, Sample], size
     found = Size(questions=len(asked), with_image=sum("image" in sample.target.cells for sample in asked.values()))
     if size is not None and found != size:
         raise DataError(
-            f"{questions} gives {found.questions} questions, {found.with_image} of them with a picture, but the test "
-            f"split has {size.questions} and {size.with_image}; get the whole of {_WANTED} (--truth)"
+            f"{questions} gives {counted(found.questions, 'question')}, {found.with_image} of them with a picture, but "
+            f"the test split has {size.questions} and {size.with_image}; get the whole of {_WANTED} (--truth)"
         )
 
 
@@ -258,13 +276,30 @@ def _gold(place: str, reply: str, options: Sequence[str]) -> str:
     return reply
 
 
-def _given(path: Path) -> tuple[list[tuple[str, str, str]], Mapping[str, Any] | None]:
-    """(place, id, text) of each answer, and the options that the file's maker counted if it holds them."""
+def _rows(path: Path) -> tuple[list[tuple[str, Row]], Mapping[str, Any] | None]:
+    """(id, row with `text`) of each answer, and the options that the file's maker counted if it holds them."""
     document = read_document(path, _ANSWERS) if is_document(path, _ANSWERS) else None
     if not isinstance(document, dict) or "question_id" in document:
-        return [(row.place, row.identifier("question_id"), row.text("text")) for row in read_rows(path)], None
+        rows = [(row.identifier("question_id"), row) for row in read_rows(path)]
+        for _, row in rows:
+            row.text("text")
+        return rows, None
     outputs = as_row(str(path), document).inner("outputs")
-    return [(outputs.place, key, outputs.text(key)) for key in outputs.content], document.get("results")
+    texts = [(key, outputs.text(key)) for key in outputs.content]
+    return [(key, Row(outputs.place, {"text": text})) for key, text in texts], document.get("results")
+
+
+def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
+    """What a row says that is not so of a question: its picture, its prompt or the line that asks with its options."""
+    wrong = picture_contradictions(row, sample.meta["image"])
+    return wrong + question_contradictions(row, sample.prompt, lambda text: _may_ask(text, sample))
+
+
+def _may_ask(text: str, sample: Sample) -> bool:
+    if "Context: " in text and "\nA. " in text:  # LLaVA's own layout, in which questions may differ in context alone
+        return holds(text, sample.prompt.removesuffix(INSTRUCTION))
+    asked = sample.prompt.split("\nA. ", 1)[0].splitlines()[-1:]
+    return repeats(text, sample.prompt, "".join(asked), sample.target.options)
 
 
 def _stored_picks(path: Path, samples: Sequence[Sample], answers: Sequence[str], picks: Any) -> dict[str, int]:

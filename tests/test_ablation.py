@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from scipy.stats import t
 
 from harness.errors import DataError
 from harness.results import TaskResult
-from harness.stats import difference, frontier_difference, holm, pooled_difference
+from harness.stats import difference, frontier_difference, holm, pooled_difference, widening
 from leaderboards.ablation import AblationRow, ablate, read_grid
 from leaderboards.ablation_text import write_ablation
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
@@ -69,10 +70,8 @@ def test_p_is_corrected_over_cells_headlines_apart(tmp_path: Path) -> None:
             assert row.to_seed_holm == holm(family)[f"{row.cell} {row.task}"]
     against_base = [row for row in rows if row.headline and row.to_base]
     assert len(against_base) == 3
-    raw = _row(rows, "none", "accuracy").to_base
-    assert raw is not None
-    assert raw.p is not None
-    assert _row(rows, "none", "accuracy").to_base_holm == pytest.approx(3 * raw.p)
+    family = {f"{row.cell} {row.task}": row.to_base.p for row in against_base if row.to_base and row.to_base.p}
+    assert {f"{row.cell} {row.task}": row.to_base_holm for row in against_base} == holm(family)
 
 
 def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> None:
@@ -82,8 +81,11 @@ def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> 
     assert corrected is not None
     assert found.value is not None
     assert found.low is not None
-    # three headlines: the quantile of 1 - 0.05 / 6 beside that of 1 - 0.05 / 2
-    assert (found.value - corrected[0]) / (found.value - found.low) == pytest.approx(2.3940 / 1.9600, abs=1e-4)
+    # three headlines: the quantile of 1 - 0.05 / 6 beside that of 1 - 0.05 / 2, of the t of two training runs
+    assert found.df is not None
+    growth = float(t.ppf(1 - 0.05 / 6, found.df) / t.ppf(1 - 0.05 / 2, found.df))
+    assert (found.value - corrected[0]) / (found.value - found.low) == pytest.approx(growth)
+    assert widening(2, None) == pytest.approx(2.2414 / 1.9600, abs=1e-4), "one run: of the normal distribution"
     alone = _row(ablate(_write(tmp_path, show=[["chair", "recall"]])).rows, "none", "recall")
     assert alone.to_base is not None
     assert alone.to_base_corrected == pytest.approx((alone.to_base.low, alone.to_base.high))
@@ -114,12 +116,12 @@ def test_at_a_glance_a_cell_is_one_line_with_its_differences_to_the_seed_model(t
     write_ablation(tmp_path)
     lines = (tmp_path / "ablation.md").read_text().split("## At a glance")[1].split("\n## ")[0].splitlines()
     assert [line for line in lines if line.startswith("|")] == [
-        "| verify.kind | pairs | accuracy ↑ (quiz) | words (chair) |",
-        "| --- | --- | --- | --- |",
-        "| seed model |  | 50.00 | 1.50 |",
-        "| quiet, untrained | – | – | 0.00† \\[0.00, 0.00\\] |",
-        "| clip | – | +12.50 \\[−16.67, +35.00\\] | +0.50\\* \\[+0.30, +0.70\\] |",
-        "| none | – | −20.83† \\[−35.00, −1.67\\] | +0.50\\* \\[+0.30, +0.70\\] |",
+        "| verify.kind | runs | pairs | accuracy ↑ (quiz) | words (chair) |",
+        "| --- | --- | --- | --- | --- |",
+        "| seed model |  |  | 50.00 | 1.50 |",
+        "| quiet, untrained | – | – | – | 0.00 \\[0.00, 0.00\\] |",
+        "| clip | 2 | – | +12.50 \\[−109.47, +134.47\\] r 2.1 | +0.50 \\[+0.27, +0.73\\] r 0.0 |",
+        "| none | 2 | – | −20.83 \\[−45.64, +3.98\\] r 0.8 | +0.50 \\[+0.27, +0.73\\] r 0.0 |",
     ]
 
 
@@ -129,7 +131,19 @@ def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_p
     assert row.seeds == (0, 1)
     assert row.to_base is not None
     assert row.to_base == difference(yes_no(BASE[1]).rows, yes_no(NONE[1]).rows, YES_NO)["accuracy"]
-    assert found.notes == ("verify.kind=none: held against the base over the training seeds that both finished, [1].",)
+    assert found.notes[0] == "verify.kind=none: held against the base over the training seeds that both finished, [1]."
+
+
+def test_figures_that_cannot_be_significant_are_said_to_be_so(tmp_path: Path) -> None:
+    """Two training runs prove no p below 1/2, and where one is left, ten thousand draws do."""
+    write_ablation(_write(tmp_path))
+    text = (tmp_path / "ablation.md").read_text()
+    assert "4 of 5 headlines beside the seed model are not testable: 2 training runs prove no p below 0.5" in text
+    assert "not testable |" in text.split("## quiz: accuracy")[1]
+    assert "2 runs, ratio 2.1" in text
+    (tmp_path / "one").mkdir()
+    write_ablation(_write(tmp_path / "one", ("done", "failed") * 2))
+    assert "not testable" not in (tmp_path / "one" / "ablation.md").read_text()
 
 
 def test_what_failed_or_was_not_run_is_in_no_figure_and_is_listed(tmp_path: Path) -> None:
@@ -200,7 +214,7 @@ def test_cells_that_start_from_other_weights_do_not_share_a_seed_models_line(tmp
 def test_at_equal_recall_the_seed_model_has_no_figure_of_its_own(tmp_path: Path) -> None:
     """It is read off where its recall is the cell's, and so another beside each cell."""
     write_ablation(_write(tmp_path, show=[["chair", "frontier/CHAIRi"], ["chair", "CHAIRi"]]))
-    assert "| seed model |  | – | 33.33 |" in (tmp_path / "ablation.md").read_text()
+    assert "| seed model |  |  | – | 33.33 |" in (tmp_path / "ablation.md").read_text()
 
 
 def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:

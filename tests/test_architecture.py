@@ -27,6 +27,7 @@ SOLE_IMPORTERS = {
     "nltk": "tasks/text.py",
     "lemminflect": "tasks/text_offline.py",
     "pycocotools": "tasks/annotations.py",
+    "pandas": "tasks/tables.py",
     "matplotlib": "leaderboards/charts.py",
     "pyarrow": "leaderboards/formats/parquet.py",
     "httpx2": "harness/fetch.py",
@@ -75,11 +76,14 @@ def test_a_foreign_library_has_one_importing_module(library: str, importer: str)
     assert [path for path, tree in _modules(*FOLDERS) if library in _imported(tree)] == [importer]
 
 
-def test_nothing_unpickles() -> None:
+def test_nothing_unpickles_but_plain_containers() -> None:
+    """One module reads pickles, by an unpickler that admits a few names; tests/test_chair_build.py attacks it."""
     for path, tree in _modules(*FOLDERS):
-        assert not _imported(tree) & {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}, path
+        assert not _imported(tree) & {"cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}, path
+        assert "pickle" not in _imported(tree) or path == "tasks/chair_pickle.py"
         calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         assert not calls & {"torch.load", "pandas.read_pickle", "pd.read_pickle"}, path
+        assert not calls & {"pickle.load", "pickle.loads", "pickle.Unpickler"}, path
 
 
 def test_code_from_the_hub_is_never_run() -> None:

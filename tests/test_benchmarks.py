@@ -17,7 +17,7 @@ from harness.engine import evaluate
 from harness.errors import DataError, MissingError, PictureError, StropError, UsageError
 from harness.files import write_json, write_jsonl
 from harness.pictures import open_picture
-from harness.profiles import profiles_of
+from harness.profiles import profiles_of, remark
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.types import Advance, Detailed, Profiled, Sample, Sampling, Task
@@ -28,9 +28,11 @@ from tasks.data_folder import coco_picture
 from tasks.ic_set import ic_from_coco, write_ic
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
+from tasks.pope_answers import load_answers as load_pope_answers
 from tasks.registry import find_task
 from tests.test_cli import Strop, strop, tiny
 from tests.test_engine import Scripted
+from tests.worlds import yes_no
 
 __all__ = ["strop", "tiny"]
 
@@ -139,7 +141,7 @@ def test_asked_questions_with_published_answers_give_the_published_figures(data:
     shutil.copytree(conformance / "pope/labels_2910", data / "pope/labels_2910")
     (data / "pope/val2014").mkdir()
     folder = conformance / "pope"
-    published = pope.load_answers(
+    published = load_pope_answers(
         folder / "answers/llava-v1.5-13b.jsonl", folder / "llava_pope_test.jsonl", folder / "labels_2910"
     )
     said = {
@@ -181,7 +183,7 @@ def test_one_pass_is_read_under_every_profile(data: Path) -> None:
         ([{**LABEL, "image": 7}], r"random\.json:1: field 'image' must be a string, found 7"),
         ([{**LABEL, "text": "Who?"}], r"random\.json:1: field 'text' must be a question"),
         ([LABEL, LABEL], r"ask twice for the same object in the same image: random/a/cat; keep one"),
-        ([LABEL], r"coco_pope_random\.json has 1 rows, but POPE's random questions are 2; get coco_pope_random\.json"),
+        ([LABEL], r"coco_pope_random\.json has 1 row, but POPE's random questions are 2; get coco_pope_random\.json"),
     ],
 )
 def test_malformed_questions_of_pope_are_one_line(
@@ -352,7 +354,7 @@ def test_subjects_and_grades_are_cells_where_the_file_names_them(data: Path) -> 
     (data / "scienceqa/problems.json").write_text(json.dumps({"1": problem}))
     (data / "scienceqa/llava_test_CQM-A.json").unlink()
     (data / "scienceqa/pid_splits.json").unlink()
-    with pytest.raises(DataError, match=r"problems\.json gives 1 questions, 0 of them .* has 4241 and 2017; get the"):
+    with pytest.raises(DataError, match=r"problems\.json gives 1 question, 0 of them .* has 4241 and 2017; get the"):
         ScienceQa().samples("test")
 
 
@@ -363,6 +365,16 @@ def test_mathvista_asks_the_authors_prompts_with_the_hint_first(data: Path) -> N
     assert samples[0].images == (data / "mathvista/images/1.jpg",)
     names = {metric.name for metric in MathVista().details(samples).metrics}
     assert {"accuracy", "unread", "grade/college/accuracy", "skills/logical reasoning/unread"} <= names
+
+
+def test_mathvista_asked_of_a_model_is_read_from_its_responses(data: Path) -> None:
+    """The authors' rule reads what a language model took out, and here there is none: it would read nothing."""
+    task = MathVista()
+    samples = task.samples("test")[:20]
+    assert [task.score(one, f"So the answer is {one.target.answer}.").value for one in samples] == [1] * 20
+    assert (task.profile, list(task.profiles)) == ("strict", ["lmms-eval/rules", "vlmeval/rules", "strict"])
+    with pytest.raises(UsageError, match="mathvista has no profile 'official'; it has lmms-eval/rules, vlmeval/rules"):
+        remark(yes_no([1], task="mathvista"), task, samples, "official")
 
 
 def test_a_prompt_that_is_missing_is_named(data: Path) -> None:

@@ -4,6 +4,7 @@ bytes."""
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -77,6 +78,17 @@ def test_cost_is_a_line_for_each_stage(tmp_path: Path) -> None:
     ]
 
 
+def test_costs_stand_in_their_order_and_only_where_a_stage_recorded_them(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [[yes_no(BEFORE)]])
+    cost = {"peak_device_memory_mb": 5, "zebras": 1, "forward_tokens": 7, "seconds": 2, "verifier_passes": 3}
+    (run / "ledger.jsonl").write_text(json.dumps({"stage": "round-0/eval", "cost": cost}) + "\n", encoding="utf-8")
+    build_board([run], tmp_path / "out")
+    assert (tmp_path / "out" / "cost.csv").read_text(encoding="utf-8").splitlines() == [
+        "run,seed,stage,seconds,forward_tokens,verifier_passes,peak_device_memory_mb,zebras,finished",
+        "honed,0,round-0/eval,2,7,3,5,1,",
+    ]
+
+
 def test_what_a_model_is_called_is_text_and_never_markup(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>|`x`\n# $\\frac$"
     rounds = [[yes_no(BEFORE)], [yes_no(AFTER)]]
@@ -132,7 +144,11 @@ def test_several_seeds_of_a_recipe_get_a_pooled_row(tmp_path: Path) -> None:
     wanted = pooled_difference(rows, YES_NO)["accuracy"]
     assert (found["seed"], found["difference"], found["value"]) == ("0 1 2", "0.250000", "0.750000")
     assert (found["difference_low"], found["fixed_low"]) == (f"{wanted.low:.6f}", f"{wanted.fixed_low:.6f}")
-    assert "honed (mean of 3 seeds)" in (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
+    text = (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
+    assert "honed (mean of 3 seeds)" in text
+    assert (found["ratio"], found["p"]) == (f"{wanted.ratio:.6f}", "0.250000")
+    assert f"3 runs, ratio {wanted.ratio:.1f} p 0.25, not testable" in text
+    assert "1 of 1 pooled headline differences are not testable: 3 training runs prove no p below 0.25" in text
 
 
 def test_a_pooled_row_too_says_what_is_left_at_equal_recall(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def _words(caption: str) -> list[str]:
 def _truth(folder: Path, images: Sequence[int], objects: str = "all", **options: Any) -> dict[str, set[str]]:
     answers = folder / "answers.jsonl"
     answers.write_text("".join(json.dumps({"image_id": image, "caption": ""}) + "\n" for image in images))
-    found = load_answers(answers, folder, objects=objects, **options)
+    found = load_answers(answers, folder, objects=objects, partial=True, **options)
     return {sample.id: set(sample.target) for sample in found.samples}
 
 
@@ -130,7 +130,7 @@ MALFORMED = [
     ),
     (
         '{"images": [], "annotations": [{"id": 7, "image_id": 4}]}',
-        r"1 images with annotations are not under 'images', 4 is the first; list them or drop",
+        r"1 image with annotations is not under 'images', 4 is the first; list them or drop",
     ),
     (
         '{"images": [{"id": 4, "file_name": ""}], "annotations": [{"id": 7, "image_id": 4, "category_id": 3}]}',

@@ -16,9 +16,10 @@ from harness.cli.board import board
 from harness.cli.compare import compare, find_results
 from harness.cli.score import score_app
 from harness.errors import DataError, UsageError
-from harness.results import read_results
+from harness.results import TaskResult, read_results
 from harness.stats import difference, pooled_difference
 from leaderboards.verdicts import compare_results
+from tasks.pope import headline, pope_metrics
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
@@ -48,6 +49,24 @@ def test_a_folder_compared_with_itself_shows_exactly_no_difference(tmp_path: Pat
     assert [metric["value"] for task in found["tasks"] for metric in task["metrics"].values()] == [0.0] * 8
     assert [metric["low"] for metric in found["tasks"][0]["metrics"].values()] == [0.0, 0.0]
     assert "quiz: no difference seen (accuracy 0.0 [0.0, 0.0], p 1.00)" in ask("compare", folder, folder)
+
+
+def test_parts_of_pope_differ_in_their_categories_and_in_no_version(tmp_path: Path) -> None:
+    def part(*groups: str) -> TaskResult:
+        metrics = pope_metrics(groups)
+        rows = yes_no([1, 0], task="pope").rows
+        marked = [replace(row, id=f"{group}/{row.id}", group=group) for group in groups for row in rows]
+        return yes_no([1], task="pope", metrics=metrics, headline=headline(groups), rows=tuple(marked))
+
+    every = ("adversarial", "popular", "random")
+    for left, right in ((("random",), ("popular",)), (every, ("popular",)), (every, ("popular", "random"))):
+        sides = [write_folder(tmp_path / name, part(*groups)) for name, groups in (("a", left), ("b", right))]
+        with pytest.raises(DataError) as error:
+            ask("compare", *sides)
+        assert str(error.value) == (
+            f"nothing to compare: pope: one side is about {', '.join(left)} and the other about {', '.join(right)}; "
+            "score the same questions on both"
+        )
 
 
 def test_the_figures_are_those_of_the_paired_bootstrap(tmp_path: Path) -> None:
@@ -213,11 +232,43 @@ def test_several_training_seeds_are_a_level_of_resampling(tmp_path: Path) -> Non
     assert (metric["fixed_low"], metric["mcnemar"]) == (wanted.fixed_low, None)
     assert [one["folder"] for one in found["b"]] == list(map(str, honed))
     text = ask("compare", seed_model, ",".join(map(str, honed)))
-    assert (
-        "quiz, 180 samples that both answered, 3 training seeds together: no difference seen" in text
-    )  # they disagree
-    assert "3 training seeds: where training runs differ much, intervals over so few of them are too narrow" in text
+    assert "quiz, 180 samples that both answered, 3 training seeds together: not testable" in text
     assert "accuracy by training seed: +25.0, +50.0, 0.0" in text and "One training run" not in text
+    assert metric["ratio"] == wanted.ratio and f"{wanted.ratio:.1f}" in text and "ratio, 3 runs" in text
+    assert found["verdict"] == "not testable"
+    assert (
+        "1 of 1 headlines are not testable: 3 training runs prove no p below 0.25, which Holm's correction lifts "
+        "beyond 0.05, whatever the answers; 6 would do."
+    ) in found["notes"]
+
+
+def test_six_training_runs_that_all_gain_may_be_called_better(tmp_path: Path) -> None:
+    seed_model = write_folder(tmp_path / "seed", yes_no(BEFORE))
+    ends = [[1] * (40 + n) + [0] * (20 - n) for n in range(6)]
+    honed = [write_folder(tmp_path / str(n), yes_no(end), digest=f"e{n}") for n, end in enumerate(ends)]
+    six, five = (ask_json(seed_model, ",".join(map(str, honed[:count])))["verdict"] for count in (6, 5))
+    assert (six, five) == ("better", "not testable")
+
+
+def test_few_events_are_told_as_few_pictures_are(tmp_path: Path) -> None:
+    """100 questions, 19 of them wrong on one side: 20 on both say nothing."""
+    a, b, c = (
+        write_folder(tmp_path / name, yes_no([0] * wrong + [1] * (100 - wrong)))
+        for name, wrong in (("a", 30), ("b", 19), ("c", 20))
+    )
+    words = "quiz: 19 events in accuracy (what is counted or what is not, whichever is rarer). Under 20"
+    assert words in ask("compare", a, b)
+    assert "events in" not in ask("compare", a, c)
+
+
+def test_a_large_family_is_given_the_draws_that_it_needs(tmp_path: Path) -> None:
+    """Twenty tasks of two metrics: 40 figures, 20 x 40 / 0.05 draws, unless others are named."""
+    tasks = [yes_no(BEFORE, task=f"quiz{number}") for number in range(20)]
+    a, b = (write_folder(tmp_path / name, *tasks) for name in "ab")
+    assert ask_json(a, b)["draws"] == 16_000
+    few = ask_json(a, b, "--draws", 500)
+    assert few["draws"] == 500
+    assert any("20 of 20 headlines are not testable: 500 draws prove no p below 0.004" in note for note in few["notes"])
 
 
 def test_a_task_that_one_training_seed_lacks_is_named(tmp_path: Path) -> None:

@@ -192,11 +192,11 @@ def test_an_archive_is_unpacked_and_its_contents_count_without_it(quiz: Path, tm
     with zipfile.ZipFile(quiz / "pictures.zip", "w") as pack:
         pack.writestr("pictures/1.png", b"one")
     words = ("fetch", "quiz", "--from", quiz, "--file", "pictures.zip")
-    assert _run(*words).stdout.rstrip().endswith("1 files unpacked")
+    assert _run(*words).stdout.rstrip().endswith("1 file unpacked")
     folder = tmp_path / "data/quiz"
     assert (folder / "pictures/1.png").read_bytes() == b"one"
     (folder / "pictures/1.png").unlink()
-    assert _run(*words).stdout == f"{folder / 'pictures.zip'}: already there, 1 files unpacked\n"
+    assert _run(*words).stdout == f"{folder / 'pictures.zip'}: already there, 1 file unpacked\n"
     (folder / "pictures.zip").unlink()
     assert _states(tmp_path / "data")["pictures.zip"] == "unpacked"
     assert _run(*words).stdout == f"{folder / 'pictures.zip'}: already there\n"

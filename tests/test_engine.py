@@ -167,3 +167,26 @@ def test_a_model_without_likelihoods_says_so() -> None:
 def test_our_model_needs_a_name() -> None:
     with pytest.raises(ValueError, match="needs pretrained=FOLDER_OR_HUB_ID"):
         StropLM()
+
+
+def test_captions_of_a_loaded_model_are_ranked_once_for_all_tasks_that_mark_them(tmp_path: Path) -> None:
+    model = load_vlm("tiny", path=save_tiny(tmp_path / "tiny", seed=1), device="cpu")
+    tasks = [find_task(name) for name in ("pictos_chair", "pictos_captions", "pictos_pope")]
+    before = model.sentence_log_likelihoods
+    asked: list[int] = []
+    model.sentence_log_likelihoods = lambda samples, answers: (  # type: ignore[method-assign]
+        asked.append(len(samples)) or before(samples, answers)  # type: ignore[func-returns-value]
+    )
+    chair, words, pope = evaluate(model, tasks, split="dev", limit=6)
+    assert sum(asked) <= 6
+    assert (chair.frontier, words.frontier, pope.frontier) == (("CHAIRi", "recall"), ("precision", "recall"), None)
+    for row in chair.rows:
+        whole = {name: count for name, count in row.counts.items() if count}
+        assert row.ranked["own"][-1].counts == whole, "all sentences are the whole answer"
+    assert not any(row.ranked for row in pope.rows)
+
+
+def test_a_model_that_gives_no_log_probabilities_is_not_ranked() -> None:
+    (found,) = evaluate(Scripted(lambda sample: "A cat."), [find_task("pictos_chair")], split="dev", limit=3)
+    assert found.frontier is None
+    assert [row.ranked for row in found.rows] == [{}] * 3

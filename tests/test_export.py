@@ -126,13 +126,15 @@ def test_a_readmes_table_is_this_text(run: Path) -> None:
     ]
 
 
-def test_pooled_rows_say_of_how_many_seeds(tmp_path: Path) -> None:
+def test_pooled_rows_say_of_how_many_seeds_and_two_are_never_in_bold(tmp_path: Path) -> None:
     runs = [
         write_run(tmp_path / f"run{seed}", [[yes_no(BEFORE)], [yes_no(AFTER)]], recipe={"seed": seed})
-        for seed in (0, 1)
+        for seed in range(6)
     ]
-    (path,) = export(runs, ["markdown"], tmp_path / "out", _no_questions)
-    assert "| honed (mean of 2 seeds) | 0, 1 | 1 | 120 | 75.0 | **+25.0** <sub>" in path.read_text(encoding="utf-8")
+    (path,) = export(runs[:2], ["markdown"], tmp_path / "out", _no_questions)
+    assert "| honed (mean of 2 seeds) | 0, 1 | 1 | 120 | 75.0 | +25.0 <sub>" in path.read_text(encoding="utf-8")
+    (six,) = export(runs, ["markdown"], tmp_path / "six", _no_questions)
+    assert "| honed (mean of 6 seeds) | 0, 1, 2, 3, 4, 5 | 1 | 360 | 75.0 | **+25.0** <sub>" in six.read_text("utf-8")
     assert "over pictures, of means over training seeds and pictures. Δ" in path.read_text(encoding="utf-8")
 
 

@@ -58,7 +58,7 @@ def test_a_list_is_what_it_says_and_what_it_leaves_out_is_the_bases(unfold: Unfo
     grid = unfold({"list": [{}, {"name": "coins", "verify.kind": "random"}, {"collect.samples": 48, "level": "L0"}]})
     assert _kinds(grid) == [("clip", 24), ("random", 24), ("clip", 48)]
     assert [cell.name for cell in grid.cells] == ["base", "coins", "collect.samples=48"]
-    assert [cell.recipe.level for cell in grid.cells] == ["L3", "L3", "L0"]
+    assert [cell.recipe.level for cell in grid.cells] == ["L3", "control", "L3"]
     assert [dict(cell.label) for cell in grid.cells] == [{"setting": cell.name} for cell in grid.cells]
     assert [cell.varied for cell in grid.cells] == ["base", "verify.kind=random", "collect.samples=48"]
 

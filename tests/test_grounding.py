@@ -236,8 +236,28 @@ def test_llavas_fractions_are_of_the_padded_square() -> None:
     assert score_framed(box, in_square, size).value < 0.8
     tall = "[0.2, 0.1, 0.575, 0.6]"
     assert score_framed((48.0, 64.0, 240.0, 320.0), tall, (480, 640), "llava").value == 1.0
-    with pytest.raises(UsageError, match="grounding has no profile 'qwen'; it has strict, llava"):
+    with pytest.raises(UsageError, match=r"grounding has no profile 'qwen'; it has strict, llava, crop$"):
         score_framed(box, in_square, size, "qwen")
+
+
+@pytest.mark.parametrize(
+    ("profile", "answer"),
+    [
+        ("strict", "[0.2, 0.25, 0.5, 0.75]"),
+        ("llava", "[0.2, 0.3125, 0.5, 0.6875]"),  # 80 pixels above 480 of 640
+        ("crop", "[0.1, 0.25, 0.5, 0.75]"),  # 80 pixels left of the middle 480
+    ],
+)
+def test_a_box_in_any_frame_is_read_in_the_pictures_own_pixels(profile: str, answer: str) -> None:
+    score = score_framed((128.0, 120.0, 192.0, 240.0), answer, (640, 480), profile)
+    assert score.parsed == pytest.approx((128, 120, 192, 240))
+    assert score.value == 1.0
+
+
+def test_what_a_crop_cuts_off_no_box_in_its_frame_can_hold() -> None:
+    edge = (0.0, 120.0, 60.0, 240.0)
+    assert score_framed(edge, "[0, 0.3125, 0.09375, 0.6875]", (640, 480), "llava").value == 1.0
+    assert score_framed(edge, "[0, 0, 1, 1]", (640, 480), "crop").value == 0.0
 
 
 @pytest.fixture
@@ -341,14 +361,15 @@ def test_questions_are_written_and_the_answers_to_them_scored_under_every_profil
     said = {"7/cat": "[0.1, 0.2, 0.3, 0.6]", "7/fire-hydrant": "[0.5, 0.35, 0.7, 0.55]"}
     write_jsonl(answers, ({"question_id": name, "text": text} for name, text in said.items()))
     words = ("score", "grounding", "--answers", answers, "--truth", truth, "--json")
-    strict, llava = json.loads(_strop(*words, "--profile", "all").stdout)
+    strict, llava, crop = json.loads(_strop(*words, "--profile", "all").stdout)
     assert [one["metrics"]["IoU"]["value"] for one in (strict, llava)] == [0.75, 0.75]
-    assert (strict["profile"], llava["profile"], strict["info"]["truth"]) == (*PROFILES, "instances_val2014.json")
+    assert tuple(one["profile"] for one in (strict, llava, crop)) == PROFILES
+    assert strict["info"]["truth"] == "instances_val2014.json"
     assert [one["gold"] for one in strict["info"]["disagreements"]] == ["[10, 10, 30, 30]", "[50, 10, 70, 30]"]
     write_jsonl(answers, [{"question_id": "7/cat", "text": "[100, 200, 300, 600]"}])
     error = _strop(*words).exception
     assert isinstance(error, DataError)
-    assert "has no answer to 1 questions: 7/fire-hydrant" in str(error)
+    assert "has no answer to 1 question: 7/fire-hydrant" in str(error)
     part = json.loads(_strop(*words, "--partial").stdout)
     assert (part["metrics"]["unread"]["value"], part["info"]["unanswered"]) == (1.0, ["7/fire-hydrant"])
 

@@ -242,7 +242,7 @@ def test_the_data_folder_stands_in_for_the_truth(dogs: Path) -> None:
 def test_a_picture_without_a_caption_is_missed(dogs: Path) -> None:
     answers = _captions(dogs / "model.jsonl", {"2": "Two dogs."})
     arguments = ("--answers", answers, "--truth", dogs / "ic", "--data", dogs / "data", "--profile", "lemminflect")
-    assert "has no answer to 1 questions: 1; complete the file" in str(_error(*arguments))
+    assert "has no answer to 1 question: 1; complete the file" in str(_error(*arguments))
     printed = json.loads(_run(*arguments, "--partial", "--json").stdout)
     assert (printed["metrics"]["recall"]["n"], printed["info"]["unanswered"]) == (1, ["1"])
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +52,44 @@ def test_its_line_tells_inputs_outputs_facts_cost_and_provenance(tmp_path: Path)
     assert cost["generated_tokens"] == 7
     assert isinstance(line["provenance"], dict)
     assert {"commit", "dirty", "versions"} <= set(line["provenance"])
+
+
+class Gpus:
+    """torch.cuda of two GPUs; the peak since it was last reset."""
+
+    def __init__(self) -> None:
+        self.used, self.peaks = True, [900 * 2**20, 0]
+
+    def is_initialized(self) -> bool:
+        return self.used
+
+    def device_count(self) -> int:
+        return len(self.peaks)
+
+    def reset_peak_memory_stats(self, device: int) -> None:
+        self.peaks[device] = 0
+
+    def max_memory_allocated(self, device: int) -> int:
+        return self.peaks[device]
+
+
+def test_device_memory_is_that_of_the_stage_on_all_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = Gpus()
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=gpus))
+    monkeypatch.setattr("loops.ledger.provenance", dict)
+
+    def work(folder: Path) -> Outcome:
+        gpus.peaks = [peak + 3 * 2**19 for peak in gpus.peaks]
+        return Outcome(facts={}, cost={})
+
+    ledger = Ledger(tmp_path)
+    ledger.stage("one", {}, work)
+    gpus.used = False
+    ledger.stage("two", {}, work)
+    monkeypatch.delitem(sys.modules, "torch")
+    ledger.stage("three", {}, work)
+    costs = [line["cost"] for line in _lines(tmp_path)]
+    assert [cost.get("peak_device_memory_mb") for cost in costs] == [3.0, None, None]  # type: ignore[attr-defined]
 
 
 def test_the_order_of_the_inputs_does_not_matter(tmp_path: Path) -> None:

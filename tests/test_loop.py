@@ -15,25 +15,26 @@ import pytest
 import torch
 from PIL.Image import Image
 from safetensors.torch import load_file
-from transformers import TrainerCallback
+from transformers import AutoModelForImageTextToText, TrainerCallback
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from harness.errors import DataError, RecipeError, RunError
 from harness.files import read_jsonl
 from harness.models.vlm import Hallucination
-from harness.types import Advance, Group, Sample, Sampling, Verdict
+from harness.types import Advance, Answer, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
 from loops.collect.controlled_hallucination import controlled_hallucination
 from loops.collect.sampling import sampled_answers
 from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
 from loops.ledger import Ledger, Outcome
-from loops.optimise.dpo import check_settings, optimise_dpo
+from loops.optimise.dpo import check_settings, optimise_dpo, prepare
 from loops.recipe import Collect, Optimise, Ratio, Recipe, Select
 from loops.rounds import plan_recipe, run_recipe
 from loops.select import select
-from loops.setting import Bar, Setting
+from loops.setting import Bar, Pool, Setting
 from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
-from tasks.pictos.benchmarks import caption_samples
+from tasks.pictos.benchmarks import caption_pool, caption_samples
+from tasks.pools import WorldPool
 from tasks.registry import TASKS, find_task, training_pool
 from tests.tiny import save_tiny
 
@@ -50,24 +51,19 @@ class Talker:
         self.how: list[Hallucination] = []
         self.samplings: list[Sampling] = []
 
-    def generate(
-        self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
-    ) -> list[list[str]]:
-        self.asked += samples
-        self.samplings.append(sampling)
-        return [[SAID] * sampling.n for _ in samples]
-
-    def hallucinate(
+    def answers(
         self,
         samples: Sequence[Sample],
-        how: Sequence[Hallucination],
         sampling: Sampling,
+        how: Sequence[Hallucination] | None = None,
         advance: Advance | None = None,
-    ) -> list[str]:
+    ) -> list[list[Answer]]:
         self.asked += samples
         self.samplings.append(sampling)
+        if how is None:
+            return [[Answer(text=SAID)] * sampling.n for _ in samples]
         self.how = list(how)
-        return [f"{one.lead} A bear.".strip() for one in how]
+        return [[Answer(text=f"{one.lead} A bear.".strip())] for one in how]
 
 
 def _collected(recipe: Collect, seed: int = 0, count: int = 200) -> tuple[Talker, list[Group]]:
@@ -138,8 +134,8 @@ def test_the_two_answers_are_drawn_with_different_numbers() -> None:
 class Scripted:
     """An encoder whose score of a sentence is written down."""
 
-    def __init__(self, scores: Mapping[str, float], calibrated: bool = True) -> None:
-        self.scores, self.calibrated = scores, calibrated
+    def __init__(self, scores: Mapping[str, float]) -> None:
+        self.scores = scores
 
     def match(self, pictures: Sequence[Image], texts: Sequence[Sequence[str]]) -> list[list[float]]:
         assert len(pictures) == len(texts)
@@ -188,12 +184,6 @@ def test_mean_and_min_are_over_the_sentences() -> None:
 @pytest.mark.parametrize("aggregate", ["sum", "mean", "min"])
 def test_silence_is_given_no_opinion(aggregate: str) -> None:
     assert _clip(aggregate, "", " ") == [None, None]
-
-
-def test_sum_needs_a_calibrated_encoder() -> None:
-    with pytest.raises(RecipeError, match=r"verify\.aggregate 'sum' needs an encoder with a logit bias"):
-        Clip(encoder=Scripted(SCORES, calibrated=False), aggregate="sum")  # type: ignore[arg-type]
-    assert Clip(encoder=Scripted(SCORES, calibrated=False), aggregate="mean").name == "clip"  # type: ignore[arg-type]
 
 
 def test_many_groups_are_judged_in_parts_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,6 +397,43 @@ def test_frozen_parts_stay_and_the_others_move(seed_model: Path, tmp_path: Path)
     assert set(before) == set(after)
 
 
+FROZEN = ("vision_tower", "multi_modal_projector")
+
+
+@pytest.mark.parametrize("freeze", [(), FROZEN[:1], FROZEN])
+@pytest.mark.parametrize("lora", [{}, {"exclude_modules": ["q_proj"]}, {"bias": "all"}])
+def test_no_tensor_of_a_frozen_part_is_trained_under_an_adapter_either(
+    seed_model: Path, freeze: tuple[str, ...], lora: dict[str, Any]
+) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(seed_model, dtype=torch.float32)
+    adapted = prepare(model, Optimise(weights="lora", freeze=freeze, lora={"r": 2, **lora}), seed=0)
+    trained = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
+    assert [name for name in trained if any(part in name for part in freeze)] == []
+    assert any("language_model" in name and "lora_A" in name for name in trained)
+    assert any("vision_tower" in name for name in trained) == (freeze == ())
+
+
+def test_the_adapter_of_a_run_holds_no_tensor_of_a_frozen_part(seed_model: Path, tmp_path: Path) -> None:
+    before = load_file(seed_model / "model.safetensors")
+    after = _trained(seed_model, tmp_path / "checkpoint", weights="lora", lora={"r": 2})
+    assert not any("vision_tower" in name for name in load_file(tmp_path / "adapter" / "adapter_model.safetensors"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert not any("vision_tower" in name for name in moved)
+
+
+def test_a_frozen_part_that_the_model_does_not_have_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeError, match=r"^optimise\.freeze vision_towr: no weights .*; it has .*model\.vision_tower"
+    ):
+        _trained(seed_model, tmp_path / "checkpoint", freeze=("vision_towr",))
+
+
+def test_a_setting_that_peft_does_not_know_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"optimise\.lora: .*'rank'"):
+        _trained(seed_model, tmp_path / "checkpoint", weights="lora", lora={"rank": 2})
+
+
 def test_a_setting_that_trl_does_not_know_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
     recipe = Optimise(trl={"learning_rat": 1.0})
     with pytest.raises(RecipeError, match=r"optimise\.trl: .*learning_rat"):
@@ -491,10 +518,9 @@ def setting(seed_model: Path) -> Setting:
 RECIPE = Recipe.model_validate(
     {
         "name": "small",
-        "level": "L3",
         "model": "tiny",
         "rounds": 1,
-        "collect": {"samples": 24, "temperature": 1.5, "max_tokens": 12},
+        "collect": {"samples": 24, "temperature": 1.5, "max_tokens": 12, "unfinished": "keep", "max_unfinished": 1},
         "verify": {"kind": "random"},
         "optimise": {"trl": TRL},
         "evaluate": {"limit": 12, "tasks": ["pictos_captions"]},
@@ -620,8 +646,11 @@ def test_no_gold_reaches_a_run_that_is_not_the_oracles(setting: Setting, tmp_pat
         def __getattribute__(self, name: str) -> Any:
             raise AssertionError(f"gold was read: {name}")
 
-    def pool(name: str, start: int, count: int) -> list[Sample]:
-        return [dataclasses.replace(one, target=Untouchable()) for one in training_pool(name, start, count)]
+    def pool(source: str) -> Pool:
+        def scenes(start: int, count: int) -> list[Sample]:
+            return [dataclasses.replace(one, target=Untouchable()) for one in caption_pool(start, count)]
+
+        return WorldPool(name=source, size=1_000, scenes=scenes)
 
     guarded = dataclasses.replace(setting, pool=pool)
     run_recipe(RECIPE, tmp_path / "blind", guarded)
@@ -648,7 +677,7 @@ def test_an_unread_board_of_a_half_run_is_still_a_board(setting: Setting, tmp_pa
 
 
 def test_a_run_may_hold_sampled_answers_against_each_other(setting: Setting, tmp_path: Path) -> None:
-    collect = Collect(kind="sampling", samples=24, answers=3, temperature=1.5, max_tokens=12)
+    collect = RECIPE.collect.model_copy(update={"kind": "sampling", "answers": 3})
     recipe = RECIPE.model_copy(update={"collect": collect, "select": Select(keep=0.5)})
     assert run_recipe(recipe, tmp_path / "run", setting).fresh_stages == len(STAGES)
     collected = read_jsonl(tmp_path / "run" / "round-1" / "collect" / "groups.jsonl")

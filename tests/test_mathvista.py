@@ -388,7 +388,7 @@ def test_a_program_answers_by_what_it_printed(tmp_path: Path) -> None:
 
 def test_an_outage_is_no_answer_and_no_mark(tmp_path: Path) -> None:
     outage = {**ROWS, "1": {**QUESTION, "error": "the service did not reply"}}
-    with pytest.raises(DataError, match=r"no answer to 1 questions: 1; complete the file"):
+    with pytest.raises(DataError, match=r"no answer to 1 question: 1; complete the file"):
         _files(tmp_path, outage)
     found = _files(tmp_path, outage, partial=True)
     assert ([sample.id for sample in found.samples], found.info["unanswered"]) == (["2"], ["1"])
@@ -438,10 +438,118 @@ def test_a_malformed_file_is_refused_by_file_and_place(tmp_path: Path, content: 
 
 
 def test_answers_to_other_questions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"pid 1: field 'answer' must be '6' as in .*testmini\.json; these are answers"):
+    with pytest.raises(
+        DataError, match=r"1 of 2 rows names another question .*: pid 1: answer is '5' where .* is '6'\)"
+    ):
         _files(tmp_path, ROWS, {"1": {**QUESTION, "answer": "6"}, "2": CHOICE})
     with pytest.raises(DataError, match=r"pid 2 is no question of .*testmini\.json; another set's answers"):
         _files(tmp_path, ROWS, {"1": QUESTION})
+
+
+ASKED = {"1": QUESTION, "2": {**CHOICE, "question": "Which one?", "image": "images/2.jpg"}}
+
+
+@pytest.mark.parametrize(
+    ("names", "field"),
+    [
+        ({"query": "Hint: an integer.\nQuestion: Which one?"}, "query"),
+        ({"question": "Which one?"}, "question"),
+        ({"prompt": "Which one? Say a number."}, "prompt"),
+        ({"image": "images/2.jpg"}, "image"),
+        ({"image": 2}, "image"),
+        ({"answer": "6"}, "answer"),
+    ],
+)
+def test_a_row_that_names_another_question_picture_or_answer_is_refused(
+    tmp_path: Path, names: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(DataError, match=rf"1 of 1 row names another question .*outputs\.json: pid 1: {field} is"):
+        _files(tmp_path, {"1": {"response": "5", **names}}, ASKED, partial=True)
+
+
+def test_a_rows_own_question_and_its_query_are_one(tmp_path: Path) -> None:
+    row = {**QUESTION, "question": "What is N_0 + 1?", "response": "5", "query": "Hint: an integer.\nWhat is 4.0 + 1?"}
+    assert len(_files(tmp_path, {"1": row}, partial=True).samples) == 1, "the older wording leaves numbers open"
+    with pytest.raises(DataError, match="query is"):
+        _files(tmp_path, {"1": {**row, "query": "Hint: an integer.\nWhat is 4.0 - 1?"}}, partial=True)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"query": "Hint: an integer.\nQuestion:  how MANY?"},
+        {"question": "How many?"},
+        {"image": "1"},
+        {"answer": 5},
+        {},
+    ],
+)
+def test_a_row_may_name_its_question_in_any_form(tmp_path: Path, names: dict[str, Any]) -> None:
+    found = _files(tmp_path, {"1": {"response": "5", **names}}, ASKED, partial=True)
+    assert (len(found.samples), found.info["unnamed"]) == (1, int(not {"query", "question", "image"} & names.keys()))
+
+
+# What is headlined and told -------------------------------------------------------------------------------------------
+
+WITHOUT = {
+    "bard/bard": ("32.00", []),
+    "gpt4/gpt4_2shot_solution_use_ocr": ("22.20", ["unread of 1000 answers: 51.2 % by strict"]),
+    "llava/llava_llama_2_13b": ("18.90", []),
+    "llavar/llavar": ("12.50", ["unread of 1000 answers: 36.6 % by strict"]),
+}
+"""Run -> what its responses earn without the stored extractions, and what is told of it."""
+
+
+def _score(path: Path, *words: str) -> list[str]:
+    """The lines below the table."""
+    lines = CliRunner().invoke(score_app, ["mathvista", "--answers", str(path), *words]).stdout.splitlines()
+    return lines[next(n for n, line in enumerate(lines) if line.startswith("accuracy: ")) :]
+
+
+@pytest.mark.parametrize("run", WITHOUT)
+def test_without_stored_extractions_strict_is_the_headline_and_official_says_why_it_reads_nothing(
+    conformance: Path, expected: dict[str, Any], tmp_path: Path, run: str
+) -> None:
+    rows = json.loads(gzip.decompress((conformance / expected[f"mathvista/{run}"]["outputs"]).read_bytes()))
+    bare = {pid: {name: row[name] for name in row if name != "extraction"} for pid, row in rows.items()}
+    (tmp_path / "outputs.json").write_text(json.dumps(bare))
+    value, notes = WITHOUT[run]
+    headline, *told = _score(tmp_path / "outputs.json")
+    assert headline.startswith(f"accuracy: strict {value} ")
+    assert told == notes
+    headline, *told = _score(tmp_path / "outputs.json", "--profile", "official")
+    assert headline.startswith("accuracy: official ")
+    assert told[0] == "official reads stored extractions: 1000 of 1000 answers have none"
+    assert told[-1].endswith(f" by official and {value} by strict: the same answers")
+
+
+def test_with_stored_extractions_official_is_the_headline_with_strict_beside_it(
+    conformance: Path, expected: dict[str, Any]
+) -> None:
+    headline, *told = _score(conformance / expected["mathvista/bard/bard"]["outputs"])
+    assert headline.startswith("accuracy: official 34.80 ")
+    assert told == ["accuracy is 34.80 by official and 32.00 by strict: the same answers"]
+
+
+def test_a_blank_extraction_is_nobodys_and_a_blank_execution_is_no_blank_response(tmp_path: Path) -> None:
+    rows = {
+        "1": {**QUESTION, "response": "", "extraction": ""},
+        "2": {**CHOICE, "response": "", "extraction": "5"},
+        "3": {**QUESTION, "pid": "3", "response": "print()", "execution": "", "extraction": "5"},
+        "4": {**QUESTION, "pid": "4", "response": "5", "extraction": "5"},
+    }
+    info = _files(tmp_path, rows).info
+    counts = {name: info[name] for name in ("extracted", "extracted_from_blank", "blank_executions")}
+    assert counts == {"extracted": 3, "extracted_from_blank": 1, "blank_executions": 1}
+    _, *told = _score(tmp_path / "outputs.json", "--partial")
+    assert told == [
+        "official reads stored extractions: 1 of 4 answers have none",
+        "1 blank response has an extraction, which no model here said",
+        "1 program printed nothing (blank `execution`), which is no blank response",
+        "unread of 4 answers: 25.0 % by official",
+        "3 blank answers earn 2 of the 3 marks by official",
+        "accuracy is 75.00 by official and 25.00 by strict: the same answers",
+    ]
 
 
 def test_a_cut_off_or_missing_file_is_refused(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_another_figure_ends_it_with_1(strop: Strop, asked: Path) -> None:
     assert said.code == 1
     assert "warning: versions torch was 0.1 and is " in said.err
     assert "0.123456" in said.out
-    assert "1 of 1 figures that both have differ" in said.out
+    assert "1 of 1 figure that both have differ" in said.out
 
 
 def _another_version(folder: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_run_is_repeated_from_its_own_recipe(strop: Strop, asked: Path, tmp_pa
     assert first.code == 0, first.err
     said = strop("rerun", "run", "--out", "again")
     assert said.code == 0, said.err
-    assert "all 1 figures that both have are the same" in said.out
+    assert "the figure that both have is the same" in said.out
     assert (tmp_path / "again/recipe.yaml").read_bytes() == (tmp_path / "run/recipe.yaml").read_bytes()
     assert described(find_origin("again"))["recipe_digest"] == described(find_origin("run"))["recipe_digest"]
 

@@ -167,15 +167,16 @@ def test_no_picture_of_a_split_is_one_of_another() -> None:
 
 def test_the_pool_is_never_what_tasks_ask_about() -> None:
     for name in POOLS:
-        pool = {sample.images[0].seed for sample in training_pool(name, 0, 50)}
+        pool = {sample.images[0].seed for sample in training_pool(name).of_round(seed=0, number=1, count=50)}
         assert pool <= set(SPLITS["pool"])
     asked = {sample.images[0].seed for task in PICTOS for sample in find_task(task).samples("test")}
     assert asked <= set(SPLITS["test"])
 
 
 def test_slices_of_the_pool_follow_one_another() -> None:
-    whole = [sample.id for sample in training_pool("pictos_captions", 0, 30)]
-    parts = [sample.id for start in (0, 10, 20) for sample in training_pool("pictos_captions", start, 10)]
+    pool = training_pool("pictos_captions")
+    whole = [sample.id for sample in pool.of_round(seed=0, number=1, count=30)]
+    parts = [sample.id for number in (1, 2, 3) for sample in pool.of_round(seed=0, number=number, count=10)]
     assert parts == whole
 
 
@@ -186,7 +187,7 @@ def test_a_split_that_does_not_exist_is_named() -> None:
 
 def test_a_task_without_a_pool_is_named() -> None:
     with pytest.raises(UsageError, match=r"'pictos_pope' has no training pool; these have one: pictos_captions"):
-        training_pool("pictos_pope", 0, 1)
+        training_pool("pictos_pope")
 
 
 # Language -------------------------------------------------------------------------------------------------------------

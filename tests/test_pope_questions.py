@@ -23,7 +23,8 @@ from harness.readers import YES_NO_PROFILES
 from tasks.benchmarks import Pope
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
-from tasks.pope import load_answers, object_asked_for, score_pope
+from tasks.pope import object_asked_for, score_pope
+from tasks.pope_answers import load_answers
 from tasks.pope_questions import (
     EACH,
     GROUPS,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import loops
+from harness.autonomy import LEVELS
 from harness.errors import RecipeError
-from loops.recipe import load_recipe
+from loops.recipe import Verify, load_recipe
 
 JUDGE_FREE = Path(loops.__file__).parent / "recipes" / "judge_free.yaml"
 
@@ -35,7 +37,7 @@ def test_every_shipped_recipe_loads(path: Path) -> None:
 
 
 def test_what_a_recipe_leaves_out_has_a_default(write) -> None:  # type: ignore[no-untyped-def]
-    recipe = load_recipe(write("{name: mine, level: L4}"))
+    recipe = load_recipe(write("{name: mine}"))
     assert (recipe.model, recipe.seed, recipe.collect.h_ratio.std) == ("pictos-seed", 0, 0.15)
 
 
@@ -48,10 +50,16 @@ def test_what_a_recipe_leaves_out_has_a_default(write) -> None:  # type: ignore[
         ("{name: a, level: L3, xyz: 1}", "there is no field 'xyz'"),
         ("{name: a, level: L3, rounds: many}", "field 'rounds' is 'many': input should be a valid integer"),
         ("{name: a, level: L3, rounds: -1}", "field 'rounds' is -1: input should be greater than or equal to 0"),
-        ("{name: a, level: L9}", "field 'level' is 'L9': input should be 'L0'"),
+        (
+            "{name: a, level: L5}",
+            "field 'level' is 'L5': a recipe's level follows from what judges, which makes this one L3; leave the",
+        ),
+        ("{name: a, level: L9, verify: {kind: none}}", "field 'level' is 'L9': a recipe's level follows"),
+        ("{name: a, level: L4, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
+        ("{name: a, level: 3}", "field 'level' is 3: a recipe's level follows"),
         ("{name: a, level: L3, verify: {kind: judge}}", "field 'verify.kind' is 'judge'"),
         ("{name: a, level: L3, collect: 3}", "field 'collect' is 3"),
-        ("{name: a}", "field 'level' is missing"),
+        ("{model: a}", "field 'name' is missing"),
         ("{name: a, level: L3, collect: {kind: sampling}}", "sampling at temperature 0 gives equal answers"),
         (
             "{name: a, level: L3, collect: {kind: sampling, temperature: 1}, select: {disagreement: keep}}",
@@ -114,7 +122,41 @@ def test_a_bad_set_is_named(change: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_verdicts_from_gold_make_a_recipe_l0_whatever_it_says(write) -> None:  # type: ignore[no-untyped-def]
-    mine = write("{name: mine, level: L4}")
-    assert load_recipe(mine, ["verify.kind=oracle"]).level == "L0"
-    assert load_recipe(mine, ["verify.kind=none"]).level == "L4"
+@pytest.mark.parametrize(
+    ("change", "level"),
+    [
+        ("rounds=1", "L3"),
+        ("verify.kind=oracle", "L0"),
+        ("verify.kind=none", "control"),
+        ("verify.kind=random", "control"),
+        ("verify.kind=shorter", "control"),
+        ("select.disagreement=coin", "control"),
+    ],
+)
+def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, change: str, level: str) -> None:  # type: ignore[no-untyped-def]
+    for text in ("{name: mine}", "{name: mine, level: L3}", "{name: mine, level: L0}"):
+        assert load_recipe(write(text), [change]).level == level
+
+
+def test_every_verifier_has_a_level() -> None:
+    kinds = get_args(Verify.model_fields["kind"].annotation)
+    assert set(LEVELS) == set(kinds)
+
+
+def test_the_users_own_pictures_get_longer_answers_unless_the_recipe_says_so() -> None:
+    own = "source=folder:my/pictures"
+    assert load_recipe(JUDGE_FREE).collect.max_tokens == 80
+    assert load_recipe(JUDGE_FREE, [own]).collect.max_tokens == 512
+    assert load_recipe(JUDGE_FREE, [own, "collect.max_tokens=64"]).collect.max_tokens == 64
+
+
+def test_fields_that_came_later_are_no_part_of_a_stage_at_their_default() -> None:
+    """Runs and shared stages from before them stay what they were."""
+    recipe = load_recipe(JUDGE_FREE)
+    assert list(recipe.collect.as_input()) == [
+        "kind", "samples", "h_ratio", "share_prefix", "answers", "temperature", "max_tokens"
+    ]  # fmt: skip
+    assert list(recipe.verify.as_input()) == ["kind", "encoder", "aggregate"]
+    changed = load_recipe(JUDGE_FREE, ["collect.unfinished=drop", "verify.zero=0", "collect.prompt=What is this?"])
+    assert {**recipe.collect.as_input(), "unfinished": "drop", "prompt": "What is this?"} == changed.collect.as_input()
+    assert changed.verify.as_input()["zero"] == 0

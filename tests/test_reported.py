@@ -291,8 +291,20 @@ def test_without_an_interval_there_is_no_mark() -> None:
     assert place(0.86, Estimate(value=0.86, low=None, high=None, n=1)) == ""
 
 
+def test_a_figure_measured_on_cropped_pictures_says_so_beside_published_ones(tmp_path: Path) -> None:
+    for sight, told in (("cropped", True), ("padded", False), (None, False)):
+        about = {"model": {"digest_of": "weights", "pictures": sight}} if sight else {}
+        folder = write_folder(tmp_path / str(sight), pope(ALL_RIGHT), known=about)
+        out = tmp_path / f"out-{sight}"
+        build_board([folder], out, published=[ONE])
+        for name in ("board.md", "board.html"):
+            text = (out / name).read_text(encoding="utf-8")
+            assert (f"{sight}, pictures cropped" in text) == told
+            assert ("cut them to their middle squares" in text) == told
+
+
 def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> None:
-    # All answered alike: the interval is the point 1.0.
+    # All answered alike, about 495 pictures: 1 - z^2 / (495 + z^2) and 1.
     folder = write_folder(tmp_path / "mine", pope(ALL_RIGHT))
     figures = [ONE, replace(ONE, value=Decimal(100), model="Tiny-2B"), replace(ONE, metric="pooled F1")]
     build_board([folder], tmp_path / "out", figures)
@@ -302,13 +314,11 @@ def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> Non
         ("Tiny-2B", "100", "1.000000", "inside"),
     ]
     assert {(one["run"], one["metric"], one["n"], one["low"], one["high"]) for one in found} == {
-        ("mine", "macro/f1", "8910", "1.000000", "1.000000")
+        ("mine", "macro/f1", "8910", "0.992299", "1.000000")
     }
     text = (tmp_path / "out/board.md").read_text(encoding="utf-8")
-    assert (
-        "| Hone | Tiny-1B | round 1 | mean F1 ↑ | after | 86.80 % | 100.0 \\[100.0, 100.0\\] outside, below |" in text
-    )
-    assert "| Hone | Tiny-2B | round 1 | mean F1 ↑ | after | 100 % | 100.0 \\[100.0, 100.0\\] inside |" in text
+    assert "| Hone | Tiny-1B | round 1 | mean F1 ↑ | after | 86.80 % | 100.0 \\[99.2, 100.0\\] outside, below |" in text
+    assert "| Hone | Tiny-2B | round 1 | mean F1 ↑ | after | 100 % | 100.0 \\[99.2, 100.0\\] inside |" in text
 
 
 @pytest.mark.parametrize("pictos", ["pictos_pope", "pictos_chair", "pictos_captions", "pictos_scienceqa"])
@@ -351,6 +361,45 @@ def test_results_of_the_right_name_on_other_questions_are_refused(
     assert found.sections == ()
     (note,) = found.notes
     assert note.startswith(f"No published figures beside this board: mine, {reason}")
+
+
+def mathvista(extracted: int, profile: str) -> TaskResult:
+    """A thousand right answers, with so many stored extractions."""
+    return replace(
+        yes_no([1] * 1000, task="mathvista"), info={"extracted": extracted} if extracted else {}, profile=profile
+    )
+
+
+NO_EXTRACTION = "0 of its 1000 answers have the extraction that published figures read"
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        (mathvista(0, "strict"), f"mathvista: {NO_EXTRACTION}"),
+        (mathvista(0, "official"), f"mathvista: {NO_EXTRACTION}"),
+        (mathvista(0, "strict+my/judge"), f"mathvista: {NO_EXTRACTION}"),
+        (
+            mathvista(990, "strict"),
+            "mathvista: its answers are read by strict, those of the published figures by official",
+        ),
+        (replace(pope(ALL_RIGHT), profile="vlmeval"), "pope: its answers are read by vlmeval, those of the published"),
+    ],
+    ids=["asked", "asked, by the old headline", "judged", "by another profile", "POPE by another profile"],
+)
+def test_a_figure_is_set_beside_none_that_was_read_otherwise(tmp_path: Path, task: TaskResult, reason: str) -> None:
+    found = build_board([write_folder(tmp_path / "mine", task)], tmp_path / "out", read_tables())
+    assert found is not None
+    assert found.sections == ()
+    assert found.notes[0].startswith(f"No published figures beside this board: mine, {reason}")
+    assert beside(tmp_path / "out") == []
+
+
+def test_mathvista_read_from_stored_extractions_is_set_beside(tmp_path: Path) -> None:
+    for profile in ("official", "official/integer_old"):
+        folder = write_folder(tmp_path / profile, mathvista(998, profile))
+        build_board([folder], tmp_path / "out", read_tables())
+        assert {one["published_metric"] for one in beside(tmp_path / "out")} == {"accuracy"}
 
 
 def test_a_task_without_a_published_metric_is_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from harness.cli import app
+from harness.cli.notes import notes_of
 from harness.engine import evaluate
 from harness.errors import DataError, UsageError
 from harness.files import read_jsonl
@@ -113,6 +114,14 @@ def test_what_the_profiles_read_differently_is_listed_with_what_was_right(asked:
     assert list(read_jsonl(tmp_path / "differ.jsonl")) == [{"task": "quiz", **one} for one in listed]
 
 
+def test_strict_is_told_beside_another_headline_wherever_they_part(asked: Path) -> None:
+    line = "accuracy is 100.00 by lenient and 50.00 by strict: the same answers"
+    assert _task(asked).info["headline_by_profile"] == {"lenient": 1.0, "strict": 0.5}
+    assert notes_of([_task(asked)]) == [line]
+    assert line in _run(asked, "--profile", "lenient").stdout.splitlines()
+    assert "unread of 4 answers: 50.0 % by strict" in _run(asked).stdout.splitlines()
+
+
 def test_one_profile_is_a_results_folder_of_its_own(asked: Path, tmp_path: Path) -> None:
     assert _run(asked, "--profile", "strict", "--out", tmp_path / "strict").exit_code == 0
     found = read_results(tmp_path / "strict")
@@ -137,9 +146,7 @@ def test_what_cannot_be_marked_again_is_said(asked: Path) -> None:
         remark(found, Quiz(), samples, "official")
     with pytest.raises(DataError, match="quiz was asked as version 1 and is version 2 now; ask again"):
         remark(found, Quiz(version=2), samples, "strict")
-    with pytest.raises(
-        DataError, match="1 answers are to questions that the data of quiz here do not hold, such as q3"
-    ):
+    with pytest.raises(DataError, match="1 answer is to questions that the data of quiz here do not hold, such as q3"):
         remark(found, Quiz(count=3), Quiz(count=3).samples("test"), "strict")
     with pytest.raises(DataError, match="hold no task 'other'"):
         read_results(asked).task("other")

@@ -430,6 +430,63 @@ def test_a_malformed_file_is_refused_by_file_and_place(tmp_path: Path, content: 
         _files(tmp_path, **content)
 
 
+TWO = {
+    "7": {**PROBLEM, "question": "Which is furthest north?", "choices": ["Ohio", "Utah"], "hint": "A map."},
+    "8": {**PROBLEM, "question": "Which is furthest north?", "choices": ["Iowa", "Texas"], "image": "map.png"},
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "field"),
+    [
+        ({"prompt": scienceqa_prompt("Which is furthest north?", ("Iowa", "Texas"))}, "prompt"),
+        ({"question": "Which is furthest south?"}, "question"),
+        ({"image": "8/image.png"}, "image"),
+        ({"image": "images/test/8/image.png"}, "image"),
+        ({"image": "map.png"}, "image"),
+    ],
+)
+def test_a_row_that_names_another_question_or_picture_is_refused(
+    tmp_path: Path, names: dict[str, str], field: str
+) -> None:
+    row = {"question_id": 7, "text": "B", **names}
+    with pytest.raises(DataError, match=rf"1 of 1 row names another question .*answers\.json:1: {field} is"):
+        _files(tmp_path, json.dumps(row) + "\n", TWO, partial=True)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"prompt": "<image>\n" + scienceqa_prompt("Which is furthest north?", ("Ohio", "Utah"), "A map.")},
+        {"prompt": "Question: Which  is furthest north?\nOptions: (A) Ohio (B) Utah\nContext: A map.\nAnswer:"},
+        {"question": "Which is furthest north?"},
+        {"prompt": INSTRUCTION},
+        {"image": "/data/images/test/7/image.png"},
+        {"image": None, "prompt": ""},
+    ],
+)
+def test_a_row_may_repeat_its_question_in_any_layout(tmp_path: Path, names: dict[str, Any]) -> None:
+    row = {"question_id": 7, "text": "B", **names}
+    assert len(_files(tmp_path, json.dumps(row) + "\n", TWO, partial=True).samples) == 1
+
+
+def test_every_prompt_of_the_test_split_is_its_own_questions(
+    conformance: Path, questions: Path, tmp_path: Path
+) -> None:
+    outputs = json.loads((conformance / "scienceqa/outputs/llava-v1.5-13b_result.json").read_text())["outputs"]
+    prompts = {row["id"]: row["conversations"][0]["value"] for row in json.loads(questions.read_text())}
+    rows = [
+        {"question_id": pid, "prompt": f"{prompts[pid]}\n{INSTRUCTION}", "text": said} for pid, said in outputs.items()
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert load_answers(tmp_path / "a.jsonl", questions).info["unnamed"] == 0
+    ids = [row["question_id"] for row in rows]
+    moved = [{**row, "question_id": pid} for row, pid in zip(rows, ids[1:] + ids[:1], strict=True)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in moved))
+    with pytest.raises(DataError, match=r"^4241 of 4241 rows name another question"):
+        load_answers(tmp_path / "a.jsonl", questions)
+
+
 def test_files_that_are_not_there_are_named_with_what_to_get(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.json: no such file; name LLaVA's llava_test_CQM-A\.json"):
         load_answers(tmp_path / "a.json", tmp_path / "none.json")

@@ -18,12 +18,14 @@ import typer
 from typer.testing import CliRunner, Result
 
 from harness.cli.score import score_app, words
+from harness.cli.score.deliver import print_marked
 from harness.errors import DataError, StropError, UsageError
 from harness.files import read_jsonl
 from harness.results import read_results
 from harness.stats import estimate
 from tasks import text
 from tests.annotated import annotate
+from tests.worlds import captions
 
 QUESTIONS = [
     {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "category": "random"},
@@ -272,7 +274,7 @@ def test_all_profiles_come_side_by_side(data: Path, answers: Path) -> None:
     # "unsure" is a yes to the official reader alone
     assert [one["info"]["read_differently"] for one in printed] == [1, 1, 1, 1]
     table = _run("pope", "--answers", answers, "--data", data, "--profile", "all").stdout
-    assert all(name in table for name in ("official", "lmms-eval", "vlmeval", "strict", "macro/f1"))
+    assert all(name in table for name in ("official", "lmms-eval", "vlmeval", "strict", "random/f1"))
 
 
 def test_both_readers_of_captions_come_side_by_side(kittens: list[object], nltk_data: Path) -> None:
@@ -280,7 +282,7 @@ def test_both_readers_of_captions_come_side_by_side(kittens: list[object], nltk_
     (Path(str(kittens[4])).parent / "synonyms.json").write_text('{"cat": ["cat"], "skis": ["ski"]}')
     printed = _run(*kittens, "--profile", "all").stdout.splitlines()
     assert printed[-3:] == [
-        "1 answers are not read alike by all profiles",
+        "1 answer is not read alike by all profiles",
         "  1: Two skiing cats.",
         "    official: skis, cat; lemminflect: cat; gold: cat",
     ]
@@ -302,7 +304,7 @@ def test_what_profiles_read_differently_is_shown_and_written_whole(data: Path, a
     row = {"id": "3", "answer": "unsure", "gold": "yes", "read": read}
     printed = _run(*command, "--disagreements", tmp_path / "differ.jsonl").stdout.splitlines()
     assert printed[-3:] == [
-        "1 answers are not read alike by all profiles",
+        "1 answer is not read alike by all profiles",
         "  3: unsure",
         "    official: yes; lmms-eval: unread; vlmeval: unread; strict: unread; gold: yes",
     ]
@@ -339,7 +341,7 @@ def test_the_table_shows_percentages_and_what_is_not_in_them(data: Path, tmp_pat
     table = _run("pope", "--answers", two, "--data", data, "--partial").stdout
     assert "100.00" in table
     assert "random: 1 of 4 label rows not asked" in table
-    assert "1 questions have no answer and are in no figure" in table
+    assert "1 question has no answer and is in no figure" in table
 
 
 def test_out_writes_results_that_give_the_printed_figures_again(data: Path, answers: Path, tmp_path: Path) -> None:
@@ -348,7 +350,7 @@ def test_out_writes_results_that_give_the_printed_figures_again(data: Path, answ
     results = read_results(out)
     assert results.model == "model"
     task = results.task("pope")
-    assert (task.profile, task.headline, len(task.rows)) == ("official", "macro/f1", 3)
+    assert (task.profile, task.headline, len(task.rows)) == ("official", "random/f1", 3)
     again = estimate(task.rows, task.metrics)
     assert {name: figure.value for name, figure in again.items()} == {
         name: figure["value"] for name, figure in printed["metrics"].items()
@@ -380,7 +382,7 @@ def test_an_unknown_profile_suggests_the_near_one(tmp_path: Path) -> None:
 
 def test_absent_data_say_what_to_put_where(data: Path, answers: Path, tmp_path: Path) -> None:
     for arguments, message in [
-        (("pope", "--answers", answers, "--data", tmp_path / "no"), r"--questions was not given and .*/no/pope/llava"),
+        (("pope", "--answers", answers, "--data", tmp_path / "no"), r"--truth was not given and .*/no/pope/coco_pope"),
         (("chair", "--answers", answers, "--data", tmp_path / "no"), r"--truth was not given and .*/no/chair/ground_"),
         (("pope", "--answers", tmp_path / "no.jsonl", "--data", data), r"no\.jsonl: no such file"),
         (
@@ -408,3 +410,15 @@ def test_a_faulty_answer_leaves_nothing_behind(data: Path, tmp_path: Path) -> No
     error = _error("pope", "--answers", broken, "--data", data, "--out", tmp_path / "out", "--json")
     assert str(error) == f"{broken}:3: field 'text' is missing; found question_id"
     assert not (tmp_path / "out").exists()
+
+
+def test_thirty_captions_without_a_wrong_mention_are_said_to_prove_little(capsys: pytest.CaptureFixture[str]) -> None:
+    result = captions(*["cat dog"] * 30)
+    print_marked([result], [estimate(result.rows, result.metrics)])
+    printed = capsys.readouterr().out
+    assert "CHAIRi: official 0.00 [0.00, 11.35]" in printed
+    assert "chair: 30 pictures. Under 50 the bootstrap's" in printed
+    assert "chair: 0 events in CHAIRi (what is counted or what is not" in printed
+    many = captions(*["cat !dog"] * 60)
+    print_marked([many], [estimate(many.rows, many.metrics)])
+    assert "Under" not in capsys.readouterr().out

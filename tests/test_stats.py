@@ -11,16 +11,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import nct, t
 
 from harness.errors import DataError, UsageError
 from harness.results import Marked
 from harness.stats import (
+    corrected,
     difference,
+    enough_draws,
     estimate,
     holm,
     pooled_difference,
     resample,
+    untestable_notes,
 )
+from harness.stats.binomial import wilson
+from harness.stats.runs import detectable_errors
 from harness.types import Metric
 
 ACCURACY = Metric(name="accuracy", terms={"right": 1}, over={"asked": 1})
@@ -91,7 +97,7 @@ def test_a_metric_undefined_in_too_many_draws_has_no_interval() -> None:
 def test_the_interval_of_a_mean_is_the_normal_one_within_a_few_percent() -> None:
     rows = answered([[index % 2] * 2 for index in range(400)])
     found = estimate(rows, [ACCURACY])["accuracy"]
-    assert found.method == "cluster bootstrap"
+    assert found.method == "cluster wilson"
     assert found.low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.003)
     assert found.high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.003)
 
@@ -105,14 +111,14 @@ def test_a_share_with_one_row_a_picture_has_wilsons_interval() -> None:
     assert only.low == pytest.approx(1 / (1 + z * z), abs=1e-12)
 
 
-def test_a_ratio_or_a_number_or_rows_that_share_a_picture_have_no_wilson_interval() -> None:
+def test_a_number_is_bootstrapped_and_a_ratio_or_rows_that_share_a_picture_are_worth_other_trials() -> None:
     words = dataclasses.replace(ACCURACY, name="words", percent=False)
     rows = [marked(f"{i}", f"c{i}", right=i % 2, asked=1, tp=i % 2, fp=1 - i % 2, fn=0) for i in range(8)]
     found = estimate(rows, [ACCURACY, words, F1], draws=50)
     assert {name: one.method for name, one in found.items()} == {
-        "accuracy": "wilson", "words": "cluster bootstrap", "f1": "cluster bootstrap"
+        "accuracy": "wilson", "words": "cluster bootstrap", "f1": "cluster wilson"
     }  # fmt: skip
-    assert estimate(answered([[1, 0], [1]]), [ACCURACY], draws=50)["accuracy"].method == "cluster bootstrap"
+    assert estimate(answered([[1, 0], [1]]), [ACCURACY], draws=50)["accuracy"].method == "cluster wilson"
 
 
 @quick
@@ -259,6 +265,115 @@ def test_pooling_takes_the_mean_over_seeds_and_is_wider_when_seeds_disagree() ->
 def test_pooling_nothing_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no pair"):
         pooled_difference([], [ACCURACY])
+
+
+def _runs_that_end_at(*shares: float) -> list[tuple[list[Marked], list[Marked]]]:
+    """A model that has nothing right of 200 pictures, and what it is trained to."""
+    before = answered([[0]] * 200)
+    return [(before, answered([[int(place < share * 200)] for place in range(200)])) for share in shares]
+
+
+def test_three_runs_that_differ_more_than_pictures_have_the_interval_of_their_own_t() -> None:
+    """Runs 0.1, 0.5 and 0.9: sd 0.4, standard error 0.231, of which pictures add little: t near 4.30, not 1.96."""
+    found = pooled_difference(_runs_that_end_at(0.1, 0.5, 0.9), [ACCURACY])["accuracy"]
+    own = (0.09 + 0.25 + 0.09) / 200 / 3  # variance of one run over pictures, in the mean
+    common = (0.1 * 0.5 + 0.1 * 0.1 + 0.5 * 0.1) / 200 / 3  # covariance of two runs: the smaller's, less the product
+    se = (0.4**2 / 3 + common) ** 0.5
+    assert found.ratio == pytest.approx(0.4 / own**0.5, rel=0.03)
+    assert found.se == pytest.approx(se, rel=1e-3)
+    assert found.df == pytest.approx(2, abs=0.02)
+    assert found.low == pytest.approx(0.5 - 4.29 * se, rel=0.03)
+
+
+def test_runs_that_do_not_differ_are_not_held_to_have_few_degrees_of_freedom() -> None:
+    pairs = _runs_that_end_at(0.5, 0.5, 0.5)
+    found, alone = (pooled_difference(pairs[:count], [ACCURACY])["accuracy"] for count in (3, 1))
+    assert (found.ratio, found.df) == (0.0, pytest.approx(199))
+    assert found.se == pytest.approx(alone.se)
+    assert found.low == pytest.approx(alone.low, abs=0.003)
+
+
+@pytest.mark.parametrize(("runs", "least"), [(2, 0.5), (3, 0.25), (5, 0.0625), (6, 0.03125), (8, 0.0078125)])
+def test_runs_that_all_agree_prove_no_more_than_their_signs(runs: int, least: float) -> None:
+    found = pooled_difference(_runs_that_end_at(*[0.9] * runs), [ACCURACY], draws=300)["accuracy"]
+    assert (found.p, found.least_p, found.limit) == (least, least, f"{runs} training runs")
+
+
+def test_p_of_several_runs_is_that_of_their_t() -> None:
+    found = pooled_difference(_runs_that_end_at(0.05, 0.1, 0.0, 0.02, 0.0, 0.01, 0.0, 0.0), [ACCURACY])["accuracy"]
+    assert found.df is not None and found.value is not None and found.se is not None
+    assert found.p == pytest.approx(2 * float(t.sf(found.value / found.se, found.df)))
+    assert found.low is not None and (found.p < 0.05) == (found.low > 0)
+
+
+@pytest.mark.parametrize(("df", "errors"), [(2, 5.653), (4, 3.761), (7, 3.270), (9, 3.150), (1e5, 2.802)])
+def test_what_is_detectable_follows_the_noncentral_t(df: float, errors: float) -> None:
+    """Power 80 % at two-sided 5 %; checked by the distribution itself."""
+    assert detectable_errors(df) == pytest.approx(errors, abs=0.001)
+    assert nct.sf(t.ppf(0.975, df), df, errors) == pytest.approx(0.8, abs=0.001)
+
+
+def test_three_runs_say_that_they_see_little() -> None:
+    found = pooled_difference(_runs_that_end_at(0.1, 0.5, 0.9), [ACCURACY], draws=1000)["accuracy"]
+    assert found.detectable is not None and found.se is not None
+    assert found.detectable / found.se == pytest.approx(5.65, abs=0.05)
+
+
+def test_captions_without_a_wrong_mention_do_not_prove_that_none_is_ever_wrong() -> None:
+    """30 captions of five mentions: Wilson's interval of none in 30, as if all mentions of a caption were alike."""
+    rows = [marked(str(place), f"c{place}", wrong=0, mentions=5) for place in range(30)]
+    found = estimate(rows, [Metric(name="CHAIRi", terms={"wrong": 1}, over={"mentions": 1}, better="lower")])["CHAIRi"]
+    z = 1.959963984540054
+    assert (found.value, found.low, found.method) == (0.0, 0.0, "cluster wilson")
+    assert found.high == pytest.approx(z * z / (30 + z * z))
+
+
+def test_where_everything_is_an_event_the_interval_is_the_mirror_image() -> None:
+    none, every = (estimate(answered([[mark] * 5] * 30), [ACCURACY])["accuracy"] for mark in (0, 1))
+    assert none.high is not None and every.low is not None
+    assert (every.low, every.high) == (pytest.approx(1 - none.high), 1.0)
+
+
+def test_the_trials_that_pictures_are_worth_by_hand() -> None:
+    """Four pictures of two answers, 2, 2, 1, 0 right: 5 of 8, residuals 3/32, 3/32, -1/32, -5/32 of the weight."""
+    found = estimate(answered([[1, 1], [1, 1], [1, 0], [0, 0]]), [ACCURACY])["accuracy"]
+    variance = (9 + 9 + 1 + 25) / 32**2
+    telling = 2  # pictures with something wrong; right answers are on three
+    trials = 3 / (telling * variance / (5 / 8 * 3 / 8) + 1 / 4)
+    assert (found.low, found.high) == pytest.approx(wilson(5 / 8, trials), abs=1e-12)
+
+
+def test_a_mean_of_shares_has_the_trials_of_the_mean() -> None:
+    rows = [marked(f"{g}{c}", f"c{c}", g, right=c < k, asked=1) for g, k in (("x", 10), ("y", 30)) for c in range(40)]
+    parts = [dataclasses.replace(ACCURACY, name=g, group=g) for g in ("x", "y")]
+    found = estimate(rows, [Metric(name="mean", macro=("x", "y")), *parts])["mean"]
+    # ten pictures count 1, twenty 1/2 and ten 0: something is right on thirty, and something wrong
+    trials = 31 / (30 * (20 * 0.25 / 40**2) / 0.25 + 1 / 40)
+    assert (found.low, found.high, found.method) == (*map(pytest.approx, wilson(0.5, trials)), "cluster wilson")
+
+
+def test_in_a_family_that_is_too_large_for_its_draws_nothing_is_testable() -> None:
+    """2,000 draws: p is 2 / 2,001 at least, times 51 figures 0.051."""
+    a, b = answered([[0]] * 60), answered([[1]] * 60)
+    each = difference(a, b, [ACCURACY], draws=2000)["accuracy"]
+    results = [corrected({str(place): each for place in range(size)})["0"] for size in (50, 51)]
+    assert [result.testable for result in results] == [True, False]
+    assert results[1].p == pytest.approx(51 * 2 / 2001)
+    (note,) = untestable_notes({str(place): each for place in range(51)}, "headlines")
+    assert note == (
+        "51 of 51 headlines are not testable: 2,000 draws prove no p below 0.001, which Holm's correction lifts beyond "
+        "0.05, whatever the answers; 20,400 would do."
+    )
+    enough = difference(a, b, [ACCURACY], draws=enough_draws(51))["accuracy"]
+    assert untestable_notes({str(place): enough for place in range(51)}, "headlines") == []
+
+
+def test_what_others_of_the_family_prove_leaves_more_room_for_the_rest() -> None:
+    """Holm: six runs alone are testable, two such figures are not, and beside ones of many draws the last is."""
+    sure = difference(answered([[0]] * 60), answered([[1]] * 60), [ACCURACY], draws=10_000)["accuracy"]
+    six = pooled_difference(_runs_that_end_at(*[0.9] * 6), [ACCURACY], draws=100)["accuracy"]
+    assert corrected({"six": six, "a": sure, "b": sure})["six"].testable
+    assert not corrected({"six": six, "seven": six})["six"].testable
 
 
 def test_holm_by_hand() -> None:

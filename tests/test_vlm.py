@@ -261,9 +261,9 @@ def test_log_likelihood_calls_the_greedy_answer_greedy(model: Vlm, samples: list
 
 
 def test_tokens_are_counted_and_samples_told(model: Vlm, samples: list[Sample]) -> None:
-    before, heard = model.generated_tokens, list[int]()
+    before, heard = model.costs["generated_tokens"], list[int]()
     model.generate(samples[:7], dataclasses.replace(GREEDY, max_tokens=1, n=2, temperature=1.0), heard.append)
-    assert model.generated_tokens - before == 14
+    assert model.costs["generated_tokens"] - before == 14
     assert sum(heard) == 7
 
 

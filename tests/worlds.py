@@ -33,7 +33,7 @@ def yes_no(marks: Sequence[int], *, task: str = "quiz", first: int = 0, **change
         for i, mark in enumerate(marks, start=first)
     )  # fmt: skip
     fields = {"version": 1, "profile": "official", "split": "test", "headline": "accuracy", "metrics": YES_NO}
-    return TaskResult(task=task, rows=rows, **{**fields, **changed})
+    return TaskResult(task=task, **{**fields, "rows": rows, **changed})
 
 
 def captions(*texts: str, objects: int = 3) -> TaskResult:

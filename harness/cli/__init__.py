@@ -20,6 +20,7 @@ from harness.cli.diff import diff
 from harness.cli.eval import evaluate, tasks
 from harness.cli.export import export
 from harness.cli.grid import grid
+from harness.cli.once import OnceCommand
 from harness.cli.reported import reported
 from harness.cli.rerun import rerun
 from harness.cli.rescore import rescore
@@ -44,23 +45,23 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-app.command("eval")(evaluate)
-app.command("run")(run)
-app.command("grid")(grid)
+app.command("eval", cls=OnceCommand)(evaluate)
+app.command("run", cls=OnceCommand)(run)
+app.command("grid", cls=OnceCommand)(grid)
 app.add_typer(score_app, name="score")
-app.command("rescore")(rescore)
+app.command("rescore", cls=OnceCommand)(rescore)
 app.add_typer(data_app, name="data")
-app.command("board")(board)
-app.command("export")(export)
-app.command("compare")(compare)
-app.command("calibrate")(calibrate)
-app.command("reported")(reported)
-app.command("show")(show)
-app.command("rerun")(rerun)
-app.command("diff")(diff)
-app.command("tasks")(tasks)
-app.command("check")(check)
-app.command("bench")(bench)
+app.command("board", cls=OnceCommand)(board)
+app.command("export", cls=OnceCommand)(export)
+app.command("compare", cls=OnceCommand)(compare)
+app.command("calibrate", cls=OnceCommand)(calibrate)
+app.command("reported", cls=OnceCommand)(reported)
+app.command("show", cls=OnceCommand)(show)
+app.command("rerun", cls=OnceCommand)(rerun)
+app.command("diff", cls=OnceCommand)(diff)
+app.command("tasks", cls=OnceCommand)(tasks)
+app.command("check", cls=OnceCommand)(check)
+app.command("bench", cls=OnceCommand)(bench)
 
 INTERRUPTED = 130
 """The exit code of a command that was stopped."""

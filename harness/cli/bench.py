@@ -114,11 +114,12 @@ def _mark(captions: Sequence[str], words: Callable[[str], list[str]], tables: Ch
 
 
 def _bootstrap(runs: int) -> Iterator[Measured]:
-    """Seconds for all metrics of POPE with their intervals, over answers of which 15 % are drawn to be wrong."""
+    """Seconds for the differences of all metrics of POPE, between right answers and such of which 15 % are drawn to be
+    wrong."""
     import numpy as np
 
     from harness.results import mark
-    from harness.stats import estimate
+    from harness.stats import difference
     from tasks.registry import find_task
 
     task = find_task("pictos_pope")
@@ -129,12 +130,13 @@ def _bootstrap(runs: int) -> Iterator[Measured]:
         for sample, miss in zip(samples, wrong, strict=True)
     ]
     rows = [mark(sample, answer, task.score(sample, answer)) for sample, answer in zip(samples, said, strict=True)]
+    right = [mark(sample, sample.target, task.score(sample, sample.target)) for sample in samples]
     clusters = len({row.cluster for row in rows})
     yield Measured(
         name="bootstrap",
         unit="s",
         about=f"{DRAWS} draws of {len(task.metrics)} metrics over {len(rows)} answers to {clusters} pictures",
-        runs=tuple(_seconds(estimate, rows, task.metrics, draws=DRAWS) for _ in range(runs)),
+        runs=tuple(_seconds(difference, right, rows, task.metrics, draws=DRAWS) for _ in range(runs)),
     )
 
 

@@ -12,6 +12,7 @@ import typer
 from harness.cli.places import DataOption, TaskPathOption, set_places
 from harness.cli.progress import spinner
 from harness.errors import DataError
+from harness.wording import counted
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def board(
     with spinner() as tell:
         tell("reading what the runs left")
         entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
-        tell(f"resampling the answers of {len(entries)} runs")
+        tell(f"resampling the answers of {counted(len(entries), 'run')}")
         assembled = assemble(entries)
         if out is not None or site is None:
             folder = out or Path("board")
@@ -121,17 +122,20 @@ def find_asked(name: str, version: int, split: str) -> Asked:
 
 
 @cache
-def _pool(source: str, start: int, count: int) -> Asked:
+def _pool(source: str, seed: int, number: int, count: int) -> Asked:
     from leaderboards.site.samples import Asked
     from tasks.registry import find_task, training_pool
 
-    return Asked(task=find_task(source), samples={one.id: one for one in training_pool(source, start, count)})
+    pool = training_pool(source)
+    if not pool.has_gold:
+        raise DataError(f"source {source} has no right answers to hold the verdicts against")
+    samples = pool.of_round(seed=seed, number=number, count=count)
+    return Asked(task=find_task(source), samples={one.id: one for one in samples})
 
 
 def find_pool(folder: Path, number: int) -> Asked:
     """The training samples that round `number` of a run folder collected on."""
     from loops.recipe import load_recipe
-    from loops.rounds import pool_slice
 
     recipe = load_recipe(folder / "recipe.yaml")
-    return _pool(recipe.source, *pool_slice(recipe, number))
+    return _pool(recipe.source, recipe.seed, number, recipe.collect.samples)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.errors import DataError, UsageError
+from harness.wording import counted
 
 SEARCH_DEPTH = 5  # ./runs/NAME/round-2/eval/results.json lies five levels down
 
@@ -33,7 +34,10 @@ def compare(
             help="Ask whether B is not worse by so much, on the headline or METRIC; repeatable.",
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Bootstrap draws.")] = 10_000,
+    draws: Annotated[
+        int | None,
+        typer.Option(min=100, help="Bootstrap draws (10000, or more where many figures are corrected together)."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -175,6 +179,7 @@ def as_text(report: Mapping[str, Any]) -> str:
 
 
 def _task_text(task: Mapping[str, Any]) -> list[str]:
+    from leaderboards.render import RATIO
     from leaderboards.verdicts import margin_words, moved
 
     if task["obstacle"]:
@@ -182,7 +187,7 @@ def _task_text(task: Mapping[str, Any]) -> list[str]:
     name = task["headline"]
     headline = task["metrics"][name]
     seeds = f", {len(headline['seeds'])} training seeds together" if "seeds" in headline else ""
-    text = [f"{task['task']}, {headline['n']} samples that both answered{seeds}: {task['verdict']}"]
+    text = [f"{task['task']}, {counted(headline['n'], 'sample')} that both answered{seeds}: {task['verdict']}"]
     lines = _table(task)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
@@ -192,6 +197,7 @@ def _task_text(task: Mapping[str, Any]) -> list[str]:
     if "seeds" in headline:
         each = [{**headline, "value": value, "low": None} for value in headline["seeds"]]
         text.append(f"{name} by training seed: {', '.join(moved(name, one) for one in each)}")
+        text.append(RATIO)
     if any(found["mcnemar"] and found["mcnemar"]["clustered"] for found in task["metrics"].values()):
         text.append("several rows a picture: McNemar's p takes them to be independent; go by p (Holm)")
     for side in ("a", "b"):
@@ -202,13 +208,16 @@ def _task_text(task: Mapping[str, Any]) -> list[str]:
 
 
 def _table(task: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Heading and a line a metric, the headline first; the columns of McNemar's test only where it is there."""
-    from leaderboards.render import arrow, figure, interval, probability
+    """Heading and a line a metric, the headline first; the columns of McNemar's test only where it is there, and of
+    several training runs how much they differ, beside what pictures leave open."""
+    from leaderboards.render import NOTHING, arrow, figure, interval, probability
     from leaderboards.verdicts import shown_as
 
     exact = any(found["mcnemar"] for found in task["metrics"].values())
+    runs = len(task["metrics"][task["headline"]].get("seeds", ()))
     heading = ["metric", "A", "B", "B − A", "95 % interval", "p", "p (Holm)"]
-    lines = [(*heading, *(["only A/B", "McNemar p"] if exact else []), "detectable", "verdict")]
+    beside = [*(["only A/B", "McNemar p"] if exact else []), *([f"ratio, {runs} runs"] if runs else [])]
+    lines = [(*heading, *beside, "detectable", "verdict")]
     for name, found in sorted(task["metrics"].items(), key=lambda item: item[0] != task["headline"]):
         metric, test = shown_as(name, found), found["mcnemar"]
         line = [
@@ -222,5 +231,7 @@ def _table(task: Mapping[str, Any]) -> list[tuple[str, ...]]:
         ]
         if exact:
             line += [f"{test['only_a']}/{test['only_b']}", probability(test["p"])] if test else ["", ""]
+        if runs:
+            line.append(NOTHING if found["ratio"] is None else f"{found['ratio']:.1f}")
         lines.append((*line, figure(found["detectable"], metric), found["verdict"]))
     return lines

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.once import OnceCommand
 from harness.errors import DataError, MissingError, UsageError
+from harness.wording import counted
 from tasks.sources import DATA_VARIABLE, DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ DataOption = Annotated[
 ]
 
 
-@data_app.command("list")
+@data_app.command("list", cls=OnceCommand)
 def list_data(
     data: DataOption = DEFAULT_DATA,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -77,7 +79,7 @@ def list_data(
         typer.echo(_as_text(one, found))
 
 
-@data_app.command("fetch")
+@data_app.command("fetch", cls=OnceCommand)
 def fetch_data(
     task: Annotated[
         str, typer.Argument(help="pope, chair, scienceqa, mathvista, ic or grounding.", show_default=False)
@@ -135,7 +137,7 @@ def _bring(forms: Sequence[Source], origin: str, data: Path, digests: Mapping[st
     else:
         target, said = _fetch_first(forms, origin, data, digests, begin)
     if is_archive(target) and target.is_file():
-        said += f", {unpack(target, begin)} files unpacked"
+        said += f", {counted(unpack(target, begin), 'file')} unpacked"
     return said
 
 
@@ -223,7 +225,7 @@ def _as_text(one: Held, found: Sequence[Held]) -> str:
     return "\n    ".join((*lines, *digests))
 
 
-@build_app.command("pope")
+@build_app.command("pope", cls=OnceCommand)
 def pope(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
     out: Annotated[Path, typer.Option(help="Folder for questions and labels.")],
@@ -251,10 +253,10 @@ def pope(
         typer.echo(json.dumps(made))
         return
     told = ", ".join(f"{count} {group}" for group, count in made["questions"].items())
-    typer.echo(f"{told} questions about {images} images written to {out}")
+    typer.echo(f"{told} questions about {counted(images, 'image')} written to {out}")
 
 
-@build_app.command("ic")
+@build_app.command("ic", cls=OnceCommand)
 def ic(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
     out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card, e.g. ic in the data folder.")],
@@ -286,7 +288,51 @@ def ic(
     typer.echo(f"{size} of {chosen.eligible_images} eligible images, ids {digest[:12]}, {done} {out}")
 
 
-@build_app.command("grounding")
+@build_app.command("chair", cls=OnceCommand)
+def chair(
+    source: Annotated[
+        Path,
+        typer.Option("--from", help="The authors' synonyms.txt, or a CHAIR port's chair.pkl, of which nothing is run."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the tables and the truth, e.g. chair in the data folder.")],
+    coco: Annotated[
+        Path | None,
+        typer.Option(help="Folder of COCO's `instances_*.json` and `captions_*.json`, to make the truth of."),
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """What CHAIR is scored by: synonyms.json, double_words.json and, of a pickle or of annotations, the truth.
+
+    Captions of annotations are read by NLTK, whose data are looked for as by `strop score chair`. Without --coco and
+    with a synonyms.txt, the truth may be the annotations themselves (`strop score chair --truth annotations`).
+
+    **Examples**
+
+    strop data build chair --from chair.pkl --out data/chair
+
+    strop data build chair --from synonyms.txt --coco annotations --out data/chair
+    """
+    from dataclasses import replace
+
+    from harness.cli.progress import progress_bars
+    from tasks import text
+    from tasks.chair_build import read_source, truth_of_annotations, write_source
+
+    made = read_source(source)
+    name = source.stem
+    if coco is not None:
+        if made.images is not None:
+            raise UsageError(f"{source} holds a truth of its own; leave --coco away, or name a synonyms.txt")
+        text.look_in(*(folder / "nltk_data" for folder in (out, coco, data.expanduser())))
+        with progress_bars() as bars:
+            made = replace(made, images=truth_of_annotations(coco, made.tables, bars))
+        name = "coco"
+    files = write_source(out, made, name)
+    told = f", the objects of {len(made.images):,} images" if made.images is not None else ""
+    typer.echo(f"{len(made.tables.synonyms)} classes{told}: {', '.join(files)} in {out}")
+
+
+@build_app.command("grounding", cls=OnceCommand)
 def grounding(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json, or one such file.")],
     out: Annotated[Path, typer.Option(help="File for the questions, a JSON object a line.")],
@@ -307,4 +353,4 @@ def grounding(
     annotations = annotations_of(coco)
     samples = load_questions(annotations)
     write_text(out, questions_text(samples))
-    typer.echo(f"{len(samples)} questions on {annotations.name} written to {out}")
+    typer.echo(f"{counted(len(samples), 'question')} on {annotations.name} written to {out}")

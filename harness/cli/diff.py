@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.show import DEFAULT_RUNS, ID_HELP, RunsOption, in_words
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from leaderboards.origin import Unlike
@@ -54,9 +55,11 @@ def print_figures(shared: int, found: Sequence[Unlike], sides: tuple[str, str] =
     if not shared:
         typer.echo("they have no figure in common")
     elif not found:
-        typer.echo(f"all {shared} figures that both have are the same")
+        alike = "the figure that both have is" if shared == 1 else f"all {shared} figures that both have are"
+        typer.echo(f"{alike} the same")
     else:
-        typer.echo(f"{len(found)} of {shared} figures that both have differ; `strop compare` says by how much, paired")
+        figures = counted(shared, "figure")
+        typer.echo(f"{len(found)} of {figures} that both have differ; `strop compare` says by how much, paired")
 
 
 def _print(title: str, sides: tuple[str, str], lines: Sequence[tuple[str, str, str]]) -> None:

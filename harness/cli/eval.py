@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from harness.cli.models import PARALLEL, EndpointOption, ParallelOption, open_model
+from harness.cli.notes import notes_of
 from harness.cli.places import DataOption, TaskPathOption, set_places
 from harness.errors import UsageError
+from harness.wording import counted
 from tasks.sources import DEFAULT_DATA, data_folder
 
 if TYPE_CHECKING:
     from harness.results import TaskResult
+
+SIGHTS = {
+    "padded": "pictures were padded to squares, as LLaVA's authors pad them",
+    "cropped": "pictures were cut to their middle squares, by the model's processor; --pictures pad shows all of them",
+}
+"""What is told of how pictures were shown, where not as they are."""
 
 MODEL_HELP = "pictos-seed (shipped), a local folder, a hub id with an optional @revision, or a name at --endpoint."
 
@@ -30,6 +38,14 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split to ask: test or dev.")] = "test",
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
+    ] = None,
+    pictures: Annotated[
+        Literal["pad", "processor"] | None,
+        typer.Option(
+            help="pad: to a square with the mean colour, as LLaVA's authors do; processor: as the model's stored "
+            "processor has them. Default: pad where that would cut something off.",
+            show_default=False,
+        ),
     ] = None,
     endpoint: EndpointOption = None,
     parallel: ParallelOption = PARALLEL,
@@ -61,7 +77,7 @@ def evaluate(
     from harness.measure import measure
     from harness.results import read_results
 
-    asked = open_model(model, endpoint=endpoint, parallel=parallel, adapter=adapter, device=device)
+    asked = open_model(model, endpoint=endpoint, parallel=parallel, adapter=adapter, device=device, pictures=pictures)
     if (out / "results.json").is_file() and (before := read_results(out)).digest != asked.digest:
         held = f"{before.model} ({before.digest_of} {before.digest[:12]})"
         raise UsageError(f"{out} holds results of {held}; name another --out")
@@ -86,8 +102,10 @@ def evaluate(
         console.print(table)
         for note in _notes(task):
             console.print(note, highlight=False, markup=False, soft_wrap=True)
+    about = asked.about
+    if sight := SIGHTS.get(about.get("pictures", "")):
+        console.print(sight, highlight=False, markup=False, soft_wrap=True)
     if endpoint is not None:
-        about = asked.about
         console.print(
             f"{model} is a name served at {about['url']}, not weights; of {about['asked']} answers had now, "
             f"{about['ended_at_max_tokens']} ended at the task's longest",
@@ -97,15 +115,14 @@ def evaluate(
 
 
 def _notes(task: TaskResult) -> list[str]:
-    """Whose questions they were, what the other ways of reading made of the same answers, and how to see it."""
-    notes = [f"questions {task.info['built']}: not the published ones"] if "built" in task.info else []
+    """What must be told of the figures, and what the other ways of reading made of the same answers."""
     unread = task.info.get("unread_by_profile")
     if not unread:
-        return notes
+        return notes_of([task])
     counts = ", ".join(f"{count} by {name}" for name, count in unread.items())
-    differently = task.info["read_differently"]
-    said = f"unread of {len(task.rows)} answers: {counts}; {differently} are not read alike by all (`strop rescore`)"
-    return [*notes, said]
+    differently = counted(task.info["read_differently"], "is", "are")
+    answers = counted(len(task.rows), "answer")
+    return [*notes_of([task]), f"unread of {answers}: {counts}; {differently} not read alike by all (`strop rescore`)"]
 
 
 def tasks(

@@ -14,6 +14,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.judge import Judge
     from harness.measure import Measured
+    from harness.models.frames import Pictures
     from harness.results import TaskResult
     from harness.types import Sample, Scorer
 
@@ -49,19 +50,23 @@ def open_model(
     parallel: int = PARALLEL,
     adapter: Path | None = None,
     device: str | None = None,
+    pictures: Pictures | None = None,
 ) -> Measured:
-    """The model so named at an endpoint or, without one, loaded here; raises `UsageError` for options of the other."""
+    """The model so named at an endpoint or, without one, loaded here, where `pictures` says how it is shown them.
+
+    Raises `UsageError` for options of the other.
+    """
     if endpoint is not None:
         from harness.models.endpoint import Endpoint
 
-        for option, value in (("--adapter", adapter), ("--device", device)):
+        for option, value in (("--adapter", adapter), ("--device", device), ("--pictures", pictures)):
             if value is not None:
                 raise UsageError(f"{option} is for a model that is loaded here; leave it away with an endpoint")
         return Endpoint(name, endpoint, parallel=parallel)
     from harness.models.vlm import load_vlm
     from tasks.pictos.models import shipped
 
-    return load_vlm(name, path=shipped(name), adapter=adapter, device=device)
+    return load_vlm(name, path=shipped(name), adapter=adapter, device=device, pictures=pictures)
 
 
 def open_judge(name: str | None, endpoint: str | None) -> Judge | None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+from harness.cli.places import DataOption, TaskPathOption, set_places
+from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from loops.setting import Setting
@@ -25,6 +29,8 @@ def run(
     shared: Annotated[
         Path | None, typer.Option(help="Folder of whole stages to share with other runs, as `strop grid` does.")
     ] = None,
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
     of_grid: Annotated[bool, typer.Option("--of-grid", hidden=True, help="`strop grid` starts this run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -37,11 +43,14 @@ def run(
     strop run judge_free --out runs/demo
 
     strop run my.yaml --out runs/mine --set rounds=1 --set collect.h_ratio.mean=0.6 --set verify.kind=none
+
+    strop run judge_free --out runs/photos --set source=folder:my/pictures --set collect.samples=500
     """
     from loops.recipe import find_shipped, load_recipe
     from loops.reserve import refuse_reserve
     from loops.rounds import run_recipe
 
+    set_places(data, task_path)
     found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
     if not of_grid:
         refuse_reserve(found.evaluate.split, "strop run")
@@ -70,5 +79,8 @@ def setting() -> Setting:
     from tasks.registry import find_task, known_tasks, training_pool
 
     return Setting(
-        tasks={name: find_task(name) for name in known_tasks()}, pool=training_pool, shipped=shipped, bars=progress_bars
+        tasks={name: find_task(name) for name in known_tasks()},
+        pool=cache(training_pool),
+        shipped=shipped,
+        bars=progress_bars,
     )

@@ -6,6 +6,7 @@ an architecture with the tag of its weights, ``ViT-B-32::laion2b_s34b_b79k``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,27 @@ from harness.files import digest_of_file, digest_of_json
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 
+TEXTS = 512
+"""Texts that are encoded together."""
+
+COSTS = ("verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds")
+"""What `Encoder.costs` counts: passes through one of its two towers, the pictures and texts that went through, and the
+seconds that matching took, preparing the pictures included."""
+
 
 class Encoder:
     """Scores how well a text fits a picture.
 
-    `digest` names the weights. `match` gives log-odds that a text is true of a picture where the encoder was trained
-    with a sigmoid loss (it has a bias: SigLIP, Zhai et al. 2023), else the scaled cosine of CLIP.
+    `digest` names the weights; `costs` counts what was done since it was loaded (`COSTS`). `match` gives log-odds that
+    a text is true of a picture where the encoder was trained with a sigmoid loss (it has a bias: SigLIP, Zhai et al.
+    2023), else the scaled cosine of CLIP.
     """
 
     def __init__(self, model: torch.nn.Module, preprocess: Any, tokenizer: Any, *, digest: str, device: str) -> None:
         self.model: Any = model.eval().to(device)
         self.preprocess, self.tokenizer = preprocess, tokenizer
         self.digest, self.device = digest, device
+        self.costs: dict[str, float] = dict.fromkeys(COSTS, 0)
 
     @property
     def calibrated(self) -> bool:
@@ -39,32 +49,53 @@ class Encoder:
 
     @torch.inference_mode()
     def match(self, pictures: Sequence[Image], texts: Sequence[Sequence[str]], batch: int = 64) -> list[list[float]]:
-        """`texts[i]` against `pictures[i]`; each picture is encoded once, however many texts it has."""
+        """`texts[i]` against `pictures[i]`; `batch` pictures at a time, each encoded once, however many texts it has,
+        and so is each text that several of them have."""
+        began = time.monotonic()
         scores: list[list[float]] = []
         for start in range(0, len(pictures), batch):
             some, said = pictures[start : start + batch], texts[start : start + batch]
-            flat = [text for group in said for text in group]
-            if not flat:
+            places = {text: place for place, text in enumerate(dict.fromkeys(text for group in said for text in group))}
+            if not places:
                 scores += [[] for _ in said]
                 continue
-            images = self.encode_pictures(some)
-            words = torch.nn.functional.normalize(self.model.encode_text(self.tokenizer(flat).to(self.device)), dim=-1)
+            images, words = self.encode_pictures(some), self.encode_texts(list(places))
             owner = torch.tensor([index for index, group in enumerate(said) for _ in group], device=self.device)
-            values = (images[owner] * words).sum(-1) * self.model.logit_scale.exp()
+            text = torch.tensor([places[text] for group in said for text in group], device=self.device)
+            values = (images[owner] * words[text]).sum(-1) * self.model.logit_scale.exp()
             if self.calibrated:
                 values = values + self.model.logit_bias
             numbers = iter(values.float().cpu().tolist())
             scores += [[next(numbers) for _ in group] for group in said]
+        self._count(verifier_seconds=time.monotonic() - began)
         return scores
 
     def encode_pictures(self, pictures: Sequence[Image]) -> torch.Tensor:
         """Unit vectors, (len(pictures), d)."""
         pixels = torch.stack([self.preprocess(picture) for picture in pictures]).to(self.device)
+        self._count(verifier_passes=1, verifier_pictures=len(pictures))
         return torch.nn.functional.normalize(self.model.encode_image(pixels), dim=-1)
 
+    def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """Unit vectors, (len(texts), d)."""
+        vectors = []
+        for start in range(0, len(texts), TEXTS):
+            some = self.tokenizer(list(texts[start : start + TEXTS])).to(self.device)
+            self._count(verifier_passes=1, verifier_texts=len(some))
+            vectors.append(torch.nn.functional.normalize(self.model.encode_text(some), dim=-1))
+        return torch.cat(vectors)
 
-def load_encoder(name: str, device: str = "cpu") -> Encoder:
-    """An encoder from a local folder or from open_clip's own list; raises `ModelError` with the reason."""
+    def _count(self, **spent: float) -> None:
+        for name, amount in spent.items():
+            self.costs[name] = round(self.costs[name] + amount, 3)
+
+
+def load_encoder(name: str, device: str | None = None) -> Encoder:
+    """An encoder from a local folder or from open_clip's own list; raises `ModelError` with the reason.
+
+    `device`: by default a GPU where there is one.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder = Path(name)
     if folder.is_dir():
         for needed in (CONFIG, WEIGHTS):

@@ -1,20 +1,19 @@
 """Vision-language models of transformers, asked so that questions about one picture share its work.
 
 The picture's prefix (its features and the key-value cache of everything up to its last token) is computed once and
-branched for each question and each draw. The same branches carry controlled hallucination: beside each row runs a twin
-that attends to everything but the picture. Sampling draws from a stream of numbers of its own for each sample, so that
-no answer depends on which others are in its batch.
+branched for each question and each draw. The same branches carry controlled hallucination: beside each row runs a
+twin whose text was never computed with a picture. Sampling draws from a stream of numbers of its own for each sample,
+so that no answer depends on which others are in its batch.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL.Image import Image
 from safetensors import SafetensorError
@@ -23,13 +22,23 @@ from transformers.utils import logging as transformers_logging
 
 from harness.errors import ModelError
 from harness.files import digest_of_json
+from harness.models.adapters import with_adapter
+from harness.models.caches import branch, widened
+from harness.models.draws import inverse, stream_seed, uniforms
+from harness.models.frames import Pictures, frame_of
+from harness.models.prompts import PromptReader
 from harness.models.weights import model_digest, model_folder, weight_files
-from harness.pictures import open_picture, picture_digest
+from harness.pictures import picture_digest
 from harness.sentences import sentence_spans
-from harness.types import Advance, Sample, Sampling
+from harness.types import Advance, Answer, Sample, Sampling
 
-DECODING_VERSION = 1
+DECODING_VERSION = 2
 """Raised when this module would decode another answer from the same model, sample and sampling."""
+
+
+COSTS = ("forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens")
+"""What `Vlm.costs` counts: passes through the language model; tokens that they read, padding left out; how many of
+these are pictures', and how many the image-free twins'; tokens that were decoded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,19 +69,23 @@ class _Row:
 class Vlm:
     """A model, its processor, and the digest of its weights.
 
-    `generated_tokens` counts what was decoded since the model was loaded; `batch` is how many rows are decoded
-    together, halved by itself when memory runs out.
+    `costs` counts what was done since the model was loaded (`COSTS`); `batch` is how many rows are decoded
+    together, halved by itself when memory runs out; `frame` is how pictures are shown.
     """
 
-    def __init__(self, model: Any, processor: Any, *, name: str, digest: str, device: str) -> None:
+    def __init__(
+        self, model: Any, processor: Any, *, name: str, digest: str, device: str, pictures: Pictures | None = None
+    ) -> None:
         if model.config.model_type != "llava":
             raise ModelError(
                 f"{name}: models of type '{model.config.model_type}' are not supported yet; load one of type 'llava'"
             )
         self.model, self.processor, self.name, self.digest, self.device = model, processor, name, digest, device
         self.tokenizer = processor.tokenizer
+        self.frame = frame_of(processor.image_processor, pictures)
+        self.reader = PromptReader(processor, self.frame)
         self.batch = 192
-        self.generated_tokens = 0
+        self.costs = Counter(dict.fromkeys(COSTS, 0))
         special = {self.tokenizer.convert_tokens_to_ids(token) for token in self.tokenizer.all_special_tokens}
         self.stop = {self.tokenizer.eos_token_id}
         self.image_id = model.config.image_token_index
@@ -81,23 +94,25 @@ class Vlm:
     @property
     def about(self) -> Mapping[str, Any]:
         """What results say of where the answers come from."""
-        return {"digest_of": "weights", "device": self.device}
+        return {"digest_of": "weights", "device": self.device, "pictures": self.frame.sight}
 
     @property
     def settings(self) -> str:
         """Digest of what turns a sample into an answer beside the model's own files: chat template, vocabulary and
-        picture settings as they were loaded, the precision of the weights, and the version of the decoding code."""
+        picture settings as they were loaded, how pictures are shown, the precision of the weights, and the version of
+        the decoding code."""
         image_processor = {k: v for k, v in self.processor.image_processor.to_dict().items() if "name" not in k}
+        pictures = [image_processor, self.frame.pictures]
         precision = str(self.model.dtype)
         return digest_of_json(
-            [self.processor.chat_template, image_processor, len(self.tokenizer), precision, DECODING_VERSION]
+            [self.processor.chat_template, pictures, len(self.tokenizer), precision, DECODING_VERSION]
         )
 
     def generate(
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """`sampling.n` answers to each sample, in the samples' order."""
-        return self._answers(samples, sampling, None, advance)
+        return [[answer.text for answer in row] for row in self.answers(samples, sampling, None, advance)]
 
     def hallucinate(
         self,
@@ -107,16 +122,14 @@ class Vlm:
         advance: Advance | None = None,
     ) -> list[str]:
         """One answer to each sample by controlled hallucination; an answer begins with its `lead`."""
-        return [answers[0] for answers in self._answers(samples, sampling, how, advance)]
+        return [row[0].text for row in self.answers(samples, sampling, how, advance)]
 
     @torch.inference_mode()
     def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:
         """(log-probability of the continuation after the sample's prompt, whether it is the greedy one)."""
         found: list[tuple[int, float, bool]] = []
         for _, rows, cache, mask in self._branches(samples, Sampling(), None, continuations):
-            kept = max(len(row.lead) for row in rows) + 1
-            ids, full = self._padded(rows, mask)
-            logits = self._forward(ids, full, cache, keep=kept).float().log_softmax(-1)
+            logits = self._read(rows, cache, mask)
             for index, row in enumerate(rows):
                 wanted = torch.tensor(row.lead, device=self.device)
                 said = logits[index, -len(row.lead) - 1 : -1]
@@ -133,16 +146,14 @@ class Vlm:
         """
         found: list[list[float]] = [[] for _ in samples]
         for done, rows, cache, mask in self._branches(samples, Sampling(), None, answers):
-            kept = max(len(row.lead) for row in rows) + 1
-            ids, full = self._padded(rows, mask)
-            logits = self._forward(ids, full, cache, keep=kept).float().log_softmax(-1)
+            logits = self._read(rows, cache, mask)
             for index, row in enumerate(rows):
                 spans = sentence_spans(answers[row.sample])
                 sums = [0.0] * len(spans)
                 if row.lead:
                     tokens = torch.tensor(row.lead, device=self.device)
                     values = logits[index, -len(row.lead) - 1 : -1].gather(1, tokens[:, None])[:, 0].tolist()
-                    ends = self._token_ends(samples[row.sample], answers[row.sample])
+                    ends = self.reader.answer_ends(samples[row.sample], answers[row.sample])
                     for end, value in zip(ends, values, strict=True):
                         place = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
                         sums[place] += value
@@ -152,18 +163,21 @@ class Vlm:
         return found
 
     @torch.inference_mode()
-    def _answers(
+    def answers(
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None,
-        advance: Advance | None,
-    ) -> list[list[str]]:
-        """The answers; where memory runs out, all over again with half the rows at once."""
+        how: Sequence[Hallucination] | None = None,
+        advance: Advance | None = None,
+    ) -> list[list[Answer]]:
+        """As `generate`, or as `hallucinate` where `how` is given, with whether each answer ended by itself.
+
+        Where memory runs out, all over again with half the rows at once.
+        """
         while True:
             told = 0
             try:
-                answers = [[""] * sampling.n for _ in samples]
+                answers = [[Answer(text="")] * sampling.n for _ in samples]
                 for done in self._fill(answers, samples, sampling, how):
                     told += done
                     if advance:
@@ -181,7 +195,7 @@ class Vlm:
 
     def _fill(
         self,
-        answers: list[list[str]],
+        answers: list[list[Answer]],
         samples: Sequence[Sample],
         sampling: Sampling,
         how: Sequence[Hallucination] | None,
@@ -190,7 +204,8 @@ class Vlm:
         for done, rows, cache, mask in self._branches(samples, sampling, how, None):
             for row, tokens in zip(rows, self._decode(rows, cache, mask, sampling), strict=True):
                 text = self.tokenizer.decode(row.lead + tokens, skip_special_tokens=True)
-                answers[row.sample][row.draw] = text.strip()
+                finished = len(tokens) < sampling.max_tokens
+                answers[row.sample][row.draw] = Answer(text=text.strip(), finished=finished)
             yield done
 
     def _branches(
@@ -208,87 +223,94 @@ class Vlm:
         position = 0
         while position < len(order):
             # as many samples as fill a batch of rows, at the least one
-            chunk: list[tuple[int, list[Image], str, str]] = []
-            while position < len(order) and len(chunk) < max(1, self.batch // sampling.n):
-                index = order[position]
-                chunk.append((index, *self._prompt(samples[index])))
-                position += 1
-            heads: dict[tuple[str, str], int] = {}
-            inputs: list[tuple[str, list[Image]]] = []
+            chunk = order[position : position + max(1, self.batch // sampling.n)]
+            position += len(chunk)
+            owners: dict[tuple[tuple[int, ...], str], int] = {}
+            inputs: list[tuple[tuple[int, ...], list[Image]]] = []
             rows: list[_Row] = []
-            for index, pictures, head, tail in chunk:
-                key = (head, picture_digest(pictures))
-                if key not in heads:
-                    heads[key] = len(inputs)
-                    inputs.append((head, pictures))
+            for index in chunk:
                 lead = how[index].lead if how else continuations[index] if continuations else ""
+                prompt, spoken = self.reader.answered(samples[index], lead)
+                head, tail = self.reader.cut(prompt)
+                pictures = self.reader.pictures(samples[index])
+                key = (head, picture_digest(pictures))
+                if key not in owners:
+                    owners[key] = len(inputs)
+                    inputs.append((head, pictures))
                 for draw in range(sampling.n):
                     rows.append(
                         _Row(
                             sample=index,
                             draw=draw,
-                            owner=heads[key],
-                            ids=self.tokenizer(tail, add_special_tokens=False).input_ids,
-                            lead=self._spoken(samples[index], lead),
+                            owner=owners[key],
+                            ids=tail,
+                            lead=spoken,
                             ratio=how[index].ratio if how else None,
-                            seed=_stream(sampling.seed, samples[index].id, draw),
+                            seed=stream_seed(sampling.seed, samples[index].id, draw),
                         )
                     )
             rows.sort(key=lambda row: (len(row.ids) + len(row.lead), row.sample, row.draw))
-            prefix, mask, pictures_mask = self._prefixes(inputs)
-            owners = torch.tensor([row.owner for row in rows], device=self.device)
-            branched_mask = mask[owners]
-            if how:
-                owners = torch.cat([owners, owners])
-                branched_mask = torch.cat([branched_mask, (mask & ~pictures_mask)[owners[: len(rows)]]])
-            yield len(chunk), rows, _branch(prefix, owners), branched_mask
+            yield len(chunk), rows, *self._branched(inputs, [row.owner for row in rows], with_twins=bool(how))
 
-    def _prompt(self, sample: Sample) -> tuple[list[Image], str, str]:
-        """The opened pictures, the rendered text up to the last picture token, and the text after it.
+    def _branched(
+        self, inputs: Sequence[tuple[tuple[int, ...], list[Image]]], owners: Sequence[int], *, with_twins: bool
+    ) -> tuple[DynamicCache, torch.Tensor]:
+        """The prefixes' caches branched for the rows of these owners, and their masks; behind them those of the twins.
 
-        Without pictures the prefix is a padding token that nothing attends to: a cache cannot be empty.
+        A twin's prefix is its head without the picture tokens, computed by itself: text between two pictures would
+        hand on what it saw of the first.
         """
-        text = self.processor.apply_chat_template([_asked(sample)], add_generation_prompt=True)
-        if not sample.images:
-            return [], self.tokenizer.pad_token, text
-        cut = text.rindex(self.processor.image_token) + len(self.processor.image_token)
-        return [open_picture(picture) for picture in sample.images], text[:cut], text[cut:]
+        prefixes, mask = self._prefixes(inputs)
+        rows = torch.tensor(owners, device=self.device)
+        if not with_twins:
+            return branch(prefixes, rows), mask[rows]
+        blind = [tuple(token for token in head if token != self.image_id) for head, _ in inputs]
+        heads = list(dict.fromkeys(blind))
+        twins, twin_mask = self._prefixes([(head, []) for head in heads], twins=True)
+        twin_rows = torch.tensor([heads.index(blind[owner]) for owner in owners], device=self.device)
+        twin_mask = widened(twin_mask, mask.shape[1], dim=1)
+        return branch(prefixes, rows, twins, twin_rows), torch.cat([mask[rows], twin_mask[twin_rows]])
 
     def _spoken(self, sample: Sample, answer: str) -> list[int]:
         """The tokens of the beginning of an answer, with whatever space the chat template puts before it."""
-        if not answer:
-            return []
-        ids: list[int] = self.tokenizer(self._reply(sample, answer), add_special_tokens=False).input_ids
-        return ids
+        return self.reader.answered(sample, answer)[1]
 
-    def _token_ends(self, sample: Sample, answer: str) -> list[int]:
-        """Where in the answer's characters each token of `_spoken` ends."""
-        reply = self._reply(sample, answer)
-        offsets = self.tokenizer(reply, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
-        before = len(reply) - len(answer)
-        return [end - before for _, end in offsets]
+    def _prefixes(
+        self, inputs: Sequence[tuple[tuple[int, ...], list[Image]]], *, twins: bool = False
+    ) -> tuple[DynamicCache, torch.Tensor]:
+        """The key-value cache of each prefix (its tokens, one for each picture, and the pictures), and the mask (U, P)
+        of what may be attended to.
 
-    def _reply(self, sample: Sample, answer: str) -> str:
-        """The answer with whatever the chat template puts between the prompt and it."""
-        prompt = self.processor.apply_chat_template([_asked(sample)], add_generation_prompt=True)
-        reply = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
-        text: str = self.processor.apply_chat_template([_asked(sample), reply])
-        return text[len(prompt) : text.rindex(answer) + len(answer)]
-
-    def _prefixes(self, inputs: Sequence[tuple[str, list[Image]]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
-        """The key-value cache of each prefix, its mask, and which of its tokens are the picture's; all (U, P)."""
-        made = self.processor(
-            text=[head for head, _ in inputs],
-            images=[picture for _, pictures in inputs for picture in pictures] or None,
-            padding=True,
-            return_tensors="pt",
-        ).to(self.device)
+        An empty prefix is a padding token that nothing attends to: a cache cannot be empty.
+        """
+        pixels, taken = self.reader.pixels([picture for _, pictures in inputs for picture in pictures])
+        counts = iter(taken)
+        heads = [self.reader.expanded(head, counts) for head, _ in inputs]
+        longest = max(1, *(len(head) for head in heads))
+        padding = self.tokenizer.pad_token_id
+        ids = torch.tensor([[padding] * (longest - len(head)) + head for head in heads], device=self.device)
+        real = torch.tensor([[False] * (longest - len(head)) + [True] * len(head) for head in heads])
+        real = real.to(self.device)
+        # the padding token of an empty prefix attends to itself: a row that attends to nothing is not a number
+        attended = real | ~real.any(1, keepdim=True) & (torch.arange(longest, device=self.device) == longest - 1)
         cache = DynamicCache()
         # the places that `_forward` counts on too: padding takes none
-        positions = (made["attention_mask"].cumsum(1) - 1).clamp(min=0)
-        self.model(**made, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        ids = made["input_ids"]
-        return cache, made["attention_mask"].bool() & (ids != self.tokenizer.pad_token_id), ids == self.image_id
+        positions = (attended.long().cumsum(1) - 1).clamp(min=0)
+        self.model(
+            **{name: values.to(self.device) for name, values in pixels.items()},
+            input_ids=ids,
+            attention_mask=attended.long(),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self._count(sum(map(len, heads)), pictures=sum(taken), twins=sum(map(len, heads)) if twins else 0)
+        return cache, real
+
+    def _count(self, tokens: int, *, pictures: int = 0, twins: int = 0) -> None:
+        """One forward pass over so many tokens, of which so many are pictures' and the twins'."""
+        self.costs.update(forward_passes=1, forward_tokens=tokens, picture_tokens=pictures, twin_tokens=twins)
 
     def _padded(self, rows: Sequence[_Row], mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The rows' own tokens padded on the left, and the mask of prefix and tokens together.
@@ -318,6 +340,14 @@ class Vlm:
         logits: torch.Tensor = out.logits
         return logits
 
+    def _read(self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of each next token, (rows, longest lead + 1, vocabulary): a row's lead is told by its last
+        ones but one."""
+        ids, mask = self._padded(rows, mask)
+        logits = self._forward(ids, mask, cache, keep=max(len(row.lead) for row in rows) + 1)
+        self._count(sum(len(row.ids) + len(row.lead) for row in rows))
+        return logits.float().log_softmax(-1)
+
     def _decode(
         self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor, sampling: Sampling
     ) -> list[list[int]]:
@@ -325,11 +355,13 @@ class Vlm:
         said: list[list[int]] = [[] for _ in rows]
         going = list(range(len(rows)))
         twins = len(mask) > len(rows)
-        numbers = _uniforms([row.seed for row in rows], sampling.max_tokens) if sampling.temperature else None
+        numbers = uniforms([row.seed for row in rows], sampling.max_tokens) if sampling.temperature else None
         ratios = torch.tensor([row.ratio or 0.0 for row in rows], device=self.device)[:, None]
         ids, mask = self._padded(rows, mask)
+        read = sum(len(row.ids) + len(row.lead) for row in rows)
         for step in range(sampling.max_tokens):
             logits = self._forward(ids, mask, cache)[:, -1].float()
+            self._count(read * (1 + twins), twins=read * twins)
             if twins:
                 seeing, free = logits.chunk(2)
                 logits = (1 - ratios[going]) * seeing + ratios[going] * free
@@ -337,9 +369,9 @@ class Vlm:
             if numbers is None:
                 chosen = logits.argmax(-1)
             else:
-                chosen = _inverse(logits / sampling.temperature, numbers[going, step].to(self.device))
+                chosen = inverse(logits / sampling.temperature, numbers[going, step].to(self.device))
             tokens = chosen.tolist()
-            self.generated_tokens += len(tokens)
+            self.costs.update(generated_tokens=len(tokens))
             left = [place for place, token in enumerate(tokens) if token not in self.stop]
             for place in left:
                 said[going[place]].append(tokens[place])
@@ -351,17 +383,24 @@ class Vlm:
                 cache.batch_select_indices(keep)
                 mask, chosen = mask[keep], chosen[torch.tensor(left, device=self.device)]
                 going = [going[place] for place in left]
+            read = len(going)
             ids = chosen[:, None].repeat(2 if twins else 1, 1)
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
         return said
 
 
 def load_vlm(
-    name: str, *, path: str | Path | None = None, adapter: Path | None = None, device: str | None = None
+    name: str,
+    *,
+    path: str | Path | None = None,
+    adapter: Path | None = None,
+    device: str | None = None,
+    pictures: Pictures | None = None,
 ) -> Vlm:
     """A model by local folder or hub id, with a LoRA adapter merged in where one is named.
 
-    `path` is where the model called `name` lies, if that is not its name. Weights are safetensors, code from the hub
+    `path` is where the model called `name` lies, if that is not its name; `pictures` is how they are shown, by default
+    padded where the processor would cut something off. Weights are safetensors, code from the hub
     is never run. Raises `ModelError` with the reason and the remedy.
     """
     transformers_logging.set_verbosity_error()
@@ -379,32 +418,8 @@ def load_vlm(
         raise ModelError(f"{name}: does not load as an image-text-to-text model ({reason})") from error
     if adapter:
         model = with_adapter(model, adapter)
-    return Vlm(model.eval().to(device), processor, name=name, digest=model_digest(folder, adapter), device=device)
-
-
-def with_adapter(model: Any, adapter: Path) -> Any:
-    """The model with a LoRA adapter merged into its weights; raises `ModelError` where it does not fit."""
-    from peft import PeftConfig, PeftModel
-
-    if not (adapter / "adapter_config.json").is_file():
-        raise ModelError(f"adapter {adapter}: no adapter_config.json in it; name a folder that peft saved")
-    if not weight_files(adapter):
-        raise ModelError(f"adapter {adapter}: no safetensors weights in it; pickled weights are not loaded")
-    try:
-        config = PeftConfig.from_pretrained(adapter)
-        config.inference_mode = True
-        adapted = PeftModel(model, config)
-        old_names = getattr(model, "_checkpoint_conversion_mapping", {})
-        # PeftModel.from_pretrained does these steps, but passes over weights that have no place in the model
-        loaded = adapted.load_adapter(adapter, "default", key_mapping=old_names)
-    except (ValueError, TypeError, RuntimeError, OSError, SafetensorError) as error:
-        raise ModelError(f"adapter {adapter}: does not fit this model ({str(error).splitlines()[0]})") from error
-    if strangers := [*loaded.unexpected_keys, *loaded.missing_keys]:
-        raise ModelError(
-            f"adapter {adapter}: does not fit this model ({len(strangers)} weights of one are not in the other, "
-            f"such as {strangers[0]}); it was trained on another"
-        )
-    return adapted.merge_and_unload()
+    digest = model_digest(folder, adapter)
+    return Vlm(model.eval().to(device), processor, name=name, digest=digest, device=device, pictures=pictures)
 
 
 def _known_device(name: str) -> str:
@@ -414,32 +429,3 @@ def _known_device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
     return name
-
-
-def _asked(sample: Sample) -> dict[str, Any]:
-    pictures = [{"type": "image"} for _ in sample.images]
-    return {"role": "user", "content": [*pictures, {"type": "text", "text": sample.prompt}]}
-
-
-def _branch(prefix: DynamicCache, owners: torch.Tensor) -> DynamicCache:
-    """A cache with a row for each owner, copied from the prefix it names."""
-    cache = DynamicCache()
-    for number, layer in enumerate(prefix.layers):
-        cache.update(layer.keys.index_select(0, owners), layer.values.index_select(0, owners), number)
-    return cache
-
-
-def _stream(seed: int, sample: str, draw: int) -> int:
-    """A seed of its own for each answer, the same on every machine and in every batch."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{sample}/{draw}".encode()).digest()[:8], "big")
-
-
-def _uniforms(seeds: Sequence[int], steps: int) -> torch.Tensor:
-    return torch.from_numpy(np.stack([np.random.default_rng(seed).random(steps, dtype=np.float32) for seed in seeds]))
-
-
-def _inverse(logits: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """The token at which the cumulative probability passes each row's number."""
-    cumulative = logits.double().softmax(-1).cumsum(-1)
-    chosen = torch.searchsorted(cumulative, numbers[:, None].double() * cumulative[:, -1:], right=True)
-    return chosen[:, 0].clamp(max=logits.shape[1] - 1)

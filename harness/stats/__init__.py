@@ -1,4 +1,4 @@
-"""Figures with their uncertainty: cluster bootstrap intervals, paired differences, several training seeds, Holm.
+"""Figures with their uncertainty: intervals over clusters, paired differences, several training runs, Holm.
 
 Rows about one picture stand and fall together (six POPE questions share an image), so what is resampled is
 `Marked.cluster`, never the row: Efron & Tibshirani, An Introduction to the Bootstrap (1993), ch. 13 for the percentile
@@ -14,24 +14,29 @@ from harness.stats.differences import (
     Difference,
     PooledDifference,
     difference,
-    holm,
     plain_difference,
     pooled_difference,
 )
 from harness.stats.estimates import Estimate, as_plain, estimate
+from harness.stats.families import SIGNIFICANT, Corrected, corrected, enough_draws, holm, untestable_notes, widening
 from harness.stats.frontier import frontier_difference, frontier_metrics, pooled_frontier
 from harness.stats.resample import COVERAGE, FEW_CLUSTERS, UNDEFINED_SHARE
+from harness.stats.scarce import scarcity_notes, supply
 
 __all__ = [
     "COVERAGE",
     "FEW_CLUSTERS",
+    "SIGNIFICANT",
     "UNDEFINED_SHARE",
+    "Corrected",
     "Difference",
     "Estimate",
     "McNemar",
     "PooledDifference",
     "as_plain",
+    "corrected",
     "difference",
+    "enough_draws",
     "estimate",
     "frontier_difference",
     "frontier_metrics",
@@ -39,4 +44,8 @@ __all__ = [
     "plain_difference",
     "pooled_difference",
     "pooled_frontier",
+    "scarcity_notes",
+    "supply",
+    "untestable_notes",
+    "widening",
 ]

@@ -1,4 +1,4 @@
-"""What is exact where every cluster is one trial: Wilson's interval of a share, McNemar's test of two sides.
+"""Shares: Wilson's interval, of independent trials and of clusters, and McNemar's test of two sides.
 
 Wilson, JASA 22 (1927); McNemar, Psychometrika 12 (1947), in its exact form: a sign test of the discordant pairs.
 """
@@ -6,10 +6,14 @@ Wilson, JASA 22 (1927); McNemar, Psychometrika 12 (1947), in its exact form: a s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 
-from harness.stats.resample import COVERAGE, Floats
+from harness.stats.resample import COVERAGE, ZERO, Floats, Plan
+
+Z = NormalDist().inv_cdf((1 + COVERAGE) / 2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,12 +37,51 @@ def are_trials(above: Floats, below: Floats) -> bool:
     return yes_or_no and bool((above <= below).all()) and bool(below.any())
 
 
-def wilson(right: int, trials: int) -> tuple[float, float]:
-    """The interval of a share of independent trials."""
-    from scipy.stats import binomtest
+def wilson(share: float, trials: float) -> tuple[float, float]:
+    """The interval of a share of so many independent trials, which need be no whole number."""
+    middle, reach = share + Z**2 / (2 * trials), Z * sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2))
+    scale = 1 + Z**2 / trials
+    low, high = (middle - reach) / scale, (middle + reach) / scale
+    return (0.0 if share == 0 else max(0.0, low)), (1.0 if share == 1 else min(1.0, high))
 
-    found = binomtest(right, trials).proportion_ci(confidence_level=COVERAGE, method="wilson")
-    return float(found.low), float(found.high)
+
+def cluster_wilson(plan: Plan, sums: Floats) -> list[tuple[float, float] | None]:
+    """Wilson's interval of each metric, with as many trials as its clusters are worth; None for what is no share.
+
+    `sums` are clusters x columns. A metric is a share where no cluster counts less than nothing or more than all: its
+    value is then a mean of the clusters' own shares, weighted by their denominators; of a macro metric the weights are
+    the mean of its parts'. The variance v of that mean, linearised (residuals from the value, weighted, squared,
+    summed), is that of value x (1 - value) / v independent trials: the design effect, Kish, Survey Sampling (1965),
+    8.2; Dean & Pagano, Journal of Survey Statistics and Methodology 3 (2015), compare such intervals.
+
+    Where few clusters hold an event (or few hold anything else) v is a guess, mostly too small, and nothing where none
+    does. So it is averaged with the largest that it can be, all answers of a cluster alike: 1 / sum(weight ** 2)
+    trials. That counts as much as one cluster, v as much as there are clusters with an event, or without one. With no
+    event at all the upper end is about 3.8 / clusters, with one trial a cluster all of this is Wilson's own interval.
+    `strop calibrate` shows what it comes to.
+    """
+    above, below = sums @ plan.numerators, sums @ plan.denominators
+    share = ((above >= 0) & (above <= below + ZERO)).all(axis=0) & (below.sum(axis=0) > 0)
+    totals = np.where(share, below.sum(axis=0), 1.0)
+    events, weights = above / totals, below / totals
+    residuals = events - events.sum(axis=0) * weights
+    for index in plan.order:
+        parts = plan.parts(index)
+        share[index] = share[parts].all()
+        for side in (events, weights, residuals):
+            side[:, index] = side[:, parts].mean(axis=1)
+    value, variance = events.sum(axis=0), (residuals**2).sum(axis=0)
+    telling = np.minimum((events > ZERO).sum(axis=0), (weights - events > ZERO).sum(axis=0))
+    intervals: list[tuple[float, float] | None] = []
+    for index in range(len(plan.metrics)):
+        if not share[index]:
+            intervals.append(None)
+            continue
+        one_trial = value[index] * (1 - value[index])
+        known = telling[index] * variance[index] / one_trial if telling[index] else 0.0
+        trials = (telling[index] + 1) / (known + (weights[:, index] ** 2).sum())
+        intervals.append(wilson(float(value[index]), float(trials)))
+    return intervals
 
 
 def mcnemar(a: Floats, b: Floats, *, clustered: bool) -> McNemar:

@@ -1,8 +1,8 @@
-"""Two sides that answered the same samples: paired differences, over several training seeds too, and Holm."""
+"""Two sides that answered the same samples: paired differences, over several training seeds too."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from harness.errors import DataError, UsageError
 from harness.results import Marked
 from harness.stats.binomial import McNemar, are_trials, mcnemar
-from harness.stats.resample import Floats, Plan, Table, cluster_names, interval, number, resamples, stack, two_sided
+from harness.stats.resample import Floats, Plan, Table, cluster_names, interval, number, resamples, two_sided
+from harness.stats.runs import RunSpread, detectable_errors, run_spread
 from harness.types import Metric
 
 DETECTABLE = 1.96 + 0.84
-"""Standard errors that a true difference must measure to be seen with 80 % power at two-sided 5 %."""
+"""Standard errors that a true difference of one run must measure to be seen with 80 % power at two-sided 5 %."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,8 +25,10 @@ class Difference:
 
     `se` is the standard deviation of the draws. `n` counts the shared rows that the metric is over; `only_a` and
     `only_b` are the ids, sorted, that one side alone answered and that are therefore in none of the figures.
-    `mcnemar` stands beside a metric to which each row counts as 0 or 1. None where 0/0 or where no interval can be
-    given, as in `Estimate`.
+    `mcnemar` stands beside a metric to which each row counts as 0 or 1. `least_p` is the smallest p that such a
+    comparison can come to, whatever the answers, and `limit` what it is due to: draws, pictures or training runs. `df`
+    are the degrees of freedom of the t of several training runs. None where 0/0 or where no interval can be given, as
+    in `Estimate`.
     """
 
     metric: str
@@ -40,27 +43,35 @@ class Difference:
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
     mcnemar: McNemar | None = None
+    least_p: float | None = None
+    limit: str = ""
+    df: float | None = None
 
     @property
     def detectable(self) -> float | None:
-        """The smallest true difference that such a comparison finds four times in five (two-sided 5 %); None where
+        """The smallest true difference whose interval leaves out zero four times in five (two-sided 5 %); None where
         no draw differs from another, which says nothing of what would be found."""
-        return DETECTABLE * self.se if self.se else None
+        if not self.se:
+            return None
+        return self.se * (DETECTABLE if self.df is None else detectable_errors(self.df))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PooledDifference(Difference):
     """The mean difference of several training seeds.
 
-    `low`, `high`, `p` and `se` resample seeds and clusters and speak of the next training run; with three seeds that is
-    crude (a percentile interval over few units is too narrow). `fixed_low` and `fixed_high` resample clusters only and
-    speak of these very checkpoints on other pictures. `seeds` holds each seed's own difference. `a` and `b` are means
-    over seeds; `n` is the sum of the seeds' rows. `mcnemar` is there for one seed only.
+    `low`, `high`, `p` and `se` speak of the next training run on other pictures: of several seeds they are those of a t
+    with `df` degrees of freedom (`harness.stats.runs`). `ratio` is the standard deviation between the seeds'
+    differences to the standard error of one seed's over pictures. `fixed_low` and `fixed_high` resample clusters only
+    and speak of these very checkpoints on other pictures. `seeds` holds each seed's own difference. `a` and `b` are
+    means over seeds; `n` is the sum of the seeds' rows. `mcnemar` is there for one seed only, `df` and `ratio` for
+    several.
     """
 
     fixed_low: float | None
     fixed_high: float | None
     seeds: tuple[float | None, ...] = field(default=())
+    ratio: float | None = None
 
 
 def difference(
@@ -85,8 +96,8 @@ def pooled_difference(
 ) -> dict[str, PooledDifference]:
     """The mean over training seeds of (b - a), each pair being one seed's rows before and after.
 
-    The seeds met the same test pictures, so clusters are drawn once and used for every seed; the seeds are drawn with
-    replacement on top. With one pair this is `difference`. See `PooledDifference` for the two intervals.
+    The seeds met the same test pictures, so clusters are drawn once and used for every seed. With one pair this is
+    `difference`. See `PooledDifference` for the two intervals.
     """
     if not pairs:
         raise UsageError("no pair of results to compare: give at least one")
@@ -96,7 +107,7 @@ def pooled_difference(
     tables = [(plan.table(one.a, clusters), plan.table(one.b, clusters)) for one in matched]
     counts = np.sum([plan.row_counts(one.a) for one in matched], axis=0)
     drawn = resamples(len(clusters), draws, seed)
-    found = compare_sums(plan, [(a.sums(), b.sums()) for a, b in tables], counts, drawn, seed=seed)
+    found = compare_sums(plan, [(a.sums(), b.sums()) for a, b in tables], counts, drawn)
     only_a = tuple(sorted({name for one in matched for name in one.only_a}))
     only_b = tuple(sorted({name for one in matched for name in one.only_b}))
     exact = _mcnemars(plan, *tables[0]) if len(tables) == 1 else [None] * len(found)
@@ -107,7 +118,7 @@ def pooled_difference(
 
 
 def compare_sums(
-    plan: Plan, sums: Sequence[tuple[Floats, Floats]], rows: Sequence[int], drawn: Iterable[Floats], *, seed: int
+    plan: Plan, sums: Sequence[tuple[Floats, Floats]], rows: Sequence[int], drawn: Iterable[Floats]
 ) -> list[PooledDifference]:
     """The differences of sums, clusters x columns for each side of each training seed.
 
@@ -124,7 +135,7 @@ def compare_sums(
     bearing = np.min([plan.clusters_bearing(side) for sides in sums for side in sides], axis=0)
     apart = np.count_nonzero(np.any([a != b for a, b in sums], axis=0) @ plan.columns_used(), axis=0)
     names = [metric.name for metric in plan.metrics]
-    return over_seeds(names, values, moved, bearing, apart, rows, drawn, seed=seed)
+    return over_seeds(names, values, moved, bearing, apart, rows, drawn)
 
 
 def over_seeds(
@@ -135,71 +146,76 @@ def over_seeds(
     apart: Sequence[int] | NDArray[np.int64],
     rows: Sequence[int],
     drawn: Iterable[Floats],
-    *,
-    seed: int,
 ) -> list[PooledDifference]:
-    """Differences of any figures, training seeds and clusters resampled.
+    """Differences of any figures, clusters resampled, and training seeds by their t where there are several.
 
     `values` are seeds x 2 sides x figures; `moved` maps cluster weights (draws x clusters) to B minus A, seeds x
     draws x figures; `bearing` is how many clusters each figure rests on and `apart` in how many of them the sides
-    differ; the others as in `compare_sums`. Where no more than k clusters differ, no exact test that turns their signs
-    round finds less than 2 ** (1 - k), and no p here is smaller: with two clusters, or with four of a thousand that
-    differ, hardly a draw lies beyond zero, and that share alone would pass for proof.
+    differ; the others as in `compare_sums`.
+
+    Where no more than k clusters differ, no exact test that turns their signs round finds less than 2 ** (1 - k), and
+    no p here is smaller: with two clusters, or with four of a thousand that differ, hardly a draw lies beyond zero, and
+    that share alone would pass for proof. Nor do n training seeds prove more than their signs, 2 ** (1 - n): what a t
+    gives beyond rests on the tails of a distribution of which n values are known.
     """
-    # Seeds have their own stream, so that one seed draws the very clusters that `difference` draws.
-    seed_stream = np.random.default_rng([seed, 1])
-    chunks, fixed_chunks = [], []
-    for weights in drawn:
-        by_seed = moved(weights)
-        # One seed fewer than there are, so that the draws spread as the mean does: Rao & Wu, JASA 83 (1988), m = n - 1.
-        # As many would spread too little by (n - 1) / n, a third of the variance with three.
-        chosen = seed_stream.integers(0, len(by_seed), size=(max(1, len(by_seed) - 1), len(weights)))
-        chunks.append(by_seed[chosen, np.arange(len(weights))].mean(axis=0))
-        fixed_chunks.append(by_seed.mean(axis=0))
-    means, fixed = stack(chunks), stack(fixed_chunks)
-    found = []
-    for index, name in enumerate(names):
-        a, b = values[:, 0, index], values[:, 1, index]
-        low, high = interval(means[:, index]) if bearing[index] >= 2 else (None, None)
-        fixed_low, fixed_high = interval(fixed[:, index]) if bearing[index] >= 2 else (None, None)
-        found.append(
-            PooledDifference(
-                metric=name,
-                a=number(a.mean()),
-                b=number(b.mean()),
-                value=number((b - a).mean()),
-                low=low,
-                high=high,
-                p=None if low is None else max(two_sided(means[:, index]), min(1.0, 2.0 ** (1 - int(apart[index])))),
-                se=None if low is None else float(np.nanstd(means[:, index])),
-                n=int(rows[index]),
-                fixed_low=fixed_low,
-                fixed_high=fixed_high,
-                seeds=tuple(number(one) for one in b - a),
-            )
+    by_seed = np.concatenate([moved(weights) for weights in drawn], axis=1)
+    return [
+        _over_seeds(
+            name, values[:, :, index], by_seed[:, :, index], int(bearing[index]), int(apart[index]), rows[index]
         )
-    return found
+        for index, name in enumerate(names)
+    ]
+
+
+def _over_seeds(name: str, values: Floats, by_seed: Floats, bearing: int, apart: int, rows: int) -> PooledDifference:
+    """One figure: `values` seeds x 2 sides, `by_seed` seeds x draws."""
+    a, b = values[:, 0], values[:, 1]
+    found = PooledDifference(
+        metric=name,
+        a=number(a.mean()),
+        b=number(b.mean()),
+        value=number((b - a).mean()),
+        low=None,
+        high=None,
+        p=None,
+        n=int(rows),
+        fixed_low=None,
+        fixed_high=None,
+        seeds=tuple(number(value) for value in b - a),
+    )
+    fixed = by_seed.mean(axis=0)
+    low, high = interval(fixed) if bearing >= 2 else (None, None)
+    if low is None or high is None or found.value is None:
+        return found
+    defined = by_seed[:, ~np.isnan(fixed)]
+    signs = min(1.0, 2.0 ** (1 - apart))
+    if len(by_seed) == 1:
+        least = [(2 / (defined.shape[1] + 1), f"{defined.shape[1]:,} draws")]
+        bounds, p, se = (low, high), two_sided(fixed), float(defined.std())
+        spread: RunSpread | None = None
+    else:
+        least = [(2.0 ** (1 - len(by_seed)), f"{len(by_seed)} training runs")]
+        spread = run_spread(b - a, defined.T, bearing)
+        bounds, p, se = spread.interval(found.value), spread.p(found.value), spread.se
+    least_p, limit = max(least[0], (2.0 ** (1 - bearing), f"{bearing} pictures"))
+    return replace(
+        found,
+        low=bounds[0],
+        high=bounds[1],
+        p=max(p, signs, least_p),
+        se=se,
+        least_p=least_p,
+        limit=limit,
+        fixed_low=low,
+        fixed_high=high,
+        df=spread.df if spread else None,
+        ratio=spread.ratio if spread else None,
+    )
 
 
 def plain_difference(pooled: PooledDifference) -> Difference:
     """The difference of one seed without what only several have."""
     return Difference(**{one.name: getattr(pooled, one.name) for one in fields(Difference)})
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979): the p of each name, corrected for the
-    number of names looked at; in the order given.
-
-    Example:
-        >>> holm({"x": 0.01, "y": 0.04})
-        {'x': 0.02, 'y': 0.04}
-    """
-    corrected: dict[str, float] = {}
-    floor = 0.0
-    for rank, name in enumerate(sorted(p_values, key=lambda key: (p_values[key], key))):
-        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[name]))
-        corrected[name] = floor
-    return {name: corrected[name] for name in p_values}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.results import Marked
-from harness.stats.binomial import are_trials, wilson
-from harness.stats.resample import Floats, Plan, cluster_names, interval, number, resamples, stack
+from harness.stats.binomial import are_trials, cluster_wilson, wilson
+from harness.stats.resample import UNDEFINED_SHARE, Floats, Plan, cluster_names, interval, number, resamples, stack
 from harness.types import Metric
 
 BOOTSTRAP = "cluster bootstrap"
 WILSON = "wilson"
+CLUSTERED = "cluster wilson"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +23,8 @@ class Estimate:
     `value` is None for 0/0. `low` and `high` are None where no interval can be given: fewer than two clusters bear on
     the metric, or it is 0/0 in too many draws (`UNDEFINED_SHARE`). `n` counts the rows that the metric is over: those
     of its group whose counts name a term of the denominator. `method` says how the interval is made: "wilson" for a
-    plain share with one trial a cluster, "cluster bootstrap" for everything else.
+    plain share with one trial a cluster, "cluster wilson" for any other share, a mean of shares too
+    (`harness.stats.binomial.cluster_wilson`), "cluster bootstrap" for what is none, such as a number of words.
     """
 
     value: float | None
@@ -35,8 +37,8 @@ class Estimate:
 def estimate(
     rows: Sequence[Marked], metrics: Sequence[Metric], *, draws: int = 10_000, seed: int = 0
 ) -> dict[str, Estimate]:
-    """Every metric of the rows with a 95 % interval: Wilson's where the metric is a share of independent trials, the
-    percentile interval over clusters elsewhere, all metrics from the same draws.
+    """Every metric of the rows with a 95 % interval: Wilson's for shares, with the number of trials that their clusters
+    are worth, and the percentile interval over clusters for all else, from the same draws.
 
     `value` is the exact quotient of sums over all rows. The order of the rows does not matter. Raises `UsageError`
     for fewer than one draw and `DataError` for a macro metric whose parts are not among `metrics`.
@@ -58,17 +60,34 @@ def estimate_sums(plan: Plan, sums: Floats, rows: Sequence[int], drawn: Iterable
     `rows` is each metric's n, `drawn` the clusters as `harness.stats.resample.resamples` draws them.
     """
     values = plan.ratios(sums.sum(axis=0, keepdims=True))[0]
-    ratios = stack(plan.ratios(weights @ sums) for weights in drawn)
-    usable = plan.clusters_bearing(sums) >= 2
-    found = []
+    shares = cluster_wilson(plan, sums)
+    bearing = plan.clusters_bearing(sums)
+    # the chance that a draw holds none of the clusters that bear on a metric
+    usable = (bearing >= 2) & ((1 - bearing / max(1, len(sums))) ** len(sums) <= UNDEFINED_SHARE)
+    others = [index for index, metric in enumerate(plan.metrics) if shares[index] is None or not metric.percent]
+    bootstrapped = _percentile(plan, sums, others, drawn) if usable[others].any() else {}
+    estimates = []
     for index, metric in enumerate(plan.metrics):
         above, below = sums @ plan.numerators[:, index], sums @ plan.denominators[:, index]
-        method, bounds = BOOTSTRAP, interval(ratios[:, index]) if usable[index] else (None, None)
+        method, bounds = CLUSTERED, shares[index]
+        if index in others:
+            method, bounds = BOOTSTRAP, bootstrapped.get(index)
         if metric.percent and are_trials(above, below):
-            method, bounds = WILSON, wilson(int(above.sum()), int(below.sum()))
-        low, high = bounds
-        found.append(Estimate(value=number(values[index]), low=low, high=high, n=rows[index], method=method))
-    return found
+            method, bounds = WILSON, wilson(float(above.sum() / below.sum()), float(below.sum()))
+        elif not usable[index]:
+            bounds = None
+        low, high = bounds or (None, None)
+        estimates.append(Estimate(value=number(values[index]), low=low, high=high, n=rows[index], method=method))
+    return estimates
+
+
+def _percentile(
+    plan: Plan, sums: Floats, metrics: Sequence[int], drawn: Iterable[Floats]
+) -> dict[int, tuple[float, float]]:
+    """The percentile intervals of some of the plan's metrics, where there are any."""
+    ratios = stack(plan.ratios(weights @ sums)[:, metrics] for weights in drawn)
+    found = {index: interval(ratios[:, place]) for place, index in enumerate(metrics)}
+    return {index: (low, high) for index, (low, high) in found.items() if low is not None and high is not None}
 
 
 def as_plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:

@@ -83,7 +83,7 @@ def pooled_frontier(
     rows = [sum(len(one.a) for one in matched)] * len(metrics)
     drawn = resamples(len(clusters), draws, seed)
     names = [metric.name for metric in metrics]
-    found = over_seeds(names, whole, moved, [len(clusters)] * 2, [len(apart)] * 2, rows, drawn, seed=seed)
+    found = over_seeds(names, whole, moved, [len(clusters)] * 2, [len(apart)] * 2, rows, drawn)
     only_a = tuple(sorted({name for one in matched for name in one.only_a}))
     only_b = tuple(sorted({name for one in matched for name in one.only_b}))
     return {one.metric: replace(one, only_a=only_a, only_b=only_b) for one in found}

@@ -23,7 +23,7 @@ UNDEFINED_SHARE = 0.05
 """A metric that is 0/0 in more than this share of its draws gets no interval: what is left would be a biased choice."""
 
 FEW_CLUSTERS = 50
-"""Under so many clusters percentile intervals are clearly too narrow (`strop calibrate`)."""
+"""Under so many clusters the bootstrap's intervals are clearly too narrow (`strop calibrate`)."""
 
 _CELLS_AT_ONCE = 1_000_000  # draws x clusters held in memory together: 8 MB of weights, in a core's reach
 _CELLS_KEPT = 30_000_000  # draws x clusters remembered for the next comparison: 60 MB
@@ -95,21 +95,21 @@ class Plan:
         found = np.full(below.shape, np.nan)
         np.divide(above, below, out=found, where=below != 0)
         for index in self.order:
-            found[:, index] = found[:, self._parts(index)].mean(axis=1)
+            found[:, index] = found[:, self.parts(index)].mean(axis=1)
         return found
 
     def clusters_bearing(self, sums: Floats) -> NDArray[np.int64]:
         """How many clusters enter each metric's denominator; for a macro metric those of its scarcest part."""
         bearing: NDArray[np.int64] = np.count_nonzero(sums @ self.denominators, axis=0)
         for index in self.order:
-            bearing[index] = min(bearing[part] for part in self._parts(index))
+            bearing[index] = min(bearing[part] for part in self.parts(index))
         return bearing
 
     def columns_used(self) -> NDArray[np.bool_]:
         """columns x metrics: whether a metric is computed from a column."""
         used: NDArray[np.bool_] = (self.numerators != 0) | (self.denominators != 0)
         for index in self.order:
-            used[:, index] = used[:, self._parts(index)].any(axis=1)
+            used[:, index] = used[:, self.parts(index)].any(axis=1)
         return used
 
     def row_counts(self, rows: Sequence[Marked]) -> list[int]:
@@ -120,12 +120,17 @@ class Plan:
             for metric in self.metrics
         ]
         for index in self.order:
-            covered[index] = set().union(*(covered[part] for part in self._parts(index)))
+            covered[index] = set().union(*(covered[part] for part in self.parts(index)))
         return [len(places) for places in covered]
 
-    def _parts(self, index: int) -> list[int]:
+    def parts(self, index: int) -> list[int]:
+        """Where the parts of a macro metric are."""
         names = [metric.name for metric in self.metrics]
         return [names.index(part) for part in self.metrics[index].macro]
+
+    def leaves(self, index: int) -> list[int]:
+        """Where the ratios are that a metric is made of: itself, or the parts of its parts."""
+        return [leaf for part in self.parts(index) for leaf in self.leaves(part)] or [index]
 
 
 def _places_by_group(rows: Sequence[Marked]) -> dict[str | None, list[int]]:
@@ -155,9 +160,14 @@ def _macro_order(metrics: Sequence[Metric]) -> tuple[int, ...]:
 
 def resamples(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
     """How often each cluster is drawn, chunks of draws x clusters: multinomial counts, by counting uniform picks,
-    which is several times faster than numpy's own multinomial and the same distribution."""
+    which is several times faster than numpy's own multinomial and the same distribution. Nothing is drawn before it is
+    asked for. Raises `UsageError` for fewer than one draw."""
     if draws < 1:
         raise UsageError(f"{draws} bootstrap draws: at least 1 is needed, 10000 is usual")
+    return _weights(clusters, draws, seed)
+
+
+def _weights(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
     kept = clusters * draws <= _CELLS_KEPT
     for counts in _kept_counts(clusters, draws, seed) if kept else _counts(clusters, draws, seed):
         yield counts.astype(np.float64)

@@ -36,7 +36,7 @@ _TYPES: dict[str, pa.DataType] = {
     "n": pa.int64(),
     **dict.fromkeys(("value", "low", "high"), pa.float64()),
     **dict.fromkeys(("seed_value", "difference", "difference_low", "difference_high"), pa.float64()),
-    **dict.fromkeys(("fixed_low", "fixed_high", "p", "p_holm"), pa.float64()),
+    **dict.fromkeys(("fixed_low", "fixed_high", "ratio", "p", "p_holm"), pa.float64()),
     **dict.fromkeys(("weights", "parent", "recipe", "data", "commit"), pa.string()),
     "dirty": pa.bool_(),
     "python": pa.string(),
@@ -81,7 +81,7 @@ def _figures(cell: Cell) -> dict[str, Any]:
         figures |= {"n": apart.n, "value": apart.b, "seed_value": apart.a, "difference": apart.value,
                     "difference_low": apart.low, "difference_high": apart.high, "p": apart.p}  # fmt: skip
     if isinstance(apart, PooledDifference):
-        figures |= {"fixed_low": apart.fixed_low, "fixed_high": apart.fixed_high}
+        figures |= {"fixed_low": apart.fixed_low, "fixed_high": apart.fixed_high, "ratio": apart.ratio}
     if found:
         figures |= {"n": found.n, "value": found.value, "low": found.low, "high": found.high}
     return figures

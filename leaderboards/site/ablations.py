@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.stats import Corrected, Difference
+from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow
 from leaderboards.ablation_text import (
     DIGITS,
@@ -98,11 +100,17 @@ def _part(folder: SiteFolder, name: str, found: Ablation, rows: Sequence[Ablatio
 
 
 def _to_seed(row: AblationRow) -> Cell:
-    return Cell(metric=row.metric, estimate=None, difference=row.to_seed, holm=row.to_seed_holm)
+    return _cell(row.metric, row.to_seed, row.to_seed_result)
 
 
 def _to_base(row: AblationRow) -> Cell:
-    return Cell(metric=row.metric, estimate=None, difference=row.to_base, holm=row.to_base_holm)
+    return _cell(row.metric, row.to_base, row.to_base_result)
+
+
+def _cell(metric: Metric, found: Difference | None, result: Corrected | None) -> Cell:
+    if result is None:
+        return Cell(metric=metric, estimate=None, difference=found)
+    return Cell(metric=metric, estimate=None, difference=found, holm=result.p, testable=result.testable)
 
 
 def _called(label: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.stats import PooledDifference
 from harness.types import Metric
-from leaderboards.render import NOTHING, Cell, figure, interval, probability
+from leaderboards.render import NOTHING, Cell, figure, interval, probability, runs_text
 
 SURE = 0.05
 """A p below this, corrected where it is corrected, and an interval without zero make a difference one beyond doubt."""
@@ -61,13 +61,17 @@ def shown(cell: Cell | None, digits: int | None = None) -> Figure:
         sort=_sortable(value),
         delta=figure(found.value, metric, signed=True, digits=digits) if found and there else "",
         delta_interval=interval(found.low, found.high, metric, signed=True, digits=digits) if found and there else "",
-        delta_fixed=interval(found.fixed_low, found.fixed_high, metric, signed=True, digits=digits, ends="{}")
-        if isinstance(found, PooledDifference)
-        else "",
+        delta_fixed=_pooled_text(found, metric, digits) if isinstance(found, PooledDifference) else "",
         delta_sort=_sortable(found.value) if found else "",
-        p=probability(cell.holm) if cell.holm is not None else "",
+        p=f"{probability(cell.holm)}{'' if cell.testable else ', not testable'}" if cell.holm is not None else "",
         verdict=VERDICTS[judged(cell)] if there else "",
     )
+
+
+def _pooled_text(found: PooledDifference, metric: Metric, digits: int | None) -> str:
+    """The interval over pictures alone, and the runs with their ratio."""
+    bounds = interval(found.fixed_low, found.fixed_high, metric, signed=True, digits=digits, ends="{}")
+    return f"{bounds} {runs_text(found)}".strip()
 
 
 def on_axis(value: float, metric: Metric) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from harness.stats import Estimate
 from harness.types import Metric
 from leaderboards.build import Entry
 from leaderboards.charts import Point, Series, rounds_drawing
-from leaderboards.ledger import COST_FIRST, Stage
+from leaderboards.ledger import Stage, cost_names
 from leaderboards.render import MEANINGS, NOTHING, Board, Cell, Row, TaskView, arrow, interval
 from leaderboards.site.cells import Figure, bounds, on_axis, shown
 from leaderboards.site.folder import Chart, Link, SiteFolder
@@ -79,8 +79,8 @@ def write_run(folder: SiteFolder, page: RunPage, board: Board, browsers: Mapping
         run=run,
         rounds=list(page.rows.items()),
         tasks=[_task(folder, page, view, number, browsers) for number, view in enumerate(tasks, start=1)],
-        cost_names=[name.replace("_", " ") for name in COST_FIRST],
-        stages=[_stage(stage) for stage in run.stages],
+        cost_names=[name.replace("_", " ") for name in cost_names(run.stages)],
+        stages=[_stage(stage, cost_names(run.stages)) for stage in run.stages],
         total=_duration(sum(stage.cost.get("seconds", 0.0) for stage in run.stages)),
         recipe=_yaml(run.recipe),
         provenance=_yaml(list(run.rounds.values())[-1].provenance),
@@ -141,10 +141,10 @@ def _chart(folder: SiteFolder, name: str, metric: Metric, cells: Mapping[int, tu
     )
 
 
-def _stage(stage: Stage) -> _StageLine:
+def _stage(stage: Stage, costs: Sequence[str]) -> _StageLine:
     return _StageLine(
         name=stage.name,
-        cost=tuple(_amount(stage.cost.get(name)) for name in COST_FIRST),
+        cost=tuple(_amount(stage.cost.get(name)) for name in costs),
         facts=" · ".join(f"{name} {_amount(value)}" for name, value in stage.facts.items()),
         finished=stage.finished.replace("T", " ")[:16],
     )

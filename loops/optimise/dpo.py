@@ -7,7 +7,8 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +23,43 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
 from harness.errors import RecipeError
+from harness.models.frames import Pictures, frame_of
+from harness.models.prompts import PromptReader
 from harness.pictures import open_picture
 from harness.types import Advance
 from loops.groups import Pair
+from loops.optimise.collate import PairCollator
 from loops.recipe import Optimise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """What training left: steps taken, and TRL's own last averages (loss, rewards, accuracies)."""
+    """What training left: steps taken, TRL's own last averages (loss, rewards, accuracies), and `Passes.costs`."""
 
     steps: int
     figures: dict[str, float]
+    costs: Mapping[str, int]
+
+
+class Passes:
+    """Counts the forward passes of models and the tokens that they read, padding left out. `trained_tokens` are those
+    of passes that gradients were kept of, and so went backwards too."""
+
+    def __init__(self, picture_token: int) -> None:
+        self.picture_token = picture_token
+        self.costs = Counter(forward_passes=0, forward_tokens=0, picture_tokens=0, trained_tokens=0)
+
+    def watch(self, model: torch.nn.Module) -> None:
+        """Count what goes through this model from now on."""
+        model.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def _count(self, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        tokens = int(named["attention_mask"].sum())
+        pictures = int((named["input_ids"] == self.picture_token).sum())
+        self.costs.update(
+            forward_passes=1, forward_tokens=tokens, picture_tokens=pictures,
+            trained_tokens=tokens * torch.is_grad_enabled(),
+        )  # fmt: skip
 
 
 class _Advance(TrainerCallback):  # type: ignore[misc]
@@ -55,10 +81,12 @@ def optimise_dpo(
     out: Path,
     seed: int,
     run_name: str = "strop",
+    pictures: Pictures | None = None,
     advance: Advance | None = None,
 ) -> Trained:
     """Train the checkpoint in `start` on the pairs and save the next one, whole, into `out` (safetensors).
 
+    Pictures are shown as `pictures` says (`harness.models.frames`), as they were when the answers were collected.
     `reference` is the checkpoint whose log-probabilities the loss is relative to. TRL's settings come from
     `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. A tracker (`report_to`; none
     unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. Raises `RecipeError` for
@@ -68,23 +96,23 @@ def optimise_dpo(
     model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
     policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
     processor = AutoProcessor.from_pretrained(start)
-    if recipe.weights == "lora":
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
-            model = get_peft_model(model, LoraConfig(**{"target_modules": "all-linear", **recipe.lora}))
-    else:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad = not any(part in name for part in recipe.freeze)
+    model = prepare(model, recipe, seed=seed)
+    reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
+    passes = Passes(reader.picture_token)
+    for one in (model, policy_before):
+        passes.watch(one)
     with (
         tempfile.TemporaryDirectory() as scratch,
         _tensorboard_in(out.with_name("tensorboard")),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
+        settings = _settings(recipe, scratch, seed=seed, run_name=run_name)
         trainer = DPOTrainer(
             model=model,
             ref_model=policy_before,
-            args=_settings(recipe, scratch, seed=seed, run_name=run_name),
+            args=settings,
+            data_collator=PairCollator(reader=reader, max_length=settings.max_length),
             train_dataset=_rows(pairs),
             processing_class=processor,
         )
@@ -101,7 +129,35 @@ def optimise_dpo(
     processor.save_pretrained(out)
     kept = ("loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")
     figures = {name: float(history[-1][name]) for name in kept if history and name in history[-1]}
-    return Trained(steps=trainer.state.global_step, figures=figures)
+    return Trained(steps=trainer.state.global_step, figures=figures, costs=passes.costs)
+
+
+def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
+    """The model with what is to be trained marked so, and adapters in it where they are; frozen parts have neither.
+
+    Raises `RecipeError` for frozen parts that the model does not have, and for settings that peft does not know.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    if strangers := [part for part in recipe.freeze if not any(part in name for name in names)]:
+        parts = sorted({".".join(name.split(".")[:2]) for name in names})
+        raise RecipeError(
+            f"optimise.freeze {strangers[0]}: no weights of this model are called so; it has {', '.join(parts)}"
+        )
+    frozen = {name for name in names if any(part in name for part in recipe.freeze)}
+    if recipe.weights == "lora":
+        kept = sorted({name.rpartition(".")[0] for name in frozen})
+        try:
+            config = LoraConfig(**{"target_modules": "all-linear", "exclude_modules": kept or None, **recipe.lora})
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
+                model = get_peft_model(model, config)
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"optimise.lora: {str(error).splitlines()[0]}") from error
+    for name, parameter in model.named_parameters():
+        # peft has frozen all but its adapters, and a user's own `exclude_modules` or `bias` may have let some back in
+        if any(part in name for part in recipe.freeze):
+            parameter.requires_grad = False
+    return model
 
 
 def check_settings(recipe: Optimise) -> None:

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from harness.errors import RecipeError
 from harness.models.encoder import Encoder
 from harness.pictures import open_picture
 from harness.sentences import split_sentences
 from harness.types import Advance, Group, Task, Verdict
-
-BATCH = 256
+from loops.verify.zero import BATCH, Zero
 
 
 class Verifier(Protocol):
-    """`verify` gives each group as many verdicts as it has answers."""
+    """`verify` gives each group as many verdicts as it has answers; `facts` is what it has to tell of itself."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def sees_gold(self) -> bool: ...
+
+    @property
+    def facts(self) -> Mapping[str, float]: ...
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]: ...
 
@@ -41,20 +42,19 @@ class Clip:
     """A contrastive encoder scores each sentence against the picture (its text tower reads 77 tokens at most).
 
     `aggregate`: `mean` or `min` of the sentences' scores, or `sum` of how much more likely than not each is true,
-    ``sigmoid(score) - 1/2``: a right sentence earns, a wrong one costs, so neither silence nor length pays by itself.
-    A sentence said again counts as wrong. `sum` needs an encoder trained with a sigmoid loss.
+    ``sigmoid(score - zero) - 1/2``: a right sentence earns, a wrong one costs, so neither silence nor length pays by
+    itself. A sentence said again counts as wrong. Where the zero lies is `loops.verify.zero`'s to say.
     """
 
     encoder: Encoder
     aggregate: str
+    zero: Zero = field(default_factory=Zero)
     name: str = "clip"
     sees_gold: bool = False
 
-    def __post_init__(self) -> None:
-        if self.aggregate == "sum" and not self.encoder.calibrated:
-            raise RecipeError(
-                "verify.aggregate 'sum' needs an encoder with a logit bias (SigLIP); use 'mean' or 'min' with this one"
-            )
+    @property
+    def facts(self) -> Mapping[str, float]:
+        return self.zero.facts if self.aggregate == "sum" else {}
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
         verdicts: list[tuple[Verdict, ...]] = []
@@ -75,11 +75,14 @@ class Clip:
         if not sentences:
             return Verdict(reward=None, why="says nothing")
         scores = [known[sentence] for sentence in sentences]
-        why = " ".join(f"{score:+.1f}" for score in scores)
         if self.aggregate == "sum":
+            beyond = {sentence: known[sentence] - self.zero.value for sentence in sentences}
             repeats = sum(count - 1 for count in Counter(sentences).values())
-            earned = sum(1 / (1 + math.exp(-known[sentence])) - 0.5 for sentence in set(sentences))
+            # fsum: the same sentences earn the same in any order
+            earned = math.fsum(1 / (1 + math.exp(-score)) - 0.5 for score in beyond.values())
+            why = " ".join(f"{beyond[sentence]:+.1f}" for sentence in sentences)
             return Verdict(reward=earned - 0.5 * repeats, why=why)
+        why = " ".join(f"{score:+.1f}" for score in scores)
         return Verdict(reward=min(scores) if self.aggregate == "min" else sum(scores) / len(scores), why=why)
 
 
@@ -90,6 +93,7 @@ class Oracle:
     task: Task
     name: str = "oracle"
     sees_gold: bool = True
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
         found = [
@@ -108,6 +112,7 @@ class Random:
     seed: int
     name: str = "random"
     sees_gold: bool = False
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
         rng = np.random.default_rng((self.seed, 13))
@@ -123,6 +128,7 @@ class Shorter:
 
     name: str = "shorter"
     sees_gold: bool = False
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
         if advance:
@@ -136,6 +142,7 @@ class NoVerifier:
 
     name: str = "none"
     sees_gold: bool = False
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
         if advance:

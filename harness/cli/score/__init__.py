@@ -1,7 +1,8 @@
 """`strop score`: mark published answer files with the rules their authors used, with an interval beside every figure.
 
-A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n", "method"}}, "info"} with
-fractions in full precision (None for 0/0); `info` says which truth was used and what was left over. All profiles of a
+A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n", "method"}}, "info", "notes"} with
+fractions in full precision (None for 0/0); `info` says which truth was used and what was left over, `notes` are the
+lines printed below the table. All profiles of a
 task are a list of such objects, and `info` holds what each makes of the answers (`harness.profiles.readings`). CHAIR's
 with `--cut` also has "cut": {"sentences" or "words": [{"k" (None: whole), "shortened" (captions that were longer),
 "metrics"}]}.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import typer
 
+from harness.cli.once import OnceCommand
 from harness.cli.score.chair import chair
 from harness.cli.score.grounding import grounding
 from harness.cli.score.ic import ic
@@ -29,4 +31,4 @@ score_app = typer.Typer(
     no_args_is_help=True,
 )
 for command in (pope, chair, ic, grounding, scienceqa, mathvista):
-    score_app.command(command.__name__)(command)
+    score_app.command(command.__name__, cls=OnceCommand)(command)

@@ -10,13 +10,16 @@ import typer
 
 from harness.cli.score.deliver import deliver, mark_all, write_disagreements
 from harness.cli.score.options import (
+    AnswerKeyOption,
     AnswersOption,
     CaptionProfileOption,
     DataOption,
     DisagreementsOption,
+    IdKeyOption,
     JsonOption,
     NameOption,
     OutOption,
+    PartialOption,
     chosen_profiles,
     in_data,
 )
@@ -50,12 +53,19 @@ def chair(
         typer.Option("--cut", help="Also mark the captions cut after k sentences and k words: CHAIRi by recall."),
     ] = False,
     disagreements: DisagreementsOption = None,
+    id_key: IdKeyOption = None,
+    answer_key: AnswerKeyOption = None,
+    incomplete: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
     out: OutOption = None,
     name: NameOption = None,
 ) -> None:
     """CHAIR: objects named that are not in the picture, beside recall and length, which the figure trades against.
+
+    A row names its image (`image_id`, `image`, `file_name`, ...: an id or COCO's file name) and has a `caption`,
+    `text`, `answer`, `response` or `prediction`. Fewer captions than the protocol's 500, or than the truth has images,
+    are refused without --partial.
 
     NLTK's data are found through NLTK_DATA, or as a folder nltk_data beside the truth file, above it, or in --data.
     Where they are missing, a terminal is asked whether to download them.
@@ -68,18 +78,26 @@ def chair(
     """
     from harness.profiles import side_by_side
     from tasks import chair as task
+    from tasks.caption_files import read_captions
     from tasks.chair_truth import tables_folder
 
     wanted = (None,) if profile is None else chosen_profiles(profile, tuple(task.PROFILES), out)
     if cut and len(wanted) > 1:
         raise UsageError("--cut marks by one profile; name it, or leave --cut away to see all of them")
+    captions = read_captions(answers, id_key, answer_key)  # a bad line is told before anything large is loaded
     folder = data.expanduser()
     truth = truth or _chair_truth(folder / task.NAME)
     tables = task.load_tables(tables_folder(truth, folder))
     marked = []
     for one in wanted:
         used, normaliser = caption_reader(one, truth, folder)
-        found = task.load_answers(answers, truth, objects=objects, tables=tables, words=normaliser.words)
+        found = task.join_truth(
+            *(answers, captions, truth),
+            objects=objects,
+            tables=tables,
+            words=normaliser.words,
+            partial=incomplete,
+        )
         found = read_by(normaliser, found)
         # Results are compared only under one profile, and the two truths are two yardsticks.
         title = used if objects == "all" else f"{used}/{objects}"
@@ -89,7 +107,7 @@ def chair(
     right = {sample.id: sorted(sample.target) for sample in found.samples}
     marked = side_by_side(marked, right.__getitem__)
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, truth, curves)
+    deliver(marked, as_json, out, name, [answers], truth, curves)
 
 
 def _score(normaliser: Normaliser, tables: ChairTables, sample: Sample, answer: str) -> Score:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from harness.cli.notes import notes_of
 from harness.errors import DataError, UsageError
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.results import TaskResult
@@ -59,12 +61,20 @@ def mark_each(
     metrics: Sequence[Metric],
     scorer: Callable[[str], Callable[[Sample, str], Score]],
     gold: Callable[[Any], str],
+    beside: Sequence[str] = (),
 ) -> list[TaskResult]:
-    """Mark every answer under every profile; `info` tells which they do not read alike. `gold` is of a target."""
-    from harness.profiles import side_by_side
+    """Mark every answer under every profile; `info` tells which they do not read alike. `gold` is of a target.
+
+    Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`.
+    """
+    from harness.profiles import headline_values, side_by_side
 
     right = {sample.id: gold(sample.target) for sample in found.samples}
     marked = [mark_all(task, profile, found, metrics, scorer(profile)) for profile in profiles]
+    if len(marked) == 1 and beside:
+        others = [mark_all(task, name, found, metrics, scorer(name)) for name in beside if name not in profiles]
+        values = headline_values([*marked, *others])
+        return [replace(one, info={**one.info, "headline_by_profile": values}) for one in marked]
     return side_by_side(marked, right.__getitem__)
 
 
@@ -73,11 +83,14 @@ def deliver(
     as_json: bool,
     out: Path | None,
     name: str | None,
-    answers: Path,
+    answers: Sequence[Path],
     truth: Path,
     curves: Curves | None = None,
 ) -> None:
-    """Estimate, write the results folder if one is wanted, and print: figures are shown only after they are safe."""
+    """Estimate, write the results folder if one is wanted, and print: figures are shown only after they are safe.
+
+    `answers` are the files that were read.
+    """
     from harness.files import write_json
     from harness.stats import estimate
 
@@ -104,7 +117,8 @@ def marked_as_json(result: TaskResult, figures: Mapping[str, Estimate]) -> dict[
     from harness.stats import as_plain
 
     metrics = as_plain(figures)
-    return {"task": result.task, "profile": result.profile, "metrics": metrics, "info": dict(result.info)}
+    about = {"info": dict(result.info), "notes": notes_of([result])}
+    return {"task": result.task, "profile": result.profile, "metrics": metrics, **about}
 
 
 def curves_as_json(curves: Curves) -> dict[str, list[dict[str, Any]]]:
@@ -117,30 +131,36 @@ def curves_as_json(curves: Curves) -> dict[str, list[dict[str, Any]]]:
 
 
 def _write(
-    out: Path, result: TaskResult, figures: Mapping[str, Estimate], name: str | None, answers: Path, truth: Path
+    out: Path,
+    result: TaskResult,
+    figures: Mapping[str, Estimate],
+    name: str | None,
+    answers: Sequence[Path],
+    truth: Path,
 ) -> None:
     from harness.files import digest_of_bytes, digest_of_file
     from harness.provenance import provenance
     from harness.results import Results, write_results
     from harness.stats import as_plain
 
-    digest = digest_of_file(answers)
+    digests = [digest_of_file(path) for path in answers]
+    digest = digests[0] if len(digests) == 1 else digest_of_bytes(*(one.encode() for one in digests))
     _refuse_other_results(out, digest)
     truths = [truth]
     if truth.is_dir():
         named = result.info.get("truth_files") or [path.name for path in truth.iterdir() if path.is_file()]
         truths = sorted(truth / name for name in named)
     # outputs that hold their own questions differ from each other whatever is asked
-    data = None if truth == answers else digest_of_bytes(*(path.read_bytes() for path in truths))
+    data = None if truth in answers else digest_of_bytes(*(path.read_bytes() for path in truths))
     results = Results(
-        model=name or answers.stem,
+        model=name or ", ".join(path.stem for path in answers),
         digest=digest,
         parent=None,
         tasks=(replace(result, data=data),),
         provenance={
             **provenance(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "answers": answers.name,
+            "answers": ", ".join(path.name for path in answers),
             "truth": truth.name,
         },
     )
@@ -167,7 +187,7 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
 
     first = marked[0]
     alone = len(marked) == 1
-    table = Table(title=f"{first.task}, {len(first.rows)} answers", min_width=40)
+    table = Table(title=f"{first.task}, {counted(len(first.rows), 'answer')}", min_width=40)
     table.add_column("metric", overflow="fold")
     for result in marked:
         heading = f"{result.profile} [95 % over images]" if alone else result.profile.replace("/", "/\n")
@@ -183,7 +203,7 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
             cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
             said = (f"{result.profile} {cell}" for result, cell in zip(marked, cells, strict=True))
             console.print(f"{metric.name}: {', '.join(said)}", highlight=False, markup=False, soft_wrap=True)
-    for note in _notes(marked):
+    for note in notes_of(marked):
         console.print(note, highlight=False, markup=False)
     if first.info.get("disagreements") and not alone:
         _print_disagreements(first.info["disagreements"])
@@ -261,44 +281,3 @@ def _cell(figure: Estimate, factor: int, with_interval: bool) -> str:
     if not with_interval or figure.low is None or figure.high is None:
         return value
     return f"{value} [{figure.low * factor:.2f}, {figure.high * factor:.2f}]"
-
-
-def _notes(marked: Sequence[TaskResult]) -> list[str]:
-    """What the reader of the table must know about what is not in it; last what `_print_disagreements` goes on from."""
-    notes = []
-    info = marked[-1].info  # a judge's result comes last
-    if "built" in info:
-        notes.append(f"questions {info['built']}: not the published ones")
-    if "truth" in info:
-        notes.append(f"truth: {info['truth']}" + (f", objects {info['objects']}" if "objects" in info else ""))
-    if "normaliser" in info:
-        makers = dict.fromkeys(str(result.info["normaliser"]) for result in marked)
-        notes.append(f"words of captions by {', '.join(makers)}")
-    if "judge" in info:
-        seen = "sees the pictures" if info["judge"]["sees_pictures"] else "sees no pictures"
-        notes.append(f"judge {info['judge']['id']} (prompt {info['judge']['prompt']}) {seen}")
-        if "asked" in info["judge"]:
-            notes.append(
-                "of {asked} answers that strict leaves unread the judge reads {read} ({no_reply} without reply); "
-                "of {controls} that strict reads, it reads {agreed} alike".format_map(info["judge"])
-            )
-    for category, split in info.get("splits", {}).items():
-        if split["label_rows_without_question"]:
-            notes.append(
-                f"{category}: {split['label_rows_without_question']} of {split['label_rows']} label rows not asked"
-            )
-    if info.get("unanswered"):
-        notes.append(f"{len(info['unanswered'])} questions have no answer and are in no figure")
-    for category, count in info.get("categories_without_truth", {}).items():
-        notes.append(f"{category}: {count} questions not marked, no label file was given for them")
-    picks = info.get("stored_picks", {})
-    if picks.get("not_in_outputs"):
-        notes.append(
-            f"the file counts {picks['correct']} options of its own as right; {picks['not_in_outputs']} of its options "
-            "are not what LLaVA's rule reads from its outputs"
-        )
-    if info.get("extracted_from_blank"):
-        notes.append(f"{info['extracted_from_blank']} blank responses have an extraction, which no model here said")
-    if "read_differently" in info:
-        notes.append(f"{info['read_differently']} answers are not read alike by all profiles")
-    return notes

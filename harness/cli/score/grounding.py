@@ -34,7 +34,7 @@ def grounding(
         str,
         typer.Option(
             help="What fractions are of. strict: the picture, as asked; llava: the square that LLaVA-1.5 pads it to; "
-            "or all, side by side."
+            "crop: its middle square; or all, side by side."
         ),
     ] = "strict",
     disagreements: DisagreementsOption = None,
@@ -65,4 +65,4 @@ def grounding(
     about = (task.NAME, task.VERSION, task.HEADLINE)
     marked = mark_each(about, profiles, found, task.GROUNDING_METRICS, scorer, task.box_text)
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, annotations)
+    deliver(marked, as_json, out, name, [answers], annotations)

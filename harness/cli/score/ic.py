@@ -11,10 +11,12 @@ import typer
 from harness.cli.models import KEPT, JudgeEndpointOption, JudgeOption, open_judge
 from harness.cli.score.deliver import deliver, mark_all, write_disagreements
 from harness.cli.score.options import (
+    AnswerKeyOption,
     AnswersOption,
     CaptionProfileOption,
     DataOption,
     DisagreementsOption,
+    IdKeyOption,
     JsonOption,
     NameOption,
     OutOption,
@@ -48,6 +50,8 @@ def ic(
     judge_endpoint: JudgeEndpointOption = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, if the judge is to see them.")] = None,
     disagreements: DisagreementsOption = None,
+    id_key: IdKeyOption = None,
+    answer_key: AnswerKeyOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
@@ -69,15 +73,17 @@ def ic(
     from harness.profiles import side_by_side
     from tasks import chair
     from tasks import ic as task
+    from tasks.caption_files import read_captions
     from tasks.chair_truth import tables_folder
 
     wanted = (None,) if profile is None else chosen_profiles(profile, tuple(chair.PROFILES), out)
     if images is not None and judge is None:
         raise UsageError("--images shows pictures to a judge; name one by --judge")
+    captions = read_captions(answers, id_key, answer_key)  # a bad line is told before anything large is loaded
     folder = data.expanduser()
     truth = truth or in_data("--truth", folder / task.NAME, [folder / task.NAME / "truth.json"]).parent
     tables = chair.load_tables(tables_folder(truth, folder))
-    found = task.load_answers(answers, truth, tables, partial=partial)
+    found = task.join_truth(answers, captions, truth, tables, partial=partial)
     marked = []
     for one in wanted:
         used, normaliser = caption_reader(one, truth, folder)
@@ -89,7 +95,7 @@ def ic(
     right = {sample.id: sorted(sample.target) for sample in found.samples}
     marked = side_by_side(marked, right.__getitem__)
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, truth)
+    deliver(marked, as_json, out, name, [answers], truth)
 
 
 def _score(normaliser: Normaliser, tables: ChairTables, sample: Sample, answer: str) -> Score:

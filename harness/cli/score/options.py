@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,31 @@ from tasks.sources import DATA_VARIABLE
 
 ALL_PROFILES = "all"
 
-AnswersOption = Annotated[Path, typer.Option("--answers", help="The model's answers, one JSON object a line.")]
+AnswersOption = Annotated[
+    Path,
+    typer.Option(
+        "--answers",
+        help="The model's answers: JSON lines, a JSON list, CSV, TSV, .xlsx or Parquet, gzipped or not; also the files "
+        "of VLMEvalKit, lm-eval and lmms-eval.",
+    ),
+]
+IdKeyOption = Annotated[
+    str | None,
+    typer.Option("--id-key", help="The field that says what an answer is to, where it has a name of its own."),
+]
+AnswerKeyOption = Annotated[
+    str | None,
+    typer.Option("--answer-key", help="The field that holds the answer, where it has a name of its own."),
+]
+CategoryAnswersOption = Annotated[
+    list[str],
+    typer.Option(
+        "--answers",
+        metavar="FILE or CATEGORY=FILE,...",
+        help="The model's answers: a file of any kind that `strop score` reads, or a file a category, with commas "
+        "between or one by one.",
+    ),
+]
 DataOption = Annotated[
     Path, typer.Option("--data", envvar=DATA_VARIABLE, help="Where truth and questions lie when they are not named.")
 ]
@@ -41,6 +65,23 @@ CaptionProfileOption = Annotated[
 ]
 
 
+def answer_files(values: Sequence[str]) -> Path | Mapping[str, Path]:
+    """What `CategoryAnswersOption` names: one file, or one a category; raises `UsageError` where it is neither."""
+    if len(values) == 1 and ("=" not in values[0] or Path(values[0]).exists()):
+        return Path(values[0])
+    files: dict[str, Path] = {}
+    for piece in (piece for value in values for piece in value.split(",")):
+        category, _, path = piece.partition("=")
+        if not category.strip() or not path.strip():
+            raise UsageError(
+                f"--answers {piece}: of several files each is one category's; say --answers random=FILE,popular=FILE"
+            )
+        if category.strip() in files:
+            raise UsageError(f"--answers names {category.strip()} twice; keep one file of each category")
+        files[category.strip()] = Path(path.strip())
+    return files
+
+
 def chosen_profiles(profile: str, names: Sequence[str], out: Path | None) -> Sequence[str]:
     """The profiles asked for, one or all; raises `UsageError` for an unknown one, and for all into one folder."""
     known_profile(profile, (*names, ALL_PROFILES))
@@ -51,14 +92,23 @@ def chosen_profiles(profile: str, names: Sequence[str], out: Path | None) -> Seq
     return names
 
 
-def judged_profiles(judge: str | None, profile: str | None, names: Sequence[str], out: Path | None) -> Sequence[str]:
+def profile_beside(profiles: Sequence[str]) -> Sequence[str]:
+    """The profiles whose headline is told beside these: strict beside official, and official beside strict."""
+    from harness.profiles import PLAIN
+
+    return ("official",) if PLAIN in profiles else (PLAIN,)
+
+
+def judged_profiles(
+    judge: str | None, profile: str | None, names: Sequence[str], out: Path | None, default: str = "official"
+) -> Sequence[str]:
     """`chosen_profiles` where there may be a judge, who gets what strict leaves unread: then strict is the default.
 
     Raises `UsageError` as well where strict is not among them and there is a judge.
     """
     from harness.profiles import PLAIN
 
-    profiles = chosen_profiles(profile or (PLAIN if judge else "official"), names, out)
+    profiles = chosen_profiles(profile or (PLAIN if judge else default), names, out)
     if judge and PLAIN not in profiles:
         raise UsageError(
             f"--judge is asked about what {PLAIN} leaves unread; leave --profile away, or name {PLAIN} or all"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,16 +12,19 @@ from harness.cli.models import JudgeEndpointOption, JudgeOption, open_judge, wit
 from harness.cli.score.deliver import deliver, mark_each, write_disagreements
 from harness.cli.score.options import (
     AnswersOption,
+    CategoryAnswersOption,
     DataOption,
     DisagreementsOption,
     JsonOption,
     NameOption,
     OutOption,
     PartialOption,
+    answer_files,
     chosen_profiles,
     if_there,
     in_data,
     judged_profiles,
+    profile_beside,
 )
 from tasks.sources import DEFAULT_DATA
 
@@ -30,8 +33,14 @@ if TYPE_CHECKING:
 
 
 def pope(
-    answers: AnswersOption,
-    questions: Annotated[Path | None, typer.Option(help="llava_pope_test.jsonl, which the answers are to.")] = None,
+    answers: CategoryAnswersOption,
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            help="llava_pope_test.jsonl, which the answers are to, or a label file. Default: that of the data folder, "
+            "and the label files themselves where there is none or answers are named by category."
+        ),
+    ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(help="The folder of coco_pope_random.json and its like, or one of them for its category only."),
@@ -48,28 +57,39 @@ def pope(
 ) -> None:
     """POPE: accuracy, precision, recall, F1, yes-ratio and unread share of each category, their means, and pooled.
 
+    A row that names its picture or repeats its question must name those of the question it is joined to; where ids
+    restart in each category, name a file for each.
+
     **Examples**
 
     strop score pope --answers llava-v1.5-13b.jsonl --questions llava_pope_test.jsonl --truth labels_2910
 
     strop score pope --answers mine.jsonl --data data --profile all --disagreements unlike.jsonl
+
+    strop score pope --answers random=a.jsonl,popular=b.jsonl,adversarial=c.jsonl --truth labels_3000
     """
     from harness.readers import YES_NO_PROFILES
     from tasks import pope as task
+    from tasks.pope_answers import are_labels, load_answers
 
     profiles = chosen_profiles(profile, tuple(YES_NO_PROFILES), out)
     folder = data.expanduser() / task.NAME
-    questions = questions or in_data("--questions", folder, [folder / "llava_pope_test.jsonl"])
-    truth = truth or _pope_truth(folder)
-    found = task.load_answers(answers, questions, truth, partial=partial)
-    metrics = task.pope_metrics(list(found.info["splits"]))
+    files = answer_files(answers)
+    questions = questions or (None if isinstance(files, Mapping) else if_there(folder / "llava_pope_test.jsonl"))
+    if truth is None:
+        truth = questions if questions and are_labels(questions) else _pope_truth(folder)
+    joined = load_answers(files, questions, truth, partial=partial)
+    answered = {sample.meta["group"] for sample in joined.samples}
+    categories = [category for category in joined.info["splits"] if category in answered]
+    metrics = task.pope_metrics(categories)
 
     def scorer(reader: str) -> Callable[[Sample, str], Score]:
         return lambda sample, answer: task.score_pope(sample.target, answer, reader)
 
-    marked = mark_each((task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, str)
+    about = (task.NAME, task.VERSION, task.headline(categories))
+    marked = mark_each(about, profiles, joined, metrics, scorer, str, profile_beside(profiles))
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, truth)
+    deliver(marked, as_json, out, name, [files] if isinstance(files, Path) else list(files.values()), truth)
 
 
 def _pope_truth(folder: Path) -> Path:
@@ -130,12 +150,12 @@ def scienceqa(
         return lambda sample, answer: task.score_scienceqa(sample.target, answer, reader)
 
     metrics = task.scienceqa_metrics(found.info["cells"])
-    marked = mark_each(
-        (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.gold
-    )
+    about = (task.NAME, task.VERSION, task.HEADLINE)
+    beside = profile_beside(profiles)
+    marked = mark_each(about, profiles, found, metrics, scorer, lambda target: target.gold, beside)
     marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, questions)
+    deliver(marked, as_json, out, name, [answers], questions)
 
 
 def mathvista(
@@ -150,7 +170,8 @@ def mathvista(
         typer.Option(
             help="official: the authors' script of today; official/integer_old: that of the published tables; "
             "lmms-eval/rules, vlmeval/rules: what those read before they ask a language model; strict: ours, from the "
-            "responses; or all, side by side. Default: official, and strict with a judge.",
+            "responses; or all, side by side. Default: official where most rows hold the extraction that it reads, "
+            "else strict; and strict with a judge.",
             show_default=False,
         ),
     ] = None,
@@ -177,17 +198,20 @@ def mathvista(
     from tasks import mathvista as task
     from tasks.mathvista_readers import MATHVISTA_PROFILES
 
-    profiles = judged_profiles(judge, profile, tuple(MATHVISTA_PROFILES), out)
+    if profile is not None:
+        chosen_profiles(profile, tuple(MATHVISTA_PROFILES), out)  # a wrong name is told before a file is read
     questions = questions or if_there(data.expanduser() / task.NAME / "testmini.json")
     found = task.load_answers(answers, questions, partial=partial)
+    profiles = judged_profiles(judge, profile, tuple(MATHVISTA_PROFILES), out, default=task.default_profile(found))
 
     def scorer(reader: str) -> Callable[[Sample, str], Score]:
         return lambda sample, answer: task.score_mathvista(sample.target, found.reply(sample.id, answer), reader)
 
     metrics = task.mathvista_metrics(found.info["cells"])
-    marked = mark_each(
-        (task.NAME, task.VERSION, task.HEADLINE), profiles, found, metrics, scorer, lambda target: target.answer
-    )
+    about = (task.NAME, task.VERSION, task.HEADLINE)
+    # where hardly an extraction is stored, official is no figure to hold another against
+    beside = [one for one in profile_beside(profiles) if one in (PLAIN, task.default_profile(found))]
+    marked = mark_each(about, profiles, found, metrics, scorer, lambda target: target.answer, beside)
     marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
     write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, answers, questions or answers)
+    deliver(marked, as_json, out, name, [answers], questions or answers)

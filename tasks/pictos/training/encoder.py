@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import CLIPVisionModel, PreTrainedTokenizerFast
 
+from harness.models.card import CARD
 from harness.models.encoder import CONFIG, WEIGHTS, new_encoder
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.language import claims, false_claim
@@ -32,6 +33,13 @@ from tasks.pictos.world import SIDE, SPLITS, Scene, compose, draw, pictogram
 
 CONTEXT = 14
 """Tokens a sentence may have; the longest of the embedded world has 10."""
+
+ABOUT = {
+    "zero": 0.0,
+    "gold_of": [f"pictos_{name}" for name in ("captions", "chair", "grounding", "mathvista", "pope", "scienceqa")],
+}
+"""The encoder's card for programs: its sigmoid was trained on as many false sentences as true ones, and the true ones
+were gold of scenes like those that these tasks ask about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,6 +193,7 @@ def ship_encoder(model: nn.Module, folder: Path) -> None:
         "preprocess_cfg": {"mean": [MEAN] * 3, "std": [STD] * 3, "interpolation": "bicubic", "resize_mode": "squash"},
     }
     (folder / CONFIG).write_text(json.dumps(document, indent=1) + "\n")
+    (folder / CARD).write_text(json.dumps(ABOUT, indent=1) + "\n")
     words.save_pretrained(folder)
 
 

@@ -1,0 +1,131 @@
+"""What must be told beside figures, in lines for people: one place for `strop eval`, `strop score`, `strop rescore`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.wording import counted
+
+if TYPE_CHECKING:
+    from harness.results import TaskResult
+
+UNREAD_SHARE = 0.2
+"""Above it a figure says more of the reader than of the model."""
+
+FAR_APART = 0.01
+"""How far the headlines of two profiles lie apart, as a fraction, before that is told."""
+
+
+def notes_of(marked: Sequence[TaskResult]) -> list[str]:
+    """The lines about a task's results, one for each profile that they were marked by; what is the same in all is told
+    once, of the last: a judge's result comes last."""
+    info = marked[-1].info
+    told = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
+    return [*told, *_reading(marked)]
+
+
+def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterator[str]:
+    """Whose questions, truth and judge they are, and how answers found their questions."""
+    if "built" in info:
+        yield f"questions {info['built']}: not the published ones"
+    if "truth" in info:
+        yield f"truth: {info['truth']}" + (f", objects {info['objects']}" if "objects" in info else "")
+    if "normaliser" in info:
+        makers = dict.fromkeys(str(result.info["normaliser"]) for result in marked)
+        yield f"words of captions by {', '.join(makers)}"
+    if "judge" in info:
+        seen = "sees the pictures" if info["judge"]["sees_pictures"] else "sees no pictures"
+        yield f"judge {info['judge']['id']} (prompt {info['judge']['prompt']}) {seen}"
+        if "asked" in info["judge"]:
+            yield (
+                "of {asked} answers that strict leaves unread the judge reads {read} ({no_reply} without reply); "
+                "of {controls} that strict reads, it reads {agreed} alike".format_map(info["judge"])
+            )
+    for file, way in info.get("joined", {}).items():
+        if way != "question_id":
+            yield f"{file}: answers joined to questions by {way}"
+    if info.get("unnamed"):
+        rows = counted(info["unnamed"], "row does", "rows do")
+        yield f"{rows} not repeat the question: joined by id, unchecked"
+
+
+def _completeness(info: Mapping[str, Any]) -> Iterator[str]:
+    """What is in no figure."""
+    for category, split in info.get("splits", {}).items():
+        if split["label_rows_without_question"]:
+            rows = counted(split["label_rows"], "label row")
+            yield f"{category}: {split['label_rows_without_question']} of {rows} not asked"
+    if "unanswered" not in info and info.get("captions", 0) < info.get("images_of_truth", 0):
+        yield f"{info['captions']:,} of {info['images_of_truth']:,} images of the truth have a caption"
+    if unanswered := info.get("unanswered"):
+        without = counted(len(unanswered), "question has", "questions have")
+        yield f"{without} no answer and {'is' if len(unanswered) == 1 else 'are'} in no figure"
+    for category, count in info.get("categories_without_truth", {}).items():
+        yield f"{category}: {counted(count, 'question')} not marked, no label file was given for them"
+    for category, count in info.get("categories_without_answers", {}).items():
+        yield f"{category}: {counted(count, 'question')} not marked, no answers were given for them"
+
+
+def _extractions(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterator[str]:
+    """What is stored beside the answers, and what of it no model said."""
+    picks = info.get("stored_picks", {})
+    if picks.get("not_in_outputs"):
+        yield (
+            f"the file counts {counted(picks['correct'], 'option')} of its own as right; {picks['not_in_outputs']} of "
+            "its options are not what LLaVA's rule reads from its outputs"
+        )
+    if "extracted" in info and any(result.profile.startswith("official") for result in marked):
+        rows = len(marked[-1].rows)
+        if missing := rows - info["extracted"]:
+            yield f"official reads stored extractions: {missing} of {counted(rows, 'answer has', 'answers have')} none"
+    if from_blank := info.get("extracted_from_blank"):
+        blank = counted(from_blank, "blank response has", "blank responses have")
+        yield f"{blank} an extraction, which no model here said"
+    if programs := info.get("blank_executions"):
+        yield f"{counted(programs, 'program')} printed nothing (blank `execution`), which is no blank response"
+
+
+def _scarce(first: TaskResult) -> list[str]:
+    """Whether the figures rest on too few pictures or events."""
+    from harness.stats import scarcity_notes, supply
+
+    return scarcity_notes({first.task: supply([first.rows], first.metrics, first.headline)})
+
+
+def _reading(marked: Sequence[TaskResult]) -> Iterator[str]:
+    """What was not read, what silence earned, and how far the reading alone moves the headline."""
+    rows = len(marked[0].rows)
+    shares = {result.profile: sum(row.parsed is None for row in result.rows) / max(rows, 1) for result in marked}
+    if many := [f"{100 * share:.1f} % by {name}" for name, share in shares.items() if share > UNREAD_SHARE]:
+        yield f"unread of {counted(rows, 'answer')}: {', '.join(many)}"
+    for result in marked:
+        yield from _earned_by_silence(result)
+    if len(marked) == 1:
+        yield from _far_apart(marked[0])
+    differently = marked[-1].info.get("read_differently")
+    if differently is not None and len(marked) > 1:
+        yield f"{counted(differently, 'answer is', 'answers are')} not read alike by all profiles"
+
+
+def _earned_by_silence(result: TaskResult) -> Iterator[str]:
+    """Marks of answers that say nothing, or nothing that was read."""
+    blank = [row for row in result.rows if not row.answer.strip()]
+    unread = [row for row in result.rows if row.answer.strip() and row.parsed is None]
+    marks = sum(row.value for row in result.rows)
+    for kind, rows in (("blank", blank), ("unread", unread)):
+        if earned := sum(row.value for row in rows):
+            answers = counted(len(rows), f"{kind} answer earns", f"{kind} answers earn")
+            yield f"{answers} {earned:g} of the {marks:g} marks by {result.profile}"
+
+
+def _far_apart(result: TaskResult) -> Iterator[str]:
+    """The headline by `strict` beside that by another profile, where reading alone moves it by more than a point."""
+    from harness.profiles import PLAIN
+
+    values = result.info.get("headline_by_profile", {})
+    other = result.profile if result.profile != PLAIN else "official"
+    plain, theirs = values.get(PLAIN), values.get(other)
+    if plain is None or theirs is None or abs(plain - theirs) <= FAR_APART:
+        return
+    yield f"{result.headline} is {100 * theirs:.2f} by {other} and {100 * plain:.2f} by {PLAIN}: the same answers"

@@ -1,0 +1,26 @@
+"""A command whose options are given once: the second of two would win without a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from typer.core import TyperCommand
+
+from harness.errors import UsageError
+
+
+class OnceCommand(TyperCommand):
+    """A command that refuses an option given twice, unless it takes several values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        counts = Counter(option.opts[0] for option in order if _takes_one(option))
+        for name, count in counts.items():
+            if count > 1:
+                raise UsageError(f"{name} is given {count} times and takes one value; keep one")
+        return super().parse_args(ctx, args)
+
+
+def _takes_one(parameter: object) -> bool:
+    return getattr(parameter, "param_type_name", "") == "option" and not getattr(parameter, "multiple", False)

@@ -1,0 +1,69 @@
+"""Pairs as a batch for TRL, in the tokens and pictures that the model is asked with.
+
+TRL's own collator tokenises prompt and answer apart, leaves out the tokenizer's first token, and gives pictures to the
+processor as they are: with LLaVA-1.5 it would train on other inputs than those that the answers were said to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+from harness.models.prompts import PromptReader
+from harness.types import Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairCollator:
+    """Turns rows (`images`, and `prompt`, `chosen`, `rejected` as one turn each) into the model's inputs.
+
+    An answer is trained with an end token behind it, as a model says it. Of B rows come the B chosen sides and then the
+    B rejected ones: `input_ids`, `attention_mask` and `completion_mask` (1 on the answers), all (2 B, longest), padded
+    on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in order.
+    """
+
+    reader: PromptReader
+    max_length: int | None = None
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        samples = [_sample(row) for row in rows]
+        pictures = [self.reader.pictures(sample) for sample in samples]
+        pixels, taken = self.reader.pixels([picture for some in pictures for picture in some])
+        prompts: list[list[int]] = []
+        answers: list[list[int]] = []
+        for side in ("chosen", "rejected"):
+            counts = iter(taken)
+            for row, sample in zip(rows, samples, strict=True):
+                prompt, answer = self.reader.answered(sample, row[side][0]["content"])
+                prompts.append(self.reader.expanded(prompt, counts))
+                answers.append([*answer, self.reader.tokenizer.eos_token_id])
+        tokens = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
+        said = [[0] * len(prompt) + [1] * len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        batch = {
+            "input_ids": _padded(tokens, self.reader.tokenizer.pad_token_id),
+            "attention_mask": _padded([[1] * len(some) for some in tokens], 0),
+            "completion_mask": _padded(said, 0),
+        }
+        return {
+            **{name: values[:, : self.max_length] for name, values in batch.items()},
+            **{name: torch.cat([values, values]) for name, values in pixels.items()},
+        }
+
+
+def _sample(row: Mapping[str, Any]) -> Sample:
+    pictures = tuple(partial(_itself, picture) for picture in row["images"])
+    return Sample(id="", prompt=row["prompt"][0]["content"], images=pictures, target=None, cluster="")
+
+
+def _itself(picture: Image) -> Image:
+    return picture
+
+
+def _padded(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])

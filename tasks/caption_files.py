@@ -1,0 +1,168 @@
+"""Files of captions, in the layouts that people write them in: which field is the image, and which the caption.
+
+An image is named by its id, as a number or with leading zeros, or by its file, with or without COCO's prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import DataError
+from tasks.answer_files import Row, as_row, is_document, listed, read_document, read_rows
+
+PICTURE_KEYS = ("image_id", "image", "img_id", "file_name")
+ID_KEYS = (*PICTURE_KEYS, "question_id", "id")
+"""Fields that name the image, the first of them that a file has. The last two often number rows instead."""
+
+ANSWER_KEYS = ("caption", "text", "answer", "response", "prediction")
+"""Fields that hold the caption, if there is one of them alone."""
+
+_ANSWERS = "the file of captions"
+_ENDING = re.compile(r"\.(?:jpe?g|png)$", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d+)")
+
+
+class KnownImages(Protocol):
+    """The images of a truth, by their ids as text; `file_names` has the file of each, if the truth names files."""
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, image: object) -> bool: ...
+
+    @property
+    def file_names(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Captioned:
+    """One caption of a file: the row that it stands in, the image as the row names it, and where that is contradicted
+    if it is: the other fields of the row that name an image."""
+
+    row: Row
+    key: str
+    image: str
+    caption: str
+    others: Mapping[str, str]
+
+
+def read_captions(path: Path, id_key: str | None = None, answer_key: str | None = None) -> list[Captioned]:
+    """The captions of a file in any container of `tasks.containers`, or of one document with a list under "sentences"
+    (the layout of the CHAIR ports' output); the two keys name fields that are none of `ID_KEYS` and `ANSWER_KEYS`.
+
+    No truth is needed, so that a malformed file is told at once. Raises `DataError` with file and line (or list index)
+    for broken JSON, missing or ill-typed fields, and where more than one field may be the caption.
+    """
+    captions: list[Captioned] = []
+    for row in caption_rows(path):
+        image_field = id_key or _image_key(row)
+        answer_field = answer_key or _answer_key(row)
+        others = {} if id_key else {key: row.identifier(key) for key in PICTURE_KEYS if _names_one(row, key)}
+        captions.append(Captioned(row, image_field, row.identifier(image_field), row.text(answer_field), others))
+    return captions
+
+
+def caption_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file of captions. One that is a JSON document with "sentences" has them there."""
+    document = read_document(path, _ANSWERS) if is_document(path, _ANSWERS) else None
+    if not isinstance(document, dict) or "sentences" not in document:
+        yield from read_rows(path)
+        return
+    sentences = document["sentences"]
+    if not isinstance(sentences, list) or not sentences:
+        raise DataError(f"{path}: field 'sentences' must be a list with at least one object in it")
+    for index, content in enumerate(sentences):
+        yield as_row(f"{path}: sentences[{index}]", content)
+
+
+def join_images(captions: Sequence[Captioned], known: KnownImages, truth: Path) -> dict[str, str]:
+    """Image of a truth -> its caption, in the order of the file; `truth` is the file that knows the images.
+
+    Raises `DataError` with file and line for an image that is not `known` or is captioned twice, and for a row whose
+    fields name two images.
+    """
+    images = _Images(known)
+    joined: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for one in captions:
+        place, image = one.row.place, images.find(one.image)
+        if image is None:
+            raise DataError(
+                f"{place}: {one.key} {one.image} is not among the {len(known)} images of {truth}; "
+                "if another field names the image, say which by --id-key"
+            )
+        for key, name in one.others.items():
+            if images.find(name) not in (image, None):
+                raise DataError(
+                    f"{place}: {one.key} {one.image} and {key} {name} are two images; say which is meant by --id-key"
+                )
+        if image in first:
+            raise DataError(f"{place}: {one.key} {image} was already captioned at {first[image]}")
+        first[image] = place
+        joined[image] = one.caption
+    return joined
+
+
+def refuse_too_few(answers: Path, captions: int, complete: int, partial: bool) -> None:
+    """Raise `DataError` where there are fewer captions than a `complete` set has, unless that was asked for."""
+    if captions < complete and not partial:
+        raise DataError(
+            f"{answers} has {captions} captions of {complete} images; complete the file, or ask for the captioned "
+            "images only (--partial)"
+        )
+
+
+class _Images:
+    """The images of a truth by whatever names them."""
+
+    def __init__(self, known: KnownImages) -> None:
+        self._known = known
+        self._file_of = {image: _last_part(path) for image, path in known.file_names.items()}
+        self._image_of = {file: image for image, file in self._file_of.items()}
+
+    def find(self, name: str) -> str | None:
+        """The id of the image that is named so, None where there is none."""
+        if name in self._known:
+            return name
+        file = _last_part(name)
+        if file in self._image_of:
+            return self._image_of[file]
+        image = _number(file)
+        if image is None or image not in self._known:
+            return None
+        # a file's number is the image's id in COCO; where files are numbered otherwise, another file is no image of it
+        own = self._file_of.get(image) if _ENDING.search(file) else None
+        return image if own is None or _number(own) == image else None
+
+
+def _last_part(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _number(file: str) -> str | None:
+    """The number of a file that is called as COCO's are, without leading zeros."""
+    number = _NUMBER.fullmatch(_ENDING.sub("", file))
+    return str(int(number[1])) if number else None
+
+
+def _image_key(row: Row) -> str:
+    there = [key for key in ID_KEYS if key in row.content]
+    return next((key for key in there if _names_one(row, key)), there[0] if there else ID_KEYS[0])
+
+
+def _names_one(row: Row, key: str) -> bool:
+    """Whether a field may name an image: some hold the picture itself."""
+    value = row.content.get(key)
+    return isinstance(value, int | str | float) and not isinstance(value, bool) and bool(str(value).strip())
+
+
+def _answer_key(row: Row) -> str:
+    if row.tool:
+        return ANSWER_KEYS[0]
+    there = [key for key in ANSWER_KEYS if key in row.content]
+    if len(there) > 1:
+        raise DataError(f"{row.place}: {listed(there)} may each be the caption; say which by --answer-key")
+    return there[0] if there else ANSWER_KEYS[0]

@@ -1,0 +1,236 @@
+"""The rows of a file, whatever contains them: JSON lines, a JSON list, CSV, TSV, .xlsx or Parquet, gzipped or not.
+
+What a file is, its content says; its name is not asked. A file of another kind is refused in one line that says what it
+is and what to name instead. Cells of CSV, TSV and spreadsheets are text, and none is taken for "nothing is here": an
+answer "NA", "None" or "1.0" stays one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError
+from tasks import tables
+
+ROWS = "JSON lines, a JSON list, CSV, TSV, .xlsx or Parquet"
+
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_PARQUET = b"PAR1"
+_SHEET = "xl/workbook.xml"
+
+_UNPACK = "unpack it and name the file in it"
+_EXPORT = f"write its rows as {ROWS}"
+_FOREIGN: Sequence[tuple[bytes, str, str]] = (
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet in Excel's old format", "save it as .xlsx or CSV"),
+    (b"BZh", "compressed with bzip2", _UNPACK),
+    (b"\xfd7zXZ", "compressed with xz", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
+    (b"7z\xbc\xaf", "a 7z archive", _UNPACK),
+    (b"ARROW1", "an Arrow file", _EXPORT),
+    (b"SQLite format 3", "an SQLite database", _EXPORT),
+    (b"\x93NUMPY", "a NumPy array", _EXPORT),
+    (b"%PDF", "a PDF", _EXPORT),
+    (b"\x89PNG", "a picture", _EXPORT),
+    (b"\xff\xd8\xff", "a picture", _EXPORT),
+    (b"version https://git-lfs", "Git LFS's pointer to a file, not the file", "fetch the file itself (git lfs pull)"),
+    (b"<!doctype html", "a web page, not the file that it shows", "download the raw file"),
+    (b"<html", "a web page, not the file that it shows", "download the raw file"),
+    (b"<?xml", "XML", _EXPORT),
+)
+"""What a file begins with (markup: in small letters), what it is, and what to do."""
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_SEPARATORS = "\t,;"
+_BLANK = re.compile(r"\s*")
+_LARGEST_CELL = 2**31 - 1  # a picture in base64 stands in one
+
+
+def rows_of(path: Path, wanted: str = "") -> Iterator[tuple[str, Any]]:
+    """(place, row) of each row of a file, in order; a place is "FILE:LINE", "FILE: row N" of a table (its head is row
+    1) or "FILE: [N]" of a JSON list (from 0).
+
+    A row of a table is an object; one of JSON may be any value. `wanted` says in messages which file to name instead.
+    Raises `DataError` where the file is missing, empty, of another kind or malformed.
+    """
+    content = content_of(path, wanted)
+    if content.startswith(_PARQUET):
+        yield from _table(path, tables.parquet_rows(path, content))
+    elif content.startswith(_ZIP):
+        yield from _table(path, tables.sheet_rows(path, content))
+    else:
+        text = _decoded(path, content)
+        begins = text.lstrip()[:1]
+        separator = None if begins in ("{", "[") else _separator(text)
+        yield from _json_rows(path, text) if separator is None else _separated(path, text, separator)
+
+
+def content_of(path: Path, wanted: str = "") -> bytes:
+    """`unpacked`; raises `DataError` as well where the file is of a kind that holds no rows and no JSON."""
+    content = unpacked(path, wanted)
+    _refuse_foreign(path, content)
+    return content
+
+
+def is_pickle(content: bytes) -> bool:
+    """Whether these bytes begin as a pickle of Python 3 does (and of Python 2's binary kind)."""
+    return bool(_PICKLE.match(content))
+
+
+def unpacked(path: Path, wanted: str = "") -> bytes:
+    """A file's bytes, without the gzip around them; raises `DataError` where it cannot be read."""
+    try:
+        content = path.read_bytes()
+        while content.startswith(_GZIP):
+            content = gzip.decompress(content)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file" + (f"; name {wanted}" if wanted else "")) from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path} is a folder; name {wanted or 'a file'}" + (" in it" if wanted else "")) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    return content
+
+
+def _refuse_foreign(path: Path, content: bytes) -> None:
+    markup = content[:64].lstrip().lower()
+    for start, kind, remedy in _FOREIGN:
+        if (markup if start.startswith(b"<") else content).startswith(start):
+            raise DataError(f"{path} is {kind}; {remedy}")
+    if content[257:262] == b"ustar":
+        raise DataError(f"{path} is a tar archive; {_UNPACK}")
+    if is_pickle(content):
+        raise DataError(f"{path} is a Python pickle, which is never opened since it can hold code; {_EXPORT}")
+    if content.startswith(_ZIP) and _SHEET not in _names(content):
+        raise DataError(f"{path} is a zip archive; {_UNPACK}")
+
+
+def _names(archive: bytes) -> list[str]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            return opened.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # damaged, of another version, no names
+        return []
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); expected {ROWS}, as UTF-8"
+        ) from error
+
+
+def _json_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
+    """The values of JSON text, one after another; of a list that is alone, its items."""
+    values = _json_values(path, text)
+    first = next(values, None)
+    if first is None:
+        return
+    second = next(values, None)
+    items = _items(first[1]) if second is None else None
+    if items is not None:
+        yield from ((f"{path}: {place}", item) for place, item in items)
+        return
+    yield f"{path}:{first[0]}", first[1]
+    if second is not None:
+        yield f"{path}:{second[0]}", second[1]
+    yield from ((f"{path}:{line}", value) for line, value in values)
+
+
+def _items(document: Any) -> list[tuple[str, Any]] | None:
+    """The rows of one JSON document: of a list, or of the object in which lmms-eval wrote them until 0.2."""
+    if isinstance(document, list):
+        return [(f"[{index}]", item) for index, item in enumerate(document)]
+    if isinstance(document, dict) and isinstance(document.get("logs"), list):
+        return [(f"logs[{index}]", item) for index, item in enumerate(document["logs"])]
+    return None
+
+
+def _json_values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    """(line that it begins on, value) of JSON values that stand one after another: JSON lines, or indented objects."""
+    decoder = json.JSONDecoder()
+    place, line = 0, 1
+    while True:
+        start = _end_of_blanks(text, place)
+        line += text.count("\n", place, start)
+        if start == len(text):
+            return
+        try:
+            value, place = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and endless brackets, too
+            cut = error if isinstance(error, json.JSONDecodeError) else None
+            # a cut list is told where it is cut; a cut line swallows what follows, and is told where it begins
+            at = cut.lineno if cut and text[start] == "[" else line
+            reason = cut.msg if cut else error
+            raise DataError(f"{path}:{at}: not valid JSON ({reason}); one JSON value a line is expected") from error
+        yield line, value
+        line += text.count("\n", start, place)
+
+
+def _end_of_blanks(text: str, place: int) -> int:
+    match = _BLANK.match(text, place)
+    return match.end() if match else place
+
+
+def _separator(text: str) -> str | None:
+    """What separates the cells of a table's head; None where there are no two cells."""
+    head = text.lstrip().split("\n", 1)[0]
+    best = max(_SEPARATORS, key=head.count)
+    return best if head.count(best) else None
+
+
+def _separated(path: Path, text: str, separator: str) -> Iterator[tuple[str, Any]]:
+    head: list[str] | None = None
+    for line, cells in _lines_of_cells(path, text, separator):
+        if head is None:
+            head = _head(path, cells)
+        elif len(cells) != len(head):
+            raise DataError(f"{path}:{line}: {len(cells)} cells under a head of {len(head)}; quote what holds one")
+        else:
+            yield f"{path}:{line}", {name: cell for name, cell in zip(head, cells, strict=True) if name}
+
+
+def _lines_of_cells(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """(line that it begins on, cells) of each row that is not blank."""
+    rows = []
+    former = csv.field_size_limit(_LARGEST_CELL)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        line = 1
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{path}:{line}: neither JSON nor a table ({error}); expected {ROWS}") from error
+    finally:
+        csv.field_size_limit(former)
+    return rows
+
+
+def _head(path: Path, cells: Sequence[str]) -> list[str]:
+    head = [cell.strip() for cell in cells]
+    twice = next((name for index, name in enumerate(head) if name and name in head[:index]), None)
+    if twice is not None:
+        raise DataError(f"{path}:1: the column '{twice}' is there twice; keep one")
+    return head
+
+
+def _table(path: Path, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for number, row in enumerate(rows, start=2):
+        if any(value not in ("", None) for value in row.values()):
+            yield f"{path}: row {number}", row
