@@ -4,10 +4,9 @@
 figure as [value, low, high] with a 95 % interval over scenes, how often each was chosen taken as given. `SETS` sets
 (seeds 0, 1, ...) of `SIZE` eligible scenes of the split test are chosen in three ways: `tempting` is the rule of
 `tasks.ic_set`, `balanced` the same without temptation, `random` any. A way's figures are those of all its sets as one;
-`set_0` is precision in the first, `sets` its lowest and highest in any. `gap` is a way's precision less the tempting
-one's: `by_size` is what goes when its scenes are weighted to be of each size (number of categories) as often as the
-tempting ones, `at_equal_size` what stays. `more` and `less` are the more and the less tempting scenes of each size.
-`people` say a scene's whole caption, which is all that there is to say.
+`set_0` is precision in the first, `sets` its range. `gap` is a way's precision less the tempting one's: `by_size` goes
+when its scenes are weighted to be of each size (number of categories) as often as the tempting ones, `at_equal_size`
+stays. `more` and `less` are the more and the less tempting scenes of each size. `people` say all that there is to say.
 """
 
 from __future__ import annotations
@@ -81,8 +80,9 @@ def main(folder: Path) -> None:
         speakers[f"{model.name}@{model.digest[:12]}"] = [texts[0] for texts in answers]
     drawn = np.vstack([np.ones((1, len(asked))), *resamples(len(asked), DRAWS, 0)])  # first the scenes as they are
     tempting, sizes = drawn * ways["tempting"].mean(axis=0), np.array([len(one.target) for one in asked.values()])
+    truths = [annotated[image].counts for image in asked]
     for speaker, texts in speakers.items():
-        marks = [score_ic(words(text), annotated[image].counts, tables).counts for image, text in zip(asked, texts)]
+        marks = [score_ic(words(text), truth, tables).counts for text, truth in zip(texts, truths, strict=True)]
         counts = np.array([[mark.get(name, 0) for name in COUNTED] for mark in marks])
         base = figures(tempting, counts)["precision"]
         for way, sets in ways.items():
@@ -91,8 +91,8 @@ def main(folder: Path) -> None:
             found |= {"set_0": figures(drawn * sets[0], counts)["precision"], "gap": found["precision"] - base}
             found |= {"by_size": found["precision"] - level, "at_equal_size": level - base}
             shown = {name: [some[0], *interval(some[1:])] for name, some in found.items()}
-            shown["sets"] = [each.min(), each.max()]
-            sys.stdout.write(json.dumps({"captions": speaker, "way": way, **shown}) + "\n")
+            told = {"captions": speaker, "way": way, **shown, "sets": [each.min(), each.max()]}
+            sys.stdout.write(json.dumps(told) + "\n")
 
 
 if __name__ == "__main__":
