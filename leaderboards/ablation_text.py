@@ -25,6 +25,7 @@ from leaderboards.render import (
     sections_markdown,
 )
 
+UNTESTABLE = "°"
 DIGITS = 2  # cells differ by less than checkpoints of other models do
 
 
@@ -96,7 +97,8 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
     words = (
         "Differences to the seed model in points, with 95 % intervals over training runs and pictures, and r, the "
         f"ratio of the two. * p < {SIGNIFICANT:g} against the seed model, † against the base cell ({base}), "
-        "corrected after Holm. Pairs: trained on in a round, in the mean.",
+        f"corrected after Holm; {UNTESTABLE} one of the two p could not have been, whatever the answers (see the notes). "
+        "Of what nobody trained, interval and * are over pictures alone. Pairs: trained on in a round, in the mean.",
     )
     heading = (*fields, "runs", "pairs", *(f"{one.metric.name}{arrow(one.metric)} ({one.task})" for one in firsts))
     return Section(title="At a glance", words=words, table=Table(heading=heading, lines=tuple(lines)))
@@ -114,10 +116,14 @@ def _overview_cell(row: AblationRow | None) -> str:
         return NOTHING
     value = figure(row.to_seed.value, row.metric, signed=True, digits=DIGITS)
     bounds = interval(row.to_seed.low, row.to_seed.high, row.metric, signed=True, digits=DIGITS)
-    marks = "".join(
-        mark for mark, p in (("*", row.to_seed_holm), ("†", row.to_base_holm)) if p is not None and p < SIGNIFICANT
-    )
-    return f"{value}{marks} {bounds}{_ratio(row.to_seed)}".rstrip()
+    return f"{value}{_marks(row)} {bounds}{_ratio(row.to_seed)}".rstrip()
+
+
+def _marks(row: AblationRow) -> str:
+    results = [(mark, each) for mark, each in (("*", row.to_seed_result), ("†", row.to_base_result)) if each]
+    marks = [mark for mark, each in results if each.p < SIGNIFICANT]
+    untestable = any(not each.testable for _, each in results)
+    return "".join([*marks, UNTESTABLE] if untestable else marks)
 
 
 def _ratio(difference: Difference) -> str:

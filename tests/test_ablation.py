@@ -119,9 +119,24 @@ def test_at_a_glance_a_cell_is_one_line_with_its_differences_to_the_seed_model(t
         "| verify.kind | runs | pairs | accuracy ↑ (quiz) | words (chair) |",
         "| --- | --- | --- | --- | --- |",
         "| seed model |  |  | 50.00 | 1.50 |",
-        "| quiet, untrained | – | – | – | 0.00 \\[0.00, 0.00\\] |",
-        "| clip | 2 | – | +12.50 \\[−109.47, +134.47\\] r 2.1 | +0.50 \\[+0.27, +0.73\\] r 0.0 |",
-        "| none | 2 | – | −20.83 \\[−45.64, +3.98\\] r 0.8 | +0.50 \\[+0.27, +0.73\\] r 0.0 |",
+        "| quiet, untrained | – | – | – | 0.00° \\[0.00, 0.00\\] |",
+        "| clip | 2 | – | +12.50° \\[−109.47, +134.47\\] r 2.1 | +0.50° \\[+0.27, +0.73\\] r 0.0 |",
+        "| none | 2 | – | −20.83° \\[−45.64, +3.98\\] r 0.8 | +0.50° \\[+0.27, +0.73\\] r 0.0 |",
+    ]
+
+
+def test_what_few_training_runs_cannot_star_does_not_stand_unmarked_beside_what_nobody_trained(tmp_path: Path) -> None:
+    """Two runs prove no p below 1/2, the pictures of a baseline do: one has a star against the seed model, and all
+    say what could not have one."""
+    _write(tmp_path, show=[["chair", "words"]])
+    for folder in tmp_path.glob("verify*/seed-*/round-*"):
+        after = "a" if folder.name == "round-1" else "a !b"
+        write_folder(folder / "eval", yes_no(BEFORE), captions(*[after] * 60), digest=folder.name)
+    write_ablation(tmp_path)
+    lines = (tmp_path / "ablation.md").read_text().split("## At a glance")[1].split("\n## ")[0].splitlines()
+    assert [line for line in lines if "untrained" in line or "| clip" in line] == [
+        "| quiet, untrained | – | – | −1.00\\*° \\[−1.00, −1.00\\] |",
+        "| clip | 2 | – | −1.00° \\[−1.00, −1.00\\] |",
     ]
 
 
