@@ -97,7 +97,7 @@ def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) 
     words = (
         "Differences to the seed model in points, with 95 % intervals over training runs and pictures, and r, the "
         f"ratio of the two. * p < {SIGNIFICANT:g} against the seed model, † against the base cell ({base}), "
-        f"corrected after Holm; {UNTESTABLE} one of the two p could not have been, whatever the answers (see the notes). "
+        f"corrected after Holm; {UNTESTABLE} one of the two could not have been, whatever the answers (see the notes). "
         "Of what nobody trained, interval and * are over pictures alone. Pairs: trained on in a round, in the mean.",
     )
     heading = (*fields, "runs", "pairs", *(f"{one.metric.name}{arrow(one.metric)} ({one.task})" for one in firsts))

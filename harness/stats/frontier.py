@@ -4,6 +4,11 @@ Each side's sentences are ranked by the side's own sureness (`harness.ranked`), 
 sides are held against each other where their recall is the same: whoever only says less moves along its curve and
 gains nothing. Average precision is the mean of the curve's precision over recall (Salton & McGill 1983; in the form of
 Everingham et al., IJCV 88, 2010, with recall over what is in the picture), from 0 to the recall that both sides reach.
+
+What it does not see through: CHAIRi counts every mention, so saying the surest sentence once more lowers it at equal
+recall (simulated captions of five sentences: by 1.2 points, average precision by less than 0.1), and a `repeated` that
+rose gives it away; precision over distinct objects (`captions`, `ic`) does not move. Sentences cut or joined otherwise
+move average precision (two in one: by 1.0) and not the figure at equal recall, where that is a side's own whole recall.
 """
 
 from __future__ import annotations

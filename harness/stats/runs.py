@@ -22,7 +22,9 @@ by chance makes df large as well. Shares that are not squared,
     1 / df = share(runs) / (n - 1) + share(pictures) / (m - 1),
 
 give to first order the quantile of Cochran & Cox (Experimental Designs (1957), 4.14), t's weighted by the shares, and
-keep 94 to 96 % from three runs on, whatever the shares (`strop calibrate`); with two, 90 to 96 %.
+keep 94 to 96 % from three runs on, whatever the shares (`strop calibrate`); with two, 90 to 96 %. That holds for runs
+that scatter alike to both sides. Where they differ far more than pictures do (ratio 4 to 8) and one in five collapses,
+3 runs keep 50 to 71 %, 8 keep 81 to 84 % and 10 keep 90 to 92 %; of an exponential distribution 90 to 93 % throughout.
 """
 
 from __future__ import annotations
