@@ -32,15 +32,15 @@ def refuse_reserve(split: str, command: str) -> None:
         )
 
 
-def open_reserve(grid: Grid, opening: bool, openings: Path = OPENINGS) -> None:
+def open_reserve(grid: Grid, opening: bool, openings: Path = OPENINGS) -> list[str]:
     """See that every split of the reserve that the grid asks is this grid's; with `opening`, make unopened ones so.
+    What is returned is to be told: parts that were opened at other code, of which a digest of recipes knows nothing.
 
     Raises `UsageError` where a part was opened by another grid, where it was opened by none and `opening` is not asked
     for, and where the code has changes that no commit holds: nobody could tell what was measured.
     """
-    for split in sorted({cell.recipe.evaluate.split for cell in grid.cells}):
-        if split.startswith(RESERVE):
-            _open(split, grid, opening, openings)
+    splits = sorted({cell.recipe.evaluate.split for cell in grid.cells})
+    return [note for split in splits if split.startswith(RESERVE) for note in _open(split, grid, opening, openings)]
 
 
 def digest_of_grid(grid: Grid) -> str:
@@ -51,12 +51,20 @@ def digest_of_grid(grid: Grid) -> str:
     return digest_of_json([recipes, list(grid.seeds)])
 
 
-def _open(split: str, grid: Grid, opening: bool, openings: Path) -> None:
+def _open(split: str, grid: Grid, opening: bool, openings: Path) -> list[str]:
     lines: Sequence[dict[str, str]] = list(read_jsonl(openings)) if openings.is_file() else []
     digest = digest_of_grid(grid)
     opened = next((line for line in lines if line["split"] == split), None)
+    origin = provenance()
+    commit = str(origin.get("commit") or "")
     if opened and opened["digest"] == digest:
-        return
+        if (opened["commit"], bool(origin.get("dirty"))) == (commit, False):
+            return []
+        now = f"{commit[:12]}{' with changes' if origin.get('dirty') else ''}" or "in no checkout"
+        return [
+            f"{split} was opened at commit {opened['commit'][:12]}, and the code is now {now}: if what is measured "
+            "was changed knowing those pictures, they test nothing any more"
+        ]
     if opened:
         raise UsageError(
             f"{split} was opened on {opened['date']} by grid {opened['grid']} ({opened['digest'][:12]}), and this grid "
@@ -64,8 +72,8 @@ def _open(split: str, grid: Grid, opening: bool, openings: Path) -> None:
         )
     if not opening:
         raise UsageError(f"{split} is unopened; --open-reserve opens it for this grid, for good")
-    origin = provenance()
     if origin.get("dirty"):
         raise UsageError(f"{split}: the code has changes that are in no commit; commit them before it is opened")
     line = {"split": split, "grid": grid.name, "digest": digest, "date": datetime.now(UTC).date().isoformat()}
-    write_jsonl(openings, [*lines, {**line, "commit": str(origin.get("commit") or "")}])
+    write_jsonl(openings, [*lines, {**line, "commit": commit}])
+    return []

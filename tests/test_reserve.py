@@ -69,6 +69,15 @@ def test_code_that_no_commit_holds_opens_nothing(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "openings.jsonl").exists()
 
 
+def test_a_part_that_was_opened_at_other_code_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    openings, study = tmp_path / "openings.jsonl", load_grid(grid(tmp_path))
+    assert [open_reserve(study, True, openings), open_reserve(study, False, openings)] == [[], []]
+    for origin, now in (({"commit": "beef"}, "beef"), ({"commit": "c0ffee", "dirty": True}, "c0ffee with changes")):
+        monkeypatch.setattr(reserve, "provenance", lambda origin=origin: origin)
+        (note,) = open_reserve(study, False, openings)
+        assert note.startswith(f"reserve-7 was opened at commit c0ffee, and the code is now {now}: if what is")
+
+
 def test_grids_on_dev_and_test_open_nothing(tmp_path: Path) -> None:
     open_reserve(load_grid(grid(tmp_path), ["evaluate.split=dev"]), False, tmp_path / "openings.jsonl")
     assert not (tmp_path / "openings.jsonl").exists()

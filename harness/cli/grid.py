@@ -59,13 +59,13 @@ def grid(
     from loops.run_grid import file_states, find_states, run_grid
 
     found = load_grid(find_shipped(file, "grid"), changes or ())
-    if not dry_run and not table_only:
-        open_reserve(found, opening)
     if dry_run:
         plan = _plan(found, out)
         typer.echo(json.dumps(plan, ensure_ascii=False) if as_json else _plan_text(plan))
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for note in () if table_only else open_reserve(found, opening):
+        console.print(note, markup=False)
     if table_only:
         states = find_states(found, out)
         file_states(found, out, states)
