@@ -58,7 +58,10 @@ class Row:
         return tuple(value)
 
     def integer(self, name: str) -> int:
+        """A field that must be a whole number; 7.0 is one, see `identifier`."""
         value = self._field(name)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.wrong(name, "an integer")
         return value

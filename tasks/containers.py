@@ -29,7 +29,6 @@ _PARQUET = b"PAR1"
 _SHEET = "xl/workbook.xml"
 
 _UNPACK = "unpack it and name the file in it"
-_SPLIT = "write fewer rows into it, without pictures"
 _EXPORT = f"write its rows as {ROWS}"
 _FOREIGN: Sequence[tuple[bytes, str, str]] = (
     (b"\xd0\xcf\x11\xe0", "a spreadsheet in Excel's old format", "save it as .xlsx or CSV"),
@@ -58,8 +57,8 @@ _SEPARATORS = "\t,;"
 _BLANK = re.compile(r"\s*")
 _LARGEST_CELL = 2**31 - 1  # a picture in base64 stands in one
 
-LARGEST = 2**31
-"""Bytes that a file may have when it is unpacked: beyond them it is made to fill memory."""
+LARGEST = 2**30
+"""Bytes that a packed file may have when it is unpacked: beyond them it is made to fill memory."""
 _LAYERS = 3  # of gzip: some archives are packed once more by the site that serves them, and some unpack to themselves
 
 
@@ -115,19 +114,28 @@ def unpacked(path: Path, wanted: str = "") -> bytes:
         content = path.read_bytes()
         for _ in range(_LAYERS):
             if content.startswith(_GZIP):
-                with gzip.open(io.BytesIO(content)) as stream:
-                    content = stream.read(LARGEST + 1)
+                content = _gunzipped(path, content)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file" + (f"; name {wanted}" if wanted else "")) from error
     except IsADirectoryError as error:
         raise DataError(f"{path} is a folder; name {wanted or 'a file'}" + (" in it" if wanted else "")) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
-    if len(content) > LARGEST:
-        raise DataError(f"{path} unpacks to more than {LARGEST >> 30} GiB; {_SPLIT}")
     if content.startswith(_GZIP):
         raise DataError(f"{path} is gzip in gzip, more than {_LAYERS} times; {_UNPACK}")
     return content
+
+
+def _gunzipped(path: Path, packed: bytes) -> bytes:
+    with gzip.open(io.BytesIO(packed)) as stream:
+        content = stream.read(LARGEST + 1)
+    _refuse_a_bomb(path, len(content))
+    return content
+
+
+def _refuse_a_bomb(path: Path, size: int) -> None:
+    if size > LARGEST:
+        raise DataError(f"{path} unpacks to more than {LARGEST:,} bytes; {_UNPACK}, or write fewer rows into it")
 
 
 def _refuse_foreign(path: Path, content: bytes) -> None:
@@ -143,8 +151,7 @@ def _refuse_foreign(path: Path, content: bytes) -> None:
         sizes = _sizes(content)
         if _SHEET not in sizes:
             raise DataError(f"{path} is a zip archive; {_UNPACK}")
-        if sum(sizes.values()) > LARGEST:
-            raise DataError(f"{path} unpacks to more than {LARGEST >> 30} GiB; {_SPLIT}")
+        _refuse_a_bomb(path, sum(sizes.values()))
 
 
 def _sizes(archive: bytes) -> dict[str, int]:
