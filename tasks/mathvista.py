@@ -117,10 +117,7 @@ def load_answers(
     """
     rows = list(_rows(answers))
     # first of all, since rows without a response are another file's
-    answer_field = {pid: "execution" if _is_program(row) else "response" for pid, row in rows}
-    if not any(str(row.content["execution"]).strip() for pid, row in rows if answer_field[pid] == "execution"):
-        # a table has the column in every row, and where no program printed anything none was run
-        answer_field = dict.fromkeys(answer_field, "response")
+    answer_field = _answer_fields(rows)
     texts = {pid: row.text(answer_field[pid]) for pid, row in rows if not _is_outage(row)}
     given = [(row.place, pid) for pid, row in rows]
     refuse_repeats(given, "pid")
@@ -241,8 +238,12 @@ def _is_question(row: Row, is_asked: bool) -> bool:
     return "question_type" in row.content
 
 
-def _is_program(row: Row) -> bool:
-    return row.content.get("execution") is not None
+def _answer_fields(rows: Sequence[tuple[str, Row]]) -> dict[str, str]:
+    """Pid -> the field that its answer is in: what a program printed, else the response."""
+    programs = {pid: row.content["execution"] for pid, row in rows if row.content.get("execution") is not None}
+    if len(programs) == len(rows) and not any(str(printed).strip() for printed in programs.values()):
+        programs = {}  # a table has the column in every row, also where no program was run
+    return {pid: "execution" if pid in programs else "response" for pid, _ in rows}
 
 
 def _is_outage(row: Row) -> bool:
