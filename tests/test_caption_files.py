@@ -103,7 +103,9 @@ def test_a_picture_in_the_row_is_no_name_of_it(tmp_path: Path) -> None:
 
 def test_a_row_without_the_field_of_the_others_is_told_and_not_scored_by_another(tmp_path: Path) -> None:
     row = {"id": 553808, "image_id": 9, "caption": "A cat."}
-    assert _refused(tmp_path, row, {"id": 9, "caption": "A dog."}) == ":2: field 'image_id' is missing; found id, caption"
+    assert (
+        _refused(tmp_path, row, {"id": 9, "caption": "A dog."}) == ":2: field 'image_id' is missing; found id, caption"
+    )
     asked = {"image_id": 553808, "text": "Describe the dog."}
     assert _refused(tmp_path, row, asked) == ":2: caption, text may each be the caption; say which by --answer-key"
     assert _joined(tmp_path, {"image_id": 9, "text": "A cat.", "caption": None}) == {"9": "A cat."}

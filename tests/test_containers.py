@@ -306,7 +306,9 @@ def test_endless_brackets_and_digits_are_one_line_wherever_a_document_may_be(tmp
             read()
 
 
-@pytest.mark.parametrize("content", ['{"question_id": 7, "text": "no", "text": "yes"}\n', '[{"text": "no", "text": "yes"}]'])
+@pytest.mark.parametrize(
+    "content", ['{"question_id": 7, "text": "no", "text": "yes"}\n', '[{"text": "no", "text": "yes"}]']
+)
 def test_of_two_answers_under_one_key_none_is_dropped_without_a_word(tmp_path: Path, content: str) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_text(content)
