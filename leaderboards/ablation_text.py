@@ -120,10 +120,10 @@ def _overview_cell(row: AblationRow | None) -> str:
     return f"{value}{marks} {bounds}{_ratio(row.to_seed)}".rstrip()
 
 
-def _ratio(found: Difference) -> str:
-    if not isinstance(found, PooledDifference) or found.ratio is None:
+def _ratio(difference: Difference) -> str:
+    if not isinstance(difference, PooledDifference) or difference.ratio is None:
         return ""
-    return f" r {found.ratio:.1f}"
+    return f" r {difference.ratio:.1f}"
 
 
 def _metric_section(rows: Sequence[AblationRow]) -> Section:

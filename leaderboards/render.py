@@ -222,11 +222,11 @@ def difference_text(cell: Cell | None) -> str:
     return " ".join(word for word in words if word)
 
 
-def runs_text(found: Difference) -> str:
+def runs_text(difference: Difference) -> str:
     """How many training runs are pooled, and their ratio (`RATIO`); blank for one."""
-    if not isinstance(found, PooledDifference):
+    if not isinstance(difference, PooledDifference):
         return ""
-    return f"{len(found.seeds)} runs" + ("" if found.ratio is None else f", ratio {found.ratio:.1f}")
+    return f"{len(difference.seeds)} runs" + ("" if difference.ratio is None else f", ratio {difference.ratio:.1f}")
 
 
 # Tables --------------------------------------------------------------------------------------------------------------

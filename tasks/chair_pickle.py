@@ -61,7 +61,7 @@ class _Unpickler(pickle.Unpickler):
             return _Evaluator
         if (module, name) in _PLAIN:
             return _PLAIN[module, name]
-        raise _Refused(f"{module}.{name}")
+        raise _Refused(_printable(f"{module}.{name}"))
 
 
 def read_evaluator(path: Path, content: bytes) -> Mapping[str, Any]:
@@ -78,8 +78,13 @@ def read_evaluator(path: Path, content: bytes) -> Mapping[str, Any]:
             "containers only"
         ) from error
     except _MALFORMED as error:
-        raise DataError(f"{path}: a pickle that cannot be read ({type(error).__name__}: {error})") from error
+        raise DataError(f"{path}: a pickle that cannot be read ({_printable(str(error))})") from error
     attributes = stored.attributes if isinstance(stored, _Evaluator) else stored
     if not isinstance(attributes, dict):
         raise DataError(f"{path}: the pickle holds no evaluator of a CHAIR port but a {type(attributes).__name__}")
     return attributes
+
+
+def _printable(text: str) -> str:
+    """A foreign text as a piece of one line."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:100]

@@ -83,11 +83,14 @@ def temptation(present: Collection[str], counted: Presence) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
 
 
-def choose(pictures: Mapping[str, Collection[str]], size: int, rng: np.random.Generator) -> list[str]:
+def choose(
+    pictures: Mapping[str, Collection[str]], size: int, rng: np.random.Generator, *, top: float = TOP
+) -> list[str]:
     """The ids of `size` pictures (id -> categories) by the rule above, in the order of their choice.
 
-    The same pictures, in any order, and the same state of `rng` give the same ids. Raises `DataError` where fewer are
-    eligible, saying how many are.
+    `top` 1 draws from all that are left of a category: the same balance, whatever tempts. The same pictures, in any
+    order, and the same state of `rng` give the same ids. Raises `DataError` where fewer are eligible, saying how many
+    are.
     """
     eligible = {name: frozenset(pictures[name]) for name in sorted(pictures) if is_eligible(pictures[name])}
     if not 0 < size <= len(eligible):
@@ -106,7 +109,7 @@ def choose(pictures: Mapping[str, Collection[str]], size: int, rng: np.random.Ge
     chosen: list[str] = []
     while len(chosen) < size:
         turn = min((category for category in turns if left[category]), key=lambda category: seen[category])
-        image = left[turn][rng.integers(math.ceil(len(left[turn]) * TOP))]
+        image = left[turn][rng.integers(math.ceil(len(left[turn]) * top))]
         chosen.append(image)
         seen.update(eligible[image])
         for category in eligible[image]:

@@ -61,8 +61,7 @@ def parquet_rows(path: Path, content: bytes) -> list[dict[str, Any]]:
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(io.BytesIO(content), dtype_backend="pyarrow")
-        rows = frame.to_dict("records")  # text that is none is found here
+        rows = pd.read_parquet(io.BytesIO(content), dtype_backend="pyarrow").to_dict("records")
     except _MALFORMED as error:
         raise DataError(f"{path}: Parquet that cannot be read ({_first_line(error)}); write it anew") from error
     return [{str(name): _plain(cell) for name, cell in row.items()} for row in rows]

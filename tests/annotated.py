@@ -1,11 +1,13 @@
-"""COCO annotations small enough to read in a test."""
+"""COCO annotations small enough to read in a test, and the words for what the embedded world's annotations name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.files import write_json
+from tasks.chair import ChairTables
+from tasks.pictos.catalogue import CATEGORIES
 
 
 def annotate(
@@ -41,3 +43,13 @@ def annotate(
         images = [{"id": image, "file_name": f"{image}.jpg"} for image in said]
         write_json(folder / f"captions_{name}.json", {"images": images, "annotations": rows})
     return folder
+
+
+def pictos_tables(words: Callable[[str], list[str]]) -> ChairTables:
+    """The embedded world's names as a normaliser leaves them: "sports balls" as "sport ball"."""
+    forms = {
+        category.name: sorted({" ".join(words(form)) for form in (category.name, category.plural)})
+        for category in CATEGORIES
+    }
+    pairs = {form: form for both in forms.values() for form in both if " " in form}
+    return ChairTables(synonyms=forms, double_words=pairs)

@@ -176,6 +176,7 @@ MALFORMED = [
         r"the pickle has no dict 'inverse_synonym_dict' but weights; name the authors' syn",
     ),
     (pickle.dumps({"a": 1})[:-4], r"a pickle that cannot be read \("),
+    (b"\x80\x04\x8c\x05os\n\x1b[\x8c\x01x\x93.", r"the pickle asks for os  \[\.x, which may be code"),
     (b"\x80\x04P.", r"a pickle that cannot be read \("),
     (b"", r"chair\.pkl is empty; name the authors' synonyms.txt, or a port's chair.pkl"),
     (b'{"person": ["girl"]}', r":1: '\{\"person\": \[\"girl\"\]\}' is no name of a class"),

@@ -310,8 +310,8 @@ def test_a_fault_of_a_grid_is_one_line_and_nothing_is_written(strop: Strop, tmp_
 
 def test_a_dry_run_lists_cells_and_shared_stages_and_starts_nothing(strop: Strop, tmp_path: Path) -> None:
     plan = json.loads(strop("grid", "pictos", "--out", "out", "--set", "rounds=1", "--dry-run", "--json").out)
-    assert len(plan["cells"]) == 8
-    assert plan["stages"]["round-0/eval"] == {"runs": 24, "computed": 1}
-    assert plan["stages"]["round-1/collect"] == {"runs": 24, "computed": 6}
-    assert plan["stages"]["round-1/optimise"] == {"runs": 24, "computed": 24}
+    assert len(plan["cells"]) == 7
+    assert plan["stages"]["round-0/eval"] == {"runs": 56, "computed": 1}
+    assert plan["stages"]["round-1/collect"] == {"runs": 56, "computed": 8}
+    assert plan["stages"]["round-1/optimise"] == {"runs": 56, "computed": 56}
     assert _written(tmp_path) == []

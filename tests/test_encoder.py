@@ -51,7 +51,7 @@ def test_batches_change_no_score(encoder: Encoder, monkeypatch: pytest.MonkeyPat
 def test_it_goes_to_a_gpu_where_there_is_one(there: bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     placed: list[str] = []
 
-    def place(*parts: Any, digest: str, device: str) -> None:
+    def place(*parts: Any, device: str) -> None:
         placed.append(device)
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)

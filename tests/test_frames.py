@@ -172,8 +172,9 @@ def test_stages_that_show_pictures_depend_on_how(hub: Path) -> None:
 
 def _recipe(pictures: Pictures | None) -> Recipe:
     trl = {"max_steps": 1, "per_device_train_batch_size": 2}
+    collect = {"samples": 8, "temperature": 1.5, "max_tokens": 12, "unfinished": "keep", "max_unfinished": 1}
     fields = {"name": "small", "level": "L3", "model": "tiny", "pictures": pictures, "rounds": 1,
-              "collect": {"samples": 8, "temperature": 1.5, "max_tokens": 12}, "verify": {"kind": "random"},
+              "collect": collect, "verify": {"kind": "random"},
               "optimise": {"trl": trl}, "evaluate": {"limit": 2, "tasks": ["pictos_captions"]}}  # fmt: skip
     return Recipe.model_validate(fields)
 

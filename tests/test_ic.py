@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,10 @@ from tasks.chair import PROFILES, ChairTables, merge_words
 from tasks.ic import IC_METRICS, said_counts, score_ic
 from tasks.pictos import coco
 from tasks.pictos.benchmarks import PictosCaptions
-from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.language import caption, human_captions
 from tasks.pictos.world import compose, seeds_of
 from tests import photos
-from tests.annotated import annotate
+from tests.annotated import annotate, pictos_tables
 
 SYNONYMS = {"dog": ["dog", "puppy"], "person": ["person", "man", "woman", "people"], "traffic light": ["traffic light"]}
 TABLES = ChairTables(synonyms=SYNONYMS, double_words={"traffic light": "traffic light"})
@@ -96,7 +95,7 @@ def test_every_count_said_of_a_scene_is_read_as_meant(profile: str, request: pyt
     if profile == "official":
         request.getfixturevalue("nltk_data")
     words = PROFILES[profile].words
-    tables = _pictos_tables(words)
+    tables = pictos_tables(words)
     for scene in (compose(seed) for seed in seeds_of("test", 40)):
         said = said_counts(merge_words(words(caption(scene)), tables), tables)
         assert said.items() <= scene.counts().items()
@@ -149,16 +148,6 @@ def test_the_embedded_world_has_the_same_measure() -> None:
 # Files and command ----------------------------------------------------------------------------------------------------
 
 
-def _pictos_tables(words: Callable[[str], list[str]]) -> ChairTables:
-    """The embedded world's names as a normaliser leaves them: "sports balls" as "sport ball"."""
-    forms = {
-        category.name: sorted({" ".join(words(form)) for form in (category.name, category.plural)})
-        for category in CATEGORIES
-    }
-    pairs = {form: form for both in forms.values() for form in both if " " in form}
-    return ChairTables(synonyms=forms, double_words=pairs)
-
-
 def _run(*arguments: object) -> Result:
     return CliRunner().invoke(score_app, ["ic", *(str(argument) for argument in arguments)])
 
@@ -201,7 +190,7 @@ def test_a_set_of_scenes_is_built_and_people_describe_it_without_a_fault(tmp_pat
     scenes = [compose(seed) for seed in seeds_of("test", 120)]
     write_json(tmp_path / "coco/instances_test.json", coco.instances(scenes))
     _build(tmp_path / "coco", 40, tmp_path / "ic")
-    _write_tables(tmp_path / "ic", _pictos_tables(WORDS))
+    _write_tables(tmp_path / "ic", pictos_tables(WORDS))
     ids = json.loads((tmp_path / "ic/ids.json").read_text())["ids"]
     figures = []
     for number in (0, 2):

@@ -26,6 +26,7 @@ from tasks.ic_set import ascending, choose, ids_digest, is_eligible, temptation
 from tasks.pictos import coco
 from tasks.pictos.world import compose, seeds_of
 from tasks.pope_questions import presence
+from tests import tempting
 from tests.annotated import annotate
 
 Pictures = Mapping[str, Collection[str]]
@@ -39,8 +40,8 @@ def _eligible(pictures: Pictures) -> dict[str, set[str]]:
     return {image: set(names) for image, names in pictures.items() if len(set(names)) >= 3}
 
 
-def _chosen(pictures: Pictures, size: int, seed: int = 0) -> list[str]:
-    return choose(pictures, size, np.random.default_rng(seed))
+def _chosen(pictures: Pictures, size: int, seed: int = 0, **how: float) -> list[str]:
+    return choose(pictures, size, np.random.default_rng(seed), **how)
 
 
 # The choice -----------------------------------------------------------------------------------------------------------
@@ -94,6 +95,26 @@ def test_of_two_alike_the_picture_that_lacks_more_is_chosen() -> None:
     pictures = {**usual, "lacks cup": {"fork", "knife", "table"}, "odd": {"kite", "bird", "dog"}}
     assert _chosen({**usual, "lacks cup": pictures["lacks cup"]}, 1) == ["lacks cup"]
     assert set(_chosen(pictures, 2)) == {"lacks cup", "odd"}, "the odd one is there for balance"
+
+
+def test_without_temptation_any_picture_of_a_category_is_chosen_for_balance() -> None:
+    usual = {f"usual {n}": {"fork", "knife", "cup", "table"} for n in range(3)}
+    pictures = {**usual, "lacks cup": {"fork", "knife", "table"}, "odd": {"kite", "bird", "dog"}}
+    sets = [set(_chosen(pictures, 3, seed, top=1.0)) for seed in range(50)]
+    assert set.union(*sets) == set(pictures)
+    assert all("odd" in one for one in sets)
+
+
+def test_what_goes_at_equal_size_is_the_share_of_size() -> None:
+    """Every scene of three is named half right, every one of four wholly: only their mixture differs."""
+    sizes, all_alike, mostly_three = np.array([3, 3, 4]), np.array([[1.0, 1.0, 1.0]]), np.array([[3.0, 0.0, 1.0]])
+    counts = np.array([[1, 2, 3, 0, 1], [1, 2, 3, 0, 1], [4, 4, 4, 0, 1]], dtype=float)
+    assert tempting.at_equal_size(all_alike, mostly_three, sizes).tolist() == [[1.5, 1.5, 1.0]]
+    precision = [
+        tempting.figures(weights, counts)["precision"].tolist()
+        for weights in (all_alike, mostly_three, tempting.at_equal_size(all_alike, mostly_three, sizes))
+    ]
+    assert precision == [[6 / 8], [7 / 10], [7 / 10]]
 
 
 def test_a_common_object_does_not_crowd_out_the_rare_ones() -> None:

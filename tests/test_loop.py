@@ -21,6 +21,7 @@ from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from harness.errors import DataError, RecipeError, RunError
 from harness.files import read_jsonl
 from harness.models.vlm import Hallucination
+from harness.results import read_results
 from harness.types import Advance, Answer, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
 from loops.collect.controlled_hallucination import controlled_hallucination
@@ -34,6 +35,7 @@ from loops.select import select
 from loops.setting import Bar, Pool, Setting
 from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
 from tasks.pictos.benchmarks import caption_pool, caption_samples
+from tasks.pictos.models import shipped
 from tasks.pools import WorldPool
 from tasks.registry import TASKS, find_task, training_pool
 from tests.tiny import save_tiny
@@ -532,6 +534,32 @@ STAGES = ["round-0/eval", *(f"round-1/{name}" for name in ("collect", "verify", 
 
 def _stages(out: Path) -> list[str]:
     return [json.loads(line)["stage"] for line in (out / "ledger.jsonl").read_text().splitlines()]
+
+
+def test_a_run_by_an_encoder_says_what_the_encoder_is_worth_without_training(setting: Setting, tmp_path: Path) -> None:
+    world = dataclasses.replace(setting, shipped=lambda name: setting.shipped(name) or shipped(name))
+    asked = {"kind": "clip", "aggregate": "mean"}
+    changes = {
+        "verify": asked,
+        "rounds": 2,
+        "evaluate": {"limit": 6, "tasks": ["pictos_chair"], "rounds": "last", "rerank": 2},
+    }
+    recipe = Recipe.model_validate(RECIPE.model_dump() | changes)
+    run_recipe(recipe, tmp_path / "run", world)
+    stages = _stages(tmp_path / "run")
+    assert stages[:2] == ["round-0/eval", "round-0/baselines"]
+    assert "round-2/eval" in stages and "round-1/eval" not in stages, "the seed and the last round are measured"
+    seed, by_filter, best = (
+        read_results(tmp_path / "run" / "round-0" / place).task("pictos_chair")
+        for place in ("eval", "baselines/filter", "baselines/rerank")
+    )
+    assert [row.answer for row in by_filter.rows] == [row.answer for row in seed.rows]
+    assert all(set(row.ranked) == {"verifier"} for row in by_filter.rows)
+    assert [row.id for row in best.rows] == [row.id for row in seed.rows]
+    assert run_recipe(recipe, tmp_path / "run", world).fresh_stages == 0
+    build_board([tmp_path / "run"], tmp_path / "board")
+    text = (tmp_path / "board" / "board.md").read_text()
+    assert all(f"| small, words of round 2 | {name} |" in text for name in ("quiet", "filter", "rerank"))
 
 
 def test_unknown_tasks_are_a_fault_of_the_recipe_before_anything_is_done(setting: Setting, tmp_path: Path) -> None:

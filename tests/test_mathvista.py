@@ -570,10 +570,12 @@ def test_a_blank_extraction_is_nobodys_and_a_blank_execution_is_no_blank_respons
     counts = {name: info[name] for name in ("extracted", "extracted_from_blank", "blank_executions")}
     assert counts == {"extracted": 3, "extracted_from_blank": 1, "blank_executions": 1}
     _, *told = _score(tmp_path / "outputs.json", "--partial")
-    assert told == [
+    assert told[:3] == [
         "official reads stored extractions: 1 of 4 answers have none",
         "1 blank response has an extraction, which no model here said",
         "1 program printed nothing (blank `execution`), which is no blank response",
+    ]
+    assert told[-3:] == [
         "unread of 4 answers: 25.0 % by official",
         "3 blank answers earn 2 of the 3 marks by official",
         "accuracy is 75.00 by official and 25.00 by strict: the same answers",

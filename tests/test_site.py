@@ -19,14 +19,14 @@ from PIL import Image
 import harness.cli
 from harness.cli.board import find_asked
 from harness.errors import DataError, UsageError
-from harness.stats import difference
+from harness.stats import difference, pooled_difference
 from harness.types import Sample
 from leaderboards.ablation import ablate
 from leaderboards.build import build_board
 from leaderboards.render import Cell
 from leaderboards.reported import read_tables
 from leaderboards.site import samples as browser
-from leaderboards.site.cells import judged
+from leaderboards.site.cells import judged, shown
 from leaderboards.site.folder import site_folder, slug, visible
 from leaderboards.site.samples import Asked, parts
 from leaderboards.site.verifiers import roc, try_verifier
@@ -382,3 +382,11 @@ def test_the_interval_of_the_area_covers_it() -> None:
         assert area.low is not None and area.high is not None
         hits += area.low <= truth <= area.high
     assert 930 <= hits <= 970
+
+
+def test_a_pooled_figure_has_its_runs_and_their_ratio_beside_it() -> None:
+    before, ends = yes_no([1, 0] * 30), ([1, 1, 1, 0] * 15, [1] * 60, [1, 0] * 30)
+    found = pooled_difference([(before.rows, yes_no(end).rows) for end in ends], YES_NO)["accuracy"]
+    figure = shown(Cell(metric=YES_NO[0], estimate=None, difference=found, holm=found.p, testable=False))
+    assert figure.delta_fixed.endswith(f"}} 3 runs, ratio {found.ratio:.1f}")
+    assert (figure.p, figure.verdict) == ("0.25, not testable", "unclear")

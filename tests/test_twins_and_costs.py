@@ -187,7 +187,7 @@ def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
     )
     recipe = {
         "name": "small", "level": "L3", "model": "tiny", "rounds": 1,
-        "collect": {"samples": 8, "temperature": 1.5, "max_tokens": 12},
+        "collect": {"samples": 8, "temperature": 1.5, "max_tokens": 12, "unfinished": "keep", "max_unfinished": 1},
         "optimise": {"trl": {"max_steps": 1, "per_device_train_batch_size": 2}},
         "evaluate": {"limit": 2, "tasks": ["pictos_captions"], "rerank": 2},
     }  # fmt: skip

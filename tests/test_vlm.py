@@ -390,6 +390,16 @@ def test_who_wrote_a_model_and_how_its_card_reads_is_no_part_of_it(folder: Path,
     assert model_digest(copy) == model_digest(folder)
 
 
+def test_how_a_tokenizer_was_last_called_is_no_part_of_a_model(folder: Path, tmp_path: Path) -> None:
+    model = load_vlm("x", path=folder, device="cpu")
+    model.tokenizer(["A cat.", "A"], padding=True, truncation=True, max_length=4)
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    model.tokenizer.save_pretrained(tmp_path / "saved")
+    shutil.copy(tmp_path / "saved" / "tokenizer.json", copy)
+    assert '"BatchLongest"' in (copy / "tokenizer.json").read_text()
+    assert model_digest(copy) == model_digest(folder)
+
+
 def test_a_config_that_is_no_json_is_named(folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / "config.json").write_text("{")

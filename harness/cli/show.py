@@ -29,7 +29,7 @@ def show(
 
     strop show runs/demo:2
 
-    strop show 64417566f97b
+    strop show 09eab7611d06
     """
     from leaderboards.origin import described, find_origin
 

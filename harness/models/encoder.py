@@ -16,7 +16,6 @@ import torch
 from PIL.Image import Image
 
 from harness.errors import ModelError
-from harness.files import digest_of_file, digest_of_json
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 
@@ -31,20 +30,21 @@ seconds that matching took, preparing the pictures included."""
 class Encoder:
     """Scores how well a text fits a picture.
 
-    `digest` names the weights; `costs` counts what was done since it was loaded (`COSTS`). `match` gives log-odds that
+    `costs` counts what was done since it was loaded (`COSTS`). `match` gives log-odds that
     a text is true of a picture where the encoder was trained with a sigmoid loss (it has a bias: SigLIP, Zhai et al.
     2023), else the scaled cosine of CLIP.
     """
 
-    def __init__(self, model: torch.nn.Module, preprocess: Any, tokenizer: Any, *, digest: str, device: str) -> None:
+    def __init__(self, model: torch.nn.Module, preprocess: Any, tokenizer: Any, *, device: str) -> None:
         self.model: Any = model.eval().to(device)
         self.preprocess, self.tokenizer = preprocess, tokenizer
-        self.digest, self.device = digest, device
+        self.device = device
         self.costs: dict[str, float] = dict.fromkeys(COSTS, 0)
 
     @property
     def calibrated(self) -> bool:
-        """Whether 0 means "as likely true as false"."""
+        """Whether it has a bias, so that its scores are log-odds; where its zero lies is another matter
+        (`loops.verify.zero`)."""
         return getattr(self.model, "logit_bias", None) is not None
 
     @torch.inference_mode()
@@ -103,13 +103,12 @@ def load_encoder(name: str, device: str | None = None) -> Encoder:
                 raise ModelError(f"encoder {name}: no {needed} in it; a folder saved by open_clip has one")
         source = f"local-dir:{folder.resolve()}"
         model, preprocess = open_clip.create_model_from_pretrained(source)
-        digest = digest_of_file(folder / WEIGHTS)
-        return Encoder(model.float(), preprocess, open_clip.get_tokenizer(source), digest=digest, device=device)
+        return Encoder(model.float(), preprocess, open_clip.get_tokenizer(source), device=device)
     architecture, _, tag = name.partition("::")
     if (architecture, tag) not in open_clip.list_pretrained():
         raise ModelError(f"encoder {name}: no such folder, and not an open_clip ARCHITECTURE::TAG")
     model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=tag)
-    return Encoder(model, preprocess, open_clip.get_tokenizer(architecture), digest=digest_of_json(name), device=device)
+    return Encoder(model, preprocess, open_clip.get_tokenizer(architecture), device=device)
 
 
 def new_encoder(config: Mapping[str, Any]) -> torch.nn.Module:

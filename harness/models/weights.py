@@ -34,6 +34,9 @@ _IDENTITY = frozenset(
 
 _VOLATILE = frozenset({"transformers_version", "_name_or_path", "_commit_hash", "peft_version"})
 
+_LAST_CALL = ("padding", "truncation")
+"""What a fast tokenizer saves of its last call, and every call sets anew."""
+
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a folder, by name."""
@@ -78,7 +81,7 @@ def model_digest(folder: Path, adapter: Path | None = None) -> str:
 
 def identity_files(folder: Path) -> list[Path]:
     """The files of a folder that change what a model answers, by name."""
-    return sorted(file for file in folder.iterdir() if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
+    return sorted(file for file in folder.glob("*") if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
 
 
 def _digest_of_identity(file: Path) -> str:
@@ -88,6 +91,8 @@ def _digest_of_identity(file: Path) -> str:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{file}: not valid JSON ({error}); restore it from where the model came from") from error
+    if file.name == "tokenizer.json":
+        content |= dict.fromkeys(_LAST_CALL)
     return digest_of_json(_lasting(content))
 
 

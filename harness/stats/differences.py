@@ -170,7 +170,7 @@ def over_seeds(
 def _over_seeds(name: str, values: Floats, by_seed: Floats, bearing: int, apart: int, rows: int) -> PooledDifference:
     """One figure: `values` seeds x 2 sides, `by_seed` seeds x draws."""
     a, b = values[:, 0], values[:, 1]
-    found = PooledDifference(
+    undecided = PooledDifference(
         metric=name,
         a=number(a.mean()),
         b=number(b.mean()),
@@ -185,21 +185,21 @@ def _over_seeds(name: str, values: Floats, by_seed: Floats, bearing: int, apart:
     )
     fixed = by_seed.mean(axis=0)
     low, high = interval(fixed) if bearing >= 2 else (None, None)
-    if low is None or high is None or found.value is None:
-        return found
+    if low is None or high is None or undecided.value is None:
+        return undecided
     defined = by_seed[:, ~np.isnan(fixed)]
     signs = min(1.0, 2.0 ** (1 - apart))
     if len(by_seed) == 1:
-        least = [(2 / (defined.shape[1] + 1), f"{defined.shape[1]:,} draws")]
+        least = 2 / (defined.shape[1] + 1), f"{defined.shape[1]:,} draws"
         bounds, p, se = (low, high), two_sided(fixed), float(defined.std())
         spread: RunSpread | None = None
     else:
-        least = [(2.0 ** (1 - len(by_seed)), f"{len(by_seed)} training runs")]
+        least = 2.0 ** (1 - len(by_seed)), f"{len(by_seed)} training runs"
         spread = run_spread(b - a, defined.T, bearing)
-        bounds, p, se = spread.interval(found.value), spread.p(found.value), spread.se
-    least_p, limit = max(least[0], (2.0 ** (1 - bearing), f"{bearing} pictures"))
+        bounds, p, se = spread.interval(undecided.value), spread.p(undecided.value), spread.se
+    least_p, limit = max(least, (2.0 ** (1 - bearing), f"{bearing} pictures"))
     return replace(
-        found,
+        undecided,
         low=bounds[0],
         high=bounds[1],
         p=max(p, signs, least_p),

@@ -86,8 +86,8 @@ def _percentile(
 ) -> dict[int, tuple[float, float]]:
     """The percentile intervals of some of the plan's metrics, where there are any."""
     ratios = stack(plan.ratios(weights @ sums)[:, metrics] for weights in drawn)
-    found = {index: interval(ratios[:, place]) for place, index in enumerate(metrics)}
-    return {index: (low, high) for index, (low, high) in found.items() if low is not None and high is not None}
+    bounds = {index: interval(ratios[:, place]) for place, index in enumerate(metrics)}
+    return {index: (low, high) for index, (low, high) in bounds.items() if low is not None and high is not None}
 
 
 def as_plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:

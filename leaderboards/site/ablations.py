@@ -107,10 +107,10 @@ def _to_base(row: AblationRow) -> Cell:
     return _cell(row.metric, row.to_base, row.to_base_result)
 
 
-def _cell(metric: Metric, found: Difference | None, result: Corrected | None) -> Cell:
+def _cell(metric: Metric, difference: Difference | None, result: Corrected | None) -> Cell:
     if result is None:
-        return Cell(metric=metric, estimate=None, difference=found)
-    return Cell(metric=metric, estimate=None, difference=found, holm=result.p, testable=result.testable)
+        return Cell(metric=metric, estimate=None, difference=difference)
+    return Cell(metric=metric, estimate=None, difference=difference, holm=result.p, testable=result.testable)
 
 
 def _called(label: Mapping[str, str]) -> str:

@@ -68,10 +68,10 @@ def shown(cell: Cell | None, digits: int | None = None) -> Figure:
     )
 
 
-def _pooled_text(found: PooledDifference, metric: Metric, digits: int | None) -> str:
+def _pooled_text(difference: PooledDifference, metric: Metric, digits: int | None) -> str:
     """The interval over pictures alone, and the runs with their ratio."""
-    bounds = interval(found.fixed_low, found.fixed_high, metric, signed=True, digits=digits, ends="{}")
-    return f"{bounds} {runs_text(found)}".strip()
+    bounds = interval(difference.fixed_low, difference.fixed_high, metric, signed=True, digits=digits, ends="{}")
+    return f"{bounds} {runs_text(difference)}".strip()
 
 
 def on_axis(value: float, metric: Metric) -> float:

@@ -203,7 +203,7 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
             said = (f"{result.profile} {cell}" for result, cell in zip(marked, cells, strict=True))
             console.print(f"{metric.name}: {', '.join(said)}", highlight=False, markup=False, soft_wrap=True)
     for note in notes_of(marked):
-        console.print(note, highlight=False, markup=False)
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     if first.info.get("disagreements") and not alone:
         _print_disagreements(first.info["disagreements"])
 

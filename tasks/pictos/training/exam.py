@@ -11,7 +11,7 @@ import numpy as np
 from harness.measure import measure
 from harness.models.encoder import Encoder, load_encoder
 from harness.models.vlm import Vlm, load_vlm
-from harness.models.weights import weight_files
+from harness.models.weights import model_digest, weight_files
 from harness.types import Picture, Sample, Sampling
 from tasks.grounding import read_box, score_grounding
 from tasks.pictos.benchmarks import ChartPicture, PictosCaptions, PictosChair, PictosPope, ScenePicture
@@ -101,11 +101,10 @@ def write_cards(out: Path, work: Path, first_scene: Mapping[str, int]) -> None:
         if not weight_files(folder):
             continue  # `--only` may have made some of them
         if name == "pictos-encoder":
-            encoder = load_encoder(str(folder))
-            digest, figures = encoder.digest, examine_encoder(encoder)
+            figures = examine_encoder(load_encoder(str(folder)))
         else:
-            vlm = load_vlm(name, path=folder)
-            digest, figures = vlm.digest, examine_vlm(vlm, work / f"{name}-exam")
+            figures = examine_vlm(load_vlm(name, path=folder), work / f"{name}-exam")
+        digest = model_digest(folder)
         (folder / "scores.json").write_text(
             json.dumps({"digest": digest, "split": "dev", "figures": figures}, indent=1)
         )
@@ -114,7 +113,7 @@ def write_cards(out: Path, work: Path, first_scene: Mapping[str, int]) -> None:
         trained = _TRAINED[name].format(first=first_scene.get(name, 0))
         (folder / "README.md").write_text(
             f"# {name}\n\n{about}\n\n"
-            f"- Weights: safetensors, half precision, {megabytes:.1f} MB; digest `{digest[:12]}`.\n"
+            f"- Weights: safetensors, half precision, {megabytes:.1f} MB; digest of the model `{digest[:12]}`.\n"
             f"- Trained on: {trained}. The vision tower began on patch labels of scenes 0.. of the split `models`.\n"
             "- Never seen: scenes of the splits `pool`, `dev` and `test`.\n"
             "- Pictograms: OpenMoji (CC BY-SA 4.0). Made by: the stages of `make models`, one after another.\n\n"
