@@ -1,6 +1,10 @@
-"""Numbers of things in a sentence."""
+"""Numbers of things in a sentence, and other people's texts in a line of ours."""
 
 from __future__ import annotations
+
+import unicodedata
+
+_LONGEST_WORD = 300  # a path is shorter; what is longer is a picture in base 64 or made to fill the screen
 
 
 def counted(number: int, thing: str, things: str = "") -> str:
@@ -11,3 +15,9 @@ def counted(number: int, thing: str, things: str = "") -> str:
         ('1 question', '0 questions', '2 replies')
     """
     return f"{number} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def one_line(text: str) -> str:
+    """Text as one line that can do a terminal no harm: no control, escape or direction characters, no endless word."""
+    words = (word if len(word) <= _LONGEST_WORD else f"{word[:80]}…" for word in text.split())
+    return "".join(letter for letter in " ".join(words) if not unicodedata.category(letter).startswith("C"))

@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import DataError
 from harness.types import Sample
 from harness.wording import counted
-from tasks.containers import content_of, rows_of
+from tasks.containers import RepeatedKey, content_of, parsed, rows_of
 from tasks.tool_rows import VLMEVALKIT, with_answers
 
 _WHOLE = re.compile(r"(\d+)\.0+")
@@ -58,7 +58,10 @@ class Row:
         return tuple(value)
 
     def integer(self, name: str) -> int:
+        """A field that must be a whole number; 7.0 is one, see `identifier`."""
         value = self._field(name)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.wrong(name, "an integer")
         return value
@@ -119,18 +122,20 @@ def read_document(path: Path, wanted: str) -> Any:
     """
     content = content_of(path, wanted)
     try:
-        return json.loads(content, object_pairs_hook=_without_repeats)
-    except _RepeatedKey as error:
+        return parsed(content)
+    except RepeatedKey as error:
         raise DataError(f"{path}: the key '{error}' is given twice in one object; keep one") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({error}){_to_name(wanted)}") from error
 
 
 def is_document(path: Path, wanted: str) -> bool:
     """Whether a file is one JSON document, rather than a row a line; raises `DataError` where it cannot be read."""
     try:
-        json.loads(content_of(path, wanted))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        parsed(content_of(path, wanted))
+    except RepeatedKey:
+        return True
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -179,15 +184,3 @@ def is_list_of(kind: type, value: Any) -> bool:
 
 def _to_name(wanted: str) -> str:
     return f"; the file to name is {wanted}" if wanted else ""
-
-
-class _RepeatedKey(ValueError):
-    pass
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _RepeatedKey(next(key for index, key in enumerate(keys) if key in keys[:index]))
-    return found

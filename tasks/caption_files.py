@@ -13,10 +13,12 @@ from typing import Protocol
 
 from harness.errors import DataError
 from tasks.answer_files import Row, as_row, is_document, listed, read_document, read_rows
+from tasks.row_claims import LONGEST_NAME
 
-PICTURE_KEYS = ("image_id", "image", "img_id", "file_name")
+PICTURE_KEYS = ("image_id", "image", "img_id", "file_name", "image_path", "image_file", "image_source")
 ID_KEYS = (*PICTURE_KEYS, "question_id", "id")
-"""Fields that name the image, the first of them that a file has. The last two often number rows instead."""
+"""Fields that name the image, the first of them that a file has, and that in every row. The last two often number rows
+instead."""
 
 ANSWER_KEYS = ("caption", "text", "answer", "response", "prediction")
 """Fields that hold the caption, if there is one of them alone."""
@@ -57,9 +59,10 @@ def read_captions(path: Path, id_key: str | None = None, answer_key: str | None 
     for broken JSON, missing or ill-typed fields, and where more than one field may be the caption.
     """
     captions: list[Captioned] = []
-    for row in caption_rows(path):
-        image_field = id_key or _image_key(row)
-        answer_field = answer_key or _answer_key(row)
+    rows = list(caption_rows(path))
+    image_field = id_key or _image_key(rows)
+    answer_field = answer_key or _answer_key(rows)
+    for row in rows:
         others = {} if id_key else {key: row.identifier(key) for key in PICTURE_KEYS if _names_one(row, key)}
         captions.append(Captioned(row, image_field, row.identifier(image_field), row.text(answer_field), others))
     return captions
@@ -145,24 +148,27 @@ def _last_part(path: str) -> str:
 def _number(file: str) -> str | None:
     """The number of a file that is called as COCO's are, without leading zeros."""
     number = _NUMBER.fullmatch(_ENDING.sub("", file))
-    return str(int(number[1])) if number else None
+    return number[1].lstrip("0") or "0" if number else None
 
 
-def _image_key(row: Row) -> str:
-    there = [key for key in ID_KEYS if key in row.content]
-    return next((key for key in there if _names_one(row, key)), there[0] if there else ID_KEYS[0])
+def _image_key(rows: Sequence[Row]) -> str:
+    return next((key for key in ID_KEYS if any(_names_one(row, key) for row in rows)), ID_KEYS[0])
 
 
 def _names_one(row: Row, key: str) -> bool:
     """Whether a field may name an image: some hold the picture itself."""
     value = row.content.get(key)
-    return isinstance(value, int | str | float) and not isinstance(value, bool) and bool(str(value).strip())
+    if isinstance(value, bool) or not isinstance(value, int | str | float):
+        return False
+    return 0 < len(str(value).strip()) < LONGEST_NAME
 
 
-def _answer_key(row: Row) -> str:
-    if row.tool:
-        return ANSWER_KEYS[0]
-    there = [key for key in ANSWER_KEYS if key in row.content]
-    if len(there) > 1:
-        raise DataError(f"{row.place}: {listed(there)} may each be the caption; say which by --answer-key")
-    return there[0] if there else ANSWER_KEYS[0]
+def _answer_key(rows: Sequence[Row]) -> str:
+    """The one field that is the caption in all rows, though some lack it: another may hold what was asked there."""
+    keys: list[str] = []
+    for row in rows:
+        fields = ANSWER_KEYS[:1] if row.tool else ANSWER_KEYS
+        keys += [key for key in fields if row.content.get(key) is not None and key not in keys]
+        if len(keys) > 1:
+            raise DataError(f"{row.place}: {listed(keys)} may each be the caption; say which by --answer-key")
+    return keys[0] if keys else ANSWER_KEYS[0]

@@ -7,7 +7,6 @@ answer "NA", "None" or "1.0" stays one.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import io
@@ -51,10 +50,16 @@ _FOREIGN: Sequence[tuple[bytes, str, str]] = (
 """What a file begins with (markup: in small letters), what it is, and what to do."""
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_LONE_SURROGATE = re.compile(
+    r"(?P<whole>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\[^u])|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 _SEPARATORS = "\t,;"
 _BLANK = re.compile(r"\s*")
 _LARGEST_CELL = 2**31 - 1  # a picture in base64 stands in one
+
+LARGEST = 2**30
+"""Bytes that a packed file may have when it is unpacked: beyond them it is made to fill memory."""
+_LAYERS = 3  # of gzip: some archives are packed once more by the site that serves them, and some unpack to themselves
 
 
 def rows_of(path: Path, wanted: str = "") -> Iterator[tuple[str, Any]]:
@@ -68,7 +73,8 @@ def rows_of(path: Path, wanted: str = "") -> Iterator[tuple[str, Any]]:
     if content.startswith(_PARQUET):
         yield from _table(path, tables.parquet_rows(path, content))
     elif content.startswith(_ZIP):
-        yield from _table(path, tables.sheet_rows(path, content))
+        cells = tables.sheet_cells(path, content)
+        yield from ((f"{path}: row {number}", row) for number, row in _under_head(path, cells))
     else:
         text = _decoded(path, content)
         begins = text.lstrip()[:1]
@@ -83,6 +89,20 @@ def content_of(path: Path, wanted: str = "") -> bytes:
     return content
 
 
+def parsed(content: bytes) -> Any:
+    """The value of one JSON document in UTF-8, 16 or 32.
+
+    Raises `ValueError` where it is none, holds a number of thousands of digits or gives a key of an object twice, since
+    one of the two values would be dropped without a word (then a `RepeatedKey`), and `RecursionError` where it is
+    nested without end.
+    """
+    return _DECODER.decode(_with_whole_letters(_text(content)))
+
+
+class RepeatedKey(ValueError):
+    """A key that one object of JSON has twice."""
+
+
 def is_pickle(content: bytes) -> bool:
     """Whether these bytes begin as a pickle of Python 3 does (and of Python 2's binary kind)."""
     return bool(_PICKLE.match(content))
@@ -92,15 +112,30 @@ def unpacked(path: Path, wanted: str = "") -> bytes:
     """A file's bytes, without the gzip around them; raises `DataError` where it cannot be read."""
     try:
         content = path.read_bytes()
-        while content.startswith(_GZIP):
-            content = gzip.decompress(content)
+        for _ in range(_LAYERS):
+            if content.startswith(_GZIP):
+                content = _gunzipped(path, content)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file" + (f"; name {wanted}" if wanted else "")) from error
     except IsADirectoryError as error:
         raise DataError(f"{path} is a folder; name {wanted or 'a file'}" + (" in it" if wanted else "")) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
+    if content.startswith(_GZIP):
+        raise DataError(f"{path} is gzip in gzip, more than {_LAYERS} times; {_UNPACK}")
     return content
+
+
+def _gunzipped(path: Path, packed: bytes) -> bytes:
+    with gzip.open(io.BytesIO(packed)) as stream:
+        content = stream.read(LARGEST + 1)
+    _refuse_a_bomb(path, len(content))
+    return content
+
+
+def _refuse_a_bomb(path: Path, size: int) -> None:
+    if size > LARGEST:
+        raise DataError(f"{path} unpacks to more than {LARGEST:,} bytes; {_UNPACK}, or write fewer rows into it")
 
 
 def _refuse_foreign(path: Path, content: bytes) -> None:
@@ -112,26 +147,41 @@ def _refuse_foreign(path: Path, content: bytes) -> None:
         raise DataError(f"{path} is a tar archive; {_UNPACK}")
     if is_pickle(content):
         raise DataError(f"{path} is a Python pickle, which is never opened since it can hold code; {_EXPORT}")
-    if content.startswith(_ZIP) and _SHEET not in _names(content):
-        raise DataError(f"{path} is a zip archive; {_UNPACK}")
+    if content.startswith(_ZIP):
+        sizes = _sizes(content)
+        if _SHEET not in sizes:
+            raise DataError(f"{path} is a zip archive; {_UNPACK}")
+        _refuse_a_bomb(path, sum(sizes.values()))
 
 
-def _names(archive: bytes) -> list[str]:
+def _sizes(archive: bytes) -> dict[str, int]:
+    """Name -> bytes of each file in an archive, none where it is damaged."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            return opened.namelist()
+            return {entry.filename: entry.file_size for entry in opened.infolist()}
     except (zipfile.BadZipFile, NotImplementedError, ValueError):  # damaged, of another version, no names
-        return []
+        return {}
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
     try:
-        return content.decode(encoding)
+        return _text(content)
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); expected {ROWS}, as UTF-8"
         ) from error
+
+
+def _text(content: bytes) -> str:
+    return content.decode(json.detect_encoding(content))  # UTF-8, 16 or 32, by the first bytes
+
+
+def _with_whole_letters(text: str) -> str:
+    r"""JSON text without halves of pairs of \u escapes: one is left of an answer that was cut within an emoji, is no
+    letter and could be written to no file. In its place, and as long, stands the sign of replacement."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return text
+    return _LONE_SURROGATE.sub(lambda match: match["whole"] or "\\ufffd", text)
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
@@ -162,23 +212,36 @@ def _items(document: Any) -> list[tuple[str, Any]] | None:
 
 def _json_values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     """(line that it begins on, value) of JSON values that stand one after another: JSON lines, or indented objects."""
-    decoder = json.JSONDecoder()
     place, line = 0, 1
+    text = _with_whole_letters(text)
     while True:
         start = _end_of_blanks(text, place)
         line += text.count("\n", place, start)
         if start == len(text):
             return
         try:
-            value, place = decoder.raw_decode(text, start)
+            value, place = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and endless brackets, too
             cut = error if isinstance(error, json.JSONDecodeError) else None
             # a cut list is told where it is cut; a cut line swallows what follows, and is told where it begins
             at = cut.lineno if cut and text[start] == "[" else line
             reason = cut.msg if cut else error
+            if isinstance(error, RepeatedKey):
+                reason = f"the key '{error}' is given twice in one object"
             raise DataError(f"{path}:{at}: not valid JSON ({reason}); one JSON value a line is expected") from error
         yield line, value
         line += text.count("\n", start, place)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise RepeatedKey(next(key for index, key in enumerate(keys) if key in keys[:index]))
+    return content
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_repeats)
 
 
 def _end_of_blanks(text: str, place: int) -> int:
@@ -194,14 +257,19 @@ def _separator(text: str) -> str | None:
 
 
 def _separated(path: Path, text: str, separator: str) -> Iterator[tuple[str, Any]]:
-    head: list[str] | None = None
-    for line, cells in _lines_of_cells(path, text, separator):
-        if head is None:
-            head = _head(path, cells)
-        elif len(cells) != len(head):
+    cells = _lines_of_cells(path, text, separator)
+    yield from ((f"{path}:{line}", row) for line, row in _under_head(path, cells))
+
+
+def _under_head(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line, row) of each line of cells but the first, which has the names of the columns; one without is no column."""
+    if not rows:
+        return
+    head = _head(path, rows[0][1])
+    for line, cells in rows[1:]:
+        if len(cells) != len(head):
             raise DataError(f"{path}:{line}: {len(cells)} cells under a head of {len(head)}; quote what holds one")
-        else:
-            yield f"{path}:{line}", {name: cell for name, cell in zip(head, cells, strict=True) if name}
+        yield line, {name: cell for name, cell in zip(head, cells, strict=True) if name}
 
 
 def _lines_of_cells(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:

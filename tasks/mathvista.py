@@ -103,8 +103,9 @@ def load_answers(
 
     `answers` is the authors' layout, one JSON document of pid -> row, gzipped or not, or the same rows as JSON lines
     with `pid`. A row holds `response` (where there is `execution`, what the program in the response printed, that is
-    the answer) and maybe `extraction`. A row with the question in it, as the authors' have, is marked and broken down
-    by that one: testmini.json was annotated again later, and published breakdowns do not follow from it. Other rows
+    the answer, unless it is blank in every row) and maybe `extraction`. A row with the question in it, as the authors'
+    have, is marked and broken down by that one: testmini.json was annotated again later, and published breakdowns do
+    not follow from it. Other rows, and those that hold a part of their question where `questions` are given,
     need `questions`, a testmini.json.
 
     A row with an `error` and no `response` is an outage and no answer. Missing answers raise `DataError` unless
@@ -116,13 +117,14 @@ def load_answers(
     """
     rows = list(_rows(answers))
     # first of all, since rows without a response are another file's
-    texts = {pid: text for pid, row in rows if (text := _response(row)) is not None}
+    answer_field = _answer_fields(rows)
+    texts = {pid: row.text(answer_field[pid]) for pid, row in rows if not _is_outage(row)}
     given = [(row.place, pid) for pid, row in rows]
     refuse_repeats(given, "pid")
     asked = {} if questions is None else load_questions(questions, size)
     if questions is not None:
         refuse_unknown(given, "pid", asked.keys(), questions)
-    own = {pid: question_sample(pid, row) for pid, row in rows if "question_type" in row.content}
+    own = {pid: question_sample(pid, row) for pid, row in rows if _is_question(row, pid in asked)}
     for pid, row in rows:
         if pid not in own and pid not in asked:
             raise DataError(f"{row.place}: the row has no question in it; name {_WANTED} with --questions")
@@ -137,7 +139,7 @@ def load_answers(
     extractions = {pid: row.text("extraction") for pid, row in rows if row.content.get("extraction") is not None}
     extracted = {pid for pid, text in extractions.items() if pid in texts and text.strip()}
     blank = {pid: row for pid, row in rows if pid in texts and not texts[pid].strip()}
-    programs = {pid for pid, row in blank.items() if "execution" in row.content}
+    programs = {pid for pid in blank if answer_field[pid] == "execution"}
     return OutputFile(
         samples=samples,
         answers=tuple(texts[sample.id] for sample in samples),
@@ -228,11 +230,24 @@ def _question(row: Row) -> Question:
     )
 
 
-def _response(row: Row) -> str | None:
-    """The text to be read, None for an outage."""
-    if row.content.get("response") is None and row.content.get("error"):
-        return None
-    return row.text("execution" if "execution" in row.content else "response")
+def _is_question(row: Row, is_asked: bool) -> bool:
+    """Whether a row is marked by the question in it. What harnesses keep of it (no picture, no metadata, choices as one
+    text) is no question to mark by where the questions are there."""
+    if is_asked:
+        return all(name in row.content for name in ("question", "image", "answer", "answer_type", "metadata"))
+    return "question_type" in row.content
+
+
+def _answer_fields(rows: Sequence[tuple[str, Row]]) -> dict[str, str]:
+    """Pid -> the field that its answer is in: what a program printed, else the response."""
+    programs = {pid: row.content["execution"] for pid, row in rows if row.content.get("execution") is not None}
+    if len(programs) == len(rows) and not any(str(printed).strip() for printed in programs.values()):
+        programs = {}  # a table has the column in every row, also where no program was run
+    return {pid: "execution" if pid in programs else "response" for pid, _ in rows}
+
+
+def _is_outage(row: Row) -> bool:
+    return row.content.get("response") is None and bool(row.content.get("error"))
 
 
 def default_profile(outputs: OutputFile) -> str:

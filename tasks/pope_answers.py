@@ -179,8 +179,8 @@ def _answer(row: Row, category: str | None) -> Answer:
 
     Where there is a `text` that is not the row's only question it is the answer, since `answer` may then be gold.
     """
-    identifier = row.identifier("question_id") if "question_id" in row.content else None
-    own = "category" in row.content
+    identifier = row.identifier("question_id") if row.content.get("question_id") is not None else None
+    own = row.content.get("category") is not None
     if own and category not in (None, row.text("category")):
         raise row.wrong("category", f"'{category}', whose answers the file was named for")
     text = row.content.get("text")

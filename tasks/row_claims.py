@@ -22,7 +22,8 @@ QUESTION_FIELDS = ("prompt", "question", "query")
 LISTED = 3
 """How many contradictions a refusal shows."""
 
-_LONGEST_NAME = 300  # beyond it a field "image" holds the picture itself, in base 64
+LONGEST_NAME = 300
+"""Characters of a name of a picture; beyond them a field "image" holds the picture itself, in base 64."""
 _NUMBER_AT_THE_END = re.compile(r"(?P<before>.*?)0*(?P<number>\d+)")
 _OPEN_NUMBER = re.compile(r"n_\d+")
 
@@ -40,7 +41,7 @@ class Contradiction:
 def pictures_named(row: Row) -> dict[str, str]:
     """Field -> the name of a picture in it, as a file name, a stem or a number; pictures themselves are no names."""
     texts = {field: _name(row.content.get(field)) for field in PICTURE_FIELDS}
-    return {field: text for field, text in texts.items() if 0 < len(text) < _LONGEST_NAME}
+    return {field: text for field, text in texts.items() if 0 < len(text) < LONGEST_NAME}
 
 
 def questions_named(row: Row) -> dict[str, str]:
@@ -56,7 +57,7 @@ def same_picture(name: str, other: str) -> bool:
     """
     left, right = (PurePosixPath(text.replace("\\", "/")) for text in (name, other))
     folders = left.parent.name, right.parent.name
-    if all(folder.isdecimal() for folder in folders) and int(folders[0]) != int(folders[1]):
+    if all(folder.isdecimal() for folder in folders) and folders[0].lstrip("0") != folders[1].lstrip("0"):
         return False
     stems = left.stem.casefold(), right.stem.casefold()
     if stems[0] == stems[1]:
@@ -81,11 +82,13 @@ def plain(text: str) -> str:
 
 def holds(text: str, words: str) -> bool:
     """Whether words stand in a text; a number left open in them (MathVista's older "N_0") stands for any."""
-    words = plain(words)
-    if not _OPEN_NUMBER.search(words):
-        return words in plain(text)
-    pattern = ".{1,40}?".join(re.escape(piece) for piece in _OPEN_NUMBER.split(words))
-    return re.search(pattern, plain(text)) is not None
+    text, place = plain(text), 0
+    for index, piece in enumerate(_OPEN_NUMBER.split(plain(words))):
+        place = text.find(piece, place + (index > 0))  # at least a character of a number between two pieces
+        if place < 0:
+            return False
+        place += len(piece)
+    return True
 
 
 def repeats(text: str, prompt: str, question: str, options: Sequence[str] = ()) -> bool:

@@ -1,4 +1,4 @@
-"""Spreadsheets and Parquet files as rows. The only module that imports pandas (which reads .xlsx by openpyxl)."""
+"""Spreadsheets and Parquet files as rows. The only module that imports pandas and openpyxl."""
 
 from __future__ import annotations
 
@@ -19,22 +19,41 @@ _MALFORMED = (
 )
 
 
-def sheet_rows(path: Path, content: bytes) -> list[dict[str, Any]]:
-    """The rows of the first sheet of an .xlsx file under the names in its first row; every cell is text.
+def sheet_cells(path: Path, content: bytes) -> list[tuple[int, list[str]]]:
+    """(number, cells as text) of each row of an .xlsx file that is not blank, all as wide as the first of them or
+    wider where they have more; of the first sheet that has rows.
 
-    An empty cell is "", a whole number has no decimal point. Raises `DataError` where it cannot be read.
+    An empty cell is "", a whole number has no decimal point. Raises `DataError` where it cannot be read, and where
+    another sheet has rows under the same head: which is meant could not be told.
     """
-    import pandas as pd
+    import openpyxl
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl's, of styles and extensions that no row depends on
-            frame = pd.read_excel(
-                io.BytesIO(content), dtype=object, keep_default_na=False, na_filter=False, engine="openpyxl"
-            )
+            book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+            sheets = {sheet.title: _sheet(sheet) for sheet in book.worksheets}
     except _MALFORMED as error:
         raise DataError(f"{path}: a spreadsheet that cannot be read ({_first_line(error)}); save it anew") from error
-    return [{str(name): _as_text(cell) for name, cell in row.items()} for row in frame.to_dict("records")]
+    filled = {title: rows for title, rows in sheets.items() if rows}
+    first = next(iter(filled.values()), [])
+    alike = [title for title, rows in filled.items() if rows[0][1] == first[0][1]]
+    if len(alike) > 1:
+        raise DataError(f"{path}: the sheets {', '.join(alike)} have the same columns; keep the one that is meant")
+    return first
+
+
+def _sheet(sheet: Any) -> list[tuple[int, list[str]]]:
+    sheet.reset_dimensions()  # what a file says of its size is not to be trusted
+    rows: list[tuple[int, list[str]]] = []
+    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        cells = ["" if value is None else _as_text(value) for value in values]
+        while cells and not cells[-1].strip():
+            cells.pop()
+        if cells:
+            width = len(rows[0][1]) if rows else 0
+            rows.append((number, cells + [""] * (width - len(cells))))
+    return rows
 
 
 def parquet_rows(path: Path, content: bytes) -> list[dict[str, Any]]:

@@ -101,6 +101,23 @@ def test_a_picture_in_the_row_is_no_name_of_it(tmp_path: Path) -> None:
     assert _joined(tmp_path, row) == {"9": "A cat."}
 
 
+def test_a_row_without_the_field_of_the_others_is_told_and_not_scored_by_another(tmp_path: Path) -> None:
+    row = {"id": 553808, "image_id": 9, "caption": "A cat."}
+    assert (
+        _refused(tmp_path, row, {"id": 9, "caption": "A dog."}) == ":2: field 'image_id' is missing; found id, caption"
+    )
+    asked = {"image_id": 553808, "text": "Describe the dog."}
+    assert _refused(tmp_path, row, asked) == ":2: caption, text may each be the caption; say which by --answer-key"
+    assert _joined(tmp_path, {"image_id": 9, "text": "A cat.", "caption": None}) == {"9": "A cat."}
+
+
+def test_a_picture_in_base_64_is_no_name_and_a_number_without_end_is_a_stranger(tmp_path: Path) -> None:
+    row = {"image": "A" * 9999, "image_path": "COCO_val2014_000000000009.jpg", "caption": "A cat."}
+    assert _joined(tmp_path, row) == {"9": "A cat."}
+    assert "is not among" in _refused(tmp_path, {"image": "9" * 299, "caption": ""})
+    assert "is not among" in _refused(tmp_path, {"picture": "9" * 9999, "caption": ""}, id_key="picture")
+
+
 def test_one_image_under_two_names_is_captioned_twice(tmp_path: Path) -> None:
     rows = ({"image_id": 9, "caption": "A cat."}, {"image_id": "000000000009.jpg", "caption": "A dog."})
     told = _refused(tmp_path, *rows)

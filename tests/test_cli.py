@@ -245,6 +245,18 @@ def test_a_stop_is_one_line_and_not_a_traceback(strop: Strop, monkeypatch: pytes
     assert found.err == "stopped; what was finished is kept, the same command goes on from here\n"
 
 
+def test_other_peoples_text_in_an_error_does_a_terminal_no_harm(strop: Strop, tmp_path: Path) -> None:
+    rows = [{"question_id": f"7\x1b[31m{'A' * 9999}", "text": "no"}]
+    (tmp_path / "answers.jsonl").write_text(json.dumps(rows[0]))
+    (tmp_path / "coco_pope_popular.json").write_text(
+        json.dumps({"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "label": "no"})
+    )
+    truth = tmp_path / "coco_pope_popular.json"
+    error = strop("score", "pope", "--answers", tmp_path / "answers.jsonl", "--truth", truth).err
+    assert "question_id 7[31mAAAA" in error
+    assert len(error) < 400 + 2 * len(str(tmp_path)) and error.count("\n") == 1 and "\x1b" not in error
+
+
 def test_the_installed_command_does_the_same(tmp_path: Path) -> None:
     """Once in a process of its own: what users see."""
     command = [sys.executable, "-c", "from harness.cli import main; main()", "run", "judge_fre", "--out", "out"]

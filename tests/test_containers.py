@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -20,8 +21,8 @@ from hypothesis import strategies as st
 
 from harness.errors import DataError
 from harness.files import read_json, read_jsonl
-from tasks import mathvista
-from tasks.answer_files import read_document, read_rows
+from tasks import containers, mathvista
+from tasks.answer_files import is_document, read_document, read_rows
 
 ROWS: list[dict[str, Any]] = [
     {"question_id": 7, "text": "Yes, there is."},
@@ -275,6 +276,106 @@ def test_a_byte_order_mark_before_a_document_is_none_of_its_text(tmp_path: Path)
     path = tmp_path / "document.json"
     path.write_bytes(b"\xef\xbb\xbf" + b'{"cat": 1}')
     assert (read_json(path), list(read_jsonl(path)), read_document(path, "")) == ({"cat": 1}, [{"cat": 1}], {"cat": 1})
+
+
+# Hostile and odd files ---------------------------------------------------------------------------------------------
+
+
+def _book(**sheets: Sequence[Sequence[object]]) -> bytes:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+HEAD = ["question_id", "text"]
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, '{"outputs": ' + "9" * 5000 + "}"])
+def test_endless_brackets_and_digits_are_one_line_wherever_a_document_may_be(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "answers.json"
+    path.write_text(content)
+    assert not is_document(path, "")
+    for read in (lambda: list(read_rows(path)), lambda: read_document(path, "")):
+        with pytest.raises(DataError, match="not valid JSON"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "content", ['{"question_id": 7, "text": "no", "text": "yes"}\n', '[{"text": "no", "text": "yes"}]']
+)
+def test_of_two_answers_under_one_key_none_is_dropped_without_a_word(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r":1: .*the key 'text' is given twice in one object"):
+        list(read_rows(path))
+
+
+def test_half_a_letter_is_the_sign_of_replacement_and_whole_ones_stay(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(r'{"question_id": 7, "text": "\ud83d\ude00 \\ud83d \u00e9 \ud83d"}')
+    (row,) = read_rows(path)
+    assert row.text("text") == "\U0001f600 \\ud83d é �"
+    assert read_document(path, "")["text"] == "\U0001f600 \\ud83d é �"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_a_table_is_read_in_every_encoding_of_unicode(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_bytes("question_id,text\n7,déjà\n".encode(encoding))
+    assert _read(path) == [("7", "déjà")]
+
+
+def test_a_column_that_a_sheet_has_twice_is_told_as_in_csv(tmp_path: Path) -> None:
+    path = tmp_path / "answers.xlsx"
+    path.write_bytes(_book(all=[[*HEAD, "text"], [7, "no", "yes"]]))
+    with pytest.raises(DataError, match=r":1: the column 'text' is there twice; keep one"):
+        list(read_rows(path))
+
+
+def test_of_several_sheets_the_one_with_rows_is_read_and_none_is_chosen_where_two_are_alike(tmp_path: Path) -> None:
+    path = tmp_path / "answers.xlsx"
+    path.write_bytes(_book(empty=[], run=[HEAD, [7, "no"]], notes=[["made on Monday"]]))
+    assert _read(path) == [("7", "no")]
+    path.write_bytes(_book(run=[HEAD, [7, "no"]], again=[HEAD, [7, "yes"]]))
+    with pytest.raises(DataError, match=r"the sheets run, again have the same columns; keep the one that is meant"):
+        list(read_rows(path))
+
+
+def test_a_title_above_the_head_of_a_sheet_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "answers.xlsx"
+    path.write_bytes(_book(run=[["My results"], HEAD, [7, "no"]]))
+    with pytest.raises(DataError, match=r":2: 2 cells under a head of 1"):
+        list(read_rows(path))
+
+
+def test_one_cell_far_away_does_not_fill_the_memory(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(HEAD)
+    book.active["XFD1048576"] = "x"
+    book.save(tmp_path / "answers.xlsx")
+    with pytest.raises(DataError, match=r":1048576: 16384 cells under a head of 2"):
+        list(read_rows(tmp_path / "answers.xlsx"))
+
+
+def test_what_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "answers"
+    rows = _lines([{"question_id": 7, "text": "no"}])
+    path.write_bytes(gzip.compress(gzip.compress(rows)))
+    assert _read(path) == [("7", "no")]
+    path.write_bytes(gzip.compress(gzip.compress(gzip.compress(gzip.compress(rows)))))
+    with pytest.raises(DataError, match=r"gzip in gzip, more than 3 times; unpack it"):
+        list(read_rows(path))
+    monkeypatch.setattr(containers, "LARGEST", 100)
+    for content in (gzip.compress(rows * 9), _book(run=[HEAD, [7, "no"]])):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"unpacks to more than"):
+            list(read_rows(path))
 
 
 # Published answers in other containers ----------------------------------------------------------------------------

@@ -386,6 +386,34 @@ def test_a_program_answers_by_what_it_printed(tmp_path: Path) -> None:
     assert found.answers == ("5",)
 
 
+def test_a_table_whose_column_of_programs_is_blank_is_read_by_its_responses(tmp_path: Path) -> None:
+    rows = [{"pid": pid, "response": row["response"], "execution": ""} for pid, row in ROWS.items()]
+    found = _files(tmp_path, rows, ASKED | {"2": CHOICE})
+    assert (found.answers, found.info["blank_executions"]) == (("5", "B"), 0)
+    without = [{**row, "execution": None} for row in rows]
+    assert _files(tmp_path, without, ASKED | {"2": CHOICE}).answers == ("5", "B")
+
+
+@pytest.mark.parametrize("left_out", [("metadata", "choices"), ("image",)], ids=["VLMEvalKit", "lmms-eval"])
+def test_a_row_with_a_part_of_its_question_is_marked_by_testmini(tmp_path: Path, left_out: tuple[str, ...]) -> None:
+    whole = {**CHOICE, "response": "A", "precision": 1.0}
+    row = {name: value for name, value in whole.items() if name not in left_out}
+    found = _files(tmp_path, {"2": row}, {"2": CHOICE})
+    assert _totals(_marked(found, "strict"))["right"] == 1
+    with pytest.raises(DataError, match="is missing"):
+        _files(tmp_path, {"2": row})
+
+
+def test_a_tables_precision_is_a_whole_number_though_it_says_1_0(tmp_path: Path) -> None:
+    row = {**QUESTION, "answer_type": "float", "answer": "5.0", "precision": 1.0, "response": "5.04"}
+    assert _totals(_marked(_files(tmp_path, {"1": row}), "strict"))["right"] == 1
+
+
+def test_a_hostile_query_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="query is"):
+        _files(tmp_path, {"1": {**QUESTION, "query": "n_0 " * 400 + "zzz", "question": "word " * 400, "response": "5"}})
+
+
 def test_an_outage_is_no_answer_and_no_mark(tmp_path: Path) -> None:
     outage = {**ROWS, "1": {**QUESTION, "error": "the service did not reply"}}
     with pytest.raises(DataError, match=r"no answer to 1 question: 1; complete the file"):

@@ -28,6 +28,7 @@ from harness.cli.run import run
 from harness.cli.score import score_app
 from harness.cli.show import show
 from harness.errors import StropError
+from harness.wording import one_line
 
 app = typer.Typer(
     help="""Hone a vision-language model on its own answers, and measure honestly whether it got better.
@@ -89,4 +90,4 @@ def main() -> None:
 
 
 def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("[", r"\[")
+    return one_line(text).replace("[", r"\[")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import typer
 
 from harness.cli.notes import notes_of
 from harness.errors import DataError, UsageError
-from harness.wording import counted
+from harness.wording import counted, one_line
 
 if TYPE_CHECKING:
     from harness.results import TaskResult
@@ -230,9 +229,9 @@ def _print_disagreements(disagreements: Sequence[Mapping[str, Any]]) -> None:
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for one in disagreements[:SHOWN]:
-        console.print(f"  {one_line(one['id'])}: {one_line(one['answer'], 100)}")
+        console.print(f"  {shortened(one['id'])}: {shortened(one['answer'], 100)}")
         read = {**one["read"], "gold": one["gold"]}
-        console.print("    " + "; ".join(f"{name}: {one_line(_shown(parsed))}" for name, parsed in read.items()))
+        console.print("    " + "; ".join(f"{name}: {shortened(_shown(parsed))}" for name, parsed in read.items()))
     if len(disagreements) > SHOWN:
         console.print(f"  ... and {len(disagreements) - SHOWN} more: --disagreements FILE.jsonl writes all of them")
 
@@ -246,10 +245,9 @@ def _shown(parsed: Any) -> str:
     return str(parsed)
 
 
-def one_line(text: str, limit: int = 120) -> str:
-    """A model's text as one line that can do a terminal no harm: no control, escape or direction characters."""
-    words = " ".join(text.split())
-    safe = "".join(letter for letter in words if not unicodedata.category(letter).startswith("C"))
+def shortened(text: str, limit: int = 120) -> str:
+    """A model's text as `one_line`, of at most so many characters."""
+    safe = one_line(text)
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
