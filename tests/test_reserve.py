@@ -12,7 +12,8 @@ from harness.errors import UsageError
 from harness.files import read_jsonl
 from loops import reserve
 from loops.grid import load_grid
-from loops.reserve import open_reserve, refuse_reserve
+from loops.recipe import find_shipped
+from loops.reserve import OPENINGS, digest_of_grid, open_reserve, refuse_reserve
 from tasks.pictos.world import SPLITS, seeds_of
 
 GRID = "base: judge_free\nset: {{evaluate.split: reserve-7}}\nvary: {{grid: {{verify.kind: {kinds}}}}}\n"
@@ -91,3 +92,9 @@ def test_neither_an_evaluation_nor_a_run_may_ask_it(tmp_path: Path) -> None:
         found = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")])
         assert isinstance(found.exception, UsageError) or "one study opens, once" in found.output
         assert not (tmp_path / "out").exists()
+
+
+def test_the_study_that_comes_with_strop_is_the_one_that_opened_its_part() -> None:
+    study = load_grid(find_shipped("pictos", "grid"))
+    opened = {line["split"]: line["digest"] for line in read_jsonl(OPENINGS)}
+    assert {opened[cell.recipe.evaluate.split] for cell in study.cells} == {digest_of_grid(study)}
