@@ -26,26 +26,26 @@ def steps_of(sample: Sample, answer: str, sureness: Sequence[float], score: Scor
     `sureness` has a number a sentence (`harness.sentences`), in any unit; of equals the earlier sentence comes first.
     """
     sentences = split_sentences(answer)
-    order = sorted(range(len(sentences)), key=lambda place: (-sureness[place], place))
+    order = sorted(range(len(sentences)), key=lambda index: (-sureness[index], index))
     steps = [Step(sentence=None, sureness=None, counts=_counted(sample, "", score))]
-    for count, place in enumerate(order, start=1):
+    for count, index in enumerate(order, start=1):
         whole = count == len(sentences)
         text = answer if whole else " ".join(sentences[kept] for kept in sorted(order[:count]))
-        steps.append(Step(sentence=place, sureness=float(sureness[place]), counts=_counted(sample, text, score)))
+        steps.append(Step(sentence=index, sureness=float(sureness[index]), counts=_counted(sample, text, score)))
     return tuple(steps)
 
 
 def sureness_of(steps: Sequence[Step]) -> list[float]:
     """What `steps_of` was given: a number a sentence, in the order of the sentences."""
-    said = sorted((step.sentence, step.sureness) for step in steps if step.sentence is not None)
-    return [sureness for _, sureness in said if sureness is not None]
+    by_sentence = sorted((step.sentence, step.sureness) for step in steps if step.sentence is not None)
+    return [sureness for _, sureness in by_sentence if sureness is not None]
 
 
 def at_words(result: TaskResult, ranking: str, words: float) -> TaskResult:
     """The answers less their least sure sentences, by one threshold for all, so that `words` a caption are left (as
     near as a threshold comes, never above what the answers have)."""
     metric = next(metric for metric in result.metrics if metric.name == "words")
-    said = [
+    gains = [
         (step.sureness, _sum(step, metric) - _sum(before, metric))
         for row in result.rows
         for before, step in zip(row.ranked[ranking], row.ranked[ranking][1:], strict=False)
@@ -53,7 +53,7 @@ def at_words(result: TaskResult, ranking: str, words: float) -> TaskResult:
     ]
     total = sum(_sum(row.ranked[ranking][0], metric) for row in result.rows)
     threshold, nearest = float("inf"), abs(total - words * len(result.rows))
-    for sureness, equals in groupby(sorted(said, reverse=True), key=itemgetter(0)):  # a threshold takes all of equals
+    for sureness, equals in groupby(sorted(gains, reverse=True), key=itemgetter(0)):  # a threshold takes all of equals
         total += sum(added for _, added in equals)
         if (gap := abs(total - words * len(result.rows))) <= nearest:
             threshold, nearest = sureness, gap

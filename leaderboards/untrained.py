@@ -41,20 +41,20 @@ def untrained(run: Path, seed: Results, words: Mapping[str, float]) -> dict[str,
 
 def words_of(results: Iterable[Results]) -> dict[str, float]:
     """Words a caption of each ranked task, the mean over these results."""
-    said: dict[str, list[float]] = {}
-    for one in results:
-        for task in one.tasks:
+    means: dict[str, list[float]] = {}
+    for each in results:
+        for task in each.tasks:
             if task.frontier and any(metric.name == "words" for metric in task.metrics):
-                said.setdefault(task.task, []).append(mean_words(task))
-    return {name: sum(means) / len(means) for name, means in said.items()}
+                means.setdefault(task.task, []).append(mean_words(task))
+    return {name: sum(values) / len(values) for name, values in means.items()}
 
 
 def mean_words(task: TaskResult) -> float:
     """Words a row, as the task's metric of that name counts them."""
     metric = next(metric for metric in task.metrics if metric.name == "words")
     above, below = (
-        sum(weight * row.counts.get(name, 0.0) for row in task.rows for name, weight in part.items())
-        for part in (metric.terms, metric.over)
+        sum(weight * row.counts.get(name, 0.0) for row in task.rows for name, weight in weights.items())
+        for weights in (metric.terms, metric.over)
     )
     return above / below if below else 0.0
 

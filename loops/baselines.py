@@ -43,11 +43,13 @@ def reranked(
     bar: Callable[[str, int], Advance],
 ) -> Results:
     """Results of the best of so many answers to each sample, drawn at temperature 1; of equals the first drawn."""
+
+    def draw(task: Task, samples: Sequence[Sample]) -> list[list[str]]:
+        sampling = Sampling(n=answers, temperature=TEMPERATURE, max_tokens=task.max_tokens)
+        return ask(model, samples, sampling, store, bar(task.name, len(samples)))
+
     return replace(
-        seed,
-        tasks=tuple(
-            _reranked(seed.task(task.name), task, split, verifier, model, answers, store, bar) for task in ranked(tasks)
-        ),
+        seed, tasks=tuple(_reranked(seed.task(task.name), task, split, verifier, draw) for task in ranked(tasks))
     )
 
 
@@ -86,14 +88,10 @@ def _reranked(
     task: Task,
     split: str,
     verifier: Verifier,
-    model: Vlm,
-    answers: int,
-    store: Store,
-    bar: Callable[[str, int], Advance],
+    draw: Callable[[Task, Sequence[Sample]], list[list[str]]],
 ) -> TaskResult:
     samples = _samples(result, task, split)
-    sampling = Sampling(n=answers, temperature=TEMPERATURE, max_tokens=task.max_tokens)
-    drawn = ask(model, samples, sampling, store, bar(task.name, len(samples)))
+    drawn = draw(task, samples)
     groups = [Group(sample=sample.blind(), answers=tuple(said)) for sample, said in zip(samples, drawn, strict=True)]
     rows = []
     for sample, group, verdicts in zip(samples, groups, verifier.verify(groups), strict=True):

@@ -73,10 +73,10 @@ def model_digest(folder: Path, adapter: Path | None = None) -> str:
     Raises `ModelError` where there are no safetensors weights.
     """
     folders = [folder, adapter] if adapter else [folder]
-    if not any(weight_files(one) for one in folders):
+    if not any(weight_files(each) for each in folders):
         raise ModelError(f"{folder}: no safetensors weights in it; convert the model, pickled weights are not loaded")
-    files = [file for one in folders for file in identity_files(one)]
-    return digest_of_bytes(*(part.encode() for file in files for part in (file.name, _digest_of_identity(file))))
+    files = [file for each in folders for file in identity_files(each)]
+    return digest_of_bytes(*(text.encode() for file in files for text in (file.name, _digest_of_identity(file))))
 
 
 def identity_files(folder: Path) -> list[Path]:

@@ -46,7 +46,7 @@ def frontier_difference(
 ) -> dict[str, Difference]:
     """`pooled_frontier` of one training seed."""
     pooled = pooled_frontier([(a, b)], precise, recall, draws=draws, seed=seed)
-    return {name: plain_difference(one) for name, one in pooled.items()}
+    return {name: plain_difference(difference) for name, difference in pooled.items()}
 
 
 def pooled_frontier(
@@ -66,8 +66,8 @@ def pooled_frontier(
     ranked.
     """
     matched = [paired(a, b) for a, b in pairs]
-    clusters = cluster_names(row for one in matched for row in one.a)
-    sides = [tuple(_Curve.of(rows, clusters, precise, recall) for rows in (one.a, one.b)) for one in matched]
+    clusters = cluster_names(row for pair in matched for row in pair.a)
+    sides = [tuple(_Curve.of(rows, clusters, precise, recall) for rows in (pair.a, pair.b)) for pair in matched]
     metrics = frontier_metrics(precise)
 
     def figures(weights: Floats) -> Floats:
@@ -81,17 +81,17 @@ def pooled_frontier(
     whole = figures(np.ones((1, len(clusters))))[:, :, 0]
     apart = {
         a.cluster
-        for one in matched
-        for a, b in zip(one.a, one.b, strict=True)
+        for pair in matched
+        for a, b in zip(pair.a, pair.b, strict=True)
         if a.counts != b.counts or a.ranked[OWN] != b.ranked[OWN]
     }
-    rows = [sum(len(one.a) for one in matched)] * len(metrics)
+    rows = [sum(len(pair.a) for pair in matched)] * len(metrics)
     drawn = resamples(len(clusters), draws, seed)
     names = [metric.name for metric in metrics]
-    found = over_seeds(names, whole, moved, [len(clusters)] * 2, [len(apart)] * 2, rows, drawn)
-    only_a = tuple(sorted({name for one in matched for name in one.only_a}))
-    only_b = tuple(sorted({name for one in matched for name in one.only_b}))
-    return {one.metric: replace(one, only_a=only_a, only_b=only_b) for one in found}
+    differences = over_seeds(names, whole, moved, [len(clusters)] * 2, [len(apart)] * 2, rows, drawn)
+    only_a = tuple(sorted({name for pair in matched for name in pair.only_a}))
+    only_b = tuple(sorted({name for pair in matched for name in pair.only_b}))
+    return {each.metric: replace(each, only_a=only_a, only_b=only_b) for each in differences}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,15 +111,15 @@ class _Curve:
             raise DataError(f"sample '{unranked.id}' has no ranked sentences: evaluate the model again with this Strop")
         sureness = [step.sureness for row in rows for step in row.ranked[OWN] if step.sureness is not None]
         thresholds = np.unique(np.quantile(sureness, np.linspace(0, 1, THRESHOLDS)))[::-1] if sureness else np.zeros(1)
-        place = {name: index for index, name in enumerate(clusters)}
+        cluster_index = {name: index for index, name in enumerate(clusters)}
         sums = np.zeros((4, len(clusters), len(thresholds)))
-        parts = (precise.terms, precise.over, recall.terms, recall.over)
+        weights = (precise.terms, precise.over, recall.terms, recall.over)
         for row in rows:
             steps = row.ranked[OWN]
-            marks = np.array([[_weighed(step.counts, part) for step in steps] for part in parts])
+            marks = np.array([[_weighed(step.counts, of_sum) for step in steps] for of_sum in weights])
             sure = -np.array([step.sureness for step in steps[1:]], dtype=np.float64)
             kept = np.searchsorted(sure, -thresholds, side="right")
-            sums[:, place[row.cluster]] += marks[:, kept]
+            sums[:, cluster_index[row.cluster]] += marks[:, kept]
         above, below, recalled, true = sums
         return cls(above=above, below=below, recalled=recalled, true=true, higher=precise.better != "lower")
 
@@ -168,6 +168,6 @@ def _read_off(higher: bool, above: Floats, below: Floats, recall: Floats, target
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    found = np.full(np.shape(below), np.nan)
-    np.divide(above, below, out=found, where=np.abs(below) > ZERO)
-    return found
+    ratio = np.full(np.shape(below), np.nan)
+    np.divide(above, below, out=ratio, where=np.abs(below) > ZERO)
+    return ratio
