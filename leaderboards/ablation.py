@@ -154,12 +154,13 @@ def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
     """Every figure of a grid's finished runs. Raises `DataError` for a folder without a grid and for broken results."""
     grid = read_grid(folder)
     base_cell = next((cell for cell in grid.cells if cell.name == grid.baseline), None)
-    base = _ends(base_cell) if base_cell else {}
+    seed_models: dict[bytes, Results] = {}
+    base = _ends(base_cell, seed_models) if base_cell else {}
     notes: list[str] = []
     rows: list[AblationRow] = []
     starts: dict[int, dict[str, str]] = {}  # training seed -> the weights that cells start from -> one such cell
     for cell in grid.cells:
-        ends = base if cell.name == grid.baseline else _ends(cell)
+        ends = base if cell.name == grid.baseline else _ends(cell, seed_models)
         for seed, (before, _) in ends.items():
             starts.setdefault(seed, {}).setdefault(before.digest, cell.name)
         if ends:
@@ -185,15 +186,17 @@ def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
 _Ends = Mapping[int, tuple[Results, Results]]  # training seed -> round 0, last round
 
 
-def _ends(cell: GridCell) -> _Ends:
-    return {
-        run.seed: (
-            read_results(run.folder / "round-0" / "eval"),
-            read_results(run.folder / f"round-{cell.rounds}" / "eval"),
-        )
-        for run in cell.runs
-        if run.state == "done"
-    }
+def _ends(cell: GridCell, seed_models: dict[bytes, Results]) -> _Ends:
+    """The seed model and the last round of every finished run. Runs of a grid share the seed model's results, which are
+    read once: `seed_models` holds those read so far by what their `results.json` says."""
+    ends = {}
+    for run in (run for run in cell.runs if run.state == "done"):
+        first = run.folder / "round-0" / "eval"
+        says = (first / "results.json").read_bytes() if (first / "results.json").is_file() else b""
+        if says not in seed_models:
+            seed_models[says] = read_results(first)
+        ends[run.seed] = seed_models[says], read_results(run.folder / f"round-{cell.rounds}" / "eval")
+    return ends
 
 
 def _untrained_rows(

@@ -9,6 +9,8 @@ from harness.results import Marked, Results, TaskResult
 from harness.stats import Difference, frontier_metrics, plain_difference, pooled_difference, pooled_frontier
 from harness.types import Metric
 
+FRONTIER_DRAWS = 2000  # each draws a curve for each side, not a figure
+
 FRONTIER = "frontier/"
 """How the names of figures begin that are read off two curves at one recall (`harness.stats.pooled_frontier`)."""
 
@@ -58,7 +60,7 @@ def pair_seeds(pairs: Sequence[tuple[TaskResult, TaskResult]], *, draws: int = 1
     rows: list[tuple[Sequence[Marked], Sequence[Marked]]] = [(one.rows, two.rows) for one, two in pairs]
     pooled = pooled_difference(rows, metrics, draws=draws, seed=seed)
     if axes := _frontier_axes(sides, metrics):
-        pooled |= pooled_frontier(rows, *axes, draws=draws, seed=seed)
+        pooled |= pooled_frontier(rows, *axes, draws=min(draws, FRONTIER_DRAWS), seed=seed)
         metrics = (*metrics, *frontier_metrics(axes[0]))
     several = len(pairs) > 1
     differences = {name: one if several else plain_difference(one) for name, one in pooled.items()}

@@ -15,6 +15,7 @@ from harness.results import TaskResult
 from harness.stats import difference, frontier_difference, holm, pooled_difference, widening
 from leaderboards.ablation import AblationRow, ablate, read_grid
 from leaderboards.ablation_text import write_ablation
+from leaderboards.paired import FRONTIER_DRAWS
 from tests.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
@@ -104,7 +105,8 @@ def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
     found = ablate(_write(tmp_path, ("done", "failed") * 2))
     row = _row(found.rows, "none", "frontier/CHAIRi")
     before, after = captions(*("a !b", "a") * 10), captions(*("a !b", "a b") * 10)
-    frontier = frontier_difference(before.rows, after.rows, before.metrics[1], before.metrics[2])
+    axes = before.metrics[1], before.metrics[2]
+    frontier = frontier_difference(before.rows, after.rows, *axes, draws=FRONTIER_DRAWS)
     assert row.to_seed == frontier["frontier/CHAIRi"]
     write_ablation(tmp_path)
     text = (tmp_path / "ablation.md").read_text()
