@@ -150,7 +150,7 @@ def test_a_reader_sorts_filters_and_finds_an_answer_that_changed(
         chair.get_by_role("button", name="value").click()
         falling = [float(text) for text in column(page, place)]
         assert falling == sorted(falling, reverse=True) and chair.get_attribute("aria-sort") == "descending"
-        page.get_by_role("combobox", name="Level").select_option("L3")
+        page.get_by_role("combobox", name="Level").select_option("L3, encoder trained on this world's gold")
         assert page.get_by_text("2 of 2 checkpoints").is_visible()
         assert page.get_by_role("columnheader", name="CHAIRs").count() == 0
         page.get_by_role("combobox", name="Task").select_option("pictos_chair")
