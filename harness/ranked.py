@@ -19,6 +19,9 @@ from harness.types import Metric, Sample, Scorer
 OWN = "own"
 """The ranking by the model's own log-probability of a sentence, summed over its tokens."""
 
+VERIFIER = "verifier"
+"""The ranking by a verifier's reward of each sentence alone."""
+
 
 def steps_of(sample: Sample, answer: str, sureness: Sequence[float], score: Scorer) -> tuple[Step, ...]:
     """The marks of an answer's surest sentences: of none, of one, ..., of all of them, in the answer's order.

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.ranked import OWN, at_words
+from harness.ranked import OWN, VERIFIER, at_words
 from harness.results import Results, TaskResult, read_results
-from harness.stats import difference
+from harness.stats import difference, estimate
 from leaderboards.paired import shared_metrics
 from leaderboards.render import NOTHING, Section, Table, arrow, figure, interval
 
@@ -25,15 +25,13 @@ WORDS = (
 
 SHOWN = ("CHAIRs", "CHAIRi", "precision", "recall", "f1", "words", "repeated")
 
-_VERIFIER = "verifier"  # the ranking of `loops.baselines`
-
 
 def untrained(run: Path, seed: Results, words: Mapping[str, float]) -> dict[str, Results]:
     """The baselines of a run's folder by name. `words` maps a ranked task to how many a caption are to be left; the
     tasks are those, and of filter and rerank there is none where the run has none."""
     named = {"quiet": _cut(seed, OWN, words)}
     if (kept := run / "round-0" / "baselines" / "filter").is_dir():
-        named["filter"] = _cut(read_results(kept), _VERIFIER, words)
+        named["filter"] = _cut(read_results(kept), VERIFIER, words)
     if (best := run / "round-0" / "baselines" / "rerank").is_dir():
         named["rerank"] = _only(read_results(best), words)
     return {name: results for name, results in named.items() if results.tasks}
@@ -50,13 +48,9 @@ def words_of(results: Iterable[Results]) -> dict[str, float]:
 
 
 def mean_words(task: TaskResult) -> float:
-    """Words a row, as the task's metric of that name counts them."""
-    metric = next(metric for metric in task.metrics if metric.name == "words")
-    above, below = (
-        sum(weight * row.counts.get(name, 0.0) for row in task.rows for name, weight in weights.items())
-        for weights in (metric.terms, metric.over)
-    )
-    return above / below if below else 0.0
+    """Words a row, as the task's metric of that name counts them; 0 for 0/0."""
+    words = [metric for metric in task.metrics if metric.name == "words"]
+    return estimate(task.rows, words, draws=1)["words"].value or 0.0
 
 
 def untrained_section(lines: Sequence[tuple[str, str, Results, Results]], draws: int) -> list[Section]:

@@ -11,15 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from harness.models.vlm import Vlm
-from harness.ranked import steps_of
+from harness.ranked import VERIFIER, steps_of
 from harness.results import Results, TaskResult, mark
 from harness.sentences import split_sentences
 from harness.store import Store, ask
-from harness.types import Advance, Group, Ranked, Sample, Sampling, Task
+from harness.types import Advance, Group, Picture, Ranked, Sample, Sampling, Task
 from loops.verify.verifiers import Verifier
-
-VERIFIER = "verifier"
-"""The ranking by the verifier's reward of each sentence alone."""
 
 TEMPERATURE = 1.0
 
@@ -28,7 +25,8 @@ LEAST = -1e9  # the reward of what a verifier has no opinion of, below any that 
 
 def filtered(seed: Results, tasks: Sequence[Task], split: str, verifier: Verifier) -> Results:
     """The seed's results on ranked tasks with the sentences of its answers ranked by the verifier."""
-    return replace(seed, tasks=tuple(_filtered(seed.task(task.name), task, split, verifier) for task in ranked(tasks)))
+    judge = _judging(verifier)
+    return replace(seed, tasks=tuple(_filtered(seed.task(task.name), task, split, judge) for task in ranked(tasks)))
 
 
 def reranked(
@@ -44,12 +42,14 @@ def reranked(
 ) -> Results:
     """Results of the best of so many answers to each sample, drawn at temperature 1; of equals the first drawn."""
 
+    judge = _judging(verifier)
+
     def draw(task: Task, samples: Sequence[Sample]) -> list[list[str]]:
         sampling = Sampling(n=answers, temperature=TEMPERATURE, max_tokens=task.max_tokens)
         return ask(model, samples, sampling, store, bar(task.name, len(samples)))
 
     return replace(
-        seed, tasks=tuple(_reranked(seed.task(task.name), task, split, verifier, draw) for task in ranked(tasks))
+        seed, tasks=tuple(_reranked(seed.task(task.name), task, split, judge, draw) for task in ranked(tasks))
     )
 
 
@@ -67,18 +67,37 @@ def described(seed: Results, task: Task, split: str) -> list[Group]:
     ]
 
 
-def _filtered(result: TaskResult, task: Task, split: str, verifier: Verifier) -> TaskResult:
+_Asked = tuple[str, tuple[Picture, ...], str, tuple[str, ...]]
+"""A sample's id, pictures and prompt, and the answers to it."""
+
+_Judge = Callable[[Sequence[Group]], list[list[float]]]
+"""The rewards of each group's answers."""
+
+
+def _judging(verifier: Verifier) -> _Judge:
+    """The verifier, which is asked once about the same answers to the same sample: tasks may mark them alike."""
+    rewards: dict[_Asked, list[float]] = {}
+
+    def key(group: Group) -> _Asked:
+        return group.sample.id, group.sample.images, group.sample.prompt, group.answers
+
+    def judge(groups: Sequence[Group]) -> list[list[float]]:
+        new = {key(group): group for group in groups if group.answers and key(group) not in rewards}
+        for name, verdicts in zip(new, verifier.verify(list(new.values())), strict=True):
+            rewards[name] = [LEAST if verdict.reward is None else verdict.reward for verdict in verdicts]
+        return [rewards[key(group)] if group.answers else [] for group in groups]
+
+    return judge
+
+
+def _filtered(result: TaskResult, task: Task, split: str, judge: _Judge) -> TaskResult:
     samples = _samples(result, task, split)
     groups = [
         Group(sample=sample.blind(), answers=tuple(split_sentences(row.answer)))
         for sample, row in zip(samples, result.rows, strict=True)
     ]
-    verdicts = verifier.verify([group for group in groups if group.answers])
-    judged = iter(verdicts)
     rows = []
-    for sample, row, group in zip(samples, result.rows, groups, strict=True):
-        rewards = [verdict.reward for verdict in next(judged)] if group.answers else []
-        sureness = [LEAST if reward is None else reward for reward in rewards]
+    for sample, row, sureness in zip(samples, result.rows, judge(groups), strict=True):
         rows.append(replace(row, ranked={VERIFIER: steps_of(sample, row.answer, sureness, task.score)}))
     return replace(result, rows=tuple(rows), frontier=None)
 
@@ -87,15 +106,14 @@ def _reranked(
     result: TaskResult,
     task: Task,
     split: str,
-    verifier: Verifier,
+    judge: _Judge,
     draw: Callable[[Task, Sequence[Sample]], list[list[str]]],
 ) -> TaskResult:
     samples = _samples(result, task, split)
     drawn = draw(task, samples)
     groups = [Group(sample=sample.blind(), answers=tuple(said)) for sample, said in zip(samples, drawn, strict=True)]
     rows = []
-    for sample, group, verdicts in zip(samples, groups, verifier.verify(groups), strict=True):
-        rewards = [LEAST if verdict.reward is None else verdict.reward for verdict in verdicts]
+    for sample, group, rewards in zip(samples, groups, judge(groups), strict=True):
         best = group.answers[rewards.index(max(rewards))]
         rows.append(mark(sample, best, task.score(sample, best)))
     return replace(result, rows=tuple(rows), frontier=None)

@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 
 from harness.models.vlm import Vlm
-from harness.ranked import OWN, at_words
+from harness.ranked import OWN, VERIFIER, at_words
 from harness.results import Results
 from harness.store import Store
 from harness.types import Advance, Group, Metric, Sample, Sampling, Score, Verdict
 from leaderboards.build import build_board
 from leaderboards.untrained import untrained, words_of
-from loops.baselines import VERIFIER, filtered, reranked
+from loops.baselines import filtered, reranked
 from tests.worlds import CAPTIONS, captions, write_folder, write_run
 
 
@@ -81,6 +81,21 @@ def test_the_verifier_ranks_each_sentence_of_the_seeds_answers_without_gold() ->
     assert [step.sentence for step in task.rows[0].ranked[VERIFIER]] == [None, 2, 1, 0]
     # two words a caption in the mean are kept of each, "a." and "y." and "b.", by one threshold
     assert [row.counts["words"] for row in at_words(task, VERIFIER, 1.5).rows] == [2, 1]
+
+
+def test_answers_that_two_tasks_mark_are_shown_to_the_verifier_once() -> None:
+    class Counting(Alphabet):
+        shown = 0
+
+        def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
+            self.shown += len(groups)
+            return super().verify(groups, advance)
+
+    (task,), verifier = _seed().tasks, Counting()
+    twice = dataclasses.replace(_seed(), tasks=(task, dataclasses.replace(task, task="again")))
+    first, second = filtered(twice, [Words(), Words(name="again")], "test", verifier).tasks
+    assert verifier.shown == 2
+    assert [row.ranked for row in first.rows] == [row.ranked for row in second.rows]
 
 
 def test_the_best_of_several_answers_is_the_verifiers_and_not_golds(tmp_path: Path) -> None:
