@@ -17,14 +17,17 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback
+from transformers import TrainerCallback
 from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
 from harness.errors import RecipeError
+from harness.models.adapters import merged
 from harness.models.frames import Pictures, frame_of
+from harness.models.loading import load_processor, load_weights
 from harness.models.prompts import PromptReader
+from harness.models.stopping import stop_tokens
 from harness.pictures import open_picture
 from harness.types import Advance
 from loops.groups import Pair
@@ -90,14 +93,16 @@ def optimise_dpo(
     `reference` is the checkpoint whose log-probabilities the loss is relative to. TRL's settings come from
     `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. A tracker (`report_to`; none
     unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. Raises `RecipeError` for
-    a setting that TRL does not know and for a tracker that is not installed.
+    a setting that TRL does not know and for a tracker that is not installed, `ModelError` for a checkpoint that is not
+    whole.
     """
     _quiet()
-    model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
-    policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
-    processor = AutoProcessor.from_pretrained(start)
-    model = prepare(model, recipe, seed=seed)
+    model = load_weights(start, name=str(start), dtype=torch.float32)
+    policy_before = load_weights(reference, name=str(reference), dtype=torch.float32)
+    processor = load_processor(start, name=str(start))
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
+    end = reader.end_token(stop_tokens(model, processor.tokenizer))
+    model = prepare(model, recipe, seed=seed)
     passes = Passes(reader.picture_token)
     for one in (model, policy_before):
         passes.watch(one)
@@ -112,7 +117,7 @@ def optimise_dpo(
             model=model,
             ref_model=policy_before,
             args=settings,
-            data_collator=PairCollator(reader=reader, max_length=settings.max_length),
+            data_collator=PairCollator(reader=reader, end=end, max_length=settings.max_length),
             train_dataset=_rows(pairs),
             processing_class=processor,
         )
@@ -124,7 +129,7 @@ def optimise_dpo(
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
     if recipe.weights == "lora":
         model.save_pretrained(out.with_name("adapter"))
-        model = model.merge_and_unload()
+        model = merged(model)
     model.save_pretrained(out)
     processor.save_pretrained(out)
     kept = ("loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")
