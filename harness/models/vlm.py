@@ -324,9 +324,7 @@ class Vlm:
         """
         longest = max(len(row.ids) + len(row.lead) for row in rows)
         filled = [[*row.ids, *row.lead] for row in rows]
-        ids = torch.tensor(
-            [[self.reader.filler] * (longest - len(some)) + some for some in filled], device=self.device
-        )
+        ids = torch.tensor([[self.reader.filler] * (longest - len(some)) + some for some in filled], device=self.device)
         real = torch.tensor([[False] * (longest - len(some)) + [True] * len(some) for some in filled])
         real = real.to(self.device)
         times = len(mask) // len(rows)
