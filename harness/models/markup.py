@@ -30,6 +30,8 @@ class Markup:
             for number, added in self.tokenizer.added_tokens_decoder.items()
             if added.special or added.content == processor.image_token
         }
+        words = self.tokenizer
+        self._structure = {processor.image_token_id, words.bos_token_id, words.eos_token_id, words.pad_token_id}
         longest_first = sorted(self.spellings, key=len, reverse=True)
         self._spelled = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
@@ -54,9 +56,8 @@ class Markup:
         plain = re.sub(f"[{_OPEN}{_CLOSE}]", "", "".join(renamed))
         tokenizer, numbers = self._literal
         found = tokenizer.encode(plain, add_special_tokens=adds)
-        unknown = self.tokenizer.unk_token_id
         for token, added in zip(found.ids, found.special_tokens_mask, strict=True):
-            if token in self.spellings.values() and token != unknown and not added:
+            if token in self._structure and not added:
                 spelling = self.tokenizer.convert_ids_to_tokens(token)
                 raise DataError(f"the tokenizer reads '{spelling}' in a text as markup; take it out of the text")
         return [numbers.get(token, token) for token in found.ids], [end for _, end in found.offsets], len(plain)
