@@ -4,6 +4,7 @@ with a Llama-like tokenizer and with the picture settings that the hub stores wi
 from __future__ import annotations
 
 from pathlib import Path
+from string import ascii_letters
 from typing import Literal
 
 import torch
@@ -45,7 +46,10 @@ def llama_like(spaces: Literal["first", "legacy"]) -> PreTrainedTokenizerFast:
     core.train_from_iterator(
         said,
         BpeTrainer(
-            vocab_size=400, special_tokens=list(SPECIAL), show_progress=False, initial_alphabet=list("</>|_padunks")
+            vocab_size=400,
+            special_tokens=list(SPECIAL),
+            show_progress=False,
+            initial_alphabet=list("</>|_" + ascii_letters),
         ),
     )
     core.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", SPECIAL.index("<s>"))])
