@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -169,10 +169,9 @@ def _ranked(
 def lm_eval_task(task: Task, split: str = "test") -> ConfigurableTask:
     """One of our tasks for lm-eval's own command line; reads the task's data.
 
-    Pictures are given opened, each once, and a prompt begins with `PLACEHOLDER` for each: lm-eval's own models take
-    nothing else.
+    Pictures are given opened, each once: lm-eval's own models take nothing else.
     """
-    samples = [replace(one, prompt=PLACEHOLDER * len(one.images) + one.prompt) for one in task.samples(split)]
+    samples = task.samples(split)
     opened: dict[Picture, Image] = {}
 
     def show(sample: Sample) -> list[Image]:
@@ -202,14 +201,19 @@ def _lm_eval_task(
     scores: dict[int, Score],
     show: Callable[[Sample], Sequence[Any]] = _unopened,
 ) -> ConfigurableTask:
-    """One of our tasks as lm-eval's. A document carries its place in `samples`, prompt and nothing that is gold.
+    """One of our tasks as lm-eval's. A document carries its place in `samples`, nothing that is gold, and the prompt
+    behind a `PLACEHOLDER` for each picture.
 
     Each answer is marked once, when lm-eval processes it, and its mark put into `scores` under the sample's place.
     `show` gives a sample's pictures as the model takes them.
     """
 
     def dataset(**_: Any) -> Mapping[str, datasets.Dataset]:
-        documents = [{"index": index, "id": s.id, "prompt": s.prompt} for index, s in enumerate(samples)]
+        # each picture's place before the text, as lm-eval's own models take it; `_asked` takes off as many
+        documents = [
+            {"index": index, "id": s.id, "prompt": PLACEHOLDER * len(s.images) + s.prompt}
+            for index, s in enumerate(samples)
+        ]
         return {"test": datasets.Dataset.from_list(documents)}
 
     def process(document: Mapping[str, Any], answers: Sequence[str]) -> dict[str, tuple[str | None, Score]]:

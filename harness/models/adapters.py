@@ -24,6 +24,10 @@ def with_adapter(model: Any, adapter: Path) -> Any:
     with model_errors(f"adapter {adapter}: does not fit this model"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters of peft's is an error here, or done: untied before merging
         config = PeftConfig.from_pretrained(adapter)
+        if config.is_prompt_learning:
+            raise ModelError(
+                f"adapter {adapter}: is of kind {config.peft_type.value}, which cannot be merged into weights; take a LoRA"
+            )
         config.inference_mode = True
         adapted = PeftModel(model, config)
         old_names = getattr(model, "_checkpoint_conversion_mapping", {})
@@ -33,10 +37,6 @@ def with_adapter(model: Any, adapter: Path) -> Any:
         raise ModelError(
             f"adapter {adapter}: does not fit this model ({len(strangers)} weights of one are not in the other, "
             f"such as {strangers[0]}); it was trained on another"
-        )
-    if not hasattr(adapted, "merge_and_unload"):
-        raise ModelError(
-            f"adapter {adapter}: is of kind {config.peft_type.value}, which cannot be merged into weights; take a LoRA"
         )
     with model_errors(f"adapter {adapter}: cannot be merged"):
         return merged(adapted)
@@ -51,16 +51,20 @@ def merged(adapted: Any) -> Any:
     model = adapted.get_base_model()
     head, words = (_stored(layer()) for layer in (model.get_output_embeddings, model.get_input_embeddings))
     tied = head.weight is words.weight
+    configs = (model.config, model.config.get_text_config())
+    flags = [config.tie_word_embeddings for config in configs]
     if tied:
         head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=head.weight.requires_grad)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that they are not tied any more, which the configuration says below
         model = adapted.merge_and_unload()
-    if tied and torch.equal(model.get_output_embeddings().weight, model.get_input_embeddings().weight):
-        model.get_output_embeddings().weight = model.get_input_embeddings().weight
-    elif tied:
-        model.config.tie_word_embeddings = model.config.get_text_config().tie_word_embeddings = False
-        model.all_tied_weights_keys = model.get_expanded_tied_weights_keys(all_submodels=True)
+    if tied:
+        head, words = model.get_output_embeddings(), model.get_input_embeddings()
+        same = torch.equal(head.weight, words.weight)
+        if same:
+            head.weight = words.weight
+        for config, flag in zip(configs, flags, strict=True):  # peft has taken parted for different
+            config.tie_word_embeddings = flag and same
     return model
 
 

@@ -128,7 +128,9 @@ def optimise_dpo(
         trainer.train()
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
     if recipe.weights == "lora":
-        model.save_pretrained(out.with_name("adapter"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that trained embeddings are saved too
+            model.save_pretrained(out.with_name("adapter"))
         model = merged(model)
     model.save_pretrained(out)
     processor.save_pretrained(out)
@@ -153,7 +155,8 @@ def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
         kept = sorted({name.rpartition(".")[0] for name in frozen})
         try:
             config = LoraConfig(**{"target_modules": "all-linear", "exclude_modules": kept or None, **recipe.lora})
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # tied weights are parted before they are merged (`merged`)
                 torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
                 model = get_peft_model(model, config)
         except (TypeError, ValueError) as error:
