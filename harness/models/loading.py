@@ -32,8 +32,8 @@ def model_errors(what: str) -> Iterator[None]:
     except StropError:
         raise
     except Exception as error:  # tokenizers and jinja raise nothing narrower over a malformed file
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = one_line(lines[0]) if lines else repr(error)
+        first, *more = [one_line(line) for line in str(error).splitlines() if line.strip()] or [repr(error)]
+        reason = f"{first} {more[0]}" if more and first.endswith(":") else first
         kind = "" if isinstance(error, OSError | ValueError | RuntimeError) else f"{type(error).__name__}: "
         raise ModelError(f"{what} ({kind}{reason})") from error
 
