@@ -22,7 +22,7 @@ def check_recipe(recipe: Recipe, setting: Setting, *, new: bool) -> None:
     encoder = recipe.verify.encoder
     if (
         recipe.verify.kind == "clip"
-        and not (setting.shipped(encoder) or Path(encoder)).is_dir()
+        and not (setting.shipped(encoder) or Path(encoder).expanduser()).is_dir()
         and "::" not in encoder
     ):
         raise RecipeError(f"verify.encoder {encoder}: no such folder; name a shipped one or an ARCHITECTURE::TAG")

@@ -19,7 +19,7 @@ from harness.autonomy import CONTROL, SAW_GOLD
 from harness.errors import RunError
 from harness.files import digest_of_json, write_text
 from harness.models.card import EncoderCard, read_card
-from harness.models.weights import model_digest, model_folder
+from harness.models.weights import adapter_folder, model_digest, model_folder
 from harness.types import Checkpoint, Group, Sample
 from loops.check_recipe import check_recipe
 from loops.groups import read_groups, read_pairs, write_groups, write_pairs
@@ -69,7 +69,7 @@ class _Run:
     def all_rounds(self) -> Finished:
         recipe = self.recipe
         folder = self.setting.shipped(recipe.model) or model_folder(recipe.model)
-        adapter = Path(recipe.adapter) if recipe.adapter else None
+        adapter = adapter_folder(recipe.adapter) if recipe.adapter else None
         seed = Checkpoint(path=folder, digest=model_digest(folder, adapter))
         if adapter and recipe.rounds:
             seed = self.merged(seed, adapter)
@@ -189,7 +189,7 @@ class _Run:
 
     def encoder_folder(self) -> Path:
         name = self.recipe.verify.encoder
-        return self.setting.shipped(name) or Path(name)
+        return self.setting.shipped(name) or Path(name).expanduser()
 
     def merged(self, seed: Checkpoint, adapter: Path) -> Checkpoint:
         """The seed with its adapter, saved whole, since rounds train and refer to whole checkpoints."""

@@ -33,7 +33,9 @@ def evaluate(
     model: Annotated[str, typer.Option(help=MODEL_HELP)],
     tasks: Annotated[str, typer.Option(help="Names of tasks, separated by commas; `strop tasks` lists them.")],
     out: Annotated[Path, typer.Option(help="Folder for the marked answers and figures.")],
-    adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter to merge into the model.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="A LoRA adapter to merge into the model: a folder, or a hub id as a model's.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples of each task.")] = None,
     split: Annotated[str, typer.Option(help="Split to ask: test or dev.")] = "test",
     device: Annotated[

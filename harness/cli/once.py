@@ -1,8 +1,11 @@
-"""A command whose options are given once: the second of two would win without a word."""
+"""How every command reads its words: an option is given once, since the second of two would win without a word; and
+``~`` is the home folder where a shell leaves it alone (in quotes, behind ``=``, ``:`` or a comma)."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
@@ -10,10 +13,14 @@ from typer.core import TyperCommand
 from harness.errors import UsageError
 
 
+_HOME = re.compile(r"(?:^|(?<=[=:,]))~(?=/|$)")
+
+
 class OnceCommand(TyperCommand):
-    """A command that refuses an option given twice, unless it takes several values."""
+    """A command that refuses an option given twice, unless it takes several values, and knows the home folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        args = [_HOME.sub(lambda _: str(Path.home()), word) for word in args]
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         counts = Counter(option.opts[0] for option in order if _takes_one(option))
         for name, count in counts.items():

@@ -10,17 +10,12 @@ import torch
 
 from harness.errors import ModelError
 from harness.models.loading import model_errors
-from harness.models.weights import weight_files
 
 
 def with_adapter(model: Any, adapter: Path) -> Any:
     """The model with an adapter merged into its weights; raises `ModelError` where it does not fit."""
     from peft import PeftConfig, PeftModel
 
-    if not (adapter / "adapter_config.json").is_file():
-        raise ModelError(f"adapter {adapter}: no adapter_config.json in it; name a folder that peft saved")
-    if not weight_files(adapter):
-        raise ModelError(f"adapter {adapter}: no safetensors weights in it; pickled weights are not loaded")
     with model_errors(f"adapter {adapter}: does not fit this model"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters of peft's is an error here, or done: untied before merging
         config = PeftConfig.from_pretrained(adapter)

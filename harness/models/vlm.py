@@ -28,7 +28,7 @@ from harness.models.loading import load_processor, load_weights, model_errors
 from harness.models.probe import refuse_unusable
 from harness.models.prompts import PromptReader
 from harness.models.stopping import stop_tokens, suppressed_tokens
-from harness.models.weights import model_digest, model_folder, weights_size
+from harness.models.weights import adapter_folder, model_digest, model_folder, weights_size
 from harness.pictures import picture_digest
 from harness.sentences import sentence_spans
 from harness.types import Advance, Answer, Sample, Sampling
@@ -418,16 +418,16 @@ def load_vlm(
     `ModelError` with the reason and the remedy.
     """
     folder = model_folder(str(path or name))
-    adapter_folder = model_folder(str(adapter)) if adapter else None
+    lora = adapter_folder(str(adapter)) if adapter else None
     device = _known_device(device) if device else "cuda" if torch.cuda.is_available() else "cpu"
     precision = torch.bfloat16 if device.startswith("cuda") else torch.float32
     if weights_size(folder) < 1_000_000_000:
         precision = torch.float32  # a small model gains nothing from half precision and loses exactness
     model = load_weights(folder, name=name, dtype=precision)
     processor = load_processor(folder, name=name)
-    if adapter_folder:
-        model = with_adapter(model, adapter_folder)
-    digest = model_digest(folder, adapter_folder)
+    if lora:
+        model = with_adapter(model, lora)
+    digest = model_digest(folder, lora)
     with model_errors(f"{name}: cannot be asked"):
         vlm = Vlm(model.eval().to(device), processor, name=name, digest=digest, device=device, pictures=pictures)
         refuse_unusable(vlm)

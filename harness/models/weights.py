@@ -53,16 +53,30 @@ def weights_size(folder: Path) -> int:
 
 
 def model_folder(name: str) -> Path:
-    """The local folder of a model or an adapter: itself (``~`` is the home folder), or the snapshot of a hub id (with an
-    optional ``@revision``)."""
+    """The local folder of a model: itself (``~`` is the home folder), or the snapshot of a hub id (with an optional
+    ``@revision``)."""
+    return _folder(name, name, "a shipped model, a local folder or a hub id like 'owner/model'")
+
+
+def adapter_folder(name: str) -> Path:
+    """The local folder of an adapter, named as a model is; raises `ModelError` where peft saved nothing there."""
+    folder = _folder(name, f"adapter {name}", "a folder that peft saved or a hub id like 'owner/adapter'")
+    if not (folder / "adapter_config.json").is_file():
+        raise ModelError(f"adapter {name}: no adapter_config.json in it; name a folder that peft saved")
+    if not weight_files(folder):
+        raise ModelError(f"adapter {name}: no safetensors weights in it; pickled weights are not loaded")
+    return folder
+
+
+def _folder(name: str, what: str, remedy: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if folder.is_file():
-        raise ModelError(f"{name}: is a file; name the folder that it lies in")
+        raise ModelError(f"{what}: is a file; name the folder that it lies in")
     repository, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or repository.count("/") != 1:
-        raise ModelError(f"{name}: no such folder; name a shipped model, a local folder or a hub id like 'owner/model'")
+        raise ModelError(f"{what}: no such folder; name {remedy}")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -74,7 +88,7 @@ def model_folder(name: str) -> Path:
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{name}: no such folder, and the hub does not give it ({reason})") from error
+        raise ModelError(f"{what}: no such folder, and the hub does not give it ({reason})") from error
 
 
 def model_digest(folder: Path, adapter: Path | None = None) -> str:
