@@ -92,9 +92,11 @@ CONFIGS = {
     "DoRA": _lora(use_dora=True),
     "rsLoRA": _lora(use_rslora=True, lora_alpha=16),
     "biases": _lora(bias="lora_only", target_modules=["linear_1", "q_proj"]),
-    "ranks of their own": _lora(target_modules=["q_proj", "v_proj"], rank_pattern={"q_proj": 4}, alpha_pattern={"v_proj": 3}),
+    "ranks of their own": _lora(
+        target_modules=["q_proj", "v_proj"], rank_pattern={"q_proj": 4}, alpha_pattern={"v_proj": 3}
+    ),
     "IA3": IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.reported("adapters")
@@ -201,5 +203,8 @@ def test_answers_of_a_merged_adapter_are_those_of_generate(base: Path, tmp_path:
     vlm = load_vlm("m", path=base, adapter=adapter, device="cpu")
     inputs = _inputs(vlm.processor)
     said = _unmerged(base, adapter).generate(**inputs, max_new_tokens=12, do_sample=False)
-    texts = [text.strip() for text in vlm.processor.batch_decode(said[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)]  # fmt: skip
+    texts = [
+        text.strip()
+        for text in vlm.processor.batch_decode(said[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    ]
     assert [answer for (answer,) in vlm.generate(SAMPLES, Sampling(max_tokens=12))] == texts

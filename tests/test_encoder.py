@@ -98,12 +98,15 @@ def _filled(number: float) -> object:
     ("weights", "told"),
     [
         (_less("visual.ln_post"), "Missing key(s) in state_dict"),
-        (_less("logit_bias"), "encoder FOLDER: does not load, 1 weight is not in its file, logit_bias; save it whole again"),
+        (
+            _less("logit_bias"),
+            "encoder FOLDER: does not load, 1 weight is not in its file, logit_bias; save it whole again",
+        ),
         (_one_more, "Unexpected key(s) in state_dict"),
         (_filled(float("nan")), "encoder FOLDER: its scores are not finite (NaN or infinite); its weights are broken"),
     ],
     ids=["a norm less", "no bias", "one more", "not a number"],
-)  # fmt: skip
+)
 def test_an_encoder_is_loaded_whole_or_not_at_all(base: Path, tmp_path: Path, weights: Any, told: str) -> None:
     load_encoder(str(variant(base, tmp_path / "same")), device="cpu")
     assert told in _complaint(variant(base, tmp_path / "e", weights=weights))
@@ -120,7 +123,8 @@ def test_an_encoder_is_loaded_whole_or_not_at_all(base: Path, tmp_path: Path, we
         ),
         (
             {"text_cfg": {"context_length": 20}},
-            "positional_embedding has another shape than open_clip_config.json says: (14, 96) in the file, (20, 96) by the "
+            "positional_embedding has another shape than open_clip_config.json says: (14, 96) in the file, (20, 96) by "
+            "the "
             "config",
         ),
         ({"text_cfg": {"layers": 3}}, "Missing key(s) in state_dict"),
@@ -145,8 +149,10 @@ def test_an_encoder_that_cannot_work_is_told_in_one_line(base: Path, tmp_path: P
     no_words = variant(base, tmp_path / "no-words", texts={"tokenizer.json": None, "tokenizer_config.json": None})
     torn = variant(base, tmp_path / "torn", texts={"tokenizer.json": "{}"})
     other = variant(
-        base, tmp_path / "other", json_files={"open_clip_config.json": {"model_cfg": {"text_cfg": {"hf_tokenizer_name": ...}}}}
-    )  # fmt: skip
+        base,
+        tmp_path / "other",
+        json_files={"open_clip_config.json": {"model_cfg": {"text_cfg": {"hf_tokenizer_name": ...}}}},
+    )
     for folder in (cut, no_model, no_json, no_words, torn, other):
         assert _complaint(folder).startswith("encoder FOLDER: does not "), folder.name
     for file in ("open_clip_config.json", "open_clip_model.safetensors"):

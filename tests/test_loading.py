@@ -1,4 +1,4 @@
-"""A model is loaded whole or not at all: what its loader reports is an error, in evaluation and where training starts."""
+"""A model is loaded whole or not at all: what its loader reports is an error, wherever a model is loaded."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ GAPS = {
     ),
     "wrapped by peft": (
         _prefixed("base_model.model."),
-        "47 weights in its files are not of the model, such as base_model.model.language_model.model.embed_tokens.weight "
+        "47 weights in its files are not of the model, such as "
+        "base_model.model.language_model.model.embed_tokens.weight "
         "(saved within a wrapper: all begin with base_model.model.)",
     ),
     "wrapped by DDP": (
@@ -63,7 +64,10 @@ GAPS = {
         "within a wrapper: all begin with module.)",
     ),
     "one misnamed": (
-        lambda weights: {name.replace("model.layers.0.self_attn.q_proj", "model.layers.0.attention.q"): v for name, v in weights.items()},
+        lambda weights: {
+            name.replace("model.layers.0.self_attn.q_proj", "model.layers.0.attention.q"): v
+            for name, v in weights.items()
+        },
         "1 weight of the model is not in its files, such as model.language_model.layers.0.self_attn.q_proj.weight; "
         "1 weight in its files is not of the model, such as ",
     ),
@@ -71,14 +75,17 @@ GAPS = {
         lambda weights: {**weights, NORM.replace("layers.1", "layers.2"): weights[NORM] + 1},
         "1 weight in its files is not of the model, such as ",
     ),
-    "no embeddings": (_without("embed_tokens"), "1 weight of the model is not in its files, such as model.language_model.embed_tokens.weight"),
+    "no embeddings": (
+        _without("embed_tokens"),
+        "1 weight of the model is not in its files, such as model.language_model.embed_tokens.weight",
+    ),
     "no vision tower": (_without("vision_tower"), "23 weights of the model are not in its files"),
     "embeddings resized": (
         lambda weights: {**weights, EMBEDDINGS: torch.cat([weights[EMBEDDINGS], weights[EMBEDDINGS][:3]])},
         "1 weight has another shape than config.json says, such as model.language_model.embed_tokens.weight: "
         "(1000, 32) in the file, (997, 32) by the config",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.reported("loading")
@@ -139,7 +146,9 @@ def test_a_config_with_other_layers_than_the_weights_have_is_refused(base: Path,
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda weights: {f"model.{name}": value for name, value in weights.items()}, id="model. before all"),
+        pytest.param(
+            lambda weights: {f"model.{name}": value for name, value in weights.items()}, id="model. before all"
+        ),
         pytest.param(
             lambda weights: {
                 **weights,
@@ -153,11 +162,13 @@ def test_a_config_with_other_layers_than_the_weights_have_is_refused(base: Path,
             id="a tied head stored as well",
         ),
         pytest.param(
-            lambda weights: {name.replace("vision_tower.", "vision_tower.vision_model."): value for name, value in weights.items()},
+            lambda weights: {
+                name.replace("vision_tower.", "vision_tower.vision_model."): value for name, value in weights.items()
+            },
             id="the vision tower by its older name",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_whole_model_by_older_names_is_whole(base: Path, tmp_path: Path, change: object) -> None:
     assert _asked(variant(base, tmp_path / "m", weights=change)) == _asked(base)
 
@@ -177,7 +188,8 @@ def test_a_model_that_computes_no_numbers_is_an_error_and_not_a_figure(
 ) -> None:
     folder = variant(base, tmp_path / "m", weights=_broken(number, part))
     assert _complaint(folder) == (
-        "m: its logits are not finite (NaN or infinite), so it says nothing; its weights are broken or overflow in this "
+        "m: its logits are not finite (NaN or infinite), so it says nothing; its weights are broken or overflow in "
+        "this "
         "precision"
     )
 
@@ -188,8 +200,11 @@ def test_numbers_that_break_only_later_are_an_error_when_they_do(base: Path, tmp
     cat = json.loads((base / "tokenizer.json").read_text())["model"]["vocab"]["▁cat"]
 
     def change(weights: Weights) -> Weights:
-        return {**weights, "lm_head.weight": weights[EMBEDDINGS].clone(),
-                EMBEDDINGS: weights[EMBEDDINGS].index_fill(0, torch.tensor([cat]), float("nan"))}  # fmt: skip
+        return {
+            **weights,
+            "lm_head.weight": weights[EMBEDDINGS].clone(),
+            EMBEDDINGS: weights[EMBEDDINGS].index_fill(0, torch.tensor([cat]), float("nan")),
+        }
 
     folder = variant(base, tmp_path / "m", weights=change)
     model, (sample,) = load_vlm("m", path=folder, device="cpu"), caption_samples("dev", 1)

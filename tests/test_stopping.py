@@ -200,7 +200,8 @@ def test_settings_that_change_a_greedy_answer_are_followed_or_refused(
     with pytest.raises(ModelError) as caught:
         load_vlm("m", path=folder, device="cpu")
     assert str(caught.value) == (
-        f"m: its generation_config.json sets {setting} to {told}, which is not followed here and changes answers; take it "
+        f"m: its generation_config.json sets {setting} to {told}, which is not followed here and changes answers; take "
+        f"it "
         "out, and say so beside the figures"
     )
 

@@ -22,8 +22,8 @@ def variant(
     json_files: Mapping[str, Mapping[str, Any]] | None = None,
     texts: Mapping[str, str | None] | None = None,
 ) -> Path:
-    """A copy of `base`: its weights changed by a function, fields of its JSON files set (a mapping goes into the mapping
-    that is there, `...` takes a field out), files written with a text (None: removed)."""
+    """A copy of `base`: its weights changed by a function, fields of its JSON files set (a mapping goes into the
+    mapping that is there, `...` takes a field out), files written with a text (None: removed)."""
     shutil.copytree(base, folder, dirs_exist_ok=True)
     if weights:
         for file in folder.glob("*.safetensors"):

@@ -12,7 +12,6 @@ from typer.core import TyperCommand
 
 from harness.errors import UsageError
 
-
 _HOME = re.compile(r"(?:^|(?<=[=:,]))~(?=/|$)")
 
 

@@ -21,7 +21,8 @@ def with_adapter(model: Any, adapter: Path) -> Any:
         config = PeftConfig.from_pretrained(adapter)
         if config.is_prompt_learning:
             raise ModelError(
-                f"adapter {adapter}: is of kind {config.peft_type.value}, which cannot be merged into weights; take a LoRA"
+                f"adapter {adapter}: is of kind {config.peft_type.value}, which cannot be merged into weights; take a "
+                f"LoRA"
             )
         config.inference_mode = True
         adapted = PeftModel(model, config)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ SUPPORTED = "llava"
 
 @contextmanager
 def model_errors(what: str) -> Iterator[None]:
-    """Whatever a library raises over a user's files becomes a `ModelError`: `what`, and the first line of the reason."""
+    """Whatever a library raises over a user's files becomes a `ModelError`: `what`, and the reason's first line."""
     try:
         yield
     except StropError:
@@ -48,7 +47,7 @@ def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
     quiet()
     what = f"{name}: does not load as an image-text-to-text model"
     _refuse_other_folders(folder, name)
-    with model_errors(what):
+    with model_errors(f"{what}; restore its files from where it came from, or install what it needs"):
         config = AutoConfig.from_pretrained(folder)
         if config.model_type != SUPPORTED:
             raise ModelError(
@@ -68,7 +67,8 @@ def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
 def load_processor(folder: Path, *, name: str) -> Any:
     """The processor beside a model; raises `ModelError` with the reason."""
     quiet()
-    with model_errors(f"{name}: its processor (tokenizer, picture settings, chat template) does not load"):
+    what = f"{name}: its processor (tokenizer, picture settings, chat template) does not load"
+    with model_errors(f"{what}; restore its files from where the model came from"):
         return AutoProcessor.from_pretrained(folder)
 
 
@@ -100,17 +100,20 @@ def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:
     shapes = sorted((key, tuple(stored), tuple(expected)) for key, stored, expected in report["mismatched_keys"])
     faults = []
     if missing:
-        faults.append(f"{counted(len(missing), 'weight of the model is', 'weights of the model are')} not in its files, "
-                      f"such as {missing[0]}")  # fmt: skip
+        weights = counted(len(missing), "weight of the model is", "weights of the model are")
+        faults.append(f"{weights} not in its files, such as {missing[0]}")
     if unknown:
         wrapper = _wrapper(unknown, missing)
-        faults.append(f"{counted(len(unknown), 'weight', 'weights')} in its files {'is' if len(unknown) == 1 else 'are'} "
-                      f"not of the model, such as {unknown[0]}"
-                      + (f" (saved within a wrapper: all begin with {wrapper})" if wrapper else ""))  # fmt: skip
+        weights = counted(len(unknown), "weight in its files is", "weights in its files are")
+        told = f" (saved within a wrapper: all begin with {wrapper})" if wrapper else ""
+        faults.append(f"{weights} not of the model, such as {unknown[0]}{told}")
     if shapes:
         key, stored, expected = shapes[0]
-        faults.append(f"{counted(len(shapes), 'weight has', 'weights have')} another shape than config.json says, such "
-                      f"as {key}: {stored} in the file, {expected} by the config")  # fmt: skip
+        weights = counted(len(shapes), "weight has", "weights have")
+        faults.append(
+            f"{weights} another shape than config.json says, such as {key}: {stored} in the file, {expected} by the "
+            f"config"
+        )
     if faults:
         raise ModelError(
             f"{name}: does not load, weights and config.json do not belong together: {'; '.join(faults)}; restore them "
@@ -120,6 +123,7 @@ def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:
 
 def _wrapper(unknown: list[str], missing: list[str]) -> str:
     """What stands before every name of a save that was made of a wrapper's weights, such as ``module.``; or nothing."""
-    prefix = commonprefix(unknown)
-    prefix = prefix[: prefix.rfind(".") + 1]
-    return prefix if missing and prefix and not any(key.startswith(prefix) for key in missing) else ""
+    prefix = "".join(f"{part}." for part, *others in zip(*(key.split(".") for key in unknown), strict=False)
+                     if set(others) <= {part})  # fmt: skip
+    alike = missing and prefix and all(key.startswith(prefix) for key in unknown)
+    return prefix if alike and not any(key.startswith(prefix) for key in missing) else ""

@@ -88,4 +88,4 @@ class Markup:
                 for name, number in names.items()
             ]
         )
-        return copy, {copy.token_to_id(name): number for name, number in names.items()}
+        return copy, {copy.encode(name, add_special_tokens=False).ids[0]: number for name, number in names.items()}

@@ -1,4 +1,4 @@
-"""One small question to a model that was just loaded: what loads and cannot be asked is told before any data are read."""
+"""One small question to a model just loaded: one that cannot be asked is told before any data are read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def refuse_unusable(vlm: Vlm) -> None:
     rows = vlm.model.get_input_embeddings().weight.shape[0]
     if (highest := max(tokens, default=0)) >= rows:
         raise ModelError(
-            f"{vlm.name}: token {highest} ({vlm.tokenizer.convert_ids_to_tokens(highest)}) of its chat template is beyond "
+            f"{vlm.name}: token {highest} ({vlm.tokenizer.convert_ids_to_tokens(highest)}) of its chat template is "
+            f"beyond "
             f"the model's {rows} embeddings; the tokenizer belongs to another model"
         )
     with model_errors(
@@ -51,7 +52,8 @@ def _refuse_other_halves(name: str, processor: Any, model: Any) -> None:
     patch = getattr(model.config.vision_config, "patch_size", "that of the vision tower")
     if processor.patch_size is None:
         raise ModelError(
-            f"{name}: its processor does not say patch_size, so nobody knows how many tokens a picture takes; set it in "
+            f"{name}: its processor does not say patch_size, so nobody knows how many tokens a picture takes; set it "
+            f"in "
             f"processor_config.json to {patch}"
         )
     token, vocabulary = processor.image_token, processor.tokenizer.get_vocab()

@@ -48,8 +48,8 @@ class PromptReader:
 
     @property
     def filler(self) -> int:
-        """What fills rows up to one length. Only a mask tells it from a token that is meant: the tokenizer's own padding
-        token may be one (its end or first token), or none."""
+        """What fills rows up to one length. Only a mask tells it from a token that is meant: the tokenizer's own
+        padding token may be one (its end or first token), or none."""
         return 0 if self.picture_token else 1
 
     def pictures(self, sample: Sample) -> list[Image]:

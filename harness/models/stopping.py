@@ -30,12 +30,12 @@ _HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "dola_layers": (None,),
     "stop_strings": (None, "", []),
 }
-"""Settings of generation that change a greedy answer and are not followed here, with the values at which they do not."""
+"""Settings of generation that are not followed here, with the values at which they change no greedy answer."""
 
 
 def stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The tokens that end an answer: the tokenizer's end token and all that generation_config.json and config.json name,
-    the language model's part of it included.
+    """The tokens that end an answer: the tokenizer's end token and all that generation_config.json and config.json
+    name, the language model's part of it included.
 
     A number there that nobody wrote, the default of a configuration class (Llama's 2 is an ordinary word of other
     tokenizers), counts only where it is a special token.
@@ -69,7 +69,8 @@ def suppressed_tokens(model: Any, name: str) -> list[int]:
     bad_words = generation.bad_words_ids or []
     if any(len(word) > 1 for word in bad_words):
         raise ModelError(
-            f"{name}: its generation_config.json forbids words of several tokens (bad_words_ids), which is not followed "
+            f"{name}: its generation_config.json forbids words of several tokens (bad_words_ids), which is not "
+            f"followed "
             "here and changes answers; take them out, and say so beside the figures"
         )
     # transformers leaves the end tokens out of bad words, and only there

@@ -356,7 +356,8 @@ class Vlm:
         """Raise `ModelError` where the model computes no numbers: its answers would be blank or the first token's."""
         if not torch.isfinite(logits).all():
             raise ModelError(
-                f"{self.name}: its logits are not finite (NaN or infinite), so it says nothing; its weights are broken or "
+                f"{self.name}: its logits are not finite (NaN or infinite), so it says nothing; its weights are broken "
+                f"or "
                 "overflow in this precision"
             )
 

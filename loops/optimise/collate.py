@@ -22,9 +22,10 @@ from harness.types import Sample
 class PairCollator:
     """Turns rows (`images`, and `prompt`, `chosen`, `rejected` as one turn each) into the model's inputs.
 
-    An answer is trained with the token `end` behind it, as a model says it. Of B rows come the B chosen sides and then the
-    B rejected ones: `input_ids`, `attention_mask` and `completion_mask` (1 on the answers), all (2 B, longest), padded
-    on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in order.
+    An answer is trained with the token `end` behind it, as a model says it. Of B rows come the B chosen sides and then
+    the B rejected ones: `input_ids`, `attention_mask` and `completion_mask` (1 on the answers), all (2 B, longest),
+    padded on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in
+    order.
     """
 
     reader: PromptReader

@@ -156,7 +156,9 @@ def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
         try:
             config = LoraConfig(**{"target_modules": "all-linear", "exclude_modules": kept or None, **recipe.lora})
             with torch.random.fork_rng(), warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # tied weights are parted before they are merged (`merged`)
+                warnings.simplefilter(
+                    "ignore", UserWarning
+                )  # tied weights are parted before they are merged (`merged`)
                 torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
                 model = get_peft_model(model, config)
         except (TypeError, ValueError) as error:
