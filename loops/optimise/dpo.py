@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import os
 import tempfile
 import warnings
@@ -27,17 +28,21 @@ from harness.models.frames import Pictures, frame_of
 from harness.models.prompts import PromptReader
 from harness.pictures import open_picture
 from harness.types import Advance
+from harness.wording import counted
 from loops.groups import Pair
 from loops.optimise.collate import PairCollator
+from loops.optimise.soundness import REMEDY, digests_of_trained, gradient_norm, refuse_numberless
 from loops.recipe import Optimise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """What training left: steps taken, TRL's own last averages (loss, rewards, accuracies), and `Passes.costs`."""
+    """What training left: steps taken, how many tensors they changed, TRL's own last averages (loss, rewards,
+    accuracies; None for what is no number), and `Passes.costs`."""
 
     steps: int
-    figures: dict[str, float]
+    changed: int
+    figures: dict[str, float | None]
     costs: Mapping[str, int]
 
 
@@ -72,6 +77,36 @@ class _Advance(TrainerCallback):  # type: ignore[misc]
         self.told = done
 
 
+class _LastLog(TrainerCallback):  # type: ignore[misc]
+    """A training of fewer steps than TRL logs after is logged at its end."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step >= state.max_steps and not _losses(state):
+            control.should_log = True
+
+
+class _WatchedTrainer(DPOTrainer):  # type: ignore[misc]
+    """Stops where a step's loss or gradient is no number: what follows would be trained on noise."""
+
+    def training_step(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(model, *args, **kwargs)
+        # under a scaler (fp16) a gradient that overflows is an ordinary step left out
+        norm = gradient_norm(model) if self.accelerator.scaler is None else 0.0
+        for what, value in (("loss", float(loss)), ("norm of the gradient", norm)):
+            if not math.isfinite(value):
+                step = self.state.global_step + 1
+                remedy = REMEDY if step > 1 else "no weight was changed yet: look at the pairs, and at optimise.trl"
+                raise RecipeError(
+                    f"training diverged: at step {step} of {self.state.max_steps} the {what} is {value}; {remedy}"
+                )
+        return loss
+
+
+def _losses(state: Any) -> list[dict[str, float]]:
+    """What TRL logged of the training's steps, in order."""
+    return [entry for entry in state.log_history if "loss" in entry]
+
+
 def optimise_dpo(
     pairs: Sequence[Pair],
     recipe: Optimise,
@@ -90,46 +125,82 @@ def optimise_dpo(
     `reference` is the checkpoint whose log-probabilities the loss is relative to. TRL's settings come from
     `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. A tracker (`report_to`; none
     unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. Raises `RecipeError` for
-    a setting that TRL does not know and for a tracker that is not installed.
+    a setting that TRL does not know, for a tracker that is not installed, and for a training that diverged or took no
+    step: nothing is saved then.
     """
     _quiet()
     model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
     policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
+    refuse_numberless(model, f"the checkpoint to train from ({start})", "train it anew or name another")
     processor = AutoProcessor.from_pretrained(start)
     model = prepare(model, recipe, seed=seed)
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
     passes = Passes(reader.picture_token)
     for one in (model, policy_before):
         passes.watch(one)
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        _tensorboard_in(out.with_name("tensorboard")),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
+    before = digests_of_trained(model)
+    with tempfile.TemporaryDirectory() as scratch, _tensorboard_in(out.with_name("tensorboard")):
         settings = _settings(recipe, scratch, seed=seed, run_name=run_name)
-        trainer = DPOTrainer(
-            model=model,
-            ref_model=policy_before,
-            args=settings,
-            data_collator=PairCollator(reader=reader, max_length=settings.max_length),
-            train_dataset=_rows(pairs),
-            processing_class=processor,
-        )
-        for callback in (ProgressCallback, PrinterCallback):
-            trainer.remove_callback(callback)
+        trainer = _trainer(model, policy_before, pairs, settings, reader)
         if advance:
             trainer.add_callback(_Advance(advance, len(pairs)))
-        trainer.train()
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
+            trainer.train()
+    costs = dict(passes.costs)
+    _refuse_unsound(trainer, pairs)
+    after = digests_of_trained(model)
     if recipe.weights == "lora":
         model.save_pretrained(out.with_name("adapter"))
         model = model.merge_and_unload()
     model.save_pretrained(out)
     processor.save_pretrained(out)
+    history = _losses(trainer.state)
     kept = ("loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")
     figures = {name: float(history[-1][name]) for name in kept if history and name in history[-1]}
-    return Trained(steps=trainer.state.global_step, figures=figures, costs=passes.costs)
+    return Trained(
+        steps=trainer.state.global_step,
+        changed=sum(after[name] != digest for name, digest in before.items()),
+        figures={name: value if math.isfinite(value) else None for name, value in figures.items()},
+        costs=costs,
+    )
+
+
+def _trainer(
+    model: Any, reference: Any, pairs: Sequence[Pair], settings: DPOConfig, reader: PromptReader
+) -> _WatchedTrainer:
+    """TRL's trainer of these pairs, in the tokens that are asked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # as above
+        trainer = _WatchedTrainer(
+            model=model,
+            ref_model=reference,
+            args=settings,
+            data_collator=PairCollator(reader=reader, max_length=settings.max_length),
+            train_dataset=_rows(pairs),
+            processing_class=reader.processor,
+        )
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    trainer.add_callback(_LastLog())
+    return trainer
+
+
+def _refuse_unsound(trainer: _WatchedTrainer, pairs: Sequence[Pair]) -> None:
+    """Raise `RecipeError` where a training took no step, or left a model that no longer computes numbers."""
+    if not trainer.state.global_step:
+        raise RecipeError(
+            f"training took no step: optimise.trl leaves none of {counted(len(pairs), 'pair')}; look at num_train_epochs, "
+            "and with dataloader_drop_last at per_device_train_batch_size"
+        )
+    model = trainer.model
+    refuse_numberless(model, "training diverged", REMEDY)
+    batch = trainer.data_collator([trainer.train_dataset[0]])
+    inputs = {name: values.to(model.device) for name, values in batch.items() if name != "completion_mask"}
+    with torch.inference_mode():
+        logits = model.eval()(**inputs, logits_to_keep=1).logits
+    if not torch.isfinite(logits).all():
+        raise RecipeError(f"training diverged: of its first pair the model computes no numbers any more; {REMEDY}")
 
 
 def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
@@ -184,6 +255,7 @@ def _settings(recipe: Optimise, scratch: str, *, seed: int, run_name: str) -> DP
         "save_strategy": "no",
         "logging_strategy": "steps",
         "logging_steps": 10,
+        "logging_nan_inf_filter": False,
         "disable_tqdm": True,
         "dataloader_pin_memory": torch.cuda.is_available(),
         **losses,
