@@ -36,11 +36,11 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=plain) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=plain) + "\n" for row in rows))
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
@@ -129,7 +129,7 @@ def digest_of_bytes(*parts: bytes) -> str:
 
 def digest_of_json(content: Any) -> str:
     """SHA-256 of a JSON value, the same whatever the order of its keys."""
-    return digest_of_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False, default=_plain).encode("utf-8"))
+    return digest_of_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False, default=plain).encode("utf-8"))
 
 
 def digest_of_file(path: Path) -> str:
@@ -146,7 +146,7 @@ def finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What JSON does not know: paths as text, numpy scalars as numbers."""
     if isinstance(value, Path):
         return str(value)

@@ -6,6 +6,7 @@ the stage that needs them: a finished run is recognised without importing any of
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -432,10 +433,8 @@ class _Kept(_Run):
 
     def all_stand(self) -> bool:
         """Whether every stage of the ledger is one of this recipe's."""
-        try:
+        with contextlib.suppress(_Unreached):
             self.all_rounds()
-        except _Unreached:
-            pass
         return self.standing == self.ledger.lines.keys()
 
 

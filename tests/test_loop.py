@@ -28,7 +28,8 @@ from loops.collect.controlled_hallucination import controlled_hallucination
 from loops.collect.sampling import sampled_answers
 from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
 from loops.ledger import Ledger, Outcome
-from loops.optimise.dpo import check_settings, optimise_dpo, prepare
+from loops.optimise.dpo import check_settings, optimise_dpo
+from loops.optimise.parts import prepare
 from loops.recipe import Collect, Optimise, Ratio, Recipe, Select
 from loops.rounds import plan_recipe, run_recipe
 from loops.select import select

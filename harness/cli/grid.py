@@ -14,6 +14,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from harness.cli.places import DataOption, TaskPathOption, set_places
+from tasks.sources import DEFAULT_DATA
+
 if TYPE_CHECKING:
     from loops.grid import Grid
     from loops.run_grid import Run, State, Watched
@@ -38,6 +41,8 @@ def grid(
         bool,
         typer.Option("--open-reserve", help="Open the part of the test reserve that the grid asks, for it alone."),
     ] = False,
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Run a recipe with some of its fields varied, with several training seeds, and say what made a difference.
@@ -58,6 +63,7 @@ def grid(
     from loops.reserve import open_reserve
     from loops.run_grid import file_states, find_states, run_grid
 
+    set_places(data, task_path)
     found = load_grid(find_shipped(file, "grid"), changes or ())
     if dry_run:
         plan = _plan(found, out)

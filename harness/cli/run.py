@@ -76,10 +76,10 @@ def setting() -> Setting:
     from harness.cli.progress import progress_bars
     from loops.setting import Setting
     from tasks.pictos.models import shipped
-    from tasks.registry import find_task, known_tasks, training_pool
+    from tasks.registry import TasksByName, training_pool
 
     return Setting(
-        tasks={name: find_task(name) for name in known_tasks()},
+        tasks=TasksByName(),
         pool=cache(training_pool),
         shipped=shipped,
         bars=progress_bars,

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback
 from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -31,6 +30,8 @@ from harness.types import Advance
 from harness.wording import counted
 from loops.groups import Pair
 from loops.optimise.collate import PairCollator
+from loops.optimise.parts import prepare
+from loops.optimise.settings import TROUBLE, first_line, refuse_values
 from loops.optimise.soundness import REMEDY, digests_of_trained, gradient_norm, refuse_numberless
 from loops.recipe import Optimise
 
@@ -141,12 +142,20 @@ def optimise_dpo(
     before = digests_of_trained(model)
     with tempfile.TemporaryDirectory() as scratch, _tensorboard_in(out.with_name("tensorboard")):
         settings = _settings(recipe, scratch, seed=seed, run_name=run_name)
-        trainer = _trainer(model, policy_before, pairs, settings, reader)
-        if advance:
-            trainer.add_callback(_Advance(advance, len(pairs)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
-            trainer.train()
+        try:
+            trainer = _trainer(model, policy_before, pairs, settings, reader)
+            if advance:
+                trainer.add_callback(_Advance(advance, len(pairs)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
+                trainer.train()
+        except torch.OutOfMemoryError as error:
+            raise RecipeError(
+                "training does not fit into the device's memory; lower optimise.trl.per_device_train_batch_size (and "
+                "raise gradient_accumulation_steps), or take optimise.weights=lora"
+            ) from error
+        except TROUBLE as error:
+            raise RecipeError(f"training stopped ({first_line(error)}); look at optimise.trl") from error
     costs = dict(passes.costs)
     _refuse_unsound(trainer, pairs)
     after = digests_of_trained(model)
@@ -190,8 +199,8 @@ def _refuse_unsound(trainer: _WatchedTrainer, pairs: Sequence[Pair]) -> None:
     """Raise `RecipeError` where a training took no step, or left a model that no longer computes numbers."""
     if not trainer.state.global_step:
         raise RecipeError(
-            f"training took no step: optimise.trl leaves none of {counted(len(pairs), 'pair')}; look at num_train_epochs, "
-            "and with dataloader_drop_last at per_device_train_batch_size"
+            f"training took no step: optimise.trl leaves none of {counted(len(pairs), 'pair')}; look at "
+            "num_train_epochs, and with dataloader_drop_last at per_device_train_batch_size"
         )
     model = trainer.model
     refuse_numberless(model, "training diverged", REMEDY)
@@ -203,36 +212,23 @@ def _refuse_unsound(trainer: _WatchedTrainer, pairs: Sequence[Pair]) -> None:
         raise RecipeError(f"training diverged: of its first pair the model computes no numbers any more; {REMEDY}")
 
 
-def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
-    """The model with what is to be trained marked so, and adapters in it where they are; frozen parts have neither.
+def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Optimise, reader: PromptReader) -> None:
+    """Train a prepared model for a single step on a single pair, as `optimise_dpo` would; nothing is saved or reported.
 
-    Raises `RecipeError` for frozen parts that the model does not have, and for settings that peft does not know.
+    Raises what TRL, torch and their helpers raise.
     """
-    names = [name for name, _ in model.named_parameters()]
-    if strangers := [part for part in recipe.freeze if not any(part in name for name in names)]:
-        parts = sorted({".".join(name.split(".")[:2]) for name in names})
-        raise RecipeError(
-            f"optimise.freeze {strangers[0]}: no weights of this model are called so; it has {', '.join(parts)}"
-        )
-    frozen = {name for name in names if any(part in name for part in recipe.freeze)}
-    if recipe.weights == "lora":
-        kept = sorted({name.rpartition(".")[0] for name in frozen})
-        try:
-            config = LoraConfig(**{"target_modules": "all-linear", "exclude_modules": kept or None, **recipe.lora})
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
-                model = get_peft_model(model, config)
-        except (TypeError, ValueError) as error:
-            raise RecipeError(f"optimise.lora: {str(error).splitlines()[0]}") from error
-    for name, parameter in model.named_parameters():
-        # peft has frozen all but its adapters, and a user's own `exclude_modules` or `bias` may have let some back in
-        if any(part in name for part in recipe.freeze):
-            parameter.requires_grad = False
-    return model
+    _quiet()
+    alone = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "max_steps": 1, "report_to": "none",
+             "torch_compile": False}  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:
+        only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
+        settings = _settings(only, scratch, seed=0, run_name="")
+        _trainer(model, reference, [pair], settings, reader).train()
 
 
 def check_settings(recipe: Optimise) -> None:
-    """Raise `RecipeError` for settings that TRL would refuse, before anything is asked or trained."""
+    """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, before anything is asked or
+    trained."""
     with tempfile.TemporaryDirectory() as scratch:
         _settings(recipe, scratch, seed=0, run_name="")
 
@@ -240,6 +236,11 @@ def check_settings(recipe: Optimise) -> None:
 def _settings(recipe: Optimise, scratch: str, *, seed: int, run_name: str) -> DPOConfig:
     losses: dict[str, Any] = {}
     if recipe.sft_weight:
+        if named := [name for name in ("loss_type", "loss_weights") if recipe.trl.get(name) is not None]:
+            raise RecipeError(
+                f"optimise.trl.{named[0]}: optimise.sft_weight {recipe.sft_weight:g} decides it; set that to 0, or "
+                "leave this out"
+            )
         losses = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, recipe.sft_weight]}
     ours = {
         "output_dir": scratch,
@@ -260,18 +261,8 @@ def _settings(recipe: Optimise, scratch: str, *, seed: int, run_name: str) -> DP
         "dataloader_pin_memory": torch.cuda.is_available(),
         **losses,
     }
-    for field in dataclasses.fields(DPOConfig):
-        given = recipe.trl.get(field.name)
-        if isinstance(field.default, int | float) and isinstance(given, str | list | dict):
-            raise RecipeError(f"optimise.trl.{field.name}: must be like {field.default!r}, found {given!r}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
-            settings = DPOConfig(**{**ours, **recipe.trl})
-    except (TypeError, ValueError) as error:
-        raise RecipeError(
-            f"optimise.trl: {str(error).splitlines()[0]}; it takes the fields of TRL's DPOConfig"
-        ) from error
+    refuse_values(dataclasses.fields(DPOConfig), recipe.trl, ours)
+    settings = _config(ours, recipe.trl)
     try:
         for tracker in get_reporting_integration_callbacks(settings.report_to):
             tracker()  # as TRL's trainer does it: whoever misses a package says so
@@ -280,6 +271,29 @@ def _settings(recipe: Optimise, scratch: str, *, seed: int, run_name: str) -> DP
             f"optimise.trl.report_to: {str(error).splitlines()[0]} Install what is missing, or name no tracker"
         ) from error
     return settings
+
+
+def _config(ours: Mapping[str, Any], settings: Mapping[str, Any]) -> DPOConfig:
+    """TRL's config; raises `RecipeError` with the first of the settings without which there would be one."""
+
+    def made(changes: Mapping[str, Any]) -> DPOConfig:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
+            return DPOConfig(**{**ours, **changes})
+
+    try:
+        return made(settings)
+    except TROUBLE as error:
+        trouble = error
+    for name in settings:
+        try:
+            made({other: value for other, value in settings.items() if other != name})
+        except TROUBLE:
+            continue
+        raise RecipeError(
+            f"optimise.trl.{name} {settings[name]!r}: {first_line(trouble)}; it takes the fields of TRL's DPOConfig"
+        ) from trouble
+    raise RecipeError(f"optimise.trl: {first_line(trouble)}; it takes the fields of TRL's DPOConfig") from trouble
 
 
 @contextmanager
