@@ -42,7 +42,12 @@ def llama_like(spaces: Literal["first", "legacy"]) -> PreTrainedTokenizerFast:
     core.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     said = ["USER: ASSISTANT:\n What do you see? Is there a dog in the image?\nAnswer. How many cats are there?"]
     said += [caption(compose(seed)) for seed in seeds_of("dev", 200)]
-    core.train_from_iterator(said, BpeTrainer(vocab_size=400, special_tokens=list(SPECIAL), show_progress=False))
+    core.train_from_iterator(
+        said,
+        BpeTrainer(
+            vocab_size=400, special_tokens=list(SPECIAL), show_progress=False, initial_alphabet=list("</>|_padunks")
+        ),
+    )
     core.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", SPECIAL.index("<s>"))])
     return PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", unk_token="<unk>", bos_token="<s>", eos_token="</s>",

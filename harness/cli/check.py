@@ -85,7 +85,7 @@ def _as_json(
         }
         for one in checked
     }
-    every = {"split": split, "tasks": tasks, "not_checked": without_data}
+    every: dict[str, object] = {"split": split, "tasks": tasks, "not_checked": without_data}
     return every | ({"unusable": list(unusable)} if unusable else {})
 
 

@@ -23,12 +23,13 @@ from harness.types import Sample
 class PairCollator:
     """Turns rows (`images`, and `prompt`, `chosen`, `rejected` as one turn each) into the model's inputs.
 
-    An answer is trained with an end token behind it, as a model says it. Of B rows come the B chosen sides and then the
-    B rejected ones: `input_ids`, `attention_mask` and `completion_mask` (1 on the answers), all (2 B, longest), padded
-    on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in order.
+    An answer is trained with the token `end` behind it, as a model says it. Of B rows come the B chosen sides and then
+    the B rejected ones: `input_ids`, `attention_mask` and `completion_mask` (1 on the answers), all (2 B, longest),
+    padded on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in order.
     """
 
     reader: PromptReader
+    end: int
     max_length: int | None = None
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
@@ -43,11 +44,11 @@ class PairCollator:
                 prompt, answer = self.reader.answered(sample, row[side][0]["content"])
                 prompts.append(self.reader.expanded(prompt, counts))
                 self._refuse_cut(prompts[-1])
-                answers.append([*answer, self.reader.tokenizer.eos_token_id])
+                answers.append([*answer, self.end])
         tokens = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
         said = [[0] * len(prompt) + [1] * len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
         batch = {
-            "input_ids": _padded(tokens, self.reader.tokenizer.pad_token_id),
+            "input_ids": _padded(tokens, self.reader.filler),
             "attention_mask": _padded([[1] * len(some) for some in tokens], 0),
             "completion_mask": _padded(said, 0),
         }

@@ -17,14 +17,17 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback
+from transformers import TrainerCallback
 from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import DPOConfig, DPOTrainer
 
 from harness.errors import RecipeError
+from harness.models.adapters import merged
 from harness.models.frames import Pictures, frame_of
+from harness.models.loading import load_processor, load_weights
 from harness.models.prompts import PromptReader
+from harness.models.stopping import stop_tokens
 from harness.pictures import open_picture
 from harness.types import Advance
 from harness.wording import counted
@@ -127,23 +130,25 @@ def optimise_dpo(
     `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. A tracker (`report_to`; none
     unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. Raises `RecipeError` for
     a setting that TRL does not know, for a tracker that is not installed, and for a training that diverged or took no
-    step: nothing is saved then.
+    step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
     """
     _quiet()
-    model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32, use_safetensors=True)
-    policy_before = AutoModelForImageTextToText.from_pretrained(reference, dtype=torch.float32, use_safetensors=True)
+    model = load_weights(start, name=str(start), dtype=torch.float32)
+    policy_before = load_weights(reference, name=str(reference), dtype=torch.float32)
     refuse_numberless(model, f"the checkpoint to train from ({start})", "train it anew or name another")
-    processor = AutoProcessor.from_pretrained(start)
-    model = prepare(model, recipe, seed=seed)
+    processor = load_processor(start, name=str(start))
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
+    end = reader.end_token(stop_tokens(model, processor.tokenizer))
+    model = prepare(model, recipe, seed=seed)
     passes = Passes(reader.picture_token)
     for one in (model, policy_before):
         passes.watch(one)
     before = digests_of_trained(model)
     with tempfile.TemporaryDirectory() as scratch, _tensorboard_in(out.with_name("tensorboard")):
         settings = _settings(recipe, scratch, seed=seed, run_name=run_name)
+        collator = PairCollator(reader=reader, end=end, max_length=settings.max_length)
         try:
-            trainer = _trainer(model, policy_before, pairs, settings, reader)
+            trainer = _trainer(model, policy_before, pairs, settings, collator)
             if advance:
                 trainer.add_callback(_Advance(advance, len(pairs)))
             with warnings.catch_warnings():
@@ -161,7 +166,7 @@ def optimise_dpo(
     after = digests_of_trained(model)
     if recipe.weights == "lora":
         model.save_pretrained(out.with_name("adapter"))
-        model = model.merge_and_unload()
+        model = merged(model)
     model.save_pretrained(out)
     processor.save_pretrained(out)
     history = _losses(trainer.state)
@@ -176,7 +181,7 @@ def optimise_dpo(
 
 
 def _trainer(
-    model: Any, reference: Any, pairs: Sequence[Pair], settings: DPOConfig, reader: PromptReader
+    model: Any, reference: Any, pairs: Sequence[Pair], settings: DPOConfig, collator: PairCollator
 ) -> _WatchedTrainer:
     """TRL's trainer of these pairs, in the tokens that are asked."""
     with warnings.catch_warnings():
@@ -185,9 +190,9 @@ def _trainer(
             model=model,
             ref_model=reference,
             args=settings,
-            data_collator=PairCollator(reader=reader, max_length=settings.max_length),
+            data_collator=collator,
             train_dataset=_rows(pairs),
-            processing_class=reader.processor,
+            processing_class=collator.reader.processor,
         )
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
@@ -212,7 +217,7 @@ def _refuse_unsound(trainer: _WatchedTrainer, pairs: Sequence[Pair]) -> None:
         raise RecipeError(f"training diverged: of its first pair the model computes no numbers any more; {REMEDY}")
 
 
-def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Optimise, reader: PromptReader) -> None:
+def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Optimise, reader: PromptReader, end: int) -> None:
     """Train a prepared model for a single step on a single pair, as `optimise_dpo` would; nothing is saved or reported.
 
     Raises what TRL, torch and their helpers raise.
@@ -223,7 +228,8 @@ def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Optimise, reader
     with tempfile.TemporaryDirectory() as scratch:
         only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
         settings = _settings(only, scratch, seed=0, run_name="")
-        _trainer(model, reference, [pair], settings, reader).train()
+        collator = PairCollator(reader=reader, end=end, max_length=settings.max_length)
+        _trainer(model, reference, [pair], settings, collator).train()
 
 
 def check_settings(recipe: Optimise) -> None:

@@ -6,8 +6,6 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils import ModulesToSaveWrapper
 
 from harness.errors import RecipeError
 from loops.optimise.settings import TROUBLE, first_line
@@ -35,7 +33,6 @@ def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
                 model = get_peft_model(model, config)
         except TROUBLE as error:
             raise RecipeError(f"optimise.lora: {first_line(error)}") from error
-        _refuse_tied(model)
     for name, parameter in model.named_parameters():
         # peft has frozen all but its adapters, and a user's own `exclude_modules` or `bias` may have let some back in
         if any(part in name for part in recipe.freeze):
@@ -43,15 +40,3 @@ def prepare(model: Any, recipe: Optimise, *, seed: int) -> Any:
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise RecipeError(f"optimise.freeze {', '.join(recipe.freeze)}: nothing is left to train; name fewer parts")
     return model
-
-
-def _refuse_tied(model: Any) -> None:
-    """Raise `RecipeError` for an adapter on an embedding that is the head too: merged, it would change both."""
-    if not model.config.tie_word_embeddings:
-        return
-    for name, module in (("embedding", model.get_input_embeddings()), ("head", model.get_output_embeddings())):
-        if isinstance(module, BaseTunerLayer | ModulesToSaveWrapper):
-            raise RecipeError(
-                f"optimise.lora: an adapter on the {name}, whose weights embedding and head of this model share, would "
-                "change both once it is merged; name other target_modules and modules_to_save"
-            )

@@ -10,15 +10,18 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText
 
-from harness.errors import ModelError, RecipeError
+from harness.errors import RecipeError
 from harness.models.frames import Pictures, frame_of
+from harness.models.loading import load_processor, model_errors
 from harness.models.prompts import PromptReader
+from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from loops.groups import Pair
 from loops.optimise.dpo import check_settings, take_a_step
@@ -39,39 +42,43 @@ def try_training(recipe: Optimise, model: Path, sample: Sample, *, pictures: Pic
     model's configuration or processor does not load.
     """
     check_settings(recipe)
-    try:
+    processor = load_processor(model, name=str(model))
+    with model_errors(f"{model}: does not load as an image-text-to-text model"), torch.device("meta"):
         config = AutoConfig.from_pretrained(model)
-        processor = AutoProcessor.from_pretrained(model)
-        with torch.device("meta"):
-            shape = AutoModelForImageTextToText.from_config(config)
-    except TROUBLE as error:
-        raise ModelError(f"{model}: does not load as an image-text-to-text model ({first_line(error)})") from error
+        shape = AutoModelForImageTextToText.from_config(config)
     weights = shape.num_parameters()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training itself will tell them
         trained = sum(one.numel() for one in prepare(shape, recipe, seed=0).parameters() if one.requires_grad)
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
-    if trouble := _trouble(recipe, config, weights, pair, reader):
-        raise _blamed(trouble, recipe, config, weights, pair, reader) from trouble
+    trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader)
+    if trouble := trial.trouble(recipe):
+        raise _blamed(trouble, recipe, trial) from trouble
     return f"a step of training, {trained:,} of {weights:,} weights trained"
 
 
-def _trouble(recipe: Optimise, config: Any, weights: int, pair: Pair, reader: PromptReader) -> Exception | None:
-    """What a step with these settings comes to; None where it is taken."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as above
-            tried, reference = (
-                AutoModelForImageTextToText.from_config(
-                    config if weights < SMALL else _narrowed(config), dtype=torch.float32
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Trial:
+    """What a step is taken with."""
+
+    config: Any
+    pair: Pair
+    reader: PromptReader
+
+    def trouble(self, recipe: Optimise) -> Exception | None:
+        """What a step with these settings comes to; None where it is taken."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # as above
+                model, reference = (
+                    AutoModelForImageTextToText.from_config(self.config, dtype=torch.float32) for _ in range(2)
                 )
-                for _ in range(2)
-            )
-            take_a_step(prepare(tried, recipe, seed=0), reference, pair, recipe, reader)
-    except TROUBLE as error:
-        return error
-    return None
+                end = self.reader.end_token(stop_tokens(model, self.reader.tokenizer))
+                take_a_step(prepare(model, recipe, seed=0), reference, self.pair, recipe, self.reader, end)
+        except TROUBLE as error:
+            return error
+        return None
 
 
 def _narrowed(config: Any) -> Any:
@@ -86,13 +93,11 @@ def _narrowed(config: Any) -> Any:
     return narrow
 
 
-def _blamed(
-    trouble: Exception, recipe: Optimise, config: Any, weights: int, pair: Pair, reader: PromptReader
-) -> RecipeError:
+def _blamed(trouble: Exception, recipe: Optimise, trial: _Trial) -> RecipeError:
     """The error, with the first of the recipe's settings without which the step is taken."""
     for field, without in _without(recipe):
         try:
-            taken = _trouble(without, config, weights, pair, reader) is None
+            taken = trial.trouble(without) is None
         except RecipeError:
             continue
         if taken:
