@@ -47,17 +47,23 @@ class Finished:
 
 
 def run_recipe(
-    recipe: Recipe, out: Path, setting: Setting, *, answers: Path | None = None, shared: Path | None = None
+    recipe: Recipe,
+    out: Path,
+    setting: Setting,
+    *,
+    answers: Path | None = None,
+    shared: Path | None = None,
+    checked: bool = False,
 ) -> Finished:
     """Run a recipe in a folder, or go on with it where it stopped. `answers` is a store to share with other runs,
-    `shared` a folder of whole stages (`loops.shared`).
+    `shared` a folder of whole stages (`loops.shared`); `checked` says that `check_recipe` has been through it.
 
     A recipe that was mended goes on where what it changed is in no finished stage. Raises `RunError` where the folder
     belongs to another recipe, and `RecipeError` for what `loops.check_recipe` finds. What a stage raises says which one
     it is, and that those before it are kept.
     """
     differing = _differing(out, recipe)
-    check_recipe(recipe, setting, new=differing is None or bool(differing))
+    check_recipe(recipe, setting, new=not checked and differing != [])
     with open_run(out, shared) as ledger:
         run = _Run(recipe, ledger, setting, answers or out / "answers.jsonl")
         if differing and not _Kept(recipe, setting, ledger).all_stand():

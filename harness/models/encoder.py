@@ -6,8 +6,10 @@ an architecture with the tag of its weights, ``ViT-B-32::laion2b_s34b_b79k``.
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import torch
 from PIL.Image import Image
 
 from harness.errors import ModelError
+from harness.models.loading import model_errors
+from harness.wording import one_line
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 
@@ -102,13 +106,31 @@ def load_encoder(name: str, device: str | None = None) -> Encoder:
             if not (folder / needed).is_file():
                 raise ModelError(f"encoder {name}: no {needed} in it; a folder saved by open_clip has one")
         source = f"local-dir:{folder.resolve()}"
-        model, preprocess = open_clip.create_model_from_pretrained(source)
-        return Encoder(model.float(), preprocess, open_clip.get_tokenizer(source), device=device)
+        with _encoder_errors(f"encoder {name}: does not load; restore it from where it came from"):
+            model, preprocess = open_clip.create_model_from_pretrained(source)
+            return Encoder(model.float(), preprocess, open_clip.get_tokenizer(source), device=device)
     architecture, _, tag = name.partition("::")
     if (architecture, tag) not in open_clip.list_pretrained():
         raise ModelError(f"encoder {name}: no such folder, and not an open_clip ARCHITECTURE::TAG")
-    model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=tag)
-    return Encoder(model, preprocess, open_clip.get_tokenizer(architecture), device=device)
+    with _encoder_errors(f"encoder {name}: cannot be had; name a folder, or let it be downloaded once"):
+        model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=tag)
+        return Encoder(model, preprocess, open_clip.get_tokenizer(architecture), device=device)
+
+
+@contextmanager
+def _encoder_errors(what: str) -> Iterator[None]:
+    """What open_clip raises is a `ModelError`, `what` and the reason, and nothing is logged beside it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with model_errors(what):
+            yield
+    except ModelError as error:
+        if isinstance(error.__cause__, RuntimeError):  # torch says in its second line which weights do not fit
+            error.args = (f"{what} ({one_line(str(error.__cause__)):.400})",)
+        raise
+    finally:
+        logging.disable(before)
 
 
 def new_encoder(config: Mapping[str, Any]) -> torch.nn.Module:

@@ -25,7 +25,8 @@ class PairCollator:
 
     An answer is trained with the token `end` behind it, as a model says it. Of B rows come the B chosen sides and then
     the B rejected ones: `input_ids`, `attention_mask` and `completion_mask` (1 on the answers), all (2 B, longest),
-    padded on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in order.
+    padded on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in
+    order.
     """
 
     reader: PromptReader
