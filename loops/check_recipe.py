@@ -106,11 +106,14 @@ def _check_pairs(recipe: Recipe, setting: Setting) -> str:
         return ""
     collect, verify, chosen = recipe.collect, recipe.verify, recipe.select
     unmixed = collect.h_ratio.mean <= 0 and not collect.h_ratio.std
-    if collect.kind == "controlled_hallucination" and not collect.temperature and unmixed:
+    asked = collect.kind == "controlled_hallucination" and not recipe.given_pairs
+    if asked and not collect.temperature and unmixed:
         raise RecipeError(
             f"collect.h_ratio {collect.h_ratio.mean:g}: at temperature 0 a hallucination mixed so is the answer "
             "itself, and no pair is left; raise it, or collect.temperature"
         )
+    if recipe.given_pairs and collect.prompt is not None:
+        raise RecipeError("collect.prompt: pairs have questions of their own, which were answered; leave it out")
     most = {"random": 1.0, "oracle": 1.0}.get(verify.kind)
     if most is not None and chosen.margin > most:
         raise RecipeError(

@@ -28,7 +28,7 @@ from loops.groups import read_groups, read_pairs, write_groups, write_pairs
 from loops.ledger import Done, Ledger, Outcome, open_run
 from loops.recipe import Recipe, read_document, validated
 from loops.select import select
-from loops.setting import Pool, Setting
+from loops.setting import Paired, Pool, Setting
 
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
@@ -66,13 +66,7 @@ def run_recipe(
     check_recipe(recipe, setting, new=not checked and differing != [])
     with open_run(out, shared) as ledger:
         run = _Run(recipe, ledger, setting, answers or out / "answers.jsonl")
-        if differing and not _Kept(recipe, setting, ledger).all_stand():
-            raise RunError(
-                f"{out} holds a run of another recipe (it differs in {', '.join(differing)}); name another --out"
-            )
-        fields = recipe.model_dump(mode="json")
-        filed = {"name": fields.pop("name"), "level": run.level(), **fields}
-        write_text(out / "recipe.yaml", yaml.safe_dump(filed, sort_keys=False))
+        _claim(out, recipe, run.level(), _Kept(recipe, setting, ledger).all_stand)
         return run.all_rounds()
 
 
@@ -107,9 +101,12 @@ class _Run:
         draw = recipe.seed * 1_000 + number
         base = {"source": self.source.identity, "seed": recipe.seed, "round": number, **self.shown}
 
+        collecting: dict[str, Any] = {"checkpoint": start.digest, "collect": recipe.collect.as_input()}
+        if recipe.given_pairs:
+            collecting = {"pairs": recipe.collect.samples}
         collected = self.stage(
             f"round-{number}/collect",
-            {**base, "version": COLLECT_VERSION, "checkpoint": start.digest, "collect": recipe.collect.as_input()},
+            {**base, "version": COLLECT_VERSION, **collecting},
             lambda folder: self.collect(folder, start, pool(), draw, number),
         )
         verified = self.stage(
@@ -313,6 +310,12 @@ class _Run:
         return self.stage(f"round-{number}/eval", inputs, work)
 
     def collect(self, folder: Path, start: Checkpoint, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
+        if isinstance(self.source, Paired):
+            answers = self.source.answers
+            groups = [Group(sample=sample, answers=answers[sample.id], notes=({}, {})) for sample in pool]
+            write_groups(folder / "groups.jsonl", groups)
+            differing = sum(len(set(group.answers)) > 1 for group in groups)
+            return Outcome(facts={"groups": len(groups), "differing": differing}, cost={})
         from harness.models.vlm import load_vlm
         from loops.collect.controlled_hallucination import controlled_hallucination
         from loops.collect.sampling import sampled_answers
@@ -463,6 +466,18 @@ def round_samples(pool: Pool, recipe: Recipe, number: int) -> list[Sample]:
     samples = pool.of_round(seed=recipe.seed, number=number, count=recipe.collect.samples)
     prompt = recipe.collect.prompt
     return [sample if prompt is None else dataclasses.replace(sample, prompt=prompt) for sample in samples]
+
+
+def _claim(out: Path, recipe: Recipe, level: str, all_stand: Callable[[], bool] = lambda: False) -> None:
+    """Write the recipe into the folder with its level, or see that it is the one that is there, or that `all_stand`:
+    all finished stages are its own too."""
+    if (differing := _differing(out, recipe)) and not all_stand():
+        raise RunError(
+            f"{out} holds a run of another recipe (it differs in {', '.join(differing)}); name another --out"
+        )
+    fields = recipe.model_dump(mode="json")
+    filed = {"name": fields.pop("name"), "level": level, **fields}
+    write_text(out / "recipe.yaml", yaml.safe_dump(filed, sort_keys=False))
 
 
 def _differing(out: Path, recipe: Recipe) -> list[str] | None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
+from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UsageError
 from harness.types import Pooled, Task
 from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg
 from tasks.coco_tasks import Grounding, Ic
+from tasks.pairs import pair_pool
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
 from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
 from tasks.pictos.world import SPLITS
@@ -122,8 +125,10 @@ class TasksByName(Mapping[str, Task]):
 
 
 def training_pool(source: str) -> WorldPool | OwnPool:
-    """The training pool of a task, or of the pictures that KIND:PATH names (`tasks.pools`): nothing that tasks measure
-    on. Raises `UsageError` for a task without one."""
+    """The training pool of a task, or of the pictures or pairs that KIND:PATH names (`tasks.pools`, `tasks.pairs`):
+    nothing that tasks measure on. Raises `UsageError` for a task without one."""
+    if source.startswith(GIVEN_PAIRS):
+        return pair_pool(source, Path(source.removeprefix(GIVEN_PAIRS)).expanduser())
     if ":" in source:
         return own_pool(source)
     if source in POOLS:
