@@ -55,6 +55,7 @@ def run(
     strop run judge_free --out runs/photos --set source=folder:my/pictures --set collect.samples=500
     """
     from loops.check_recipe import check_recipe
+    from loops.notes import notes_of_run
     from loops.recipe import find_shipped, load_recipe
     from loops.reserve import refuse_reserve
     from loops.rounds import run_recipe
@@ -68,18 +69,26 @@ def run(
         typer.echo(json.dumps({"checked": dict(checked)}) if as_json else _checked_text(checked))
         return
     finished = run_recipe(found, out, setting(), answers=answers, shared=shared, checked=of_grid)
-    last = finished.checkpoints[-1]
+    last, notes = finished.checkpoints[-1], notes_of_run(out)
     if as_json:
         digests = [checkpoint.digest for checkpoint in finished.checkpoints]
         typer.echo(
             json.dumps(
-                {"out": str(out), "checkpoints": digests, "last": str(last.path), "fresh": finished.fresh_stages}
+                {
+                    "out": str(out),
+                    "checkpoints": digests,
+                    "last": str(last.path),
+                    "fresh": finished.fresh_stages,
+                    "notes": notes,
+                }
             )
         )
         return
     console = Console(highlight=False, soft_wrap=True)
     if not finished.fresh_stages:
         console.print(f"{out} is finished already; nothing was done")
+    for note in notes:
+        console.print(note, markup=False)
     console.print(f"last checkpoint: {last.path} ({last.digest[:12]})")
     console.print(f"next: strop board {out} --out {out}/board")
 

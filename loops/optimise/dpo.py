@@ -129,8 +129,8 @@ def optimise_dpo(
     `reference` is the checkpoint whose log-probabilities the loss is relative to. TRL's settings come from
     `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. A tracker (`report_to`; none
     unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. Raises `RecipeError` for
-    a setting that TRL does not know, for a tracker that is not installed, and for a training that diverged or took no
-    step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
+    a setting that TRL does not know, for a tracker that is not installed, and for a training that diverged or would
+    take no step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
     """
     _quiet()
     model = load_weights(start, name=str(start), dtype=torch.float32)
@@ -149,6 +149,12 @@ def optimise_dpo(
         collator = PairCollator(reader=reader, end=end, max_length=settings.max_length)
         try:
             trainer = _trainer(model, policy_before, pairs, settings, collator)
+            if not len(trainer.get_train_dataloader()):
+                raise RecipeError(
+                    f"optimise.trl.dataloader_drop_last: {counted(len(pairs), 'pair')} are fewer than a batch of "
+                    f"{settings.per_device_train_batch_size}, so no step would be taken; leave it out, or lower "
+                    "per_device_train_batch_size"
+                )
             if advance:
                 trainer.add_callback(_Advance(advance, len(pairs)))
             with warnings.catch_warnings():
@@ -162,7 +168,7 @@ def optimise_dpo(
         except TROUBLE as error:
             raise RecipeError(f"training stopped ({first_line(error)}); look at optimise.trl") from error
     costs = dict(passes.costs)
-    _refuse_unsound(trainer, pairs)
+    _refuse_unsound(trainer)
     after = digests_of_trained(model)
     if recipe.weights == "lora":
         model.save_pretrained(out.with_name("adapter"))
@@ -200,13 +206,8 @@ def _trainer(
     return trainer
 
 
-def _refuse_unsound(trainer: _WatchedTrainer, pairs: Sequence[Pair]) -> None:
-    """Raise `RecipeError` where a training took no step, or left a model that no longer computes numbers."""
-    if not trainer.state.global_step:
-        raise RecipeError(
-            f"training took no step: optimise.trl leaves none of {counted(len(pairs), 'pair')}; look at "
-            "num_train_epochs, and with dataloader_drop_last at per_device_train_batch_size"
-        )
+def _refuse_unsound(trainer: _WatchedTrainer) -> None:
+    """Raise `RecipeError` where a training left a model that no longer computes numbers."""
     model = trainer.model
     refuse_numberless(model, "training diverged", REMEDY)
     batch = trainer.data_collator([trainer.train_dataset[0]])
