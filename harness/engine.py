@@ -22,6 +22,7 @@ from lm_eval.evaluator import evaluate as lm_eval_evaluate
 from lm_eval.tasks import TaskManager
 from PIL.Image import Image
 
+from harness.marking import samples_of, scorer, try_task
 from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture
 from harness.profiles import details_of, profile_of, readings
@@ -101,8 +102,10 @@ def evaluate(
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     results = []
     sureness: dict[_Said, list[float]] = {}  # tasks may mark the same answers
-    for task in tasks:
-        samples = task.samples(split)[:limit]
+    asked = [(task, samples_of(task, split)[:limit]) for task in tasks]
+    for task, samples in asked:  # all of them, before the first is asked
+        try_task(task, samples, details_of(task, samples).metrics)
+    for task, samples in asked:
         details = details_of(task, samples)
         scores: dict[int, Score] = {}
         ours = _lm_eval_task(task, samples, details.metrics, scores)
@@ -161,7 +164,7 @@ def _ranked(
     values = model.sentence_log_likelihoods(list(new.values()), [answer for _, _, answer in new])
     sureness |= dict(zip(new, values, strict=True))
     return [
-        {OWN: steps_of(sample, answer, sureness[key], task.score)}
+        {OWN: steps_of(sample, answer, sureness[key], scorer(task))}
         for key, sample, answer in zip(said, samples, answers, strict=True)
     ]
 
@@ -218,7 +221,7 @@ def _lm_eval_task(
 
     def process(document: Mapping[str, Any], answers: Sequence[str]) -> dict[str, tuple[str | None, Score]]:
         index = document["index"]
-        scores[index] = task.score(samples[index], _said(answers))
+        scores[index] = scorer(task)(samples[index], _said(answers))
         marked = (samples[index].meta.get("group"), scores[index])
         return {metric.name: marked for metric in metrics}
 

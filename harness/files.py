@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -35,11 +36,11 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain) + "\n")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=plain) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=_plain) + "\n" for row in rows))
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=plain) + "\n" for row in rows))
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
@@ -128,7 +129,7 @@ def digest_of_bytes(*parts: bytes) -> str:
 
 def digest_of_json(content: Any) -> str:
     """SHA-256 of a JSON value, the same whatever the order of its keys."""
-    return digest_of_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False, default=_plain).encode("utf-8"))
+    return digest_of_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False, default=plain).encode("utf-8"))
 
 
 def digest_of_file(path: Path) -> str:
@@ -136,7 +137,16 @@ def digest_of_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def finite(content: Any) -> Any:
+    """A JSON value with None for every number that JSON does not know: NaN and the infinities."""
+    if isinstance(content, Mapping):
+        return {name: finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def plain(value: Any) -> Any:
     """What JSON does not know: paths as text, numpy scalars as numbers."""
     if isinstance(value, Path):
         return str(value)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.errors import DataError, UsageError
+from harness.marking import careful, gold_of, scorer
 from harness.ranked import steps_of, sureness_of
 from harness.results import Marked, TaskResult, mark
 from harness.types import Detailed, Details, Metric, Profiled, Sample, Scorer, Task
@@ -26,7 +27,8 @@ def profile_of(task: Task) -> str:
 
 def profiles_of(task: Task) -> Mapping[str, Scorer]:
     """Every way of marking the task's answers, by name."""
-    return task.profiles if isinstance(task, Profiled) else {PLAIN: task.score}
+    scorers = task.profiles if isinstance(task, Profiled) else {PLAIN: task.score}
+    return {name: careful(task.name, score) for name, score in scorers.items()}
 
 
 def details_of(task: Task, samples: Sequence[Sample]) -> Details:
@@ -60,7 +62,7 @@ def readings(task: Task, samples: Sequence[Sample], answers: Sequence[str]) -> d
 
 def _read_gold(task: Task, sample: Sample) -> Any:
     """What the task reads from a right answer: beside it, what was read from another can be judged."""
-    return task.score(sample, task.gold(sample)).parsed
+    return scorer(task)(sample, gold_of(task, sample)).parsed
 
 
 def side_by_side(marked: Sequence[TaskResult], gold: Callable[[str], Any]) -> list[TaskResult]:

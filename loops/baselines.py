@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from harness.marking import scorer
 from harness.models.vlm import Vlm
 from harness.ranked import VERIFIER, steps_of
 from harness.results import Results, TaskResult, mark
@@ -115,7 +116,7 @@ def _reranked(
     rows = []
     for sample, group, rewards in zip(samples, groups, judge(groups), strict=True):
         best = group.answers[rewards.index(max(rewards))]
-        rows.append(mark(sample, best, task.score(sample, best)))
+        rows.append(mark(sample, best, scorer(task)(sample, best)))
     return replace(result, rows=tuple(rows), frontier=None)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RunError
-from harness.files import digest_of_json, read_jsonl
+from harness.files import digest_of_json, finite, read_jsonl
 from harness.provenance import provenance
 from loops.shared import digest_of_folder, held, keep, take
 
@@ -74,7 +74,7 @@ class Ledger:
         partial.rename(folder)
         line = {"stage": name, "inputs": wanted, **made, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
         with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+            stream.write(json.dumps(line, allow_nan=False) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
         self.lines[name] = line
@@ -123,8 +123,8 @@ def _make(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
     seconds = round(time.monotonic() - began, 2)
     return {
         "outputs": digest_of_folder(folder),
-        "facts": dict(outcome.facts),
-        "cost": {"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes(), **_device_peak()},
+        "facts": finite(outcome.facts),
+        "cost": finite({"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes(), **_device_peak()}),
         "provenance": provenance(),
     }
 

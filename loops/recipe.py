@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.autonomy import CONTROL, can_be_typed, derive_level
+from harness.autonomy import CONTROL, GIVEN_PAIRS, can_be_typed, derive_level
 from harness.errors import RecipeError, UsageError
 
 OWN_PICTURES_TOKENS = 512
@@ -144,7 +144,8 @@ class Recipe(Part):
     rounds: int = Field(default=2, ge=0)
     source: str = Field(
         default="pictos_captions",
-        description="the task whose training pool is collected on, or pictures of the user's own as KIND:PATH",
+        description="the task whose training pool is collected on, or pictures of the user's own as KIND:PATH; of "
+        "pairs:PATH nothing is collected, the pairs are there",
     )
     collect: Collect = Collect()
     verify: Verify = Verify()
@@ -158,9 +159,14 @@ class Recipe(Part):
         return ":" in self.source
 
     @property
+    def given_pairs(self) -> bool:
+        """Whether `source` names pairs of answers, so that none are collected."""
+        return self.source.startswith(GIVEN_PAIRS)
+
+    @property
     def level(self) -> str:
         """The autonomy level, which follows from what judges (`harness.autonomy`)."""
-        return derive_level(self.model_dump(include={"verify", "select"})) or CONTROL
+        return derive_level(self.model_dump(include={"source", "verify", "select"})) or CONTROL
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from harness.cli.models import PARALLEL, EndpointOption, ParallelOption, open_model
 from harness.cli.notes import notes_of
-from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.cli.places import DataOption, TaskPathOption, names_in, set_places
 from harness.errors import UsageError
 from harness.wording import counted
 from tasks.sources import DEFAULT_DATA, data_folder
@@ -72,7 +72,7 @@ def evaluate(
 
     refuse_reserve(split, "strop eval")
     set_places(data, task_path)
-    chosen = [find_task(name.strip()) for name in tasks.split(",") if name.strip()]
+    chosen = [find_task(name) for name in names_in(tasks)]
     if not chosen:
         raise UsageError("--tasks names no task; `strop tasks` lists them")
     from harness.cli.progress import progress_bars
@@ -137,11 +137,13 @@ def tasks(
 
     strop tasks
     """
-    from tasks.registry import find_task, known_tasks
+    from tasks.registry import usable_tasks
 
     if task_path is not None:
         set_places(data_folder(), task_path)
-    found = {name: find_task(name) for name in known_tasks()}
+    found, unusable = usable_tasks()
+    for why in unusable:
+        Console(stderr=True).print(f"not usable: {why}", highlight=False, markup=False, soft_wrap=True)
     about = {name: " ".join((type(task).__doc__ or "").split("\n\n")[0].split()) for name, task in found.items()}
     if as_json:
         listed = {n: {"version": t.version, "headline": t.headline, "about": about[n]} for n, t in found.items()}

@@ -20,6 +20,11 @@ TaskPathOption = Annotated[
 ]
 
 
+def names_in(text: str) -> list[str]:
+    """The names of tasks that a text holds, separated by commas, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
 def set_places(data: Path, task_path: Path | None) -> None:
     """Where this process looks for data (`tasks.sources.data_folder`) and for tasks (`tasks.plugins`)."""
     os.environ[DATA_VARIABLE] = str(data.expanduser())

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from PIL.Image import Image
 
+from harness.errors import RecipeError
 from harness.models.prompts import PromptReader
 from harness.types import Sample
 
@@ -43,6 +44,7 @@ class PairCollator:
             for row, sample in zip(rows, samples, strict=True):
                 prompt, answer = self.reader.answered(sample, row[side][0]["content"])
                 prompts.append(self.reader.expanded(prompt, counts))
+                self._refuse_cut(prompts[-1])
                 answers.append([*answer, self.end])
         tokens = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
         said = [[0] * len(prompt) + [1] * len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
@@ -55,6 +57,15 @@ class PairCollator:
             **{name: values[:, : self.max_length] for name, values in batch.items()},
             **{name: torch.cat([values, values]) for name, values in pixels.items()},
         }
+
+    def _refuse_cut(self, prompt: Sequence[int]) -> None:
+        """Raise `RecipeError` where `max_length` leaves nothing of an answer, or not even the whole picture."""
+        if self.max_length is not None and len(prompt) >= self.max_length:
+            pictures = prompt.count(self.reader.picture_token)
+            raise RecipeError(
+                f"optimise.trl.max_length {self.max_length}: a prompt takes {len(prompt)} tokens, {pictures} of them "
+                "its picture's, and an answer comes on top; raise it, or leave it out"
+            )
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from harness.marking import scorer
 from harness.models.encoder import Encoder
 from harness.pictures import open_picture
 from harness.sentences import split_sentences
@@ -96,9 +97,9 @@ class Oracle:
     facts: Mapping[str, float] = field(default_factory=dict)
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
+        score = scorer(self.task)
         found = [
-            tuple(Verdict(reward=self.task.score(group.sample, answer).value) for answer in group.answers)
-            for group in groups
+            tuple(Verdict(reward=score(group.sample, answer).value) for answer in group.answers) for group in groups
         ]
         if advance:
             advance(len(groups))
