@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from harness.errors import StropError
 from harness.pictures import open_picture
-from harness.profiles import PLAIN, profiles_of
+from harness.profiles import PLAIN, profiles_of, scorer_of
 from harness.types import Advance, Picture, Sample, Task
 
 CLAIMS: Mapping[str, str] = MappingProxyType(
@@ -84,7 +84,7 @@ def _unopened(picture: Picture) -> str | None:
 def _refused_gold(task: Task, sample: Sample) -> str | None:
     try:
         answer = task.gold(sample)
-        score = task.score(sample, answer)
+        score = scorer_of(task)(sample, answer)
     except StropError as error:
         return str(error)
     if score.parsed is None:
@@ -94,7 +94,7 @@ def _refused_gold(task: Task, sample: Sample) -> str | None:
 
 def _rewarded_silence(task: Task, sample: Sample) -> str | None:
     # the rules of others pay for silence, which is theirs to answer for; ours must not
-    score_strictly = profiles_of(task).get(PLAIN, task.score)
+    score_strictly = profiles_of(task).get(PLAIN) or scorer_of(task)
     try:
         score = score_strictly(sample, "")
     except StropError as error:

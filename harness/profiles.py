@@ -12,7 +12,8 @@ from typing import Any
 from harness.errors import DataError, UsageError
 from harness.ranked import steps_of, sureness_of
 from harness.results import Marked, TaskResult, mark
-from harness.types import Detailed, Details, Metric, Profiled, Sample, Scorer, Task
+from harness.thoughts import without_thought
+from harness.types import Detailed, Details, Metric, Profiled, Replicating, Sample, Scorer, Task
 from harness.wording import counted
 
 PLAIN = "strict"
@@ -25,8 +26,16 @@ def profile_of(task: Task) -> str:
 
 
 def profiles_of(task: Task) -> Mapping[str, Scorer]:
-    """Every way of marking the task's answers, by name."""
-    return task.profiles if isinstance(task, Profiled) else {PLAIN: task.score}
+    """Every way of marking a model's texts, by name: the whole of them in replicas of others' scripts, else the answers
+    in them (`harness.thoughts`)."""
+    scorers = task.profiles if isinstance(task, Profiled) else {PLAIN: task.score}
+    replicas = task.replicas if isinstance(task, Replicating) else ()
+    return {name: score if name in replicas else without_thought(score) for name, score in scorers.items()}
+
+
+def scorer_of(task: Task) -> Scorer:
+    """What marks a model's texts under the task's own profile."""
+    return profiles_of(task)[profile_of(task)]
 
 
 def details_of(task: Task, samples: Sequence[Sample]) -> Details:
@@ -60,7 +69,7 @@ def readings(task: Task, samples: Sequence[Sample], answers: Sequence[str]) -> d
 
 def _read_gold(task: Task, sample: Sample) -> Any:
     """What the task reads from a right answer: beside it, what was read from another can be judged."""
-    return task.score(sample, task.gold(sample)).parsed
+    return scorer_of(task)(sample, task.gold(sample)).parsed
 
 
 def side_by_side(marked: Sequence[TaskResult], gold: Callable[[str], Any]) -> list[TaskResult]:

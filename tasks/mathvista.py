@@ -50,6 +50,9 @@ HEADLINE = "accuracy"
 EXTRACTED = "official"
 """The profile of the authors' script, which starts from the short answer that a language model took out."""
 
+REPLICAS = frozenset(MATHVISTA_PROFILES) - {PLAIN}
+"""The profiles that read what somebody else's script reads, thoughts and all (`harness.types.Replicating`)."""
+
 KEYS = ("language", "source", "category", "task", "context", "grade", "skills")
 """What the authors break accuracy down by, after the types of question and answer. A question has several skills."""
 

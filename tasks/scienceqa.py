@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, UsageError
+from harness.profiles import PLAIN
 from harness.readers import LETTERS, OPTION_PROFILES, read_option_official
 from harness.types import Metric, Sample, Score
 from harness.wording import counted
@@ -47,6 +48,9 @@ VERSION = 1
 HEADLINE = "image/accuracy"
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
 """The last line of LLaVA's prompt."""
+
+REPLICAS = frozenset(OPTION_PROFILES) - {PLAIN}
+"""The profiles that read what somebody else's script reads, thoughts and all (`harness.types.Replicating`)."""
 
 CELLS = ("image", "text", "no context")
 """Questions with a picture, with a text (the hint), with neither: the paper's IMG, TXT, NO. The first two overlap."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,8 +35,9 @@ def mark_all(
     metrics: Sequence[Metric],
     score: Callable[[Sample, str], Score],
 ) -> TaskResult:
-    """Mark every answer; `task` is its name, version and headline."""
+    """Mark every answer; `task` is its name, version and headline, `score` is given a model's whole text."""
     from harness.results import TaskResult, mark
+    from harness.thoughts import thoughts_in
 
     rows = (
         mark(sample, answer, score(sample, answer)) for sample, answer in zip(found.samples, found.answers, strict=True)
@@ -49,7 +50,7 @@ def mark_all(
         split="test",
         metrics=tuple(metrics),
         rows=tuple(rows),
-        info=found.info,
+        info={**found.info, **thoughts_in(found.answers)},
     )
 
 
@@ -61,17 +62,24 @@ def mark_each(
     scorer: Callable[[str], Callable[[Sample, str], Score]],
     gold: Callable[[Any], str],
     beside: Sequence[str] = (),
+    replicas: Collection[str] = (),
 ) -> list[TaskResult]:
     """Mark every answer under every profile; `info` tells which they do not read alike. `gold` is of a target.
 
-    Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`.
+    Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`. `replicas` are given whole
+    texts, the other profiles the answers in them (`harness.thoughts`).
     """
     from harness.profiles import headline_values, side_by_side
+    from harness.thoughts import without_thought
+
+    def marked_by(profile: str) -> TaskResult:
+        score = scorer(profile) if profile in replicas else without_thought(scorer(profile))
+        return mark_all(task, profile, found, metrics, score)
 
     right = {sample.id: gold(sample.target) for sample in found.samples}
-    marked = [mark_all(task, profile, found, metrics, scorer(profile)) for profile in profiles]
+    marked = [marked_by(profile) for profile in profiles]
     if len(marked) == 1 and beside:
-        others = [mark_all(task, name, found, metrics, scorer(name)) for name in beside if name not in profiles]
+        others = [marked_by(name) for name in beside if name not in profiles]
         values = headline_values([*marked, *others])
         return [replace(one, info={**one.info, "headline_by_profile": values}) for one in marked]
     return side_by_side(marked, right.__getitem__)
