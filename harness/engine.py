@@ -25,7 +25,7 @@ from PIL.Image import Image
 
 from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture
-from harness.profiles import details_of, profile_of, readings, scorer_of
+from harness.profiles import details_of, profile_of, readings, replicas_of, scorer_of
 from harness.provenance import data_digest
 from harness.ranked import OWN, steps_of
 from harness.results import Step, TaskResult, mark
@@ -136,7 +136,7 @@ def evaluate(
                 info={
                     **details.info,
                     **readings(task, samples, answers),
-                    **thoughts_in(answers),
+                    **thoughts_in(answers, marked=profile_of(task) in replicas_of(task)),
                     "lm_eval": _figures(found["results"][task.name], details.metrics),
                 },
                 data=data_digest(samples),

@@ -21,7 +21,11 @@ Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 class Measured(Answering, Protocol):
-    """A model that can be measured: `name` is for people, `about` goes into the results' provenance."""
+    """A model that can be measured: `name` is for people, `about` goes into the results' provenance. `asked` and `cut`
+    count the answers that it gave: all, and those that ended at the longest allowed."""
+
+    asked: int
+    cut: int
 
     @property
     def name(self) -> str: ...

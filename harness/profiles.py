@@ -5,14 +5,14 @@ A task without profiles of its own has one, `PLAIN`. Re-marking needs the task's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.errors import DataError, UsageError
 from harness.ranked import steps_of, sureness_of
 from harness.results import Marked, TaskResult, mark
-from harness.thoughts import without_thought
+from harness.thoughts import thoughts_in, without_thought
 from harness.types import Detailed, Details, Metric, Profiled, Replicating, Sample, Scorer, Task
 from harness.wording import counted
 
@@ -29,8 +29,13 @@ def profiles_of(task: Task) -> Mapping[str, Scorer]:
     """Every way of marking a model's texts, by name: the whole of them in replicas of others' scripts, else the answers
     in them (`harness.thoughts`)."""
     scorers = task.profiles if isinstance(task, Profiled) else {PLAIN: task.score}
-    replicas = task.replicas if isinstance(task, Replicating) else ()
+    replicas = replicas_of(task)
     return {name: score if name in replicas else without_thought(score) for name, score in scorers.items()}
+
+
+def replicas_of(task: Task) -> Collection[str]:
+    """The profiles that are given whole texts, thoughts and all."""
+    return task.replicas if isinstance(task, Replicating) else ()
 
 
 def scorer_of(task: Task) -> Scorer:
@@ -146,7 +151,8 @@ def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: s
         for sample, row in zip(asked, result.rows, strict=True)
     ]
     # what lm-eval made of the marks was made of other marks
-    info = {name: value for name, value in result.info.items() if name != "lm_eval"}
+    info = {name: value for name, value in result.info.items() if name not in ("lm_eval", "thoughts")}
+    info |= thoughts_in((row.answer for row in rows), marked=profile in replicas_of(task))
     return replace(result, profile=profile, metrics=details_of(task, asked).metrics, rows=tuple(rows), info=info)
 
 

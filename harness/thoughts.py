@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.types import Sample, Score, Scorer
 
@@ -120,13 +121,14 @@ def without_thought(score: Scorer) -> Scorer:
     return score_answer
 
 
-def thoughts_in(texts: Iterable[str]) -> dict[str, dict[str, int]]:
-    """How many of a model's texts hold a thought, and how many of those were never finished, for the results' `info`;
-    nothing where none does."""
+def thoughts_in(texts: Iterable[str], *, marked: bool) -> dict[str, Any]:
+    """For the results' `info`: how many of a model's texts hold a thought, how many of those were never finished, and
+    whether the thoughts were `marked` with the answers, as replicas of others' scripts do; nothing where none holds
+    one."""
     told = [answer_of(text) for text in texts]
     thoughts = sum(one.thought for one in told)
     unfinished = sum(not one.finished for one in told)
-    return {"thoughts": {"answers": thoughts, "unfinished": unfinished}} if thoughts else {}
+    return {"thoughts": {"answers": thoughts, "unfinished": unfinished, "marked": marked}} if thoughts else {}
 
 
 def _is_unclosed(text: str, closings: Sequence[re.Match[str]], behind: int) -> bool:

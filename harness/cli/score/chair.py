@@ -77,7 +77,6 @@ def chair(
     strop score chair --answers mine.jsonl --truth my/annotations --objects instances --out scored/mine
     """
     from harness.profiles import side_by_side
-    from harness.thoughts import without_thought
     from tasks import chair as task
     from tasks.caption_files import read_captions
     from tasks.chair_truth import tables_folder
@@ -102,7 +101,7 @@ def chair(
         found = read_by(normaliser, found)
         # Results are compared only under one profile, and the two truths are two yardsticks.
         title = used if objects == "all" else f"{used}/{objects}"
-        score = without_thought(partial(_score, normaliser, tables))
+        score = partial(_score, normaliser, tables)
         marked.append(mark_all((task.NAME, task.VERSION, task.HEADLINE), title, found, task.CHAIR_METRICS, score))
     curves = _curves(found, tables, normaliser) if cut else None
     right = {sample.id: sorted(sample.target) for sample in found.samples}

@@ -34,10 +34,16 @@ def mark_all(
     found: AnswerFile,
     metrics: Sequence[Metric],
     score: Callable[[Sample, str], Score],
+    *,
+    replica: bool = False,
 ) -> TaskResult:
-    """Mark every answer; `task` is its name, version and headline, `score` is given a model's whole text."""
+    """Mark every answer; `task` is its name, version and headline. A `replica` of another's script is given a model's
+    whole text, any other profile the answer in it (`harness.thoughts`)."""
     from harness.results import TaskResult, mark
-    from harness.thoughts import thoughts_in
+    from harness.thoughts import thoughts_in, without_thought
+
+    if not replica:
+        score = without_thought(score)
 
     rows = (
         mark(sample, answer, score(sample, answer)) for sample, answer in zip(found.samples, found.answers, strict=True)
@@ -50,7 +56,7 @@ def mark_all(
         split="test",
         metrics=tuple(metrics),
         rows=tuple(rows),
-        info={**found.info, **thoughts_in(found.answers)},
+        info={**found.info, **thoughts_in(found.answers, marked=replica)},
     )
 
 
@@ -66,15 +72,12 @@ def mark_each(
 ) -> list[TaskResult]:
     """Mark every answer under every profile; `info` tells which they do not read alike. `gold` is of a target.
 
-    Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`. `replicas` are given whole
-    texts, the other profiles the answers in them (`harness.thoughts`).
+    Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`; `replicas` as in `mark_all`.
     """
     from harness.profiles import headline_values, side_by_side
-    from harness.thoughts import without_thought
 
     def marked_by(profile: str) -> TaskResult:
-        score = scorer(profile) if profile in replicas else without_thought(scorer(profile))
-        return mark_all(task, profile, found, metrics, score)
+        return mark_all(task, profile, found, metrics, scorer(profile), replica=profile in replicas)
 
     right = {sample.id: gold(sample.target) for sample in found.samples}
     marked = [marked_by(profile) for profile in profiles]

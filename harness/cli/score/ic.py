@@ -71,7 +71,6 @@ def ic(
     strop score ic --answers captions.jsonl --truth data/ic --judge my/llava --images val2014
     """
     from harness.profiles import side_by_side
-    from harness.thoughts import without_thought
     from tasks import chair
     from tasks import ic as task
     from tasks.caption_files import read_captions
@@ -88,7 +87,7 @@ def ic(
     marked = []
     for one in wanted:
         used, normaliser = caption_reader(one, truth, folder)
-        score = without_thought(functools.partial(_score, normaliser, tables))
+        score = functools.partial(_score, normaliser, tables)
         about = (task.NAME, task.VERSION, task.HEADLINE)
         marked.append(mark_all(about, used, read_by(normaliser, found), task.IC_METRICS, score))
     if asked := open_judge(judge, judge_endpoint):
