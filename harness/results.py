@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,16 @@ from typing import Any
 from harness.errors import DataError
 from harness.files import read_jsonl, write_json, write_jsonl
 from harness.types import Metric, Sample, Score
+from harness.wording import counted
+
+
+_AGAIN = "put the folder back as it was, or evaluate or score the answers again into another"
+
+FORMAT = 1
+"""Of `results.json`; raised where an older Strop would read a newer folder wrongly."""
+
+SAME = 1e-9
+"""Figures that differ by less, as fractions, are one figure summed in another order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +132,7 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
     write_json(
         folder / "results.json",
         {
-            "format": 1,
+            "format": FORMAT,
             "model": results.model,
             "digest": results.digest,
             "parent": results.parent,
@@ -149,27 +160,42 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
 
 
 def read_results(folder: Path) -> Results:
-    """Read a results folder; raises `DataError` naming the file where it is not one."""
+    """Read a results folder; raises `DataError` naming the file where it is not one, is of a newer Strop, or contradicts
+    itself: rows that are not as many as results.json says, that have an id twice, or that give another figure."""
+    return _read(folder, lambda entries: tuple(_task(folder, entry) for entry in entries))
+
+
+def read_owner(folder: Path) -> Results:
+    """Whose results a folder holds, without its tasks: what is needed before they are replaced."""
+    return _read(folder, lambda _: ())
+
+
+def _read(folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[TaskResult, ...]]) -> Results:
     path = folder / "results.json"
     if not path.is_file():
         raise DataError(f"{folder} holds no results.json; write one with `strop eval --out` or `strop score --out`")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["format"] != FORMAT:
+            raise DataError(
+                f"{path} is of format {raw['format']}, and this Strop reads format {FORMAT}; read it by the Strop that "
+                "wrote it, or score the answers again"
+            )
         return Results(
             model=raw["model"],
             digest=raw["digest"],
             parent=raw["parent"],
             provenance=raw["provenance"],
-            tasks=tuple(_task(folder, entry) for entry in raw["tasks"]),
+            tasks=tasks(raw["tasks"]),
         )
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a results file of this version ({error!r}); score the answers again") from error
 
 
 def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
     if Path(raw["task"]).name != raw["task"]:  # files are named after it, here and where it is exported
         raise DataError(f"{folder / 'results.json'}: a task cannot be called '{raw['task']}'; its name is a file's")
-    return TaskResult(
+    result = TaskResult(
         task=raw["task"],
         version=raw["version"],
         profile=raw["profile"],
@@ -182,6 +208,35 @@ def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
         sampling=raw.get("sampling", {}),
         frontier=tuple(raw["frontier"]) if raw.get("frontier") else None,
     )
+    _refuse_contradictions(folder, result, raw)
+    return result
+
+
+def _refuse_contradictions(folder: Path, result: TaskResult, raw: Mapping[str, Any]) -> None:
+    """Raise `DataError` where the rows are not those that the figures were made of."""
+    from harness.stats import estimate
+
+    path, rows = folder / f"{result.task}.jsonl", result.rows
+    if len(rows) != raw["n"]:
+        raise DataError(f"{path} has {counted(len(rows), 'row')} and results.json says {raw['n']}; {_AGAIN}")
+    twice = next((name for name, times in Counter(row.id for row in rows).items() if times > 1), None)
+    if twice is not None:
+        raise DataError(f"{path} answers sample '{twice}' twice; {_AGAIN}")
+    for name, found in estimate(rows, result.metrics, draws=1).items():
+        said = raw["metrics"].get(name, {}).get("value")
+        if not _same(said, found.value):
+            raise DataError(
+                f"{path}: its rows give {name} {_shown(found.value)} where results.json says {_shown(said)}; one of the "
+                f"two was changed: {_AGAIN}"
+            )
+
+
+def _same(said: float | None, found: float | None) -> bool:
+    return said is found if said is None or found is None else abs(said - found) <= SAME * max(1.0, abs(found))
+
+
+def _shown(value: float | None) -> str:
+    return "0/0" if value is None else f"{value:.6g}"
 
 
 def _row(raw: Mapping[str, Any]) -> Marked:

@@ -92,10 +92,10 @@ def evaluate(
     longest = read_longest(max_tokens, [task.name for task in chosen])
     from harness.cli.progress import progress_bars
     from harness.measure import measure
-    from harness.results import read_results
+    from harness.results import read_owner, read_results
 
     asked = open_model(model, endpoint=endpoint, parallel=parallel, adapter=adapter, device=device, pictures=pictures)
-    if (out / "results.json").is_file() and (before := read_results(out)).digest != asked.digest:
+    if (out / "results.json").is_file() and (before := read_owner(out)).digest != asked.digest:
         held = f"{before.model} ({before.digest_of} {before.digest[:12]})"
         raise UsageError(f"{out} holds results of {held}; name another --out")
     began: dict[str, tuple[int, int]] = {}
@@ -136,6 +136,13 @@ def evaluate(
             f"{about['ended_at_max_tokens']} ended at the task's longest",
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
+        from harness.models.endpoint import BLANK
+
+        for why, count in about.get("blank", {}).items():
+            console.print(
+                f"{count} of {about['asked']} answers had now are blank: they {BLANK[why]}",
+                highlight=False, markup=False, soft_wrap=True,
+            )  # fmt: skip
     console.print(f"written to {out}", highlight=False, soft_wrap=True)
 
 

@@ -116,18 +116,22 @@ def _silence(marked: Sequence[TaskResult]) -> Iterator[str]:
     answers = [answer_of(row.answer).answer.strip() for row in marked[0].rows]
     if not any(answers) and not marked[0].info.get("thoughts"):
         yield (
-            f"every answer of {counted(len(answers), 'answer')} is blank: figures say nothing of the model. Likely: "
-            "weights that are no numbers (NaN), a stop token that comes first, a chat template that does not ask for an "
-            "answer, or a server that puts answers elsewhere (its reasoning parser)"
+            f"{_all(len(answers))} blank, which says nothing of the model. Likely: weights that are no numbers (NaN), a "
+            "stop token that comes first, a chat template that does not ask for an answer, or a server that puts "
+            "answers elsewhere (its reasoning parser)"
         )
     elif any(answers) and all(row.parsed is None for result in marked for row in result.rows):
         shown = next(answer for answer in answers if answer)
         yield (
-            f"none of {counted(len(answers), 'answer')} could be read: figures say nothing of the model. Likely: another "
-            f"form or language than asked for, such as {one_line(shown)[:60]!r}, or answers to other questions"
+            f"{_all(len(answers))} unread, which says nothing of the model. Likely: another form or language than asked "
+            f"for, such as {one_line(shown)[:60]!r}, or answers to other questions"
         )
-    elif len(answers) >= ALWAYS and len(set(answers)) == 1:
-        yield f"all {len(answers):,} answers are the same text, {one_line(answers[0])[:60]!r}, whatever was shown"
+    elif any(answers) and len(answers) >= ALWAYS and len(set(answers)) == 1:
+        yield f"{_all(len(answers))} the same text, {one_line(answers[0])[:60]!r}, whatever was shown"
+
+
+def _all(answers: int) -> str:
+    return "the one answer is" if answers == 1 else f"all {answers:,} answers are"
 
 
 def _reading(marked: Sequence[TaskResult]) -> Iterator[str]:

@@ -182,11 +182,11 @@ def _write(
 
 def _refuse_other_results(out: Path, digest: str) -> None:
     """Scoring the same answers again may replace its own results, and nobody else's."""
-    from harness.results import read_results
+    from harness.results import read_owner
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file; name a folder")
-    if (out / "results.json").exists() and read_results(out).digest != digest:
+    if (out / "results.json").exists() and read_owner(out).digest != digest:
         raise UsageError(f"--out {out} holds the results of other answers; name another folder or remove it")
 
 
