@@ -159,10 +159,21 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
     )
 
 
-def read_results(folder: Path) -> Results:
+def read_results(folder: Path, *, figures: bool = True) -> Results:
     """Read a results folder; raises `DataError` naming the file where it is not one, is of a newer Strop, or contradicts
-    itself: rows that are not as many as results.json says, that have an id twice, or that give another figure."""
-    return _read(folder, lambda entries: tuple(_task(folder, entry) for entry in entries))
+    itself: rows that are not as many as results.json says, that have an id twice, or that give another figure.
+
+    Without `figures` the last is not looked at: what is only repeated, to see whether it is so (`strop rerun`).
+    """
+
+    def checked(entry: Mapping[str, Any]) -> TaskResult:
+        result = _task(folder, entry)
+        _refuse_other_rows(folder, result, entry["n"])
+        if figures:
+            _refuse_other_figures(folder, result, entry["metrics"])
+        return result
+
+    return _read(folder, lambda entries: tuple(map(checked, entries)))
 
 
 def read_owner(folder: Path) -> Results:
@@ -195,7 +206,7 @@ def _read(folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[Tas
 def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
     if Path(raw["task"]).name != raw["task"]:  # files are named after it, here and where it is exported
         raise DataError(f"{folder / 'results.json'}: a task cannot be called '{raw['task']}'; its name is a file's")
-    result = TaskResult(
+    return TaskResult(
         task=raw["task"],
         version=raw["version"],
         profile=raw["profile"],
@@ -208,22 +219,25 @@ def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
         sampling=raw.get("sampling", {}),
         frontier=tuple(raw["frontier"]) if raw.get("frontier") else None,
     )
-    _refuse_contradictions(folder, result, raw)
-    return result
 
 
-def _refuse_contradictions(folder: Path, result: TaskResult, raw: Mapping[str, Any]) -> None:
-    """Raise `DataError` where the rows are not those that the figures were made of."""
-    from harness.stats import estimate
-
+def _refuse_other_rows(folder: Path, result: TaskResult, count: int) -> None:
+    """Raise `DataError` where the rows are not `count` answers to a sample each."""
     path, rows = folder / f"{result.task}.jsonl", result.rows
-    if len(rows) != raw["n"]:
-        raise DataError(f"{path} has {counted(len(rows), 'row')} and results.json says {raw['n']}; {_AGAIN}")
+    if len(rows) != count:
+        raise DataError(f"{path} has {counted(len(rows), 'row')} and results.json says {count}; {_AGAIN}")
     twice = next((name for name, times in Counter(row.id for row in rows).items() if times > 1), None)
     if twice is not None:
         raise DataError(f"{path} answers sample '{twice}' twice; {_AGAIN}")
-    for name, found in estimate(rows, result.metrics, draws=1).items():
-        said = raw["metrics"].get(name, {}).get("value")
+
+
+def _refuse_other_figures(folder: Path, result: TaskResult, figures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `DataError` where the rows do not give the figures that are told."""
+    from harness.stats import estimate
+
+    path = folder / f"{result.task}.jsonl"
+    for name, found in estimate(result.rows, result.metrics, draws=1).items():
+        said = figures.get(name, {}).get("value")
         if not _same(said, found.value):
             raise DataError(
                 f"{path}: its rows give {name} {_shown(found.value)} where results.json says {_shown(said)}; one of the "

@@ -105,9 +105,9 @@ def read_evaluation(folder: Path) -> Mapping[str, Any]:
 
 
 def _whole(folder: Path) -> Mapping[str, Any]:
-    """`read_evaluation` of a folder whose rows and figures agree; raises the errors of `harness.results.read_results`."""
+    """`read_evaluation` of a folder whose rows are whole; raises the errors of `harness.results.read_results`."""
     content = read_evaluation(folder)
-    read_results(folder)
+    read_results(folder, figures=False)
     return content
 
 
