@@ -35,6 +35,7 @@ from tasks.answer_files import (
 from tasks.cells import cell_metrics, cell_score
 from tasks.row_claims import (
     Contradiction,
+    echoes_in,
     holds,
     names_nothing,
     picture_contradictions,
@@ -144,6 +145,7 @@ def load_answers(
         "cells": list(dict.fromkeys([*CELLS, *(cell for sample in samples for cell in sample.target.cells)])),
         "unanswered": unanswered,
         "unnamed": sum(names_nothing(row) for _, row in rows),
+        **echoes_in(answers, samples, found),
     }
     if picks is not None:
         info["stored_picks"] = _stored_picks(answers, samples, found, picks)

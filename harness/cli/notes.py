@@ -16,6 +16,9 @@ UNREAD_SHARE = 0.2
 ALWAYS = 20
 """From so many answers on it is told that they are all one text."""
 
+BY_CHANCE, ENOUGH = 0.4, 100
+"""So few right of so many answers of yes or no are no chance."""
+
 FAR_APART = 0.01
 """How far the headlines of two profiles lie apart, as a fraction, before that is told."""
 
@@ -25,6 +28,7 @@ def notes_of(marked: Sequence[TaskResult]) -> list[str]:
     once, of the last: a judge's result comes last."""
     info = marked[-1].info
     told = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
+    told += _unlikely(marked[0])
     return [*told, *_thoughts(marked), *_silence(marked), *_reading(marked)]
 
 
@@ -51,6 +55,19 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
     if info.get("unnamed"):
         rows = counted(info["unnamed"], "row does", "rows do")
         yield f"{rows} not repeat the question: joined by id, unchecked"
+
+
+def _unlikely(first: TaskResult) -> Iterator[str]:
+    """What points at a wrong file, though nothing in it is out of place."""
+    if echoes := first.info.get("echoes"):
+        yield f"{counted(echoes, 'answer')} only {'repeats' if echoes == 1 else 'repeat'} the question"
+    read = [row for row in first.rows if "gold_yes" in row.counts and row.parsed is not None]
+    right = sum(row.counts["right"] for row in read)
+    if len(read) >= ENOUGH and right < BY_CHANCE * len(read):
+        yield (
+            f"only {100 * right / len(read):.1f} % of {len(read):,} answers read are right, fewer than a coin would "
+            "have: yes and no, or the labels, may be swapped"
+        )
 
 
 def _completeness(info: Mapping[str, Any]) -> Iterator[str]:
