@@ -48,14 +48,13 @@ def measure(
 ) -> Figures:
     """Evaluate `model` and write a results folder. Answers already in `store` are not asked for again.
 
-    `limit` keeps the first samples of each task; `max_tokens` is as in `harness.engine.evaluate`; `parent` is the weights' digest of the checkpoint trained from.
+    `limit` keeps the first samples of each task, `max_tokens` is as in `harness.engine.evaluate`; `parent` is the
+    weights' digest of the checkpoint trained from.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder for the results")
     kept = Store(store) if store else None
-    found = evaluate(
-        model, tasks, split=split, limit=limit, max_tokens=max_tokens, store=kept, progress=progress
-    )
+    found = evaluate(model, tasks, split=split, limit=limit, max_tokens=max_tokens, store=kept, progress=progress)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     origin = {**provenance(), "model": dict(model.about), "finished": finished}
     results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=origin)

@@ -20,7 +20,6 @@ from harness.files import read_jsonl, write_json, write_jsonl
 from harness.types import Metric, Sample, Score
 from harness.wording import counted
 
-
 _AGAIN = "put the folder back as it was, or evaluate or score the answers again into another"
 
 FORMAT = 1
@@ -160,8 +159,8 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
 
 
 def read_results(folder: Path, *, figures: bool = True) -> Results:
-    """Read a results folder; raises `DataError` naming the file where it is not one, is of a newer Strop, or contradicts
-    itself: rows that are not as many as results.json says, that have an id twice, or that give another figure.
+    """Read a results folder; raises `DataError` naming the file where it is not one, is of a newer Strop, or
+    contradicts itself: rows that are not as many as results.json says, have an id twice, or give another figure.
 
     Without `figures` the last is not looked at: what is only repeated, to see whether it is so (`strop rerun`).
     """
@@ -240,8 +239,8 @@ def _refuse_other_figures(folder: Path, result: TaskResult, figures: Mapping[str
         said = figures.get(name, {}).get("value")
         if not _same(said, found.value):
             raise DataError(
-                f"{path}: its rows give {name} {_shown(found.value)} where results.json says {_shown(said)}; one of the "
-                f"two was changed: {_AGAIN}"
+                f"{path}: its rows give {name} {_shown(found.value)} where results.json says {_shown(said)}; one of "
+                f"the two was changed: {_AGAIN}"
             )
 
 

@@ -241,7 +241,7 @@ def _add_differences(
         if words:
             notes.append(f"{who}, beside round 0: {words}")
     if words := pair.differences[task.headline].doubt:
-        notes.append(f"{who}, beside round 0 (A): what {task.task} gained cannot be told. {words[0].upper()}{words[1:]}.")
+        notes.append(f"{who}, beside round 0 (A): what is gained cannot be told. {words[0].upper()}{words[1:]}.")
     for metric in pair.metrics:
         found = pair.differences[metric.name]
         known = cells.get((label, metric.name))

@@ -123,15 +123,17 @@ def _names_nothing(differences: Mapping[str, Difference], is_b: bool) -> str:
 
 def _behind_by_strict(pairs: Pairs, is_b: bool) -> str:
     """Rule 3, where both sides answered the same samples; empty where B (else A) is ahead by `strict` too."""
-    a, b = pairs[0]
-    if a.profile == PLAIN or any({row.id for row in one.rows} != {row.id for row in two.rows} for one, two in pairs):
+    first = pairs[0][0]
+    if first.profile == PLAIN or any(
+        {row.id for row in one.rows} != {row.id for row in two.rows} for one, two in pairs
+    ):
         return ""
     values = [[side.info.get("headline_by_profile", {}).get(PLAIN) for side in pair] for pair in pairs]
     if any(value is None for pair in values for value in pair):
         return ""
     left, right = (fmean(pair[side] for pair in values) for side in (0, 1))
-    metric = next(metric for metric in a.metrics if metric.name == a.headline)
+    metric = next(metric for metric in first.metrics if metric.name == first.headline)
     gained = (right - left) * (1 if is_b else -1) * (1 if metric.better == "higher" else -1)
     if gained > 0:
         return ""
-    return f"by {PLAIN} {a.headline} is {100 * left:.1f} for A and {100 * right:.1f} for B"
+    return f"by {PLAIN} {first.headline} is {100 * left:.1f} for A and {100 * right:.1f} for B"

@@ -14,8 +14,8 @@ from typing import Any
 
 from harness.errors import DataError, UsageError
 from harness.files import read_json, read_jsonl
-from harness.results import read_results
 from harness.provenance import masked_value
+from harness.results import read_results
 from leaderboards.ledger import finished_rounds, read_recipe, recipe_digest
 
 _FIGURE = ("value", "low", "high")

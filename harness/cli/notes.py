@@ -16,6 +16,9 @@ UNREAD_SHARE = 0.2
 ALWAYS = 20
 """From so many answers on it is told that they are all one text."""
 
+ECHOES = 0.05
+"""Above this share of answers that only repeat their question it is told; some models do so now and then."""
+
 BY_CHANCE, ENOUGH = 0.4, 100
 """So few right of so many answers of yes or no are no chance."""
 
@@ -59,7 +62,8 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
 
 def _unlikely(first: TaskResult) -> Iterator[str]:
     """What points at a wrong file, though nothing in it is out of place."""
-    if echoes := first.info.get("echoes"):
+    echoes = first.info.get("echoes", 0)
+    if echoes > ECHOES * len(first.rows):
         yield f"{counted(echoes, 'answer')} only {'repeats' if echoes == 1 else 'repeat'} the question"
     read = [row for row in first.rows if "gold_yes" in row.counts and row.parsed is not None]
     right = sum(row.counts["right"] for row in read)
@@ -121,8 +125,8 @@ def _thoughts(marked: Sequence[TaskResult]) -> Iterator[str]:
     words = f"{told['answers']} of {answers} a thought, which is no answer"
     if told["unfinished"]:
         words += f"; {told['unfinished']} of them never end it and answer nothing (`strop eval --max-tokens`)"
-    if whole := [result.profile for result in marked if result.info["thoughts"]["marked"]]:
-        words += f"; {', '.join(whole)} {'reads' if len(whole) == 1 else 'read'} thoughts with the answers"
+    if readers := [result.profile for result in marked if result.info["thoughts"]["marked"]]:
+        words += f"; {', '.join(readers)} {'reads' if len(readers) == 1 else 'read'} thoughts with the answers"
     yield words
 
 
@@ -133,15 +137,15 @@ def _silence(marked: Sequence[TaskResult]) -> Iterator[str]:
     answers = [answer_of(row.answer).answer.strip() for row in marked[0].rows]
     if not any(answers) and not marked[0].info.get("thoughts"):
         yield (
-            f"{_all(len(answers))} blank, which says nothing of the model. Likely: weights that are no numbers (NaN), a "
-            "stop token that comes first, a chat template that does not ask for an answer, or a server that puts "
+            f"{_all(len(answers))} blank, which says nothing of the model. Likely: weights that are no numbers (NaN), "
+            "a stop token that comes first, a chat template that does not ask for an answer, or a server that puts "
             "answers elsewhere (its reasoning parser)"
         )
     elif any(answers) and all(row.parsed is None for result in marked for row in result.rows):
         shown = next(answer for answer in answers if answer)
         yield (
-            f"{_all(len(answers))} unread, which says nothing of the model. Likely: another form or language than asked "
-            f"for, such as {one_line(shown)[:60]!r}, or answers to other questions"
+            f"{_all(len(answers))} unread, which says nothing of the model. Likely: another form or language than "
+            f"asked for, such as {one_line(shown)[:60]!r}, or answers to other questions"
         )
     elif any(answers) and len(answers) >= ALWAYS and len(set(answers)) == 1:
         yield f"{_all(len(answers))} the same text, {one_line(answers[0])[:60]!r}, whatever was shown"

@@ -160,10 +160,9 @@ class Endpoint:
                     max_tokens=sampling.max_tokens,  # the newer name is not known to every server
                     seed=_seed(sampling, sample, draw),
                 )
-                if reply.choices is None and (reason := _error_in(reply)):
-                    raise OpenAIError(reason)
-                choice = reply.choices[0]
-                if reason := _error_in(choice):
+                choices: Any = reply.choices  # whatever the server sent
+                choice = choices[0] if choices else None
+                if reason := _error_in(choice or reply):
                     raise OpenAIError(reason)
                 texts.append(_text(choice.message.content).strip())
                 cut += choice.finish_reason == "length"

@@ -28,8 +28,8 @@ class Difference:
     `mcnemar` stands beside a metric to which each row counts as 0 or 1. `least_p` is the smallest p that such a
     comparison can come to, whatever the answers, and `limit` what it is due to: draws, pictures or training runs. `df`
     are the degrees of freedom of the t of several training runs. `doubt` says why, for all that, the side that is ahead
-    is not called better (`leaderboards.doubts`; empty: nothing speaks against it). None where 0/0 or where no interval can be given, as
-    in `Estimate`.
+    is not called better (`leaderboards.doubts`; empty: nothing speaks against it). None where 0/0 or where no interval
+    can be given, as in `Estimate`.
     """
 
     metric: str
