@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from harness.errors import StropError
-from harness.marking import fault_of_sample, fault_of_task, gold_of, scorer, uncounted
+from harness.marking import fault_of_sample, fault_of_task, gold_of, uncounted
 from harness.pictures import open_picture
-from harness.profiles import PLAIN, details_of, profiles_of
+from harness.profiles import PLAIN, details_of, profiles_of, scorer_of
 from harness.types import Advance, Picture, Sample, Score, Task
 
 CLAIMS: Mapping[str, str] = MappingProxyType(
@@ -102,7 +102,7 @@ def _faults_of_marks(
 ) -> Iterator[tuple[str, str | None]]:
     """(claim, why it does not hold) of the right answer and of an empty one; what they count goes into `counted`."""
     # the rules of others pay for silence, which is theirs to answer for; ours must not
-    for claim, score in (("gold", scorer(task)), ("silence", profiles_of(task).get(PLAIN, scorer(task)))):
+    for claim, score in (("gold", scorer_of(task)), ("silence", profiles_of(task).get(PLAIN, scorer_of(task)))):
         try:
             answer = gold_of(task, sample) if claim == "gold" else ""
             mark = score(sample, answer)

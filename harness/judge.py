@@ -15,6 +15,7 @@ from harness.errors import DataError, OutageError
 from harness.files import digest_of_json
 from harness.pictures import open_picture, picture_digest
 from harness.store import Answering, Store
+from harness.thoughts import answer_of
 from harness.types import Advance, Sample, Sampling
 
 CHUNK = 64
@@ -56,7 +57,8 @@ class ModelJudge:
 def ask_judge(
     judge: Judge, questions: Sequence[Sample], store: Store, advance: Advance | None = None
 ) -> list[str | None]:
-    """The judge's reply to each question; what `store` holds is not asked again, and what had no reply is not kept.
+    """The judge's reply to each question, without the thought before it (`harness.thoughts`); what `store` holds is not
+    asked again, and what had no reply is not kept.
 
     Replies are kept by the judge's id, the prompt and the pictures' pixels. Equal questions are asked once. After a
     chunk without any reply nothing more is asked. Raises `DataError` where the store cannot be written.
@@ -82,7 +84,7 @@ def ask_judge(
             store.add(had)
         except OSError as error:
             raise DataError(f"{store.path} cannot be written ({error.strerror}); name another folder") from error
-    return [store.known[key][0] if key in store.known else None for key in keys]
+    return [answer_of(store.known[key][0]).answer if key in store.known else None for key in keys]
 
 
 def _key(judge: Judge, question: Sample) -> str:

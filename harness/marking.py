@@ -40,11 +40,6 @@ def careful(task: str, score: Scorer) -> Scorer:
     return marked
 
 
-def scorer(task: Task) -> Scorer:
-    """`task.score`, taken with care."""
-    return careful(task.name, task.score)
-
-
 def fault_of_score(mark: Any) -> str | None:
     """What is wrong with what a scorer gave, None where nothing is."""
     if not isinstance(mark, Score):

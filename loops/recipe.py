@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -124,11 +124,28 @@ class Evaluate(Part):
     tasks: tuple[str, ...] = ("pictos_pope", "pictos_chair", "pictos_captions")
     split: str = Field(default="test", pattern=r"^(test|dev|reserve-[1-9]\d*)$", description="see `loops.reserve`")
     limit: int | None = Field(default=None, ge=1)
+    max_tokens: Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, description="longest answers, of every task or {task: tokens}; else the task's own"
+    )
     rounds: Literal["all", "last"] = Field(default="all", description="rounds to measure, beside the seed")
     filter: bool = Field(default=True, description="the baseline without training: the verifier filters the seed")
     rerank: int = Field(
         default=0, ge=0, description="the other: of so many answers of the seed the verifier takes the best; 0: none"
     )
+
+    @property
+    def longest(self) -> dict[str, int]:
+        """Task -> the longest answers that the recipe allows it, of the tasks that it says so of."""
+        named = self.max_tokens
+        return dict.fromkeys(self.tasks, named) if isinstance(named, int) else dict(named or {})
+
+    @model_validator(mode="after")
+    def _longest_answers_of_its_tasks(self) -> Self:
+        if strangers := sorted(set(self.longest) - set(self.tasks)):
+            raise ValueError(
+                f"evaluate.max_tokens names {strangers[0]}, which is not among evaluate.tasks ({', '.join(self.tasks)})"
+            )
+        return self
 
 
 class Recipe(Part):

@@ -291,6 +291,7 @@ class _Run:
                     folder,
                     split=asked.split,
                     limit=asked.limit,
+                    max_tokens=asked.longest,
                     parent=checkpoint.parent,
                     store=self.answers,
                     progress=lambda task, total: bars(f"round {number} eval {task}", total),
@@ -305,6 +306,7 @@ class _Run:
             "tasks": [[task.name, task.version] for task in tasks],
             "split": asked.split,
             "limit": asked.limit,
+            **({} if asked.max_tokens is None else {"max_tokens": asked.longest}),
             **self.shown,
         }
         return self.stage(f"round-{number}/eval", inputs, work)

@@ -71,7 +71,8 @@ class Vlm:
     """A model, its processor, and the digest of its weights.
 
     `costs` counts what was done since the model was loaded (`COSTS`); `batch` is how many rows are decoded
-    together, halved by itself when memory runs out; `frame` is how pictures are shown.
+    together, halved by itself when memory runs out; `frame` is how pictures are shown. `asked` and `cut` count the
+    answers that `generate` gave: all, and those that ended at `max_tokens`.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Vlm:
         self.frame = frame_of(processor.image_processor, pictures)
         self.reader = PromptReader(processor, self.frame)
         self.batch = 192
+        self.asked = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self.stop = set(stop_tokens(model, self.tokenizer))
         self.image_id = model.config.image_token_index
@@ -117,7 +119,10 @@ class Vlm:
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """`sampling.n` answers to each sample, in the samples' order."""
-        return [[answer.text for answer in row] for row in self.answers(samples, sampling, None, advance)]
+        answers = self.answers(samples, sampling, None, advance)
+        self.asked += sum(len(row) for row in answers)
+        self.cut += sum(not answer.finished for row in answers for answer in row)
+        return [[answer.text for answer in row] for row in answers]
 
     def hallucinate(
         self,
