@@ -1,4 +1,4 @@
-"""A command whose options are given once: the second of two would win without a word."""
+"""A command of ours: options are given once (the second of two would win without a word), a stop is told in words."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from harness.errors import UsageError
+from harness.errors import StoppedError, UsageError
 
 
 class OnceCommand(TyperCommand):
-    """A command that refuses an option given twice, unless it takes several values."""
+    """A command that refuses an option given twice, unless it takes several values, and that says when it was stopped
+    what the work under way has noted to be kept."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise StoppedError("; ".join(["stopped", *getattr(stop, "__notes__", ())])) from stop
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
