@@ -86,10 +86,10 @@ class Store:
 
     @property
     def told(self) -> str:
-        """How many answers it keeps, for people who stopped; empty in memory."""
+        """How many answers it keeps, for people who stopped, counted in the file; empty in memory."""
         if self.path is None:
             return ""
-        count = sum(map(len, self.known.values()))
+        count = sum(map(len, Store(self.path).known.values()))
         kept = counted(count, "answer is kept", "answers are kept")
         return f"{kept} in {self.path}, the same command goes on from there"
 
@@ -168,9 +168,9 @@ def fill(
             if advance:
                 advance(1)
     except BaseException as end:
-        if store.told:
-            end.add_note(store.told)
         with contextlib.suppress(DataError):  # `end` says more
+            if store.told:
+                end.add_note(store.told)
             store.sync()
         raise
     store.sync()

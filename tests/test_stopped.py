@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,10 +72,25 @@ def _eval(url: str, out: Path, deaf_to: Sequence[int] = ()) -> Started:
 
 
 def _tasks(folder: Path, module: str, count: int) -> list[object]:
-    """The option of a folder with a quiz of so many questions."""
-    text = f"from tests.{module} import Quiz\nTASKS = [Quiz(count={count})]\n"
+    """The option of a folder with a quiz of so many questions, no two of them alike."""
+    return _plugin(
+        folder,
+        f"""
+        from dataclasses import replace
+        from tests.{module} import Quiz
+
+        class Long(Quiz):
+            def samples(self, split):
+                return [replace(one, prompt=one.id) for one in Quiz.samples(self, split)]
+
+        TASKS = {{"quiz": lambda: Long(count={count})}}
+        """,
+    )
+
+
+def _plugin(folder: Path, text: str) -> list[object]:
     (folder / "tasks").mkdir(exist_ok=True)
-    (folder / "tasks/quiz.py").write_text(text)
+    (folder / "tasks/quiz.py").write_text(textwrap.dedent(text))
     return ["--task-path", folder / "tasks"]
 
 
@@ -92,10 +108,9 @@ def _answering() -> Iterator[tuple[Served, Callable[[], int]]]:
         yield server, lambda: len(sent)
 
 
-def _wait(ready: Callable[[], bool], seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
+def _wait(command: Started, ready: Callable[[], bool]) -> None:
     while not ready():
-        assert time.monotonic() < until
+        assert command.process.is_alive(), command.told
         time.sleep(0.002)
 
 
@@ -119,7 +134,7 @@ STOPS = {
 def test_whatever_stops_it_answers_are_kept_told_and_not_asked_again(tmp_path: Path, stop: str) -> None:
     with _answering() as (server, sent):
         command = _eval(server.url, tmp_path)
-        _wait(lambda: sent() >= STOP_AT)
+        _wait(command, lambda: sent() >= STOP_AT)
         for number in STOPS[stop]:
             command.send(number)
             time.sleep(0.01)
@@ -148,7 +163,7 @@ def test_a_stop_does_not_wait_for_the_slowest_answer(tmp_path: Path) -> None:
 
     with served(says) as server:
         command = _eval(server.url, tmp_path)
-        _wait(lambda: len(server.asked) >= STOP_AT + PARALLEL)
+        _wait(command, lambda: len(server.asked) >= STOP_AT + PARALLEL)
         began = time.monotonic()
         command.send(signal.SIGINT)
         assert command.ended() == 130
@@ -160,7 +175,7 @@ def test_a_stop_does_not_wait_for_the_slowest_answer(tmp_path: Path) -> None:
 def test_who_was_made_deaf_to_a_closed_terminal_stays_so(tmp_path: Path) -> None:
     with _answering() as (server, sent):
         command = _eval(server.url, tmp_path, deaf_to=[signal.SIGHUP])
-        _wait(lambda: sent() >= 5)
+        _wait(command, lambda: sent() >= 5)
         command.send(signal.SIGHUP)
         assert command.ended() == 0
 
@@ -187,7 +202,7 @@ def test_a_model_that_is_loaded_keeps_each_answer_as_it_ends(tmp_path: Path) -> 
     model = save_tiny(tmp_path / "tiny")
     words = ["eval", "--model", model, "--tasks", "quiz", *_tasks(tmp_path, "sites", 2000), "--device", "cpu"]
     command = _start([*words, "--out", tmp_path], tmp_path / "errors.txt")
-    _wait(lambda: _lines(tmp_path) >= 1)
+    _wait(command, lambda: _lines(tmp_path) >= 1)
     command.send(signal.SIGTERM)
     assert command.ended() == 130
     (kept,) = re.findall(r"^stopped; (\d+) answers? (?:is|are) kept in ", command.told)
@@ -196,8 +211,8 @@ def test_a_model_that_is_loaded_keeps_each_answer_as_it_ends(tmp_path: Path) -> 
 
 @pytest.mark.reported("lost")
 def test_a_stop_while_nothing_is_kept_says_no_more_than_that(tmp_path: Path) -> None:
-    command = _start(["calibrate", "--comparisons", 1_000_000], tmp_path / "errors.txt")
-    _wait(lambda: (tmp_path / "errors.txt").exists())
-    time.sleep(1)
+    slow = _plugin(tmp_path, f"import pathlib, time; pathlib.Path('{tmp_path}/begun').touch(); time.sleep(60)")
+    command = _start(["tasks", *slow], tmp_path / "errors.txt")
+    _wait(command, (tmp_path / "begun").exists)
     command.send(signal.SIGINT)
     assert (command.ended(), command.told) == (130, "stopped\n")
