@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 
 class StropError(Exception):
     """A mistake that the user can mend. The command line prints its message as one line and exits with `exit_code`."""
@@ -32,11 +30,13 @@ class ModelError(StropError):
 
 
 class OutageError(ModelError):
-    """A model that stopped answering half-way: `answers` holds, by sample, those that were had, and None."""
+    """A model that stopped answering half-way."""
 
-    def __init__(self, message: str, answers: Sequence[list[str] | None]) -> None:
-        super().__init__(message)
-        self.answers = answers
+
+class StoppedError(StropError):
+    """A command that its user stopped; the message says what is kept."""
+
+    exit_code = 130
 
 
 class RecipeError(StropError):

@@ -1,4 +1,8 @@
-"""Reading and writing the project's files: atomic writes, and readers that name the file and line they stumble on."""
+"""Reading and writing the project's files: atomic writes, and readers that name the file and line they stumble on.
+
+Text goes through the border here: what is read is text that can be written again, and what is written is UTF-8 and,
+where it is JSON, JSON (no NaN).
+"""
 
 from __future__ import annotations
 
@@ -12,35 +16,64 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.disks import reading, writing
 from harness.errors import DataError, UsageError
+from harness.wording import mended
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new one, never half of it, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a file so that a reader sees the old content or the new one, never half of it, also after a power cut.
+
+    Raises `DataError` where it cannot be written; then nothing of it is left.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def utf8(text: str) -> bytes:
+    """Text as UTF-8; what cannot be is mended (`harness.wording.mended`)."""
+    return mended(text).encode("utf-8")
 
 
 def write_text(path: Path, content: str) -> None:
-    write_bytes(path, content.encode("utf-8"))
+    write_bytes(path, utf8(content))
+
+
+def json_text(content: Any, *, indent: int | None = None) -> str:
+    """JSON of a value, of paths and numpy's numbers too; NaN and infinities, which JSON has no word for, are null."""
+    try:
+        return json.dumps(content, indent=indent, ensure_ascii=False, default=plain, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(content), indent=indent, ensure_ascii=False, default=plain, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return _finite(content.item()) if hasattr(content, "item") else content
 
 
 def write_json(path: Path, content: Any) -> None:
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, default=plain) + "\n")
+    write_text(path, json_text(content, indent=1) + "\n")
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=plain) + "\n" for row in rows))
+    write_text(path, "".join(json_text(row) + "\n" for row in rows))
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
@@ -59,7 +92,7 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
             raise UsageError(f"{path} is there and is not this one; name another folder, or move it away")
     if there and len(there) == len(files):
         return False
-    try:
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
@@ -75,19 +108,36 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error.strerror}); name another folder") from error
     return True
 
 
 def read_json(path: Path) -> Any:
     """One JSON document; raises `DataError` naming the file."""
+    with reading(path):
+        content = path.read_bytes()
     try:
-        return json.loads(path.read_bytes())  # of bytes it sees the encoding, a byte order mark too
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
+        return parsed(content)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not valid JSON ({error})") from error
+
+
+def parsed(content: str | bytes) -> Any:
+    """The value of JSON, which may be bytes in any of its encodings with or without a byte order mark; its text is
+    mended."""
+    if isinstance(content, bytes):
+        content = content.decode(json.detect_encoding(content), "surrogatepass")
+    value = json.loads(mended(content))
+    return _mended(value) if "\\ud" in content or "\\uD" in content else value
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return mended(value)
+    if isinstance(value, list):
+        return [_mended(one) for one in value]
+    if isinstance(value, dict):
+        return {mended(key): _mended(one) for key, one in value.items()}
+    return value
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
@@ -101,21 +151,17 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 def _numbered(path: Path) -> Iterator[tuple[int, Any]]:
     """(line number from 1, parsed JSON) of each line that is not blank."""
     try:
-        with path.open(encoding="utf-8-sig") as stream:
+        with reading(path), path.open(encoding="utf-8-sig") as stream:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
                     try:
-                        yield number, json.loads(line)
+                        yield number, parsed(line)
                     except json.JSONDecodeError as error:
                         raise DataError(
                             f"{path}:{number}: not valid JSON ({error.msg}); one JSON value a line is expected"
                         ) from error
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path} is a folder; name a file") from error
 
 
 def digest_of_bytes(*parts: bytes) -> str:
@@ -129,7 +175,7 @@ def digest_of_bytes(*parts: bytes) -> str:
 
 def digest_of_json(content: Any) -> str:
     """SHA-256 of a JSON value, the same whatever the order of its keys."""
-    return digest_of_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False, default=plain).encode("utf-8"))
+    return digest_of_bytes(utf8(json.dumps(content, sort_keys=True, ensure_ascii=False, default=plain)))
 
 
 def digest_of_file(path: Path) -> str:

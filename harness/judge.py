@@ -11,25 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.errors import DataError, OutageError
+from harness.errors import OutageError
 from harness.files import digest_of_json
 from harness.pictures import open_picture, picture_digest
-from harness.store import Answering, Store
+from harness.store import Answering, Store, fill
 from harness.thoughts import answer_of
-from harness.types import Advance, Sample, Sampling
-
-CHUNK = 64
-"""Questions between two writes."""
+from harness.types import Advance, AnswerStream, Sample, Sampling
 
 
 class Judge(Protocol):
-    """`id` stands beside every figure; what could give other replies has another one. `ask` gives each question's
-    prompt and pictures a reply, None where none was had: an outage is told, never raised and never made up."""
+    """`id` stands beside every figure; what could give other replies has another one. `stream` gives replies to the
+    questions' prompts and pictures as they come, each as a list of one; a question without a reply is left out: an
+    outage is told, never raised and never made up."""
 
     @property
     def id(self) -> str: ...
 
-    def ask(self, questions: Sequence[Sample]) -> list[str | None]: ...
+    def stream(self, questions: Sequence[Sample]) -> AnswerStream: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,13 +43,11 @@ class ModelJudge:
     def id(self) -> str:
         return f"{self.name}@{self.model.digest[:12]}.{self.model.settings[:6]}"
 
-    def ask(self, questions: Sequence[Sample]) -> list[str | None]:
+    def stream(self, questions: Sequence[Sample]) -> AnswerStream:
         try:
-            said: Sequence[list[str] | None] = self.model.generate(questions, Sampling(max_tokens=self.max_tokens))
+            yield from self.model.stream(questions, Sampling(max_tokens=self.max_tokens))
         except OutageError as outage:
             logging.getLogger(__name__).warning("judge: %s", outage)
-            said = outage.answers
-        return [texts[0] if texts else None for texts in said]
 
 
 def ask_judge(
@@ -60,8 +56,8 @@ def ask_judge(
     """The judge's reply to each question, without the thought before it (`harness.thoughts`); what `store` holds is not
     asked again, and what had no reply is not kept.
 
-    Replies are kept by the judge's id, the prompt and the pictures' pixels. Equal questions are asked once. After a
-    chunk without any reply nothing more is asked. Raises `DataError` where the store cannot be written.
+    Replies are kept as they come, by the judge's id, the prompt and the pictures' pixels. Equal questions are asked
+    once. Raises `DataError` where the store cannot be written.
     """
     keys = [_key(judge, question) for question in questions]
     missing: dict[str, Sample] = {}
@@ -69,21 +65,9 @@ def ask_judge(
         if key not in store.known:
             # A judge is told the question and nothing that is beside it.
             missing.setdefault(key, dataclasses.replace(question.blind(), meta={}))
-    waiting = list(missing.items())
     if advance:
-        advance(len(questions) - len(waiting))
-    for start in range(0, len(waiting), CHUNK):
-        some = waiting[start : start + CHUNK]
-        replies = judge.ask([question for _, question in some])
-        had = {key: [reply] for (key, _), reply in zip(some, replies, strict=True) if reply is not None}
-        if advance:
-            advance(len(some))
-        if not had:
-            break  # who said nothing to a whole chunk is out of reach, and would be waited for at each of the others
-        try:
-            store.add(had)
-        except OSError as error:
-            raise DataError(f"{store.path} cannot be written ({error.strerror}); name another folder") from error
+        advance(len(questions) - len(missing))
+    fill(store, missing, judge.stream, advance)
     return [answer_of(store.known[key][0]).answer if key in store.known else None for key in keys]
 
 

@@ -1,27 +1,31 @@
 """The store of answers, keyed by content: nobody is asked the same thing twice, and no model gets another's answers.
 
 A key covers the weights' digest, the model's input settings, the prompt, the pictures' pixels, the sampling and, where
-a sample's own number stream decides, the sample's id. The file is append-only JSON lines, synced to disk after every
-chunk of answers, so that a run that is killed goes on at the sample where it stopped.
+a sample's own number stream decides, the sample's id. The file is append-only JSON lines. An answer is in it as soon as
+it is there, whatever ends the process, and on the disk itself about a second later: only a power cut loses that second.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
-from harness.errors import DataError, OutageError
-from harness.files import digest_of_json
+from harness.disks import reading, refuse_unwritable_file, writing
+from harness.errors import DataError
+from harness.files import digest_of_json, parsed, utf8
 from harness.pictures import open_picture, picture_digest
-from harness.types import Advance, Picture, Sample, Sampling
+from harness.types import Advance, AnswerStream, Picture, Sample, Sampling
+from harness.wording import counted
 
-CHUNK = 384
-"""Samples between two writes."""
+SYNC_SECONDS = 1.0
+"""How long an answer may wait in the system's memory for the disk: waiting for the disk at each slows down servers."""
 
 
 class Answering(Protocol):
@@ -33,41 +37,87 @@ class Answering(Protocol):
     @property
     def settings(self) -> str: ...
 
-    def generate(
-        self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
-    ) -> list[list[str]]: ...
+    def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream: ...
 
 
 class Store:
-    """Answers on disk. A last line that was cut off by a crash is dropped when the file is opened."""
+    """Answers on disk; without a path, in memory. A last line that was cut off by a crash is dropped.
 
-    def __init__(self, path: Path) -> None:
+    Several processes may write into one file. A file that is taken away meanwhile is written anew. Raises `DataError`
+    where the file is none of answers, or cannot be read or written.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.known: dict[str, list[str]] = {}
-        if path.exists():
-            whole = 0
-            with path.open("rb+") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)  # a run that shares the store may be in the middle of a line
-                for number, line in enumerate(stream, start=1):
-                    if not line.endswith(b"\n"):
-                        break
-                    try:
-                        entry = json.loads(line)
-                        self.known[entry["key"]] = entry["answers"]
-                    except (ValueError, KeyError, TypeError) as error:
-                        raise DataError(f"{path}:{number}: no stored answer; remove it, or the whole file") from error
-                    whole += len(line)
-                stream.truncate(whole)
+        self._end = 0  # of the whole lines that were in the file when it was last looked at
+        self._synced = monotonic()
+        if path is not None:
+            with reading(path):
+                self._read(path)
 
-    def add(self, answers: dict[str, list[str]]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)  # runs may share a store; lines of two must not mix
-            for key, texts in answers.items():
-                stream.write(json.dumps({"key": key, "answers": texts}, ensure_ascii=False) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+    def _read(self, path: Path) -> None:
+        if not path.is_file():
+            return
+        with path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH)  # a run that shares the store may be in the middle of a line
+            for number, line in enumerate(stream, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    entry = parsed(line)
+                    self.known[entry["key"]] = [str(text) for text in entry["answers"]]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise DataError(f"{path}:{number}: no stored answer; remove it, or the whole file") from error
+                self._end += len(line)
+
+    def add(self, answers: Mapping[str, list[str]]) -> None:
+        """Keep answers by their keys."""
+        if self.path is not None:
+            with writing(self.path):
+                self._append(self.path, answers)
         self.known.update(answers)
+
+    def sync(self) -> None:
+        """See to it that what was added is on the disk."""
+        if self.path is not None:
+            with writing(self.path), contextlib.suppress(FileNotFoundError), self.path.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+    @property
+    def told(self) -> str:
+        """How many answers it keeps, for people who stopped, counted in the file; empty in memory."""
+        if self.path is None:
+            return ""
+        count = sum(map(len, Store(self.path).known.values()))
+        kept = counted(count, "answer is kept", "answers are kept")
+        return f"{kept} in {self.path}, the same command goes on from there"
+
+    def _append(self, path: Path, answers: Mapping[str, list[str]]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+", buffering=0) as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # lines of two processes must not mix
+            size = os.fstat(stream.fileno()).st_size
+            if size < self._end:  # not our file any more: it was taken away, or replaced
+                self._end = 0
+                answers = answers if size else {**self.known, **answers}
+            tail = os.pread(stream.fileno(), size - self._end, self._end)
+            self._end += tail.rfind(b"\n") + 1
+            if self._end < size:
+                stream.truncate(self._end)  # half a line of a process that was killed
+            lines = b"".join(_line(key, texts) for key, texts in answers.items())
+            try:
+                rest = memoryview(lines)
+                while rest:
+                    rest = rest[stream.write(rest) :]
+            except OSError:
+                with contextlib.suppress(OSError):
+                    stream.truncate(self._end)
+                raise
+            self._end += len(lines)
+            if monotonic() - self._synced >= SYNC_SECONDS:
+                os.fsync(stream.fileno())
+                self._synced = monotonic()
 
 
 def ask(
@@ -80,36 +130,54 @@ def ask(
     """`sampling.n` answers to each sample; those that the store holds are not asked for again.
 
     Equal questions about equal pictures are asked once. `advance` hears of every sample, stored or not. Raises what the
-    model raises; what was answered before an `OutageError` is kept.
+    model raises; what was answered before is kept.
     """
+    store = store or Store()
     pictures: dict[tuple[Picture, ...], str] = {}
     keys = [_key(model, sample, sampling, pictures) for sample in samples]
-    known: dict[str, list[str]] = store.known if store else {}
     missing: dict[str, Sample] = {}
     for key, sample in zip(keys, samples, strict=True):
-        if key not in known:
+        if key not in store.known:
             missing.setdefault(key, sample)
-    waiting = sorted(missing.items(), key=lambda item: item[1].cluster)
     if advance:
-        advance(len(samples) - len(waiting))
-    for start in range(0, len(waiting), CHUNK):
-        chunk = dict(waiting[start : start + CHUNK])
-        outage = None
-        try:
-            found: Sequence[list[str] | None] = model.generate(list(chunk.values()), sampling, advance)
-        except OutageError as error:
-            outage, found = error, error.answers
-        answers = {key: texts for key, texts in zip(chunk, found, strict=True) if texts is not None}
-        if store:
-            store.add(answers)
-        else:
-            known.update(answers)
-        if outage and store:
-            told = f"{outage}; what was answered is kept in {store.path}, the same command goes on"
-            raise OutageError(told, outage.answers) from outage
-        if outage:
-            raise outage
-    return [known[key] for key in keys]
+        advance(len(samples) - len(missing))
+    waiting = dict(sorted(missing.items(), key=lambda item: item[1].cluster))
+    fill(store, waiting, lambda asked: model.stream(asked, sampling), advance)
+    return [store.known[key] for key in keys]
+
+
+def fill(
+    store: Store,
+    waiting: Mapping[str, Sample],
+    stream: Callable[[Sequence[Sample]], AnswerStream],
+    advance: Advance | None = None,
+) -> None:
+    """Keep the answers to what is waiting, by key, each as it comes from `stream`.
+
+    What ends it before the end is given a note on what is kept. Raises `DataError`, before anything is asked, where the
+    store cannot be written.
+    """
+    if not waiting:
+        return
+    keys = list(waiting)
+    if store.path is not None:
+        refuse_unwritable_file(store.path)
+    try:
+        for place, texts in stream(list(waiting.values())):
+            store.add({keys[place]: texts})
+            if advance:
+                advance(1)
+    except BaseException as end:
+        with contextlib.suppress(DataError):  # `end` says more
+            if store.told:
+                end.add_note(store.told)
+            store.sync()
+        raise
+    store.sync()
+
+
+def _line(key: str, texts: Sequence[str]) -> bytes:
+    return utf8(json.dumps({"key": key, "answers": texts}, ensure_ascii=False) + "\n")
 
 
 def _key(model: Answering, sample: Sample, sampling: Sampling, pictures: dict[tuple[Picture, ...], str]) -> str:

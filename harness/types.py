@@ -6,7 +6,7 @@ metric - a mean, F1, CHAIRi - is a ratio of sums and is resampled by one piece o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,6 +15,9 @@ from PIL.Image import Image
 
 Picture = Path | Callable[[], Image]
 """A picture is a file or a function that draws it: samples are made without opening a single file."""
+
+AnswerStream = Iterator[tuple[int, list[str]]]
+"""Answers as they come, in any order: a sample's place among those asked, and all its answers."""
 
 Advance = Callable[[int], None]
 """Told how many samples were answered since the last call."""

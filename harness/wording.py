@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _LONGEST_WORD = 300  # a path is shorter; what is longer is a picture in base 64 or made to fill the screen
+
+_HALF = re.compile("[\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+"""What stands in a text where there was none: of half a letter that was cut off, or of bytes that are no text."""
 
 
 def counted(number: int, thing: str, things: str = "") -> str:
@@ -21,3 +26,16 @@ def one_line(text: str) -> str:
     """Text as one line that can do a terminal no harm: no control, escape or direction characters, no endless word."""
     words = (word if len(word) <= _LONGEST_WORD else f"{word[:80]}…" for word in text.split())
     return "".join(letter for letter in " ".join(words) if not unicodedata.category(letter).startswith("C"))
+
+
+def mended(text: str) -> str:
+    """Text that can be written as UTF-8: two halves of a surrogate pair are the letter that they are halves of, and
+    a half that is alone is U+FFFD, the sign of replacement. Every other text is itself.
+
+    Example:
+        >>> mended("Yes " + chr(0xD83D)), mended(chr(0xD83D) + chr(0xDE00))
+        ('Yes �', '😀')
+    """
+    if text.isascii() or not _HALF.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -36,13 +36,14 @@ class Quiz:
     max_tokens: int = 8
     metrics: tuple[Metric, ...] = YES_NO
     profile: str = "strict"
+    count: int = 60
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
         return {"strict": self.score, "loose": self.loose}
 
     def samples(self, split: str) -> Sequence[Sample]:
-        return [sample(f"q{number}") for number in range(60)]
+        return [sample(f"q{number}") for number in range(self.count)]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self._marked(sample, answer.lower() if answer.lower() in ("yes", "no") else None)

@@ -242,7 +242,7 @@ def test_a_stop_is_one_line_and_not_a_traceback(strop: Strop, monkeypatch: pytes
     monkeypatch.setattr("tasks.registry.find_task", stopped)
     found = strop("eval", "--model", "x", "--tasks", "pictos_pope", "--out", "out")
     assert found.code == 130
-    assert found.err == "stopped; what was finished is kept, the same command goes on from here\n"
+    assert found.err == "stopped\n", "nothing was begun, and nothing is kept"
 
 
 def test_other_peoples_text_in_an_error_does_a_terminal_no_harm(strop: Strop, tmp_path: Path) -> None:

@@ -190,9 +190,10 @@ def test_what_was_answered_before_an_outage_is_kept_and_the_rest_is_asked(tmp_pa
 
 def test_one_question_that_is_not_taken_does_not_keep_the_others_from_being_asked() -> None:
     refusing = served(lambda request: (400, {}) if prompt_of(request) == "b" else "Yes")
-    with refusing as server, pytest.raises(OutageError, match="does not take question b") as caught:
-        Endpoint("m", server.url).generate(_samples("a", "b", "c"), Sampling())
-    assert caught.value.answers == [["Yes"], None, ["Yes"]]
+    store = Store()
+    with refusing as server, pytest.raises(OutageError, match="does not take question b"):
+        ask(Endpoint("m", server.url), _samples("a", "b", "c"), Sampling(), store)
+    assert list(store.known.values()) == [["Yes"], ["Yes"]]
 
 
 def test_a_judge_out_of_reach_gives_no_replies_and_is_left_in_peace(
@@ -260,7 +261,9 @@ def test_an_outage_ends_the_command_in_one_line_and_the_same_command_goes_on(
         shown = capsys.readouterr()
         (line,) = shown.err.strip().splitlines()
         assert line.startswith(f"error: endpoint {server.url}, model tiny: does not answer (401: no such key: ***);")
-        assert line.endswith(f"; what was answered is kept in {tmp_path}/out/answers.jsonl, the same command goes on")
+        assert line.endswith(
+            f"; 2 answers are kept in {tmp_path}/out/answers.jsonl, the same command goes on from there"
+        )
         assert not (tmp_path / "out/results.json").exists()
         server.asked.clear()
         server.says = lambda _: "Yes"

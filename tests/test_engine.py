@@ -14,7 +14,7 @@ from harness.models.vlm import load_vlm
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.store import Store
-from harness.types import Advance, Sample, Sampling, Task
+from harness.types import Advance, AnswerStream, Sample, Sampling, Task
 from tasks.pictos.benchmarks import ChartPicture, ScenePicture
 from tasks.pictos.world import seeds_of
 from tasks.registry import TASKS, find_task
@@ -35,13 +35,9 @@ class Scripted:
     def __init__(self, says: Callable[[Sample], str]) -> None:
         self.says, self.asked = says, list[Sample]()
 
-    def generate(
-        self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
-    ) -> list[list[str]]:
+    def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         self.asked += samples
-        if advance:
-            advance(len(samples))
-        return [[self.says(sample)] for sample in samples]
+        yield from enumerate([self.says(sample)] for sample in samples)
 
 
 @pytest.fixture(params=PICTOS)

@@ -19,7 +19,7 @@ from harness.files import write_json, write_jsonl
 from harness.judge import ModelJudge, ask_judge
 from harness.results import read_results
 from harness.store import Store
-from harness.types import Advance, Sample, Sampling
+from harness.types import AnswerStream, Sample, Sampling
 from tasks.answer_files import AnswerFile
 from tasks.ic_judge import Opinion, judge_captions, judge_metrics, opinion_counts, read_opinion
 from tests.served import served
@@ -34,10 +34,10 @@ class Scripted:
     id: str = "scripted"
     asked: list[Sample] = field(default_factory=list)
 
-    def ask(self, questions: Sequence[Sample]) -> list[str | None]:
+    def stream(self, questions: Sequence[Sample]) -> AnswerStream:
         self.asked += questions
         said, self.replies = self.replies[: len(questions)], self.replies[len(questions) :]
-        return said
+        yield from ((place, [reply]) for place, reply in enumerate(said) if reply is not None)
 
 
 def _captions(*texts: str) -> AnswerFile:
@@ -101,24 +101,22 @@ def test_a_judge_is_told_the_question_and_no_gold(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"kept\.jsonl cannot be written"):
+    with pytest.raises(DataError, match=r"file cannot be written \(a file is there\)"):
         ask_judge(Scripted(["one"]), [_question("a")], Store(tmp_path / "file/kept.jsonl"))
 
 
 class _Model:
     digest, settings = "0123456789abcdef" * 4, "fedcba9876543210"
 
-    def generate(
-        self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
-    ) -> list[list[str]]:
+    def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         assert (sampling.temperature, sampling.n) == (0.0, 1)
-        return [[f"said {sample.prompt}"] for sample in samples]
+        yield from enumerate([f"said {sample.prompt}"] for sample in samples)
 
 
 def test_a_model_becomes_a_judge_under_the_digest_of_its_weights() -> None:
     judge = ModelJudge(name="my/model", model=_Model())
     assert judge.id == "my/model@0123456789ab.fedcba"
-    assert judge.ask([_question("a"), _question("b")]) == ["said a", "said b"]
+    assert list(judge.stream([_question("a"), _question("b")])) == [(0, ["said a"]), (1, ["said b"])]
 
 
 # Reading --------------------------------------------------------------------------------------------------------------

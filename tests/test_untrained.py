@@ -13,7 +13,7 @@ from harness.models.vlm import Vlm
 from harness.ranked import OWN, VERIFIER, at_words
 from harness.results import Results
 from harness.store import Store
-from harness.types import Advance, Group, Metric, Sample, Sampling, Score, Verdict
+from harness.types import Advance, AnswerStream, Group, Metric, Sample, Sampling, Score, Verdict
 from leaderboards.build import build_board
 from leaderboards.untrained import untrained, words_of
 from loops.baselines import filtered, reranked
@@ -62,11 +62,9 @@ class Drawer:
 
     digest = settings = "d"
 
-    def generate(
-        self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
-    ) -> list[list[str]]:
+    def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         assert (sampling.n, sampling.temperature) == (3, 1.0)
-        return [["c d.", "a !b.", "b c."] for _ in samples]
+        yield from enumerate(["c d.", "a !b.", "b c."] for _ in samples)
 
 
 def _seed() -> Results:

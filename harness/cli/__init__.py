@@ -3,9 +3,11 @@ before a command needs it, so that `strop --help` answers at once."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from time import monotonic
 
 import typer
 from rich.console import Console
@@ -27,7 +29,8 @@ from harness.cli.rescore import rescore
 from harness.cli.run import run
 from harness.cli.score import score_app
 from harness.cli.show import show
-from harness.errors import StropError
+from harness.disks import trouble
+from harness.errors import StoppedError, StropError
 from harness.wording import one_line
 
 app = typer.Typer(
@@ -64,11 +67,14 @@ app.command("tasks", cls=OnceCommand)(tasks)
 app.command("check", cls=OnceCommand)(check)
 app.command("bench", cls=OnceCommand)(bench)
 
-INTERRUPTED = 130
-"""The exit code of a command that was stopped."""
-
 WIDE = "160"
 """Columns of what is printed into a file or a pipe."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Whoever ends us may: each of these is as Ctrl-C."""
+
+PATIENCE = 5.0
+"""Seconds in which a second signal waits for what the first one began: a Ctrl-C pressed twice loses no message."""
 
 
 def main() -> None:
@@ -77,16 +83,38 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", WIDE)  # a file has no edge at which a table must break
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us may: it is as Ctrl-C
+    _listen()
     try:
         app()
     except StropError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}")
+        _say(error, "; ".join([str(error), *getattr(error, "__notes__", ())]))
         sys.exit(error.exit_code)
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # typer's way to end on Ctrl-C
-            Console(stderr=True).print("stopped; what was finished is kept, the same command goes on from here")
-        raise
+    except OSError as error:
+        _say(error, "; ".join([trouble(error), *getattr(error, "__notes__", ())]))
+        sys.exit(StropError.exit_code)
+
+
+def _listen() -> None:
+    """Hear the signals, but for those that our parent made us deaf to (nohup)."""
+    first: list[float] = []
+
+    def stop(number: int, frame: object) -> None:
+        if not first:
+            first.append(monotonic())
+            raise KeyboardInterrupt
+        if monotonic() - first[0] > PATIENCE:
+            os._exit(StoppedError.exit_code)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def _say(error: Exception, line: str) -> None:
+    """Tell of an error on stderr, which may be gone with its terminal."""
+    begin = "" if isinstance(error, StoppedError) else "[bold red]error:[/] "
+    with contextlib.suppress(OSError):
+        Console(stderr=True, highlight=False, soft_wrap=True).print(begin + _escaped(line))
 
 
 def _escaped(text: str) -> str:

@@ -1,5 +1,6 @@
-"""How every command reads its words: an option is given once, since the second of two would win without a word; and
-``~`` is the home folder where a shell leaves it alone (in quotes, behind ``=``, ``:`` or a comma)."""
+"""How every command reads its words and ends: an option is given once, since the second of two would win silently;
+``~`` is the home folder where a shell leaves it alone (in quotes, behind ``=``, ``:`` or a comma); a stop is told in
+words."""
 
 from __future__ import annotations
 
@@ -10,13 +11,20 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from harness.errors import UsageError
+from harness.errors import StoppedError, UsageError
 
 _HOME = re.compile(r"(?:^|(?<=[=:,]))~(?=/|$)")
 
 
 class OnceCommand(TyperCommand):
-    """A command that refuses an option given twice, unless it takes several values, and knows the home folder."""
+    """A command that refuses an option given twice, unless it takes several values, knows the home folder, and says
+    when it was stopped what the work under way has noted to be kept."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise StoppedError("; ".join(["stopped", *getattr(stop, "__notes__", ())])) from stop
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         args = [_HOME.sub(lambda _: str(Path.home()), word) for word in args]

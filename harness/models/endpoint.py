@@ -11,8 +11,7 @@ import base64
 import io
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from json import JSONDecodeError
@@ -33,10 +32,12 @@ from openai import (
     UnprocessableEntityError,
 )
 
+from harness.concurrency import concurrently
 from harness.errors import OutageError, UsageError
 from harness.files import digest_of_json
 from harness.pictures import open_picture
-from harness.types import Advance, Picture, Sample, Sampling
+from harness.types import Advance, AnswerStream, Picture, Sample, Sampling
+from harness.wording import mended
 
 KEY_VARIABLES = ("STROP_API_KEY", "OPENAI_API_KEY")
 """Where the key is looked for, in this order."""
@@ -67,11 +68,10 @@ _REASON_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """The answers to one sample and how many of them ended at `max_tokens`; or the trouble there was."""
+    """The answers to one sample and how many of them ended at `max_tokens`."""
 
-    texts: tuple[str, ...] = ()
-    cut: int = 0
-    trouble: str | None = None
+    texts: tuple[str, ...]
+    cut: int
 
 
 class Endpoint:
@@ -114,36 +114,47 @@ class Endpoint:
     def generate(
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
-        """`sampling.n` answers to each sample, in the samples' order; a refusal is an empty answer.
+        """All that `stream` gives, in the samples' order."""
+        found: list[list[str]] = [[] for _ in samples]
+        for place, texts in self.stream(samples, sampling):
+            found[place] = texts
+            if advance:
+                advance(1)
+        return found
 
-        Raises `OutageError`, which holds what was answered, where the client's retries do not help. A question that the
-        server does not take (too long, too large a picture) does not keep the others from being asked.
+    def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
+        """`sampling.n` answers to each sample as they come; a refusal is an empty answer.
+
+        Raises `OutageError` where the client's retries do not help, after the answers to what was asked at that time. A
+        question that the server does not take (too long, too large a picture) does not keep the others from being
+        asked.
         """
-        found: list[_Said] = []
-        down: list[str] = []
+        refused: list[str] = []
+        down: list[Exception] = []
 
-        def one(sample: Sample) -> _Said:
-            if down:
-                return _Said(trouble=down[0])
+        def going_on() -> Iterator[Sample]:
+            for sample in samples:
+                if down:
+                    return
+                yield sample
+
+        for place, call in concurrently(lambda sample: self._say(sample, sampling), going_on(), self.parallel):
             try:
-                return self._say(sample, sampling)
+                said = call.result()
             except (BadRequestError, UnprocessableEntityError) as error:
-                return _Said(trouble=self._told(error, f"does not take question {sample.id}"))
+                refused.append(self._told(error, f"does not take question {samples[place].id}"))
             except OpenAIError as error:
-                down.append(self._told(error, "does not answer"))
-                return _Said(trouble=down[0])
-
-        with ThreadPoolExecutor(self.parallel) as pool:
-            for said in pool.map(one, samples):
-                found.append(said)
+                down.append(OutageError(self._told(error, "does not answer")))
+            except Exception as error:  # noqa: BLE001 - raised below, when what is on its way has come
+                down.append(error)
+            else:
                 self.asked += len(said.texts)
                 self.cut += said.cut
-                if advance and said.texts:
-                    advance(1)
-        troubles = [said.trouble for said in found if said.trouble]
-        if troubles:
-            raise OutageError(down[0] if down else troubles[0], [list(said.texts) or None for said in found])
-        return [list(said.texts) for said in found]
+                yield place, [mended(text) for text in said.texts]
+        if down:
+            raise down[0]
+        if refused:
+            raise OutageError(refused[0])
 
     def _say(self, sample: Sample, sampling: Sampling) -> _Said:
         content: list[Any] = [
@@ -161,7 +172,7 @@ class Endpoint:
                     seed=_seed(sampling, sample, draw),
                 )
                 choices: Any = reply.choices  # whatever the server sent
-                choice = choices[0] if choices else None
+                choice: Any = choices[0] if choices else None
                 if reason := _error_in(choice or reply):
                     raise OpenAIError(reason)
                 texts.append(_text(choice.message.content).strip())

@@ -31,7 +31,7 @@ from harness.models.stopping import stop_tokens, suppressed_tokens
 from harness.models.weights import adapter_folder, model_digest, model_folder, weights_size
 from harness.pictures import picture_digest
 from harness.sentences import sentence_spans
-from harness.types import Advance, Answer, Sample, Sampling
+from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
 
 DECODING_VERSION = 2
 """Raised when this module would decode another answer from the same model, sample and sampling."""
@@ -115,6 +115,11 @@ class Vlm:
             [self.processor.chat_template, pictures, len(self.tokenizer), precision, DECODING_VERSION]
         )
 
+    def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
+        """`sampling.n` answers to each sample, each sample's as soon as its last one has ended."""
+        for place, answers in self._answered(samples, sampling, None):
+            yield place, [answer.text for answer in answers]
+
     def generate(
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
@@ -172,7 +177,6 @@ class Vlm:
                 advance(done)
         return found
 
-    @torch.inference_mode()
     def answers(
         self,
         samples: Sequence[Sample],
@@ -180,43 +184,50 @@ class Vlm:
         how: Sequence[Hallucination] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
-        """As `generate`, or as `hallucinate` where `how` is given, with whether each answer ended by itself.
+        """As `generate`, or as `hallucinate` where `how` is given, with whether each answer ended by itself."""
+        found: list[list[Answer]] = [[] for _ in samples]
+        for place, answers in self._answered(samples, sampling, how):
+            found[place] = answers
+            if advance:
+                advance(1)
+        return found
 
-        Where memory runs out, all over again with half the rows at once.
-        """
-        while True:
-            told = 0
+    @torch.inference_mode()
+    def _answered(
+        self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Hallucination] | None
+    ) -> Iterator[tuple[int, list[Answer]]]:
+        """(a sample's place, its answers), as they end. Where memory runs out, what is left is asked with half the rows
+        at once."""
+        left = dict(enumerate(samples))
+        while left:
+            places = list(left)
             try:
-                answers = [[Answer(text="")] * sampling.n for _ in samples]
-                for done in self._fill(answers, samples, sampling, how):
-                    told += done
-                    if advance:
-                        advance(done)
-                return answers
+                asked = list(left.values())
+                for index, answers in self._fill(asked, sampling, [how[place] for place in places] if how else None):
+                    del left[places[index]]
+                    yield places[index], answers
+                return
             except torch.OutOfMemoryError as error:
                 if self.batch <= sampling.n:
                     raise ModelError(
                         f"{self.name}: {self.device} has not the memory for one sample; ask for fewer tokens or use cpu"
                     ) from error
             self.batch //= 2
-            if advance:
-                advance(-told)
             torch.cuda.empty_cache()
 
     def _fill(
-        self,
-        answers: list[list[Answer]],
-        samples: Sequence[Sample],
-        sampling: Sampling,
-        how: Sequence[Hallucination] | None,
-    ) -> Iterator[int]:
-        """Write the answers in, batch by batch; yields how many samples each finished."""
-        for done, rows, cache, mask in self._branches(samples, sampling, how, None):
-            for row, tokens in zip(rows, self._decode(rows, cache, mask, sampling), strict=True):
+        self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Hallucination] | None
+    ) -> Iterator[tuple[int, list[Answer]]]:
+        """The samples' answers, batch by batch and within a batch as they end."""
+        for _, rows, cache, mask in self._branches(samples, sampling, how, None):
+            drawn: dict[int, dict[int, Answer]] = {row.sample: {} for row in rows}
+            for row, tokens in self._decode(rows, cache, mask, sampling):
                 text = self.tokenizer.decode(row.lead + tokens, skip_special_tokens=True)
                 finished = len(tokens) < sampling.max_tokens
-                answers[row.sample][row.draw] = Answer(text=text.strip(), finished=finished)
-            yield done
+                answers = drawn[row.sample]
+                answers[row.draw] = Answer(text=text.strip(), finished=finished)
+                if len(answers) == sampling.n:
+                    yield row.sample, [answers[draw] for draw in range(sampling.n)]
 
     def _branches(
         self,
@@ -368,8 +379,8 @@ class Vlm:
 
     def _decode(
         self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor, sampling: Sampling
-    ) -> list[list[int]]:
-        """The tokens that each row says, its stop token left out."""
+    ) -> Iterator[tuple[_Row, list[int]]]:
+        """Each row with the tokens that it says, its stop token left out, as soon as it has ended."""
         said: list[list[int]] = [[] for _ in rows]
         going = list(range(len(rows)))
         twins = len(mask) > len(rows)
@@ -394,8 +405,10 @@ class Vlm:
             left = [place for place, token in enumerate(tokens) if token not in self.stop]
             for place in left:
                 said[going[place]].append(tokens[place])
+            for place in set(range(len(going))) - set(left):
+                yield rows[going[place]], said[going[place]]
             if not left:
-                break
+                return
             if len(left) < len(going):
                 keep = torch.tensor(left + [len(going) + place for place in left] if twins else left)
                 keep = keep.to(self.device)
@@ -405,7 +418,8 @@ class Vlm:
             read = len(going)
             ids = chosen[:, None].repeat(2 if twins else 1, 1)
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-        return said
+        for row in going:
+            yield rows[row], said[row]
 
 
 def load_vlm(
