@@ -180,8 +180,8 @@ def _earned_by_silence(result: TaskResult) -> Iterator[str]:
     marks = sum(row.value for row in result.rows)
     for kind, rows in (("blank", blank), ("unread", unread)):
         if earned := sum(row.value for row in rows):
-            subject = counted(len(rows), f"{kind} answer earns", f"{kind} answers earn")
-            yield f"{subject} {earned:g} of the {marks:g} marks by {result.profile}"
+            earners = counted(len(rows), f"{kind} answer earns", f"{kind} answers earn")
+            yield f"{earners} {earned:g} of the {marks:g} marks by {result.profile}"
 
 
 def _far_apart(result: TaskResult) -> Iterator[str]:

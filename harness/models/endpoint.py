@@ -172,9 +172,9 @@ class Endpoint:
                     seed=_seed(sampling, sample, draw),
                 )
                 choices: Any = reply.choices  # whatever the server sent
-                choice: Any = choices[0] if choices else None
-                if reason := _error_in(choice or reply):
+                if reason := _error_in(choices[0] if choices else reply):
                     raise OpenAIError(reason)
+                choice = choices[0]
                 texts.append(_text(choice.message.content).strip())
                 cut += choice.finish_reason == "length"
                 if not texts[-1] and (why := _why_blank(choice)):
