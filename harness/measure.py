@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.engine import Progress, evaluate
-from harness.errors import UsageError
 from harness.provenance import provenance
 from harness.results import Results, write_results
 from harness.stats import as_plain, estimate
@@ -44,8 +43,6 @@ def measure(
 
     `limit` keeps the first samples of each task; `parent` is the weights' digest of the checkpoint trained from.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; name a folder for the results")
     found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     origin = {**provenance(), "model": dict(model.about), "finished": finished}

@@ -8,14 +8,14 @@ years later without the code of its tasks.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.disks import refuse_unwritable_folder
 from harness.errors import DataError
-from harness.files import read_jsonl, write_json, write_jsonl
+from harness.files import read_json, read_jsonl, write_json, write_jsonl
 from harness.types import Metric, Sample, Score
 
 
@@ -115,7 +115,8 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
 
     The rows are written first and `results.json` last, each atomically: a folder with `results.json` is whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable_folder(folder)
+    (folder / "results.json").unlink(missing_ok=True)  # of an earlier call, whose rows go now
     for result in results.tasks:
         write_jsonl(folder / f"{result.task}.jsonl", (dataclasses.asdict(row) for row in result.rows))
     write_json(
@@ -154,7 +155,7 @@ def read_results(folder: Path) -> Results:
     if not path.is_file():
         raise DataError(f"{folder} holds no results.json; write one with `strop eval --out` or `strop score --out`")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         return Results(
             model=raw["model"],
             digest=raw["digest"],
@@ -162,7 +163,7 @@ def read_results(folder: Path) -> Results:
             provenance=raw["provenance"],
             tasks=tuple(_task(folder, entry) for entry in raw["tasks"]),
         )
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise DataError(f"{path} is not a results file of this version ({error!r}); score the answers again") from error
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from harness.cli.models import PARALLEL, EndpointOption, ParallelOption, open_model
 from harness.cli.notes import notes_of
-from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.cli.places import DataOption, TaskPathOption, set_places, writable_folder
 from harness.errors import UsageError
 from harness.wording import counted
 from tasks.sources import DEFAULT_DATA, data_folder
@@ -32,7 +32,7 @@ MODEL_HELP = "pictos-seed (shipped), a local folder, a hub id with an optional @
 def evaluate(
     model: Annotated[str, typer.Option(help=MODEL_HELP)],
     tasks: Annotated[str, typer.Option(help="Names of tasks, separated by commas; `strop tasks` lists them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the marked answers and figures.")],
+    out: Annotated[Path, typer.Option(help="Folder for the marked answers and figures.", callback=writable_folder)],
     adapter: Annotated[Path | None, typer.Option(help="Folder of a LoRA adapter to merge into the model.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples of each task.")] = None,
     split: Annotated[str, typer.Option(help="Split to ask: test or dev.")] = "test",

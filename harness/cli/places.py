@@ -1,4 +1,4 @@
-"""Options that several commands share: where data lie, and where other people's tasks do."""
+"""Options that several commands share: where data lie, where other people's tasks do, and where results may go."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
 from tasks.plugins import TASK_PATH_VARIABLE
 from tasks.sources import DATA_VARIABLE
 
@@ -18,6 +19,20 @@ TaskPathOption = Annotated[
     Path | None,
     typer.Option("--task-path", envvar=TASK_PATH_VARIABLE, help="Folder of Python files with TASKS; they are run."),
 ]
+
+
+def writable_folder(folder: Path | None) -> Path | None:
+    """The callback of an option that names a folder for results: one that cannot be written is told before the work."""
+    if folder is not None:
+        refuse_unwritable_folder(folder)
+    return folder
+
+
+def writable_file(path: Path | None) -> Path | None:
+    """The same for a file."""
+    if path is not None:
+        refuse_unwritable_file(path)
+    return path
 
 
 def set_places(data: Path, task_path: Path | None) -> None:
