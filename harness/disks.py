@@ -47,7 +47,7 @@ def trouble(error: OSError, path: Path | None = None, deed: str = "used") -> str
     if error.errno == errno.EEXIST and shown is not None:
         reason = "a file is there" if shown.exists() else "a link that leads nowhere is there"
     remedy = _REMEDIES.get(error.errno or 0, _ELSE)
-    return f"{shown or 'what was asked for'} cannot be {deed} ({reason}); {remedy}"
+    return f"{shown or 'the output'} cannot be {deed if shown else 'written'} ({reason}); {remedy}"
 
 
 def _is_temporary(named: Path, path: Path) -> bool:

@@ -177,8 +177,9 @@ def test_a_site_that_finds_no_room_leaves_the_old_one(tmp_path: Path, full: Call
 
 @pytest.mark.reported("disks")
 def test_answers_are_kept_where_the_results_find_no_room(
-    tmp_path: Path, strop: Strop, full: Callable[[str], None]
+    tmp_path: Path, strop: Strop, full: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("STROP_TASK_PATH", "")  # the command sets it for its process
     (tmp_path / "my").mkdir()
     (tmp_path / "my/quiz.py").write_text('from tests.test_rescore import Quiz\nTASKS = {"quiz": Quiz}\n')
     full("quiz.jsonl")

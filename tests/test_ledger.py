@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.errors import DataError
 from loops.ledger import Ledger, Outcome, digest_of_folder, open_run
 
 
