@@ -11,6 +11,12 @@ from typing import Any
 
 CONTROL = "control"
 
+UNKNOWN = "pairs of unknown origin"
+"""Of a run on pairs that somebody else made: who preferred is not in such files, whoever looks at them again here."""
+
+GIVEN_PAIRS = "pairs:"
+"""How a recipe's `source` begins that names such pairs."""
+
 LEVELS: Mapping[str, str] = {
     "oracle": "L0",
     "clip": "L3",
@@ -31,6 +37,8 @@ def derive_level(recipe: Mapping[str, Any]) -> str | None:
     if isinstance(select, Mapping) and select.get("disagreement") == "coin":
         return CONTROL
     kind = verify.get("kind") if isinstance(verify, Mapping) else None
+    if str(recipe.get("source", "")).startswith(GIVEN_PAIRS) and kind not in ("random", "shorter"):
+        return UNKNOWN
     return LEVELS.get(kind) if isinstance(kind, str) else None
 
 
@@ -43,4 +51,4 @@ def level_of(recipe: Mapping[str, Any]) -> str:
 
 def can_be_typed(level: Any) -> bool:
     """Whether a recipe file may hold this level, which is then passed over: one that some recipe here has."""
-    return str(level).partition(",")[0] in LEVELS.values()
+    return str(level).partition(",")[0] in (*LEVELS.values(), UNKNOWN)

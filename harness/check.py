@@ -1,20 +1,24 @@
-"""Whether a task keeps its promises on the data at hand, before a model is asked: four claims about every sample."""
+"""Whether a task keeps its promises on the data at hand, before a model is asked: claims about it and every sample."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from harness.errors import StropError
+from harness.marking import fault_of_sample, fault_of_task, gold_of, uncounted
 from harness.pictures import open_picture
-from harness.profiles import PLAIN, profiles_of
-from harness.types import Advance, Picture, Sample, Task
+from harness.profiles import PLAIN, details_of, profiles_of, scorer_of
+from harness.types import Advance, Picture, Sample, Score, Task
 
 CLAIMS: Mapping[str, str] = MappingProxyType(
     {
+        "task": "the headline is one of the metrics, marks count what these are of, and an answer may have a token",
+        "samples": "every sample has texts for id, prompt and cluster, and pictures for images",
         "ids": "every sample has an id of its own",
         "pictures": "every picture opens",
+        "marks": "of every answer the mark is a number from 0 to 1, counts are numbers, and JSON knows what was read",
         "gold": "the right answer is read and earns full marks",
         "silence": "an empty answer earns nothing and is counted as unread (of several profiles: in strict)",
     }
@@ -48,25 +52,37 @@ def check(task: Task, samples: Sequence[Sample], advance: Advance | None = None)
         failures.append(Failure(task=task.name, claim="ids", sample=None, reason="there is no sample"))
     places: dict[str, int] = {}
     opened: set[Picture] = set()
+    counted: list[Mapping[str, float]] = []
     for place, sample in enumerate(samples, start=1):
+        if reason := fault_of_sample(sample):
+            failures.append(Failure(task=task.name, claim="samples", sample=f"number {place}", reason=reason))
+            continue
         fresh = set(sample.images) - opened
         opened |= fresh
-        found = [
+        faults = [
             ("ids", _repeated_id(place, places.setdefault(sample.id, place))),
             *(("pictures", _unopened(picture)) for picture in fresh),
-            ("gold", _refused_gold(task, sample)),
-            ("silence", _rewarded_silence(task, sample)),
+            *_faults_of_marks(task, sample, counted),
         ]
         failures += [
-            Failure(task=task.name, claim=claim, sample=sample.id, reason=reason) for claim, reason in found if reason
+            Failure(task=task.name, claim=claim, sample=sample.id, reason=reason) for claim, reason in faults if reason
         ]
         if advance:
             advance(1)
-    counts = {"ids": len(samples), "pictures": len(opened), "gold": len(samples), "silence": len(samples)}
+    sound = [sample for sample in samples if not fault_of_sample(sample)]
+    if sound and (reason := _fault_of_task(task, sound, counted)):
+        failures.append(Failure(task=task.name, claim="task", sample=None, reason=reason))
+    times = {"task": 1, "pictures": len(opened)}
+    counts = {claim: times.get(claim, len(samples)) for claim in CLAIMS}
     return Checked(task=task.name, counts=counts, failures=tuple(failures))
 
 
 # Each says why a claim does not hold, or None.
+
+
+def _fault_of_task(task: Task, samples: Sequence[Sample], counted: Sequence[Mapping[str, float]]) -> str | None:
+    metrics = details_of(task, samples).metrics
+    return fault_of_task(task, metrics) or (uncounted(metrics, task.headline, counted) if counted else None)
 
 
 def _repeated_id(place: int, first: int) -> str | None:
@@ -81,24 +97,31 @@ def _unopened(picture: Picture) -> str | None:
     return None
 
 
-def _refused_gold(task: Task, sample: Sample) -> str | None:
-    try:
-        answer = task.gold(sample)
-        score = task.score(sample, answer)
-    except StropError as error:
-        return str(error)
+def _faults_of_marks(
+    task: Task, sample: Sample, counted: list[Mapping[str, float]]
+) -> Iterator[tuple[str, str | None]]:
+    """(claim, why it does not hold) of the right answer and of an empty one; what they count goes into `counted`."""
+    # the rules of others pay for silence, which is theirs to answer for; ours must not
+    for claim, score in (("gold", scorer_of(task)), ("silence", profiles_of(task).get(PLAIN, scorer_of(task)))):
+        try:
+            answer = gold_of(task, sample) if claim == "gold" else ""
+            mark = score(sample, answer)
+        except StropError as error:
+            yield "marks", str(error)
+            continue
+        counted.append(mark.counts)
+        if not 0 <= mark.value <= 1:
+            yield "marks", f"the answer {answer!r:.80} earns {mark.value:g}, which is not from 0 to 1"
+        yield claim, _refused_gold(answer, mark) if claim == "gold" else _rewarded_silence(mark)
+
+
+def _refused_gold(answer: str, score: Score) -> str | None:
     if score.parsed is None:
         return f"the right answer {answer!r:.80} is counted as unread"
     return None if score.value == 1.0 else f"the right answer {answer!r:.80} earns {score.value:g} and not 1"
 
 
-def _rewarded_silence(task: Task, sample: Sample) -> str | None:
-    # the rules of others pay for silence, which is theirs to answer for; ours must not
-    score_strictly = profiles_of(task).get(PLAIN, task.score)
-    try:
-        score = score_strictly(sample, "")
-    except StropError as error:
-        return str(error)
+def _rewarded_silence(score: Score) -> str | None:
     if score.value != 0.0:
         return f"an empty answer earns {score.value:g}"
     if score.parsed is not None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import datasets
@@ -22,13 +23,15 @@ from lm_eval.evaluator import evaluate as lm_eval_evaluate
 from lm_eval.tasks import TaskManager
 from PIL.Image import Image
 
+from harness.marking import samples_of, try_task
 from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture
-from harness.profiles import details_of, profile_of, readings
+from harness.profiles import details_of, profile_of, readings, replicas_of, scorer_of
 from harness.provenance import data_digest
 from harness.ranked import OWN, steps_of
 from harness.results import Step, TaskResult, mark
 from harness.store import Answering, Store, ask
+from harness.thoughts import answer_of, thoughts_in
 from harness.types import Advance, Metric, Picture, Ranked, Sample, Sampling, Score, Task
 
 PLACEHOLDER = "<image>"
@@ -94,18 +97,25 @@ def evaluate(
     *,
     split: str,
     limit: int | None = None,
+    max_tokens: Mapping[str, int] = MappingProxyType({}),
     store: Store | None = None,
     progress: Progress | None = None,
 ) -> list[TaskResult]:
-    """Ask every sample of the tasks (the first `limit` of each) and mark the answers."""
+    """Ask every sample of the tasks (the first `limit` of each) and mark the answers.
+
+    `max_tokens` bounds the answers of the tasks that it names, in the place of the task's own bound.
+    """
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     results = []
     sureness: dict[_Said, list[float]] = {}  # tasks may mark the same answers
-    for task in tasks:
-        samples = task.samples(split)[:limit]
+    asked = [(task, samples_of(task, split)[:limit]) for task in tasks]
+    for task, samples in asked:  # all of them, before the first is asked
+        try_task(task, samples, details_of(task, samples).metrics)
+    for task, samples in asked:
         details = details_of(task, samples)
         scores: dict[int, Score] = {}
-        ours = _lm_eval_task(task, samples, details.metrics, scores)
+        longest = max_tokens.get(task.name, task.max_tokens)
+        ours = _lm_eval_task(task, samples, details.metrics, scores, longest)
         lm = StropLM(model=model, store=store, advance=progress(task.name, len(samples)) if progress else None)
         # not `simple_evaluate`: it seeds the process and asks the machine for its compilers and packages, for seconds
         loaded = TaskManager(include_defaults=False).load([ours])
@@ -129,10 +139,11 @@ def evaluate(
                 info={
                     **details.info,
                     **readings(task, samples, answers),
+                    **thoughts_in(answers, marked=profile_of(task) in replicas_of(task)),
                     "lm_eval": _figures(found["results"][task.name], details.metrics),
                 },
                 data=data_digest(samples),
-                sampling=asdict(Sampling(max_tokens=task.max_tokens)),
+                sampling=asdict(Sampling(max_tokens=longest)),
                 frontier=task.frontier if isinstance(task, Ranked) and any(ranked) else None,
             )
         )
@@ -158,10 +169,11 @@ def _ranked(
         (sample.images, sample.prompt, answer) for sample, answer in zip(samples, answers, strict=True)
     ]
     new = {key: sample for key, sample in zip(said, samples, strict=True) if key not in sureness}
-    values = model.sentence_log_likelihoods(list(new.values()), [answer for _, _, answer in new])
+    # without the thought before it, as chat templates leave it out of what was said
+    values = model.sentence_log_likelihoods(list(new.values()), [answer_of(answer).answer for _, _, answer in new])
     sureness |= dict(zip(new, values, strict=True))
     return [
-        {OWN: steps_of(sample, answer, sureness[key], task.score)}
+        {OWN: steps_of(sample, answer, sureness[key], scorer_of(task))}
         for key, sample, answer in zip(said, samples, answers, strict=True)
     ]
 
@@ -169,16 +181,15 @@ def _ranked(
 def lm_eval_task(task: Task, split: str = "test") -> ConfigurableTask:
     """One of our tasks for lm-eval's own command line; reads the task's data.
 
-    Pictures are given opened, each once, and a prompt begins with `PLACEHOLDER` for each: lm-eval's own models take
-    nothing else.
+    Pictures are given opened, each once: lm-eval's own models take nothing else.
     """
-    samples = [replace(one, prompt=PLACEHOLDER * len(one.images) + one.prompt) for one in task.samples(split)]
+    samples = task.samples(split)
     opened: dict[Picture, Image] = {}
 
     def show(sample: Sample) -> list[Image]:
         return [opened.get(picture) or opened.setdefault(picture, open_picture(picture)) for picture in sample.images]
 
-    return _lm_eval_task(task, samples, details_of(task, samples).metrics, {}, show)
+    return _lm_eval_task(task, samples, details_of(task, samples).metrics, {}, task.max_tokens, show)
 
 
 def _said(answers: Sequence[str]) -> str:
@@ -200,21 +211,29 @@ def _lm_eval_task(
     samples: Sequence[Sample],
     metrics: Sequence[Metric],
     scores: dict[int, Score],
+    longest: int,
     show: Callable[[Sample], Sequence[Any]] = _unopened,
 ) -> ConfigurableTask:
-    """One of our tasks as lm-eval's. A document carries its place in `samples`, prompt and nothing that is gold.
+    """One of our tasks as lm-eval's. A document carries its place in `samples`, nothing that is gold, and the prompt
+    behind a `PLACEHOLDER` for each picture.
 
     Each answer is marked once, when lm-eval processes it, and its mark put into `scores` under the sample's place.
-    `show` gives a sample's pictures as the model takes them.
+    `show` gives a sample's pictures as the model takes them; an answer has `longest` tokens at most.
     """
 
     def dataset(**_: Any) -> Mapping[str, datasets.Dataset]:
-        documents = [{"index": index, "id": s.id, "prompt": s.prompt} for index, s in enumerate(samples)]
+        # each picture's place before the text, as lm-eval's own models take it; `_asked` takes off as many
+        documents = [
+            {"index": index, "id": s.id, "prompt": PLACEHOLDER * len(s.images) + s.prompt}
+            for index, s in enumerate(samples)
+        ]
         return {"test": datasets.Dataset.from_list(documents)}
+
+    score = scorer_of(task)
 
     def process(document: Mapping[str, Any], answers: Sequence[str]) -> dict[str, tuple[str | None, Score]]:
         index = document["index"]
-        scores[index] = task.score(samples[index], _said(answers))
+        scores[index] = score(samples[index], _said(answers))
         marked = (samples[index].meta.get("group"), scores[index])
         return {metric.name: marked for metric in metrics}
 
@@ -228,7 +247,7 @@ def _lm_eval_task(
             "doc_to_text": lambda document: document["prompt"],
             "doc_to_target": lambda document: "",
             "doc_to_image": lambda document: show(samples[document["index"]]),
-            "generation_kwargs": {"until": [], "max_gen_toks": task.max_tokens, "do_sample": False},
+            "generation_kwargs": {"until": [], "max_gen_toks": longest, "do_sample": False},
             "process_results": process,
             "metric_list": [
                 {

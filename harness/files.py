@@ -53,19 +53,10 @@ def write_text(path: Path, content: str) -> None:
 def json_text(content: Any, *, indent: int | None = None) -> str:
     """JSON of a value, of paths and numpy's numbers too; NaN and infinities, which JSON has no word for, are null."""
     try:
-        return json.dumps(content, indent=indent, ensure_ascii=False, default=_plain, allow_nan=False)
+        return json.dumps(content, indent=indent, ensure_ascii=False, default=plain, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(content), indent=indent, ensure_ascii=False, default=_plain, allow_nan=False)
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return _finite(content.item()) if hasattr(content, "item") else content
+        content = finite(json.loads(json.dumps(content, default=plain)))
+        return json.dumps(content, indent=indent, ensure_ascii=False)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -175,7 +166,7 @@ def digest_of_bytes(*parts: bytes) -> str:
 
 def digest_of_json(content: Any) -> str:
     """SHA-256 of a JSON value, the same whatever the order of its keys."""
-    return digest_of_bytes(utf8(json.dumps(content, sort_keys=True, ensure_ascii=False, default=_plain)))
+    return digest_of_bytes(utf8(json.dumps(content, sort_keys=True, ensure_ascii=False, default=plain)))
 
 
 def digest_of_file(path: Path) -> str:
@@ -183,7 +174,16 @@ def digest_of_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def finite(content: Any) -> Any:
+    """A JSON value with None for every number that JSON does not know: NaN and the infinities."""
+    if isinstance(content, Mapping):
+        return {name: finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def plain(value: Any) -> Any:
     """What JSON does not know: paths as text, numpy scalars as numbers."""
     if isinstance(value, Path):
         return str(value)

@@ -15,6 +15,7 @@ from harness.errors import OutageError
 from harness.files import digest_of_json
 from harness.pictures import open_picture, picture_digest
 from harness.store import Answering, Store, fill
+from harness.thoughts import answer_of
 from harness.types import Advance, AnswerStream, Sample, Sampling
 
 
@@ -52,7 +53,8 @@ class ModelJudge:
 def ask_judge(
     judge: Judge, questions: Sequence[Sample], store: Store, advance: Advance | None = None
 ) -> list[str | None]:
-    """The judge's reply to each question; what `store` holds is not asked again, and what had no reply is not kept.
+    """The judge's reply to each question, without the thought before it (`harness.thoughts`); what `store` holds is not
+    asked again, and what had no reply is not kept.
 
     Replies are kept as they come, by the judge's id, the prompt and the pictures' pixels. Equal questions are asked
     once. Raises `DataError` where the store cannot be written.
@@ -66,7 +68,7 @@ def ask_judge(
     if advance:
         advance(len(questions) - len(missing))
     fill(store, missing, judge.stream, advance)
-    return [store.known[key][0] if key in store.known else None for key in keys]
+    return [answer_of(store.known[key][0]).answer if key in store.known else None for key in keys]
 
 
 def _key(judge: Judge, question: Sample) -> str:

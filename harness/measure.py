@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from harness.engine import Progress, evaluate
@@ -19,7 +20,11 @@ Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 class Measured(Answering, Protocol):
-    """A model that can be measured: `name` is for people, `about` goes into the results' provenance."""
+    """A model that can be measured: `name` is for people, `about` goes into the results' provenance. `asked` and `cut`
+    count the answers that it gave: all, and those that ended at the longest allowed."""
+
+    asked: int
+    cut: int
 
     @property
     def name(self) -> str: ...
@@ -35,15 +40,18 @@ def measure(
     *,
     split: str,
     limit: int | None = None,
+    max_tokens: Mapping[str, int] = MappingProxyType({}),
     parent: str | None = None,
     store: Path | None = None,
     progress: Progress | None = None,
 ) -> Figures:
     """Evaluate `model` and write a results folder. Answers already in `store` are not asked for again.
 
-    `limit` keeps the first samples of each task; `parent` is the weights' digest of the checkpoint trained from.
+    `limit` keeps the first samples of each task, `max_tokens` is as in `harness.engine.evaluate`; `parent` is the
+    weights' digest of the checkpoint trained from.
     """
-    found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
+    kept = Store(store) if store else None
+    found = evaluate(model, tasks, split=split, limit=limit, max_tokens=max_tokens, store=kept, progress=progress)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     origin = {**provenance(), "model": dict(model.about), "finished": finished}
     results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=origin)

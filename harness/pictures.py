@@ -31,10 +31,15 @@ _DECODERS_RAISE = (
 
 
 def open_picture(picture: Picture) -> Image.Image:
-    """The picture as RGB; raises `PictureError` naming a file that is missing, broken, no picture or too large."""
-    if callable(picture):
+    """The picture as RGB; raises `PictureError` naming a file that is missing, broken, no picture or too large, or the
+    function that draws none."""
+    if not callable(picture):
+        return _opened(picture, str(picture))
+    try:
         return picture().convert("RGB")
-    return _opened(picture, str(picture))
+    except (*_DECODERS_RAISE, AttributeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"{picture!r:.120}: draws no picture ({reason})") from error
 
 
 def decode_picture(content: bytes, name: str) -> Image.Image:

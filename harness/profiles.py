@@ -5,14 +5,16 @@ A task without profiles of its own has one, `PLAIN`. Re-marking needs the task's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.errors import DataError, UsageError
+from harness.marking import careful, gold_of
 from harness.ranked import steps_of, sureness_of
 from harness.results import Marked, TaskResult, mark
-from harness.types import Detailed, Details, Metric, Profiled, Sample, Scorer, Task
+from harness.thoughts import thoughts_in, without_thought
+from harness.types import Detailed, Details, Metric, Profiled, Replicating, Sample, Scorer, Task
 from harness.wording import counted
 
 PLAIN = "strict"
@@ -25,8 +27,22 @@ def profile_of(task: Task) -> str:
 
 
 def profiles_of(task: Task) -> Mapping[str, Scorer]:
-    """Every way of marking the task's answers, by name."""
-    return task.profiles if isinstance(task, Profiled) else {PLAIN: task.score}
+    """Every way of marking a model's texts, by name: the whole of them in replicas of others' scripts, else the answers
+    in them (`harness.thoughts`); what a scorer gives is looked at (`harness.marking`)."""
+    scorers = task.profiles if isinstance(task, Profiled) else {PLAIN: task.score}
+    replicas = replicas_of(task)
+    sound = {name: careful(task.name, score) for name, score in scorers.items()}
+    return {name: score if name in replicas else without_thought(score) for name, score in sound.items()}
+
+
+def replicas_of(task: Task) -> Collection[str]:
+    """The profiles that are given whole texts, thoughts and all."""
+    return task.replicas if isinstance(task, Replicating) else ()
+
+
+def scorer_of(task: Task) -> Scorer:
+    """What marks a model's texts under the task's own profile."""
+    return profiles_of(task)[profile_of(task)]
 
 
 def details_of(task: Task, samples: Sequence[Sample]) -> Details:
@@ -60,7 +76,7 @@ def readings(task: Task, samples: Sequence[Sample], answers: Sequence[str]) -> d
 
 def _read_gold(task: Task, sample: Sample) -> Any:
     """What the task reads from a right answer: beside it, what was read from another can be judged."""
-    return task.score(sample, task.gold(sample)).parsed
+    return scorer_of(task)(sample, gold_of(task, sample)).parsed
 
 
 def side_by_side(marked: Sequence[TaskResult], gold: Callable[[str], Any]) -> list[TaskResult]:
@@ -137,7 +153,8 @@ def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: s
         for sample, row in zip(asked, result.rows, strict=True)
     ]
     # what lm-eval made of the marks was made of other marks
-    info = {name: value for name, value in result.info.items() if name != "lm_eval"}
+    info = {name: value for name, value in result.info.items() if name not in ("lm_eval", "thoughts")}
+    info |= thoughts_in((row.answer for row in rows), marked=profile in replicas_of(task))
     return replace(result, profile=profile, metrics=details_of(task, asked).metrics, rows=tuple(rows), info=info)
 
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from harness.results import Marked, Step, TaskResult
 from harness.sentences import split_sentences
+from harness.thoughts import answer_of
 from harness.types import Metric, Sample, Scorer
 
 OWN = "own"
@@ -26,9 +27,10 @@ VERIFIER = "verifier"
 def steps_of(sample: Sample, answer: str, sureness: Sequence[float], score: Scorer) -> tuple[Step, ...]:
     """The marks of an answer's surest sentences: of none, of one, ..., of all of them, in the answer's order.
 
-    `sureness` has a number a sentence (`harness.sentences`), in any unit; of equals the earlier sentence comes first.
+    `sureness` has a number a sentence of the answer (`harness.sentences`, without the thought before it), in any unit;
+    of equals the earlier sentence comes first.
     """
-    sentences = split_sentences(answer)
+    sentences = split_sentences(answer_of(answer).answer)
     order = sorted(range(len(sentences)), key=lambda index: (-sureness[index], index))
     steps = [Step(sentence=None, sureness=None, counts=_counted(sample, "", score))]
     for count, index in enumerate(order, start=1):

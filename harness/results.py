@@ -8,7 +8,8 @@ years later without the code of its tasks.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,15 @@ from harness.disks import refuse_unwritable_folder
 from harness.errors import DataError
 from harness.files import read_json, read_jsonl, write_json, write_jsonl
 from harness.types import Metric, Sample, Score
+from harness.wording import counted
+
+_AGAIN = "put the folder back as it was, or evaluate or score the answers again into another"
+
+FORMAT = 1
+"""Of `results.json`; raised where an older Strop would read a newer folder wrongly."""
+
+SAME = 1e-9
+"""Figures that differ by less, as fractions, are one figure summed in another order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +132,7 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
     write_json(
         folder / "results.json",
         {
-            "format": 1,
+            "format": FORMAT,
             "model": results.model,
             "digest": results.digest,
             "parent": results.parent,
@@ -149,21 +159,47 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
     )
 
 
-def read_results(folder: Path) -> Results:
-    """Read a results folder; raises `DataError` naming the file where it is not one."""
+def read_results(folder: Path, *, figures: bool = True) -> Results:
+    """Read a results folder; raises `DataError` naming the file where it is not one, is of a newer Strop, or
+    contradicts itself: rows that are not as many as results.json says, have an id twice, or give another figure.
+
+    Without `figures` the last is not looked at: what is only repeated, to see whether it is so (`strop rerun`).
+    """
+
+    def checked(entry: Mapping[str, Any]) -> TaskResult:
+        result = _task(folder, entry)
+        _refuse_other_rows(folder, result, entry["n"])
+        if figures:
+            _refuse_other_figures(folder, result, entry["metrics"])
+        return result
+
+    return _read(folder, lambda entries: tuple(map(checked, entries)))
+
+
+def read_owner(folder: Path) -> Results:
+    """Whose results a folder holds, without its tasks: what is needed before they are replaced."""
+    return _read(folder, lambda _: ())
+
+
+def _read(folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[TaskResult, ...]]) -> Results:
     path = folder / "results.json"
     if not path.is_file():
         raise DataError(f"{folder} holds no results.json; write one with `strop eval --out` or `strop score --out`")
     try:
         raw = read_json(path)
+        if raw["format"] != FORMAT:
+            raise DataError(
+                f"{path} is of format {raw['format']}, and this Strop reads format {FORMAT}; read it by the Strop that "
+                "wrote it, or score the answers again"
+            )
         return Results(
             model=raw["model"],
             digest=raw["digest"],
             parent=raw["parent"],
             provenance=raw["provenance"],
-            tasks=tuple(_task(folder, entry) for entry in raw["tasks"]),
+            tasks=tasks(raw["tasks"]),
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a results file of this version ({error!r}); score the answers again") from error
 
 
@@ -183,6 +219,38 @@ def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
         sampling=raw.get("sampling", {}),
         frontier=tuple(raw["frontier"]) if raw.get("frontier") else None,
     )
+
+
+def _refuse_other_rows(folder: Path, result: TaskResult, count: int) -> None:
+    """Raise `DataError` where the rows are not `count` answers to a sample each."""
+    path, rows = folder / f"{result.task}.jsonl", result.rows
+    if len(rows) != count:
+        raise DataError(f"{path} has {counted(len(rows), 'row')} and results.json says {count}; {_AGAIN}")
+    twice = next((name for name, times in Counter(row.id for row in rows).items() if times > 1), None)
+    if twice is not None:
+        raise DataError(f"{path} answers sample '{twice}' twice; {_AGAIN}")
+
+
+def _refuse_other_figures(folder: Path, result: TaskResult, figures: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `DataError` where the rows do not give the figures that are told."""
+    from harness.stats import estimate
+
+    path = folder / f"{result.task}.jsonl"
+    for name, found in estimate(result.rows, result.metrics, draws=1).items():
+        said = figures.get(name, {}).get("value")
+        if not _same(said, found.value):
+            raise DataError(
+                f"{path}: its rows give {name} {_shown(found.value)} where results.json says {_shown(said)}; one of "
+                f"the two was changed: {_AGAIN}"
+            )
+
+
+def _same(said: float | None, found: float | None) -> bool:
+    return said is found if said is None or found is None else abs(said - found) <= SAME * max(1.0, abs(found))
+
+
+def _shown(value: float | None) -> str:
+    return "0/0" if value is None else f"{value:.6g}"
 
 
 def _row(raw: Mapping[str, Any]) -> Marked:

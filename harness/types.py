@@ -6,7 +6,7 @@ metric - a mean, F1, CHAIRi - is a ratio of sums and is resampled by one piece o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -129,6 +129,18 @@ class Profiled(Protocol):
 
     @property
     def profiles(self) -> Mapping[str, Scorer]: ...
+
+
+@runtime_checkable
+class Replicating(Protocol):
+    """A task some of whose profiles do exactly what somebody else's script does.
+
+    `replicas` are their names: they are given a model's whole text, as that script is, every other profile the answer
+    without the thought before it (`harness.thoughts`).
+    """
+
+    @property
+    def replicas(self) -> Collection[str]: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from harness.files import write_text
 from harness.stats import SIGNIFICANT, Corrected, Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
-from leaderboards.paired import FRONTIER
+from leaderboards.doubts import FRONTIER
 from leaderboards.render import (
     NOTHING,
     RATIO,

@@ -15,7 +15,15 @@ from harness.types import Metric
 from harness.wording import counted
 from leaderboards.beside import Beside, Measured, set_beside
 from leaderboards.ledger import Run, cost_names, read_run, recipe_digest
-from leaderboards.paired import frontier_of, obstacle, other_data, pair_seeds, pair_task, same_answers
+from leaderboards.paired import (
+    frontier_of,
+    obstacle,
+    other_data,
+    other_lengths,
+    pair_seeds,
+    pair_task,
+    same_answers,
+)
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.reported import Reported
 from leaderboards.untrained import untrained, untrained_section, words_of
@@ -229,8 +237,11 @@ def _add_differences(
     if pair.obstacle:
         notes.append(f"{who}: no difference to round 0. {pair.obstacle}.")
         return
-    if words := other_data(before, task):
-        notes.append(f"{who}, beside round 0: {words}")
+    for words in (other_data(before, task), other_lengths(before, task)):
+        if words:
+            notes.append(f"{who}, beside round 0: {words}")
+    if words := pair.differences[task.headline].doubt:
+        notes.append(f"{who}, beside round 0 (A): what is gained cannot be told. {words[0].upper()}{words[1:]}.")
     for metric in pair.metrics:
         found = pair.differences[metric.name]
         known = cells.get((label, metric.name))

@@ -15,6 +15,7 @@ from typing import Any
 from harness.errors import DataError, UsageError
 from harness.files import read_json, read_jsonl
 from harness.provenance import masked_value
+from harness.results import read_results
 from leaderboards.ledger import finished_rounds, read_recipe, recipe_digest
 
 _FIGURE = ("value", "low", "high")
@@ -65,9 +66,9 @@ def find_origin(id: str, runs: Path = Path("runs")) -> Origin:
 def _of_folder(folder: Path) -> Origin:
     rounds = finished_rounds(folder)
     if rounds:
-        return Origin(folder=folder, run=folder, rounds={n: read_evaluation(path) for n, path in rounds.items()})
+        return Origin(folder=folder, run=folder, rounds={n: _whole(path) for n, path in rounds.items()})
     if (folder / "results.json").is_file():
-        return Origin(folder=folder, run=None, rounds={None: read_evaluation(folder)})
+        return Origin(folder=folder, run=None, rounds={None: _whole(folder)})
     raise UsageError(f"{folder} is neither a run nor a results folder; name what `strop run` or `--out` wrote")
 
 
@@ -76,7 +77,7 @@ def _one_round(run: Path, number: int) -> Origin:
     if number not in rounds:
         there = ", ".join(map(str, rounds)) or "none"
         raise UsageError(f"{run} has no finished evaluation of round {number} (it has {there})")
-    return Origin(folder=rounds[number], run=run, rounds={number: read_evaluation(rounds[number])})
+    return Origin(folder=rounds[number], run=run, rounds={number: _whole(rounds[number])})
 
 
 def _of_weights(digits: str, runs: Path) -> Origin:
@@ -100,6 +101,13 @@ def read_evaluation(folder: Path) -> Mapping[str, Any]:
     content = read_json(folder / "results.json")
     if not isinstance(content, dict) or not {"model", "digest", "tasks", "provenance"} <= content.keys():
         raise DataError(f"{folder / 'results.json'} is not a results file of this version; score the answers again")
+    return content
+
+
+def _whole(folder: Path) -> Mapping[str, Any]:
+    """`read_evaluation` of a folder whose rows are whole; raises the errors of `harness.results.read_results`."""
+    content = read_evaluation(folder)
+    read_results(folder, figures=False)
     return content
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.results import Marked, Results, TaskResult
 from harness.stats import Difference, frontier_metrics, plain_difference, pooled_difference, pooled_frontier
 from harness.types import Metric
+from leaderboards.doubts import doubts_of
 
 FRONTIER_DRAWS = 2000  # each draws a curve for each side, not a figure
-
-FRONTIER = "frontier/"
-"""How the names of figures begin that are read off two curves at one recall (`harness.stats.pooled_frontier`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +60,8 @@ def pair_seeds(pairs: Sequence[tuple[TaskResult, TaskResult]], *, draws: int = 1
     if axes := _frontier_axes(sides, metrics):
         pooled |= pooled_frontier(rows, *axes, draws=min(draws, FRONTIER_DRAWS), seed=seed)
         metrics = (*metrics, *frontier_metrics(axes[0]))
+    doubts = doubts_of(pairs, metrics, pooled, draws=draws, seed=seed)
+    pooled = {name: replace(one, doubt=doubts.get(name, "")) for name, one in pooled.items()}
     several = len(pairs) > 1
     differences = {name: one if several else plain_difference(one) for name, one in pooled.items()}
     return TaskPair(a=a, b=b, obstacle=None, metrics=metrics, differences=differences)
@@ -114,6 +114,17 @@ def other_data(a: TaskResult, b: TaskResult) -> str | None:
     return (
         f"{a.task}: the data are not the same on both sides (digests {a.data[:12]} and {b.data[:12]}): right answers "
         "or questions may differ, and with them the figures; mark both by the same."
+    )
+
+
+def other_lengths(a: TaskResult, b: TaskResult) -> str | None:
+    """A warning where answers might be longer on one side; else None."""
+    longest = a.sampling.get("max_tokens"), b.sampling.get("max_tokens")
+    if None in longest or longest[0] == longest[1]:
+        return None
+    return (
+        f"{a.task}: answers might have {longest[0]} tokens on one side and {longest[1]} on the other (--max-tokens), "
+        "which moves figures by itself; ask both alike."
     )
 
 

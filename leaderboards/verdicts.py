@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.errors import DataError, UsageError
-from harness.results import Results
+from harness.results import Marked, Results
 from harness.stats import (
     SIGNIFICANT,
     Corrected,
@@ -25,14 +25,17 @@ from harness.stats import (
     supply,
     untestable_notes,
 )
+from harness.thoughts import answer_of
 from harness.types import Metric
-from leaderboards.paired import FRONTIER, TaskPair, names, other_data, pair_tasks, same_answers
+from leaderboards.doubts import FRONTIER
+from leaderboards.paired import TaskPair, names, other_data, other_lengths, pair_tasks, same_answers
 from leaderboards.render import figure, interval, probability
 
 NOTHING_SEEN = "no difference seen"
 
 UNTOLD = "cannot be told"
-"""Where a side is 0/0 or no p can be given: nothing was seen because there was nothing to look at."""
+"""Where a side is 0/0 or no p can be given: nothing was seen because there was nothing to look at. And where the side
+that is ahead may be so by its silence (`leaderboards.doubts`)."""
 
 NOT_TESTABLE = "not testable"
 """Where p could not have been below 0.05 after Holm's correction, whatever the answers: too few training runs, pictures
@@ -162,6 +165,7 @@ def _metric_report(metric: Metric, found: Difference, result: Corrected | None) 
         "p_holm": result.p if result else None,
         "detectable": found.detectable,
         "verdict": _verdict(metric, found, result),
+        "doubt": found.doubt,
         "better": metric.better,
         "percent": metric.percent,
     }
@@ -174,6 +178,8 @@ def _verdict(metric: Metric, found: Difference, result: Corrected | None) -> str
         return NOTHING_SEEN if result.testable else NOT_TESTABLE
     if metric.better == "neither":
         return "different"
+    if found.doubt:
+        return UNTOLD
     return "better" if (found.value > 0) == (metric.better == "higher") else "worse"
 
 
@@ -224,9 +230,20 @@ def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]
             notes.append(words)
         shared = {row.id for row in pair.a.rows} & {row.id for row in pair.b.rows}
         sides = [[row for row in side.rows if row.id in shared] for side in (pair.a, pair.b)]
+        notes += _always_the_same(pair.a.task, *sides)
+        if words := other_lengths(pair.a, pair.b):
+            notes.append(words)
         supplies[pair.a.task] = supply(sides, pair.a.metrics, pair.a.headline)
     notes += scarcity_notes(supplies)
     return notes
+
+
+def _always_the_same(task: str, a: Sequence[Marked], b: Sequence[Marked]) -> Iterator[str]:
+    """A warning where one side gives one answer whatever it is shown, and the other does not."""
+    texts = [{answer_of(row.answer).answer.strip() for row in rows} for rows in (a, b)]
+    for name, own, other in (("A", texts[0], texts[1]), ("B", texts[1], texts[0])):
+        if len(own) == 1 < len(other):
+            yield f"{task}: all {len(a):,} answers of {name} are the same text, whatever was shown."
 
 
 def _overall(verdicts: Sequence[str]) -> str:
@@ -255,9 +272,11 @@ def _grounds(task: Mapping[str, Any]) -> str:
         words += f"; a true difference of {seen} would be seen four times in five"
     for metric, asked in task["margins"].items():
         words += f"; {margin_words(metric, asked)}"
+    if found["doubt"]:
+        return f"{words}; {found['doubt']}"
     met = next((metric for metric in task["metrics"] if metric.startswith(FRONTIER)), None)
     if met is None:
-        return words
+        return words + _said_less(task)
     matched = task["metrics"][met]
     words += f"; at equal recall, by each side's own sureness, {moved(met, matched)}"
     gained = matched["high"], matched["low"]
@@ -265,6 +284,19 @@ def _grounds(task: Mapping[str, Any]) -> str:
     if task["verdict"] == "better" and not beyond:
         words += ": A less its least sure sentences may do as well"
     return words
+
+
+def _said_less(task: Mapping[str, Any]) -> str:
+    """A remark where the side that is ahead on what silence lowers recalls less, and no figure at equal recall tells
+    whether that is all."""
+    recall = task["metrics"].get("recall")
+    ahead = {"better": 1, "worse": -1}.get(task["verdict"], 0)
+    if not recall or task["headline"] == "recall" or not ahead or recall["low"] is None:
+        return ""
+    lost = recall["high"] < 0 if ahead > 0 else recall["low"] > 0
+    if not lost:
+        return ""
+    return f"; recall {moved('recall', recall)}: saying less may explain it"
 
 
 def margin_words(metric: str, asked: Mapping[str, Any]) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from harness.models.vlm import Vlm
+from harness.profiles import scorer_of
 from harness.ranked import VERIFIER, steps_of
 from harness.results import Results, TaskResult, mark
 from harness.sentences import split_sentences
 from harness.store import Store, ask
+from harness.thoughts import answer_of
 from harness.types import Advance, Group, Picture, Ranked, Sample, Sampling, Task
 from loops.verify.verifiers import Verifier
 
@@ -45,7 +47,8 @@ def reranked(
     judge = _judging(verifier)
 
     def draw(task: Task, samples: Sequence[Sample]) -> list[list[str]]:
-        sampling = Sampling(n=answers, temperature=TEMPERATURE, max_tokens=task.max_tokens)
+        longest = seed.task(task.name).sampling.get("max_tokens", task.max_tokens)
+        sampling = Sampling(n=answers, temperature=TEMPERATURE, max_tokens=longest)
         return ask(model, samples, sampling, store, bar(task.name, len(samples)))
 
     return replace(
@@ -62,7 +65,7 @@ def described(seed: Results, task: Task, split: str) -> list[Group]:
     """The seed's own answers to a task, without gold: what a verifier is calibrated on that must be."""
     result = seed.task(task.name)
     return [
-        Group(sample=sample.blind(), answers=(row.answer,))
+        Group(sample=sample.blind(), answers=(answer_of(row.answer).answer,))
         for sample, row in zip(_samples(result, task, split), result.rows, strict=True)
     ]
 
@@ -93,12 +96,12 @@ def _judging(verifier: Verifier) -> _Judge:
 def _filtered(result: TaskResult, task: Task, split: str, judge: _Judge) -> TaskResult:
     samples = _samples(result, task, split)
     groups = [
-        Group(sample=sample.blind(), answers=tuple(split_sentences(row.answer)))
+        Group(sample=sample.blind(), answers=tuple(split_sentences(answer_of(row.answer).answer)))
         for sample, row in zip(samples, result.rows, strict=True)
     ]
     rows = []
     for sample, row, sureness in zip(samples, result.rows, judge(groups), strict=True):
-        rows.append(replace(row, ranked={VERIFIER: steps_of(sample, row.answer, sureness, task.score)}))
+        rows.append(replace(row, ranked={VERIFIER: steps_of(sample, row.answer, sureness, scorer_of(task))}))
     return replace(result, rows=tuple(rows), frontier=None)
 
 
@@ -111,11 +114,14 @@ def _reranked(
 ) -> TaskResult:
     samples = _samples(result, task, split)
     drawn = draw(task, samples)
-    groups = [Group(sample=sample.blind(), answers=tuple(said)) for sample, said in zip(samples, drawn, strict=True)]
+    groups = [
+        Group(sample=sample.blind(), answers=tuple(answer_of(text).answer for text in said))
+        for sample, said in zip(samples, drawn, strict=True)
+    ]
     rows = []
-    for sample, group, rewards in zip(samples, groups, judge(groups), strict=True):
-        best = group.answers[rewards.index(max(rewards))]
-        rows.append(mark(sample, best, task.score(sample, best)))
+    for sample, said, rewards in zip(samples, drawn, judge(groups), strict=True):
+        best = said[rewards.index(max(rewards))]
+        rows.append(mark(sample, best, scorer_of(task)(sample, best)))
     return replace(result, rows=tuple(rows), frontier=None)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from harness.disks import refuse_unwritable_folder, writing
 from harness.errors import DataError, RunError
-from harness.files import digest_of_json, json_text, read_jsonl
+from harness.files import digest_of_json, finite, json_text, read_jsonl
 from harness.provenance import provenance
 from loops.shared import digest_of_folder, held, keep, take
 
@@ -131,8 +131,8 @@ def _make(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
     seconds = round(time.monotonic() - began, 2)
     return {
         "outputs": digest_of_folder(folder),
-        "facts": dict(outcome.facts),
-        "cost": {"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes(), **_device_peak()},
+        "facts": finite(outcome.facts),
+        "cost": finite({"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes(), **_device_peak()}),
         "provenance": provenance(),
     }
 

@@ -6,12 +6,12 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.autonomy import CONTROL, can_be_typed, derive_level
+from harness.autonomy import CONTROL, GIVEN_PAIRS, can_be_typed, derive_level
 from harness.errors import RecipeError, UsageError
 
 OWN_PICTURES_TOKENS = 512
@@ -124,11 +124,28 @@ class Evaluate(Part):
     tasks: tuple[str, ...] = ("pictos_pope", "pictos_chair", "pictos_captions")
     split: str = Field(default="test", pattern=r"^(test|dev|reserve-[1-9]\d*)$", description="see `loops.reserve`")
     limit: int | None = Field(default=None, ge=1)
+    max_tokens: Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, description="longest answers, of every task or {task: tokens}; else the task's own"
+    )
     rounds: Literal["all", "last"] = Field(default="all", description="rounds to measure, beside the seed")
     filter: bool = Field(default=True, description="the baseline without training: the verifier filters the seed")
     rerank: int = Field(
         default=0, ge=0, description="the other: of so many answers of the seed the verifier takes the best; 0: none"
     )
+
+    @property
+    def longest(self) -> dict[str, int]:
+        """Task -> the longest answers that the recipe allows it, of the tasks that it says so of."""
+        named = self.max_tokens
+        return dict.fromkeys(self.tasks, named) if isinstance(named, int) else dict(named or {})
+
+    @model_validator(mode="after")
+    def _longest_answers_of_its_tasks(self) -> Self:
+        if strangers := sorted(set(self.longest) - set(self.tasks)):
+            raise ValueError(
+                f"evaluate.max_tokens names {strangers[0]}, which is not among evaluate.tasks ({', '.join(self.tasks)})"
+            )
+        return self
 
 
 class Recipe(Part):
@@ -144,7 +161,8 @@ class Recipe(Part):
     rounds: int = Field(default=2, ge=0)
     source: str = Field(
         default="pictos_captions",
-        description="the task whose training pool is collected on, or pictures of the user's own as KIND:PATH",
+        description="the task whose training pool is collected on, or pictures of the user's own as KIND:PATH; of "
+        "pairs:PATH nothing is collected, the pairs are there",
     )
     collect: Collect = Collect()
     verify: Verify = Verify()
@@ -158,9 +176,14 @@ class Recipe(Part):
         return ":" in self.source
 
     @property
+    def given_pairs(self) -> bool:
+        """Whether `source` names pairs of answers, so that none are collected."""
+        return self.source.startswith(GIVEN_PAIRS)
+
+    @property
     def level(self) -> str:
         """The autonomy level, which follows from what judges (`harness.autonomy`)."""
-        return derive_level(self.model_dump(include={"verify", "select"})) or CONTROL
+        return derive_level(self.model_dump(include={"source", "verify", "select"})) or CONTROL
 
     @model_validator(mode="before")
     @classmethod

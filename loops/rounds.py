@@ -6,6 +6,7 @@ the stage that needs them: a finished run is recognised without importing any of
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.autonomy import CONTROL, SAW_GOLD
-from harness.errors import RunError
+from harness.errors import RunError, StropError
 from harness.files import digest_of_json, write_text
 from harness.models.card import EncoderCard, read_card
-from harness.models.weights import model_digest, model_folder
+from harness.models.weights import adapter_folder, model_digest, model_folder
 from harness.types import Checkpoint, Group, Sample
+from harness.wording import counted
 from loops.check_recipe import check_recipe
 from loops.groups import read_groups, read_pairs, write_groups, write_pairs
 from loops.ledger import Done, Ledger, Outcome, open_run
 from loops.recipe import Recipe, read_document, validated
 from loops.select import select
-from loops.setting import Pool, Setting
+from loops.setting import Paired, Pool, Setting
 
 if TYPE_CHECKING:
     from loops.verify.verifiers import Verifier
@@ -45,17 +47,26 @@ class Finished:
 
 
 def run_recipe(
-    recipe: Recipe, out: Path, setting: Setting, *, answers: Path | None = None, shared: Path | None = None
+    recipe: Recipe,
+    out: Path,
+    setting: Setting,
+    *,
+    answers: Path | None = None,
+    shared: Path | None = None,
+    checked: bool = False,
 ) -> Finished:
     """Run a recipe in a folder, or go on with it where it stopped. `answers` is a store to share with other runs,
-    `shared` a folder of whole stages (`loops.shared`).
+    `shared` a folder of whole stages (`loops.shared`); `checked` says that `check_recipe` has been through it.
 
-    Raises `RunError` where the folder belongs to another recipe, and `RecipeError` for names that do not exist.
+    A recipe that was mended goes on where what it changed is in no finished stage. Raises `RunError` where the folder
+    belongs to another recipe, and `RecipeError` for what `loops.check_recipe` finds. What a stage raises says which one
+    it is, and that those before it are kept.
     """
-    check_recipe(recipe, setting, new=not (out / "recipe.yaml").exists())
+    differing = _differing(out, recipe)
+    check_recipe(recipe, setting, new=not checked and differing != [])
     with open_run(out, shared) as ledger:
         run = _Run(recipe, ledger, setting, answers or out / "answers.jsonl")
-        _claim(out, recipe, run.level())
+        _claim(out, recipe, run.level(), _Kept(recipe, setting, ledger).all_stand)
         return run.all_rounds()
 
 
@@ -69,7 +80,7 @@ class _Run:
     def all_rounds(self) -> Finished:
         recipe = self.recipe
         folder = self.setting.shipped(recipe.model) or model_folder(recipe.model)
-        adapter = Path(recipe.adapter) if recipe.adapter else None
+        adapter = adapter_folder(recipe.adapter) if recipe.adapter else None
         seed = Checkpoint(path=folder, digest=model_digest(folder, adapter))
         if adapter and recipe.rounds:
             seed = self.merged(seed, adapter)
@@ -90,9 +101,12 @@ class _Run:
         draw = recipe.seed * 1_000 + number
         base = {"source": self.source.identity, "seed": recipe.seed, "round": number, **self.shown}
 
+        collecting: dict[str, Any] = {"checkpoint": start.digest, "collect": recipe.collect.as_input()}
+        if recipe.given_pairs:
+            collecting = {"pairs": recipe.collect.samples}
         collected = self.stage(
             f"round-{number}/collect",
-            {**base, "version": COLLECT_VERSION, "checkpoint": start.digest, "collect": recipe.collect.as_input()},
+            {**base, "version": COLLECT_VERSION, **collecting},
             lambda folder: self.collect(folder, start, pool(), draw, number),
         )
         verified = self.stage(
@@ -146,7 +160,13 @@ class _Run:
         return {"pictures": self.recipe.pictures} if self.recipe.pictures else {}
 
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
-        done = self.ledger.stage(name, inputs, work)
+        try:
+            done = self.ledger.stage(name, inputs, work)
+        except StropError as error:
+            kept = counted(len(self.ledger.lines), "stage")
+            goes_on = f"; {kept} before it kept, the same command or a mended recipe goes on from there"
+            error.args = (f"{error} (at {name}{goes_on if self.ledger.lines else ''})",)
+            raise
         self.fresh += done.fresh
         return done
 
@@ -189,7 +209,7 @@ class _Run:
 
     def encoder_folder(self) -> Path:
         name = self.recipe.verify.encoder
-        return self.setting.shipped(name) or Path(name)
+        return self.setting.shipped(name) or Path(name).expanduser()
 
     def merged(self, seed: Checkpoint, adapter: Path) -> Checkpoint:
         """The seed with its adapter, saved whole, since rounds train and refer to whole checkpoints."""
@@ -271,6 +291,7 @@ class _Run:
                     folder,
                     split=asked.split,
                     limit=asked.limit,
+                    max_tokens=asked.longest,
                     parent=checkpoint.parent,
                     store=self.answers,
                     progress=lambda task, total: bars(f"round {number} eval {task}", total),
@@ -285,11 +306,18 @@ class _Run:
             "tasks": [[task.name, task.version] for task in tasks],
             "split": asked.split,
             "limit": asked.limit,
+            **({} if asked.max_tokens is None else {"max_tokens": asked.longest}),
             **self.shown,
         }
         return self.stage(f"round-{number}/eval", inputs, work)
 
     def collect(self, folder: Path, start: Checkpoint, pool: Sequence[Sample], seed: int, number: int) -> Outcome:
+        if isinstance(self.source, Paired):
+            answers = self.source.answers
+            groups = [Group(sample=sample, answers=answers[sample.id], notes=({}, {})) for sample in pool]
+            write_groups(folder / "groups.jsonl", groups)
+            differing = sum(len(set(group.answers)) > 1 for group in groups)
+            return Outcome(facts={"groups": len(groups), "differing": differing}, cost={})
         from harness.models.vlm import load_vlm
         from loops.collect.controlled_hallucination import controlled_hallucination
         from loops.collect.sampling import sampled_answers
@@ -377,7 +405,8 @@ class _Run:
                 pictures=self.recipe.pictures,
                 advance=bars(f"round {number} optimise", len(pairs)),
             )
-        return Outcome(facts={"steps": trained.steps, **trained.figures}, cost=trained.costs)
+        facts = {"steps": trained.steps, "changed": trained.changed, **trained.figures}
+        return Outcome(facts=facts, cost=trained.costs)
 
 
 class _Plan(_Run):
@@ -393,6 +422,31 @@ class _Plan(_Run):
 
     def checkpoint(self, done: Done, parent: str | None) -> Checkpoint:
         return Checkpoint(path=done.folder, digest=done.digest, parent=parent)
+
+
+class _Unreached(Exception):
+    """The first stage that a ledger does not have."""
+
+
+class _Kept(_Run):
+    """The same stages as far as a ledger has them, none of them done."""
+
+    def __init__(self, recipe: Recipe, setting: Setting, ledger: Ledger) -> None:
+        super().__init__(recipe, ledger, setting, ledger.root / "answers.jsonl")
+        self.standing: set[str] = set()
+
+    def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
+        line, folder = self.ledger.lines.get(name), self.ledger.root / name
+        if not (line and line["inputs"] == digest_of_json(inputs) and folder.is_dir()):
+            raise _Unreached
+        self.standing.add(name)
+        return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=False)
+
+    def all_stand(self) -> bool:
+        """Whether every stage of the ledger is one of this recipe's."""
+        with contextlib.suppress(_Unreached):
+            self.all_rounds()
+        return self.standing == self.ledger.lines.keys()
 
 
 def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
@@ -416,16 +470,24 @@ def round_samples(pool: Pool, recipe: Recipe, number: int) -> list[Sample]:
     return [sample if prompt is None else dataclasses.replace(sample, prompt=prompt) for sample in samples]
 
 
-def _claim(out: Path, recipe: Recipe, level: str) -> None:
-    """Write the recipe into the folder with its level, or see that it is the one that is there; more rounds may be
-    asked for."""
-    path = out / "recipe.yaml"
-    if path.exists():
-        filed = validated(Recipe, read_document(path, "recipe"), f"recipe {path}")
-        differing = [name for name in Recipe.model_fields if getattr(filed, name) != getattr(recipe, name)]
-        if [name for name in differing if name != "rounds"]:
-            raise RunError(
-                f"{out} holds a run of another recipe (it differs in {', '.join(differing)}); name another --out"
-            )
+def _claim(out: Path, recipe: Recipe, level: str, all_stand: Callable[[], bool] = lambda: False) -> None:
+    """Write the recipe into the folder with its level, or see that it is the one that is there, or that `all_stand`:
+    all finished stages are its own too."""
+    if (differing := _differing(out, recipe)) and not all_stand():
+        raise RunError(
+            f"{out} holds a run of another recipe (it differs in {', '.join(differing)}); name another --out"
+        )
     fields = recipe.model_dump(mode="json")
-    write_text(path, yaml.safe_dump({"name": fields.pop("name"), "level": level, **fields}, sort_keys=False))
+    filed = {"name": fields.pop("name"), "level": level, **fields}
+    write_text(out / "recipe.yaml", yaml.safe_dump(filed, sort_keys=False))
+
+
+def _differing(out: Path, recipe: Recipe) -> list[str] | None:
+    """The fields in which the recipe filed in a folder is another, None where none is filed; more rounds may be asked
+    for."""
+    path = out / "recipe.yaml"
+    if not path.exists():
+        return None
+    filed = validated(Recipe, read_document(path, "recipe"), f"recipe {path}")
+    names = [name for name in Recipe.model_fields if getattr(filed, name) != getattr(recipe, name)]
+    return [name for name in names if name != "rounds"]

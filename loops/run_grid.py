@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import RecipeError
+from harness.errors import RecipeError, StropError
 from harness.files import read_json, write_json
+from loops.check_recipe import check_recipe
 from loops.grid import Budget, Cell, Grid
 from loops.ledger import hold
 from loops.recipe import Recipe, load_recipe
+from loops.setting import Setting
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 10
@@ -76,6 +78,20 @@ Watched = Callable[[Sequence[Run]], None]
 def runs_of(grid: Grid) -> list[Run]:
     """Every cell with the first training seed, then with the next: what a budget cuts off is whole seeds."""
     return [Run(cell=cell, seed=seed) for seed in grid.seeds for cell in grid.cells]
+
+
+def check_grid(grid: Grid, states: Mapping[str, State], setting: Setting) -> None:
+    """Check the recipes of all runs that are not finished, what they have alike once; raises the error of the first
+    that cannot work, with its name."""
+    done: dict[str, str] = {}
+    for run in runs_of(grid):
+        if states[run.folder].state == "done":
+            continue
+        try:
+            check_recipe(run.recipe, setting, new=True, done=done)
+        except StropError as error:
+            error.args = (f"{run.name}: {error}",)
+            raise
 
 
 def run_grid(

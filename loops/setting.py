@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.types import Advance, Sample, Task
 
@@ -32,6 +32,14 @@ class Pool(Protocol):
 
     def of_round(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
         """The samples of round `number`: of no other round of this training seed."""
+
+
+@runtime_checkable
+class Paired(Protocol):
+    """A pool with two answers to each of its samples, by the sample's id: the one to prefer, the one to avoid."""
+
+    @property
+    def answers(self) -> Mapping[str, tuple[str, str]]: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from harness.profiles import PLAIN
 from harness.readers import LETTERS
 from harness.results import TaskResult, mark
 from harness.store import Store
+from harness.thoughts import answer_of
 from harness.types import Advance, Sample, Scorer
 from tasks.mathvista_readers import Question
 from tasks.scienceqa import Problem
@@ -71,17 +72,19 @@ def judge_unread(
     """A result of the profile `strict` with what the judge made of its unread answers, under `judged_profile`.
 
     `samples` are those of the rows, in their order, with a `Problem` or a `Question` for target; `score` marks by
-    `strict`. A row that the judge settled counts 1 of `by_judge`; its `answer` stays the model's own. `info["judge"]`
+    `strict`; the judge is shown answers without the thoughts before them. A row that the judge settled counts 1 of
+    `by_judge`; its `answer` stays the model's own. `info["judge"]`
     tells how many were asked about, how many of those are read now, how many had no reply, and of how many `controls`
     that the rule reads the judge `agreed`; those change no row.
     `begin` is given how many answers are shown. Raises the errors of `harness.judge.ask_judge`.
     """
-    unread = [i for i, row in enumerate(marked.rows) if row.parsed is None and row.answer.strip()]
+    answers = [answer_of(row.answer).answer for row in marked.rows]
+    unread = [i for i, row in enumerate(marked.rows) if row.parsed is None and answers[i].strip()]
     clear = [i for i, row in enumerate(marked.rows) if row.parsed is not None]
     few = min(CONTROLS, len(clear)) if unread else 0
     controls = [clear[k * len(clear) // few] for k in range(few)]
     shown = [*unread, *controls]
-    questions = [_question(samples[i], marked.rows[i].answer) for i in shown]
+    questions = [_question(samples[i], answers[i]) for i in shown]
     replies = dict(zip(shown, ask_judge(judge, questions, store, begin and begin(len(shown))), strict=True))
     read = {
         i: mark(samples[i], marked.rows[i].answer, score(samples[i], reply))

@@ -10,7 +10,7 @@ tables are over: MathVista's is its authors' testmini.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -87,6 +87,10 @@ class Pope:
     @property
     def profiles(self) -> Mapping[str, Scorer]:
         return _by_reader(YES_NO_PROFILES, pope.score_pope)
+
+    @property
+    def replicas(self) -> Collection[str]:
+        return pope.REPLICAS
 
     def gold(self, sample: Sample) -> str:
         return str(sample.target).capitalize()
@@ -188,6 +192,10 @@ class ScienceQa:
     def profiles(self) -> Mapping[str, Scorer]:
         return _by_reader(OPTION_PROFILES, scienceqa.score_scienceqa)
 
+    @property
+    def replicas(self) -> Collection[str]:
+        return scienceqa.REPLICAS
+
     def gold(self, sample: Sample) -> str:
         return str(sample.target.gold)
 
@@ -243,6 +251,10 @@ class MathVista:
         asked."""
         names = (name for name in MATHVISTA_PROFILES if not name.startswith(mathvista.EXTRACTED))
         return {name: partial(_score_mathvista, profile=name) for name in names}
+
+    @property
+    def replicas(self) -> Collection[str]:
+        return mathvista.REPLICAS
 
     def gold(self, sample: Sample) -> str:
         """By letter, since an option may be called "(b)" and not be the second."""

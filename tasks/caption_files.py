@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.errors import DataError
 from tasks.answer_files import Row, as_row, is_document, listed, read_document, read_rows
@@ -24,6 +24,8 @@ ANSWER_KEYS = ("caption", "text", "answer", "response", "prediction")
 """Fields that hold the caption, if there is one of them alone."""
 
 _ANSWERS = "the file of captions"
+_SCORES = frozenset({"CIDEr", "Bleu_1", "METEOR", "ROUGE_L", "SPICE"})
+"""What pycocoevalcap writes of captions: into captions_*_eval.json and, image by image, captions_*_evalImgs.json."""
 _ENDING = re.compile(r"\.(?:jpe?g|png)$", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d+)")
 
@@ -60,6 +62,8 @@ def read_captions(path: Path, id_key: str | None = None, answer_key: str | None 
     """
     captions: list[Captioned] = []
     rows = list(caption_rows(path))
+    if not answer_key and rows[0].content.keys() & _SCORES and not rows[0].content.keys() & set(ANSWER_KEYS):
+        raise DataError(f"{path} holds scores of captions; name the captions, such as COCO's captions_*_results.json")
     image_field = id_key or _image_key(rows)
     answer_field = answer_key or _answer_key(rows)
     for row in rows:
@@ -70,8 +74,12 @@ def read_captions(path: Path, id_key: str | None = None, answer_key: str | None 
 
 def caption_rows(path: Path) -> Iterator[Row]:
     """The rows of a file of captions. One that is a JSON document with "sentences" has them there."""
+    if path.is_dir() and (results := sorted(path.glob("*_results.json"))):
+        raise DataError(f"{path} is a folder; name the file of captions in it, such as {results[0]}")
     document = read_document(path, _ANSWERS) if is_document(path, _ANSWERS) else None
     if not isinstance(document, dict) or "sentences" not in document:
+        if isinstance(document, dict) and "logs" not in document and not _is_row(document):
+            raise _no_rows(path, document)
         yield from read_rows(path)
         return
     sentences = document["sentences"]
@@ -79,6 +87,23 @@ def caption_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: field 'sentences' must be a list with at least one object in it")
     for index, content in enumerate(sentences):
         yield as_row(f"{path}: sentences[{index}]", content)
+
+
+def _is_row(document: Mapping[str, Any]) -> bool:
+    """Whether one JSON object may be the only row of a file."""
+    if document.keys() & {*ID_KEYS, *ANSWER_KEYS}:
+        return True
+    return not any(isinstance(value, list | dict) or key.isdecimal() for key, value in document.items())
+
+
+def _no_rows(path: Path, document: Mapping[str, Any]) -> DataError:
+    """What to say of one JSON object that is no caption: mostly there are rows somewhere in it."""
+    inside = next((name for name, value in document.items() if isinstance(value, list)), None)
+    hint = f"; write what lies under '{inside}' into a file of its own" if inside else ""
+    return DataError(
+        f"{path} is one JSON object ({listed(list(document), 3)}); wanted are rows like "
+        f'{{"image_id": 1, "caption": "A cat."}}{hint}'
+    )
 
 
 def join_images(captions: Sequence[Captioned], known: KnownImages, truth: Path) -> dict[str, str]:

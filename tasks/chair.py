@@ -25,6 +25,7 @@ from tasks import text, text_offline
 from tasks.answer_files import AnswerFile, is_document, is_list_of, listed, read_document
 from tasks.caption_files import Captioned, caption_rows, join_images, read_captions, refuse_too_few
 from tasks.chair_truth import ChairTruth, read_truth
+from tasks.row_claims import echoes_in
 
 NAME = "chair"
 VERSION = 1
@@ -309,5 +310,6 @@ def join_truth(
         "objects": found.about,
         "images_of_truth": len(found),
         "captions": len(joined),
+        **echoes_in(answers, samples, tuple(joined.values())),
     }
     return AnswerFile(samples=samples, answers=tuple(joined.values()), info=info)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from harness.results import Marked, mark
+from harness.thoughts import answer_of
 from tasks.answer_files import AnswerFile
 from tasks.chair import ChairTables, Normaliser, score_caption
 
@@ -54,11 +55,12 @@ def first_words(caption: str, k: int) -> str:
 def cut_captions(found: AnswerFile, tables: ChairTables, normaliser: Normaliser) -> Iterator[Cut]:
     """The cuts by sentences and then by words, each from the shortest to the whole captions.
 
-    Sentences are the normaliser's, kept in their case and joined by one space.
+    Sentences are the normaliser's, kept in their case and joined by one space; thoughts are cut off first.
     """
-    sentences = [normaliser.sentences(caption) for caption in found.answers]
-    counts = {"sentences": [len(one) for one in sentences], "words": [len(one.split()) for one in found.answers]}
-    whole = _marked(found, found.answers, tables, normaliser.words)
+    answers = [answer_of(text).answer for text in found.answers]
+    sentences = [normaliser.sentences(caption) for caption in answers]
+    counts = {"sentences": [len(one) for one in sentences], "words": [len(one.split()) for one in answers]}
+    whole = _marked(found, answers, tables, normaliser.words)
     for unit, lengths in LENGTHS.items():
         for k in lengths:
             shortened = sum(count > k for count in counts[unit])
@@ -67,7 +69,7 @@ def cut_captions(found: AnswerFile, tables: ChairTables, normaliser: Normaliser)
             if unit == "sentences":
                 captions = [" ".join(parts[:k]) for parts in sentences]
             else:
-                captions = [first_words(caption, k) for caption in found.answers]
+                captions = [first_words(caption, k) for caption in answers]
             yield Cut(unit=unit, k=k, shortened=shortened, rows=_marked(found, captions, tables, normaliser.words))
         yield Cut(unit=unit, k=None, shortened=0, rows=whole)
 

@@ -228,9 +228,25 @@ def _json_values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
             reason = cut.msg if cut else error
             if isinstance(error, RepeatedKey):
                 reason = f"the key '{error}' is given twice in one object"
+            elif cut and (foreign := _no_json(text, cut.pos)):
+                reason = foreign
             raise DataError(f"{path}:{at}: not valid JSON ({reason}); one JSON value a line is expected") from error
         yield line, value
         line += text.count("\n", start, place)
+
+
+def _no_json(text: str, place: int) -> str:
+    """What stands at a place of a text instead of JSON, where that can be told; else nothing."""
+    rest, before = text[place : place + 80].lstrip(), text[:place].rstrip()[-1:]
+    if rest[:1] in ("]", "}") and before == ",":
+        return f"a comma stands before the {rest[0]}"
+    if rest[:1] == "," and before in ("]", "}"):
+        return "a comma stands behind a value: rows of JSON lines have none between them"
+    if rest.startswith(("//", "/*", "#")):
+        return "JSON has no comments"
+    if rest[:1] == "'":
+        return "texts in single quotes, as Python prints them: JSON has double ones"
+    return ""
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from harness.types import Metric, Sample, Score
 from tasks.annotations import AloneInstance, Box, box_overlap, read_alone
 from tasks.answer_files import AnswerFile, listed, read_rows, refuse_repeats, refuse_unanswered, refuse_unknown
 from tasks.ic_set import ids_digest
+from tasks.row_claims import echoes_in
 
 NAME = "grounding"
 VERSION = 2
@@ -196,11 +197,9 @@ def load_answers(answers: Path, annotations: Path, *, partial: bool = False) -> 
     said = {identifier: row.text("text") for row, identifier in rows}
     unanswered = [identifier for identifier in asked if identifier not in said]
     refuse_unanswered(answers, unanswered, len(said), partial)
-    return AnswerFile(
-        samples=tuple(asked[identifier] for identifier in said),
-        answers=tuple(said.values()),
-        info={"truth": annotations.name, "ids": ids_digest(asked), "unanswered": unanswered},
-    )
+    samples, texts = tuple(asked[identifier] for identifier in said), tuple(said.values())
+    info = {"truth": annotations.name, "ids": ids_digest(asked), "unanswered": unanswered}
+    return AnswerFile(samples=samples, answers=texts, info={**info, **echoes_in(answers, samples, texts)})
 
 
 def questions_text(samples: Iterable[Sample]) -> str:

@@ -24,6 +24,7 @@ from tasks.answer_files import AnswerFile, as_row, is_list_of, listed, read_docu
 from tasks.caption_files import Captioned, join_images, read_captions
 from tasks.chair import CHAIR_METRICS, PROMPT, ChairTables, merge_words, named_places, score_caption
 from tasks.ic_set import TRUTH_FILE, ascending, ids_digest
+from tasks.row_claims import echoes_in
 
 NAME = "ic"
 VERSION = 1
@@ -87,7 +88,10 @@ def join_truth(
         "captions": len(joined),
         "unanswered": unanswered,
     }
-    return AnswerFile(samples=tuple(asked[image] for image in joined), answers=tuple(joined.values()), info=info)
+    samples, captions_said = tuple(asked[image] for image in joined), tuple(joined.values())
+    return AnswerFile(
+        samples=samples, answers=captions_said, info={**info, **echoes_in(answers, samples, captions_said)}
+    )
 
 
 class _Asked(dict[str, Sample]):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.judge import Judge, ask_judge
 from harness.store import Store
+from harness.thoughts import answer_of
 from harness.types import Advance, Metric, Sample
 from tasks.answer_files import AnswerFile
 
@@ -76,27 +77,29 @@ def judge_metrics(judge: str) -> tuple[Metric, ...]:
 def judge_captions(
     judge: Judge, found: AnswerFile, images: Path | None, store: Store, advance: Advance | None = None
 ) -> list[Opinion | None]:
-    """An opinion of each caption, None where there is none; a blank caption is not asked about.
+    """An opinion of each caption, without the thought before it; None where there is none; a blank caption is not asked
+    about.
 
     With `images`, a folder, the judge sees each picture beside the annotators' counts. Raises `PictureError` for a
     picture that is not there, and the errors of `harness.judge.ask_judge`.
     """
+    captions = [answer_of(text).answer for text in found.answers]
     asked = [
         _question(sample, caption, images)
-        for sample, caption in zip(found.samples, found.answers, strict=True)
+        for sample, caption in zip(found.samples, captions, strict=True)
         if caption.strip()
     ]
     replies = iter(ask_judge(judge, asked, store, advance))
     opinions: list[Opinion | None] = []
-    for caption in found.answers:
+    for caption in captions:
         reply = next(replies) if caption.strip() else None
         opinions.append(None if reply is None else read_opinion(reply))
     return opinions
 
 
 def opinion_counts(caption: str, opinion: Opinion | None) -> dict[str, float]:
-    """What a caption adds to the sums of `judge_metrics`."""
-    if not caption.strip():
+    """What a caption, with or without a thought before it, adds to the sums of `judge_metrics`."""
+    if not answer_of(caption).answer.strip():
         return {"judge_recall": 0, "recall_judged": 1, "unjudged": 0}
     if opinion is None:
         return {"unjudged": 1}

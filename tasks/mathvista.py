@@ -36,6 +36,7 @@ from tasks.cells import cell_metrics, cell_score
 from tasks.mathvista_readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.row_claims import (
     Contradiction,
+    echoes_in,
     names_nothing,
     picture_contradictions,
     question_contradictions,
@@ -49,6 +50,9 @@ VERSION = 1
 HEADLINE = "accuracy"
 EXTRACTED = "official"
 """The profile of the authors' script, which starts from the short answer that a language model took out."""
+
+REPLICAS = frozenset(MATHVISTA_PROFILES) - {PLAIN}
+"""The profiles that read what somebody else's script reads, thoughts and all (`harness.types.Replicating`)."""
 
 KEYS = ("language", "source", "category", "task", "context", "grade", "skills")
 """What the authors break accuracy down by, after the types of question and answer. A question has several skills."""
@@ -140,9 +144,10 @@ def load_answers(
     extracted = {pid for pid, text in extractions.items() if pid in texts and text.strip()}
     blank = {pid: row for pid, row in rows if pid in texts and not texts[pid].strip()}
     programs = {pid for pid in blank if answer_field[pid] == "execution"}
+    said = tuple(texts[sample.id] for sample in samples)
     return OutputFile(
         samples=samples,
-        answers=tuple(texts[sample.id] for sample in samples),
+        answers=said,
         extractions=extractions,
         info={
             "questions": answers.name if questions is None else questions.name,
@@ -154,6 +159,7 @@ def load_answers(
             "extracted_from_blank": len(extracted & blank.keys() - programs),
             "blank_executions": len(programs),
             "unnamed": sum(pid not in own and names_nothing(row) for pid, row in rows),
+            **echoes_in(answers, samples, said),
         },
     )
 

@@ -33,7 +33,15 @@ class Plugin:
     make: Callable[[], Task]
 
 
-def plugins() -> Iterator[Plugin]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Broken:
+    """What would offer tasks and cannot: a file, and why."""
+
+    origin: str
+    why: str
+
+
+def plugins() -> Iterator[Plugin | Broken]:
     """Those of installed packages, not imported yet, then those of the folder named by STROP_TASK_PATH."""
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         yield Plugin(name=entry.name, origin=f"entry point {entry.value}", make=partial(_load_entry, entry))
@@ -42,11 +50,16 @@ def plugins() -> Iterator[Plugin]:
         yield from _in_folder(Path(named).expanduser())
 
 
-def _in_folder(folder: Path) -> Iterator[Plugin]:
+def _in_folder(folder: Path) -> Iterator[Plugin | Broken]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; --task-path names one with Python files that define TASKS")
     for path in sorted(folder.glob("*.py")):
-        for name, make in _tasks_of(path, path.stat().st_mtime_ns).items():
+        try:
+            makers = _tasks_of(path, path.stat().st_mtime_ns)
+        except UsageError as error:
+            yield Broken(origin=str(path), why=str(error))
+            continue
+        for name, make in makers.items():
             yield Plugin(name=name, origin=str(path), make=partial(_made, name, str(path), make))
 
 
@@ -60,7 +73,7 @@ def _tasks_of(path: Path, changed: int) -> Mapping[str, Callable[[], Task]]:
     sys.modules[spec.name] = module  # dataclasses look their own module up there
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError, OSError) as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{path}: does not load ({type(error).__name__}: {error})") from error
     found = getattr(module, "TASKS", {})
     if not isinstance(found, Mapping) or not all(
@@ -73,7 +86,7 @@ def _tasks_of(path: Path, changed: int) -> Mapping[str, Callable[[], Task]]:
 def _load_entry(entry: EntryPoint) -> Task:
     try:
         make = entry.load()
-    except (ImportError, AttributeError) as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"task '{entry.name}': entry point {entry.value} does not load ({error})") from error
     return _made(entry.name, f"entry point {entry.value}", make)
 
@@ -83,6 +96,8 @@ def _made(name: str, origin: str, make: Callable[[], object]) -> Task:
         task = make()
     except TypeError as error:
         raise UsageError(f"{origin}: task '{name}' cannot be made without arguments ({error})") from error
+    except Exception as error:
+        raise UsageError(f"{origin}: task '{name}' cannot be made ({type(error).__name__}: {error})") from error
     if not isinstance(task, Task):
         wanted = sorted(part for part in vars(Task) if not part.startswith("_") and not hasattr(task, part))
         raise UsageError(

@@ -75,6 +75,7 @@ class OwnPool:
     samples: Sequence[Sample]
     has_gold: bool = False
     apart: bool = False
+    things: str = "pictures"
 
     @cached_property
     def identity(self) -> str:
@@ -83,8 +84,8 @@ class OwnPool:
     def require(self, *, seed: int, rounds: int, count: int) -> None:
         if rounds * count > len(self.samples):
             raise RecipeError(
-                f"source {self.source}: {len(self.samples)} pictures are too few for {rounds} rounds of {count}, each "
-                f"picture in one; lower collect.samples ({len(self.samples) // rounds} fit) or rounds"
+                f"source {self.source}: {len(self.samples)} {self.things} are too few for {rounds} rounds of {count}, "
+                f"each {self.things[:-1]} in one; lower collect.samples ({len(self.samples) // rounds} fit) or rounds"
             )
 
     def of_round(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
@@ -98,7 +99,7 @@ def own_pool(source: str) -> OwnPool:
     kind, _, path = source.partition(":")
     if kind not in OWN or not path:
         kinds = ", ".join(f"{name}:PATH" for name in OWN)
-        raise UsageError(f"source {source}: expected {kinds} or a task's name")
+        raise UsageError(f"source {source}: expected {kinds} or a task's name, or pairs:PATH of answers")
     samples = {(sample := entry.sample).id: sample for entry in OWN[kind](Path(path).expanduser())}
     if not samples:
         raise DataError(f"source {source}: no pictures in it; they end in {', '.join(sorted(PICTURES))}")
@@ -177,29 +178,38 @@ def _rows(path: Path) -> Iterator[Row]:
 
 def _in_hub_folder(folder: Path) -> Iterator[_Entry]:
     """The split `train`, or the only one, of a data set in the hub's layout: its column of pictures, and `prompt`."""
-    import datasets
-
-    if not folder.is_dir():
-        raise MissingError(f"{folder}: no such folder; download the data set first, nothing is fetched unasked")
-    try:
-        splits = datasets.load_dataset(str(folder), verification_mode="no_checks")
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0]
-        raise DataError(f"{folder}: does not load as a data set of the hub ({reason})") from error
-    if "train" not in splits and len(splits) > 1:
-        raise DataError(f"{folder}: has the splits {', '.join(splits)} and none called train; name a list instead")
-    table = splits["train" if "train" in splits else next(iter(splits))]
-    column = next((name for name, kind in table.features.items() if isinstance(kind, datasets.Image)), None)
+    table, column = load_table(folder)
     if column is None:
         raise DataError(f"{folder}: no column of pictures; found {', '.join(table.column_names)}")
-    table = table.cast_column(column, datasets.Image(decode=False))
     for index, row in enumerate(table):
-        picture, digest = _hub_picture(str(folder), table, index, column, row[column] or {})
+        picture, digest = hub_picture(str(folder), table, index, column, row[column] or {})
         name, prompt = f"{folder}: row {index}", row.get("prompt") or PROMPT
         yield _Entry(name=name, picture=picture, digest=digest, prompt=prompt)
 
 
-def _hub_picture(folder: str, table: Any, index: int, column: str, stored: Mapping[str, Any]) -> tuple[Picture, str]:
+def load_table(path: Path) -> tuple[Any, str | None]:
+    """(the split `train`, or the only one, of a data set in the hub's layout, or a single Parquet file; the name of its
+    column of pictures, which are left encoded)."""
+    import datasets
+
+    if not path.exists():
+        raise MissingError(f"{path}: no such folder; download the data set first, nothing is fetched unasked")
+    files = {} if path.is_dir() else {"data_files": str(path)}
+    try:
+        splits = datasets.load_dataset(
+            str(path) if path.is_dir() else "parquet", verification_mode="no_checks", **files
+        )
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise DataError(f"{path}: does not load as a data set of the hub ({reason})") from error
+    if "train" not in splits and len(splits) > 1:
+        raise DataError(f"{path}: has the splits {', '.join(splits)} and none called train; name a list instead")
+    table = splits["train" if "train" in splits else next(iter(splits))]
+    column = next((name for name, kind in table.features.items() if isinstance(kind, datasets.Image)), None)
+    return (table.cast_column(column, datasets.Image(decode=False)) if column else table), column
+
+
+def hub_picture(folder: str, table: Any, index: int, column: str, stored: Mapping[str, Any]) -> tuple[Picture, str]:
     """A picture that the table holds, or that lies beside it as a file, and the digest of its file."""
     if stored.get("bytes"):
         return HubPicture(folder, index, table, column), hashlib.sha256(stored["bytes"]).hexdigest()

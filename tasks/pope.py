@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.errors import DataError, UsageError
+from harness.profiles import PLAIN
 from harness.readers import YES_NO_PROFILES, YesNo
 from harness.types import Metric, Sample, Score
 from harness.wording import counted
@@ -33,6 +34,9 @@ ROWS: Mapping[str, tuple[int, ...]] = MappingProxyType(
 """Category -> how many rows its file may have; the shorter random one is the older, behind LLaVA-1.5's figures."""
 
 LABELS = "coco_pope_<category>.json of AoiDragon/POPE"
+
+REPLICAS = frozenset(YES_NO_PROFILES) - {PLAIN}
+"""The profiles that read what somebody else's script reads, thoughts and all (`harness.types.Replicating`)."""
 
 _OBJECT = re.compile(r"\s*is there an? (?P<object>.+?) in the (?:image|imange)\s*\?", re.IGNORECASE)
 

@@ -13,7 +13,7 @@ from tasks.answer_files import AnswerFile, Row, listed, read_rows, refuse_repeat
 from tasks.pope import LABELS, ROWS, label_file, label_of, object_asked_for, object_of, question_name
 from tasks.pope_join import Answer, Question, join, objects_named
 from tasks.pope_questions import built_set
-from tasks.row_claims import plain, questions_named
+from tasks.row_claims import echoes_in, plain, questions_named
 
 QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"
 
@@ -64,8 +64,9 @@ def load_answers(
     info = {"unanswered": unanswered, "joined": joined, "unnamed": unnamed, **question_set.about(named)}
     if built := built_set(truth if truth.is_dir() else truth.parent):
         info["built"] = built.about
+    samples, said = tuple(map(_sample, answered)), tuple(texts[question.id] for question in answered)
     return AnswerFile(
-        samples=tuple(map(_sample, answered)), answers=tuple(texts[question.id] for question in answered), info=info
+        samples=samples, answers=said, info={**info, **echoes_in(next(iter(files.values())), samples, said)}
     )
 
 

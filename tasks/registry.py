@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
+from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UsageError
 from harness.types import Pooled, Task
 from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg
 from tasks.coco_tasks import Grounding, Ic
+from tasks.pairs import pair_pool
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
 from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
 from tasks.pictos.world import SPLITS
-from tasks.plugins import plugins
+from tasks.plugins import Broken, plugins
 from tasks.pools import OwnPool, WorldPool, own_pool
 
 TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
@@ -39,29 +43,92 @@ POOLS = ("pictos_captions", "pictos_chair")
 """Those of them that have a training pool: scenes of the embedded world, to be described."""
 
 
-def known_tasks() -> Mapping[str, Callable[[], Task]]:
-    """Every task by name: ours, then other people's. Raises `UsageError` where one of those has a taken name."""
-    found: dict[str, Callable[[], Task]] = dict(TASKS)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """Tasks by name: ours, then other people's. `broken` are files that offer none, and `taken` those whose task has a
+    name that is another's already, by that name: whoever asks for it must choose."""
+
+    makers: Mapping[str, Callable[[], Task]]
+    broken: tuple[Broken, ...] = ()
+    taken: Mapping[str, Broken] = field(default_factory=dict)
+
+
+def known() -> Known:
+    """All that there is, with what of other people's cannot be used. Builds no task."""
+    makers: dict[str, Callable[[], Task]] = dict(TASKS)
+    broken: list[Broken] = []
+    taken: dict[str, Broken] = {}
     for plugin in plugins():
-        if plugin.name in found:
-            raise UsageError(f"{plugin.origin}: a task '{plugin.name}' is there already; give this one another name")
-        found[plugin.name] = plugin.make
-    return found
+        if isinstance(plugin, Broken):
+            broken.append(plugin)
+        elif plugin.name in makers:
+            why = f"{plugin.origin}: a task '{plugin.name}' is there already; give this one another name"
+            taken[plugin.name] = Broken(origin=plugin.origin, why=why)
+        else:
+            makers[plugin.name] = plugin.make
+    return Known(makers=makers, broken=tuple(broken), taken=taken)
+
+
+def known_tasks() -> Mapping[str, Callable[[], Task]]:
+    """What makes each task, by name."""
+    return known().makers
 
 
 def find_task(name: str) -> Task:
-    """The task of that name; raises `UsageError` with the nearest name where there is none."""
-    known = known_tasks()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise UsageError(f"no task is called '{name}'{hint} (`strop tasks` lists them all)")
-    return known[name]()
+    """The task of that name; raises `UsageError` with the nearest name where there is none, or with the file that
+    keeps it from being known."""
+    every = known()
+    if name in every.taken:
+        raise UsageError(every.taken[name].why)
+    if name in every.makers:
+        return every.makers[name]()
+    if unusable := [*every.broken, *every.taken.values()]:
+        raise UsageError(f"no task is called '{name}', and {'; '.join(one.why for one in unusable)}")
+    near = difflib.get_close_matches(name, every.makers, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise UsageError(f"no task is called '{name}'{hint} (`strop tasks` lists them all)")
+
+
+def usable_tasks() -> tuple[dict[str, Task], list[str]]:
+    """(every task that can be built, by name; why each file or task that is here cannot be used)."""
+    every = known()
+    tasks: dict[str, Task] = {}
+    unusable = [broken.why for broken in (*every.broken, *every.taken.values())]
+    for name, make in every.makers.items():
+        try:
+            tasks[name] = make()
+        except UsageError as error:
+            unusable.append(str(error))
+    return tasks, unusable
+
+
+class TasksByName(Mapping[str, Task]):
+    """Every task, built when it is first asked for: one that cannot be built is in nobody else's way."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, Task] = {}
+
+    def __getitem__(self, name: str) -> Task:
+        if name not in self._built:
+            self._built[name] = find_task(name)
+        return self._built[name]
+
+    def __contains__(self, name: object) -> bool:
+        every = known()
+        return name in every.makers or name in every.taken
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(known_tasks())
+
+    def __len__(self) -> int:
+        return len(known_tasks())
 
 
 def training_pool(source: str) -> WorldPool | OwnPool:
-    """The training pool of a task, or of the pictures that KIND:PATH names (`tasks.pools`): nothing that tasks measure
-    on. Raises `UsageError` for a task without one."""
+    """The training pool of a task, or of the pictures or pairs that KIND:PATH names (`tasks.pools`, `tasks.pairs`):
+    nothing that tasks measure on. Raises `UsageError` for a task without one."""
+    if source.startswith(GIVEN_PAIRS):
+        return pair_pool(source, Path(source.removeprefix(GIVEN_PAIRS)).expanduser())
     if ":" in source:
         return own_pool(source)
     if source in POOLS:

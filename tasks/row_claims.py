@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from harness.errors import DataError
+from harness.types import Sample
 from harness.wording import counted
 from tasks.answer_files import Row
 
@@ -25,6 +26,8 @@ LISTED = 3
 LONGEST_NAME = 300
 """Characters of a name of a picture; beyond them a field "image" holds the picture itself, in base 64."""
 _NUMBER_AT_THE_END = re.compile(r"(?P<before>.*?)0*(?P<number>\d+)")
+_TURNS = re.compile(r"\b(?:user|human|system|assistant|gpt|question|answer|inst)\b|[\W_]")
+"""Whose turn it is, as chat templates write it, and what is no word."""
 _OPEN_NUMBER = re.compile(r"n_\d+")
 
 
@@ -124,6 +127,27 @@ def question_contradictions(row: Row, prompt: str, fits: Callable[[str], bool]) 
     return [
         Contradiction(row.place, field, text, prompt) for field, text in questions_named(row).items() if not fits(text)
     ]
+
+
+def echoes_in(path: Path, samples: Sequence[Sample], answers: Sequence[str]) -> dict[str, int]:
+    """For a result's `info`: how many answers are their question and nothing else, but for whose turn it is; nothing
+    where none is. Raises `DataError` where most are: then a file of questions, or of prompts, is named for answers."""
+    echoes = sum(_is_echo(sample, answer) for sample, answer in zip(samples, answers, strict=True))
+    if 2 * echoes > len(answers):
+        raise DataError(
+            f"{path} holds questions and no answers: {echoes:,} of {counted(len(answers), 'text')} only "
+            f"{'repeats' if echoes == 1 else 'repeat'} what is asked; name the answers"
+        )
+    return {"echoes": echoes} if echoes else {}
+
+
+def _is_echo(sample: Sample, answer: str) -> bool:
+    words, prompt = plain(answer), plain(sample.prompt)
+    if prompt.startswith(words) and 2 * len(words) > len(prompt):  # all but the instruction, say
+        return True
+    asked = (sample.prompt, str(sample.meta.get("question", "")), sample.prompt.split("\n", 1)[0])
+    question = next((text for text in map(plain, asked) if text and text in words), None)
+    return question is not None and not _TURNS.sub("", words.replace(question, "", 1))
 
 
 def names_nothing(row: Row) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, UsageError
+from harness.profiles import PLAIN
 from harness.readers import LETTERS, OPTION_PROFILES, read_option_official
 from harness.types import Metric, Sample, Score
 from harness.wording import counted
@@ -34,6 +35,7 @@ from tasks.answer_files import (
 from tasks.cells import cell_metrics, cell_score
 from tasks.row_claims import (
     Contradiction,
+    echoes_in,
     holds,
     names_nothing,
     picture_contradictions,
@@ -47,6 +49,9 @@ VERSION = 1
 HEADLINE = "image/accuracy"
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
 """The last line of LLaVA's prompt."""
+
+REPLICAS = frozenset(OPTION_PROFILES) - {PLAIN}
+"""The profiles that read what somebody else's script reads, thoughts and all (`harness.types.Replicating`)."""
 
 CELLS = ("image", "text", "no context")
 """Questions with a picture, with a text (the hint), with neither: the paper's IMG, TXT, NO. The first two overlap."""
@@ -140,6 +145,7 @@ def load_answers(
         "cells": list(dict.fromkeys([*CELLS, *(cell for sample in samples for cell in sample.target.cells)])),
         "unanswered": unanswered,
         "unnamed": sum(names_nothing(row) for _, row in rows),
+        **echoes_in(answers, samples, found),
     }
     if picks is not None:
         info["stored_picks"] = _stored_picks(answers, samples, found, picks)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -31,17 +33,21 @@ def _white() -> Image.Image:
     return Image.new("RGB", (2, 2), "white")
 
 
+UNREAD = Metric(name="unread", terms={"unread": 1}, over={"unread": 1})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fake:
     """Asks for a letter, two samples of it; every test breaks one thing of it."""
 
     name: str = "fake"
     version: int = 1
-    metrics: tuple[Metric, ...] = ()
-    headline: str = ""
+    metrics: tuple[Metric, ...] = (UNREAD,)
+    headline: str = "unread"
     max_tokens: int = 1
     ids: tuple[str, ...] = ("one", "two")
     picture: Picture = _white
+    prompt: Any = "?"
     right: str = "A"
     silence: Score = Score(value=0.0, parsed=None, counts={"unread": 1})  # noqa: RUF009
     without_data: bool = False
@@ -49,7 +55,7 @@ class Fake:
     def samples(self, split: str) -> Sequence[Sample]:
         if self.without_data:
             raise MissingError(f"{data_folder() / 'fake.json'}: no such file")
-        return [Sample(id=id, prompt="?", images=(self.picture,), target="A", cluster=id) for id in self.ids]
+        return [Sample(id=id, prompt=self.prompt, images=(self.picture,), target="A", cluster=id) for id in self.ids]
 
     def score(self, sample: Sample, answer: str) -> Score:
         if not answer:
@@ -67,14 +73,48 @@ def _silence(value: float, parsed: str | None, unread: int) -> Score:
     return Score(value=value, parsed=parsed, counts={"unread": unread})
 
 
-BROKEN = {
+def _counted(unread: float) -> Score:
+    return Score(value=0.0, parsed=None, counts={"unread": unread})
+
+
+BROKEN: dict[str, tuple[Fake, str, list[str | None], str]] = {
     "an id twice": (Fake(ids=("one", "two", "one")), "ids", ["one"], "samples 1 and 3 have this id"),
     "a missing picture": (Fake(picture=Path("absent.png")), "pictures", ["one"], "absent.png: no such picture"),
     "a gold that is half right": (Fake(right="B"), "gold", ["one", "two"], "the right answer 'B' earns 0.5 and not 1"),
     "a gold that is unread": (Fake(right="1"), "gold", ["one", "two"], "the right answer '1' is counted as unread"),
-    "a scorer that refuses": (Fake(right="!"), "gold", ["one", "two"], "the gold answer of a letter is a letter"),
+    "a scorer that refuses": (Fake(right="!"), "marks", ["one", "two"], "the gold answer of a letter is a letter"),
     "a paid silence": (Fake(silence=_silence(0.25, None, 1)), "silence", ["one", "two"], "an empty answer earns 0.25"),
     "a read silence": (Fake(silence=_silence(0, "B", 0)), "silence", ["one", "two"], "an empty answer is read as 'B'"),
+    "a headline that is none": (
+        Fake(headline="f1"),
+        "task",
+        [None],
+        "the headline 'f1' is none of its metrics (unread)",
+    ),
+    "an answer without a token": (
+        Fake(max_tokens=0),
+        "task",
+        [None],
+        "max_tokens is 0; an answer needs a whole number of tokens, one or more",
+    ),
+    "a metric that no mark counts": (
+        Fake(metrics=(UNREAD, Metric(name="wrong", terms={"wrnog": 1}, over={"unread": 1}))),
+        "task",
+        [None],
+        "the metric wrong is of 'wrnog', which no mark counts; count it as 0 where it is none",
+    ),
+    "a prompt that is no text": (
+        Fake(prompt=7),
+        "samples",
+        ["number 1", "number 2"],
+        "its prompt is 7, which is no text",
+    ),
+    "a count that is no number": (
+        Fake(silence=_counted(math.nan)),
+        "marks",
+        ["one", "two"],
+        "task fake, sample {}: of the answer '' the count 'unread' is nan, which is no finite number",
+    ),
     "an uncounted silence": (
         Fake(silence=_silence(0, None, 0)),
         "silence",
@@ -88,7 +128,7 @@ def test_a_task_that_keeps_its_promises_passes_and_a_picture_is_opened_once() ->
     advanced: list[int] = []
     found = check(Fake(), Fake().samples("test"), advanced.append)
     assert found.failures == ()
-    assert found.counts == {"ids": 2, "pictures": 1, "gold": 2, "silence": 2}
+    assert found.counts == {"task": 1, "samples": 2, "ids": 2, "pictures": 1, "marks": 2, "gold": 2, "silence": 2}
     assert list(found.counts) == list(CLAIMS)
     assert sum(advanced) == 2
 
@@ -97,7 +137,9 @@ def test_a_task_that_keeps_its_promises_passes_and_a_picture_is_opened_once() ->
 def test_a_broken_promise_is_named_with_claim_sample_and_reason(case: str) -> None:
     task, claim, samples, reason = BROKEN[case]
     found = check(task, task.samples("test"))
-    assert {(bad.task, bad.claim, bad.reason) for bad in found.failures} == {("fake", claim, reason)}
+    assert [(bad.task, bad.claim, bad.reason) for bad in found.failures] == [
+        ("fake", claim, reason.format(sample)) for sample in samples
+    ]
     assert [bad.sample for bad in found.failures] == samples
 
 
@@ -145,7 +187,10 @@ def test_each_failing_claim_is_a_line_and_the_exit_code_tells(register: Callable
         "failed: other, gold, sample one: the right answer 'B' earns 0.5 and not 1 (and 1 more)",
     ]
     cells = [" ".join(_cells(line)) for line in found.stdout.splitlines() if "of" in line and "\u2502" in line]
-    assert cells == ["fake 2 of 2 1 of 1 2 of 2 2 of 2", "other 2 of 2 0 of 1 0 of 2 2 of 2"]
+    assert cells == [
+        "fake 1 of 1 2 of 2 2 of 2 1 of 1 2 of 2 2 of 2 2 of 2",
+        "other 1 of 1 2 of 2 2 of 2 0 of 1 2 of 2 0 of 2 2 of 2",
+    ]
     assert _run("fake").exit_code == 0
     for words in (("fake", "other"), ("fake,other",)):
         assert set(json.loads(_run(*words, "--json").stdout)["tasks"]) == {"fake", "other"}
@@ -163,7 +208,7 @@ def test_json_holds_every_failure(register: Callable[..., None]) -> None:
         "split": "test",
         "tasks": {
             "fake": {
-                "checked": {"ids": 1, "pictures": 1, "gold": 1, "silence": 1},
+                "checked": {"task": 1, "samples": 1, "ids": 1, "pictures": 1, "marks": 1, "gold": 1, "silence": 1},
                 "failures": [{"claim": "gold", "sample": "one", "reason": "the right answer 'B' earns 0.5 and not 1"}],
             }
         },

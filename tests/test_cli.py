@@ -114,7 +114,7 @@ def test_a_model_folder_without_weights_is_named(strop: Strop, tmp_path: Path) -
 
 def test_an_adapter_that_is_none_is_named(strop: Strop, tiny: Path, tmp_path: Path) -> None:
     words = ("eval", "--model", tiny, "--tasks", "pictos_pope", "--adapter", "absent", "--out", "out")
-    assert strop(*words).error().startswith("adapter absent: no adapter_config.json in it")
+    assert strop(*words).error().startswith("adapter absent: no such folder; name a folder that peft")
     assert _written(tmp_path) == []
 
 

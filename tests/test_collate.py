@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import LlavaProcessor
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
@@ -23,6 +24,7 @@ from loops.recipe import Optimise
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.training.build import processor
 from tests.tiny import HUB_TEMPLATE, llama_like_processor, save_tiny
+from tests.variants import variant
 
 ANSWERS = (("A cat on the left. Two dogs.", "A cup."), ("Two dogs.", "A cat on the left. A bear."))
 PAIRS = [
@@ -32,7 +34,8 @@ PAIRS = [
 
 
 def _collator(reads: LlavaProcessor, pictures: Pictures | None = None) -> PairCollator:
-    return PairCollator(reader=PromptReader(reads, frame_of(reads.image_processor, pictures)))
+    reader = PromptReader(reads, frame_of(reads.image_processor, pictures))
+    return PairCollator(reader=reader, end=reads.tokenizer.eos_token_id)
 
 
 def _batch(collator: Any, pairs: list[Pair] = PAIRS) -> dict[str, torch.Tensor]:
@@ -102,3 +105,81 @@ def test_training_counts_its_passes_and_tokens(tmp_path: Path) -> None:
         "picture_tokens": 6 * pictures,
         "trained_tokens": 3 * tokens,
     }
+
+
+@pytest.mark.reported("masks")
+@pytest.mark.parametrize("pad", ["</s>", "<s>", "<image>", None])
+def test_a_batch_is_filled_by_its_masks_whatever_the_padding_token(pad: str | None) -> None:
+    reads, other = processor(), processor()
+    other.tokenizer.pad_token = pad
+    ours, theirs = _batch(_collator(reads)), _batch(_collator(other))
+    for name, values in ours.items():
+        assert torch.equal(theirs[name], values), name
+    assert (theirs["input_ids"][theirs["attention_mask"] == 0] == 0).all()
+
+
+MARKUP = "What does <image> show? </s> Is it a <s>cat</s>?"
+
+
+@pytest.mark.reported("prompts")
+@pytest.mark.parametrize(
+    ("prompt", "chosen", "rejected"),
+    [
+        (MARKUP, "A cat.", "A dog."),
+        ("What do you see?", "A cat. <image>", "A dog."),
+        ("What do you see?", "A cat.", "<image>"),
+        ("What do you see?", "A cat.</s>", "</s>"),
+        ("<image>\n<image>\nWhat do you see?", "<pad><unk>", "s"),
+        ("What do you see?", " A cat. ", "ASSISTANT:"),
+    ],
+)
+@pytest.mark.parametrize("spaces", [None, "first"])
+def test_pairs_that_hold_markup_are_trained_as_text(
+    tmp_path: Path, spaces: Any, prompt: str, chosen: str, rejected: str
+) -> None:
+    reads = llama_like_processor(spaces) if spaces else processor()
+    sample = dataclasses.replace(PAIRS[0].sample, prompt=prompt)
+    pair = Pair(sample=sample, chosen=chosen, rejected=rejected, reversed=False)
+    batch = _batch(_collator(reads), [pair])
+    for number, text in enumerate((chosen, rejected)):
+        asked, answer = _row(batch, number)
+        assert (asked.count(4), answer.count(4)) == (64, 0), "the picture's tokens alone"
+        assert (answer.count(3), answer[-1]) == (1, 3), "it ends once"
+        assert reads.tokenizer.decode(answer[:-1]).strip() == (text.strip() if spaces else _unknown(text))
+    start = save_tiny(tmp_path / "tiny", reads=reads)
+    out = tmp_path / "checkpoint"
+    trained = optimise_dpo([pair], Optimise(trl={"num_train_epochs": 1}), start=start, reference=start, out=out, seed=0)
+    assert trained.steps == 1
+
+
+def _unknown(text: str) -> str:
+    """As the word-level tokenizer of the embedded world writes it, which does not know every sign."""
+    reads = processor().tokenizer
+    reads.backend_tokenizer.encode_special_tokens = True
+    return str(reads.decode(reads.backend_tokenizer.encode(text.strip(), add_special_tokens=False).ids)).strip()
+
+
+@pytest.mark.reported("stopping")
+def test_an_answer_is_trained_to_end_as_the_template_ends_it(tmp_path: Path) -> None:
+    """The tokenizer's end of text is another token than the end of a turn, as in Llama 3."""
+    own = save_tiny(tmp_path / "own")
+    files = {
+        "tokenizer_config.json": {"eos_token": "<unk>"},
+        "generation_config.json": {"eos_token_id": [1, 3]},
+    }
+    for name, template, end in (("turn", None, 3), ("hub", HUB_TEMPLATE, 1)):
+        texts = {"chat_template.jinja": template} if template else {}
+        vlm = load_vlm("m", path=variant(own, tmp_path / name, json_files=files, texts=texts), device="cpu")
+        assert vlm.reader.end_token(vlm.stop) == end
+
+
+@pytest.mark.reported("models")
+@pytest.mark.parametrize("lacks", [{"pad_token": ...}, {"pad_token": ..., "eos_token": ...}], ids=["padding", "both"])
+def test_a_model_without_padding_or_end_token_is_trained_like_another(tmp_path: Path, lacks: dict[str, Any]) -> None:
+    own = save_tiny(tmp_path / "own")
+    other = variant(own, tmp_path / "other", json_files={"tokenizer_config.json": lacks})
+    for folder in (own, other):
+        recipe = Optimise(trl={"learning_rate": 1e-3})
+        optimise_dpo(PAIRS, recipe, start=folder, reference=folder, out=folder / "next" / "checkpoint", seed=0)
+    one, two = (load_file(folder / "next/checkpoint/model.safetensors") for folder in (own, other))
+    assert all(torch.equal(one[name], two[name]) for name in one)

@@ -42,7 +42,7 @@ def test_the_readmes_example_is_thirty_lines_and_runs(folder: Path, strop: Strop
     assert listed["colours"] == {"version": 1, "headline": "accuracy", "about": "Plain pictures: red or blue?"}
     checked = json.loads(strop("check", "colours", "--task-path", folder, "--json").out)
     assert checked["tasks"]["colours"] == {
-        "checked": {"ids": 40, "pictures": 40, "gold": 40, "silence": 40},
+        "checked": {"task": 1, "samples": 40, "ids": 40, "pictures": 40, "marks": 40, "gold": 40, "silence": 40},
         "failures": [],
     }
     found = strop("eval", "--model", tiny, "--tasks", "colours", "--task-path", folder, "--out", "out", "--json",

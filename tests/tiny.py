@@ -4,6 +4,7 @@ with a Llama-like tokenizer and with the picture settings that the hub stores wi
 from __future__ import annotations
 
 from pathlib import Path
+from string import ascii_letters
 from typing import Literal
 
 import torch
@@ -42,7 +43,15 @@ def llama_like(spaces: Literal["first", "legacy"]) -> PreTrainedTokenizerFast:
     core.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     said = ["USER: ASSISTANT:\n What do you see? Is there a dog in the image?\nAnswer. How many cats are there?"]
     said += [caption(compose(seed)) for seed in seeds_of("dev", 200)]
-    core.train_from_iterator(said, BpeTrainer(vocab_size=400, special_tokens=list(SPECIAL), show_progress=False))
+    core.train_from_iterator(
+        said,
+        BpeTrainer(
+            vocab_size=400,
+            special_tokens=list(SPECIAL),
+            show_progress=False,
+            initial_alphabet=list("</>|_" + ascii_letters),
+        ),
+    )
     core.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", SPECIAL.index("<s>"))])
     return PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", unk_token="<unk>", bos_token="<s>", eos_token="</s>",

@@ -1,7 +1,7 @@
 """`strop check`: do the tasks keep their promises on the data at hand?
 
 The JSON is {"split", "tasks": {name: {"checked": {claim: count}, "failures": [{"claim", "sample", "reason"}]}},
-"not_checked": {name: reason}}.
+"not_checked": {name: reason}}, and where there are some "unusable": [why a file or task of one's own cannot be used].
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.cli.places import DataOption, TaskPathOption, names_in, set_places
 from harness.errors import MissingError
+from harness.wording import one_line
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -45,17 +46,19 @@ def check(
     """
     from harness.check import check as check_task
     from harness.cli.progress import progress_bars
-    from tasks.registry import find_task, known_tasks
+    from harness.marking import listed_samples
+    from tasks.registry import find_task, usable_tasks
 
     set_places(data, task_path)
-    named = [name.strip() for word in tasks or () for name in word.split(",") if name.strip()]
-    chosen = [find_task(name) for name in dict.fromkeys(named or known_tasks())]
+    named = [name for word in tasks or () for name in names_in(word)]
+    usable, unusable = ({}, []) if named else usable_tasks()
+    chosen = [find_task(name) for name in dict.fromkeys(named)] or list(usable.values())
     checked: list[Checked] = []
     without_data: dict[str, str] = {}
     with progress_bars() as bars:
         for task in chosen:
             try:
-                samples = task.samples(split)[:limit]
+                samples = listed_samples(task, split)[:limit]
             except MissingError as error:
                 if named:
                     raise
@@ -63,14 +66,18 @@ def check(
             else:
                 checked.append(check_task(task, samples, bars(task.name, len(samples))))
     if as_json:
-        typer.echo(json.dumps(_as_json(split, checked, without_data), ensure_ascii=False))
+        typer.echo(json.dumps(_as_json(split, checked, without_data, unusable), ensure_ascii=False))
     else:
         _print(split, checked, without_data)
-    if any(one.failures for one in checked):
+        for why in unusable:
+            typer.echo(f"failed: {one_line(why)}")
+    if unusable or any(one.failures for one in checked):
         raise typer.Exit(1)
 
 
-def _as_json(split: str, checked: Sequence[Checked], without_data: Mapping[str, str]) -> dict[str, object]:
+def _as_json(
+    split: str, checked: Sequence[Checked], without_data: Mapping[str, str], unusable: Sequence[str]
+) -> dict[str, object]:
     tasks = {
         one.task: {
             "checked": dict(one.counts),
@@ -78,7 +85,8 @@ def _as_json(split: str, checked: Sequence[Checked], without_data: Mapping[str, 
         }
         for one in checked
     }
-    return {"split": split, "tasks": tasks, "not_checked": without_data}
+    every: dict[str, object] = {"split": split, "tasks": tasks, "not_checked": without_data}
+    return every | ({"unusable": list(unusable)} if unusable else {})
 
 
 def _print(split: str, checked: Sequence[Checked], without_data: Mapping[str, str]) -> None:
@@ -110,5 +118,6 @@ def _told(checked: Checked) -> list[str]:
     for claim in dict.fromkeys(bad.claim for bad in checked.failures):
         first, *more = (bad for bad in checked.failures if bad.claim == claim)
         also = f" (and {len(more)} more)" if more else ""
-        lines.append(f"failed: {checked.task}, {claim}, sample {first.sample}: {' '.join(first.reason.split())}{also}")
+        where = "" if first.sample is None else f", sample {first.sample}"
+        lines.append(f"failed: {checked.task}, {claim}{where}: {' '.join(first.reason.split())}{also}")
     return lines

@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from harness.cli.places import writable_folder
+from harness.cli.places import DataOption, TaskPathOption, set_places, writable_folder
+from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from loops.grid import Grid
@@ -43,13 +44,16 @@ def grid(
         bool,
         typer.Option("--open-reserve", help="Open the part of the test reserve that the grid asks, for it alone."),
     ] = False,
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Run a recipe with some of its fields varied, with several training seeds, and say what made a difference.
 
     Each cell with each training seed is an ordinary run in the grid's folder. Stages that several need alike are done
-    once. A run that fails is reported and the others go on; the command then ends with 1. Stopped at any time, the same
-    command goes on. The tables are ablation.md and ablation.csv in the grid's folder.
+    once. All cells are checked before the first is run. A run that fails is reported and the others go on; the command
+    then ends with 1. Stopped at any time, the same command goes on. The tables are ablation.md and ablation.csv in the
+    grid's folder.
 
     **Examples**
 
@@ -57,18 +61,22 @@ def grid(
 
     strop grid my.yaml --out runs/mine --set rounds=1 --dry-run
     """
+    from harness.cli.run import setting
     from leaderboards.ablation_text import write_ablation
     from loops.grid import load_grid
     from loops.recipe import find_shipped
     from loops.reserve import open_reserve
-    from loops.run_grid import file_states, find_states, run_grid
+    from loops.run_grid import check_grid, file_states, find_states, run_grid
 
+    set_places(data, task_path)
     found = load_grid(find_shipped(file, "grid"), changes or ())
     if dry_run:
         plan = _plan(found, out)
         typer.echo(json.dumps(plan, ensure_ascii=False) if as_json else _plan_text(plan))
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if not table_only:
+        check_grid(found, find_states(found, out), setting())
     for note in () if table_only else open_reserve(found, opening):
         console.print(note, markup=False)
     if table_only:

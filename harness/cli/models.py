@@ -48,7 +48,7 @@ def open_model(
     *,
     endpoint: str | None = None,
     parallel: int = PARALLEL,
-    adapter: Path | None = None,
+    adapter: str | None = None,
     device: str | None = None,
     pictures: Pictures | None = None,
 ) -> Measured:

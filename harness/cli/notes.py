@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.wording import counted
+from harness.wording import counted, one_line
 
 if TYPE_CHECKING:
     from harness.results import TaskResult
 
 UNREAD_SHARE = 0.2
 """Above it a figure says more of the reader than of the model."""
+
+ALWAYS = 20
+"""From so many answers on it is told that they are all one text."""
+
+ECHOES = 0.05
+"""Above this share of answers that only repeat their question it is told; some models do so now and then."""
+
+BY_CHANCE, ENOUGH = 0.4, 100
+"""So few right of so many answers of yes or no are no chance."""
 
 FAR_APART = 0.01
 """How far the headlines of two profiles lie apart, as a fraction, before that is told."""
@@ -22,7 +31,8 @@ def notes_of(marked: Sequence[TaskResult]) -> list[str]:
     once, of the last: a judge's result comes last."""
     info = marked[-1].info
     told = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
-    return [*told, *_reading(marked)]
+    told += _unlikely(marked[0])
+    return [*told, *_thoughts(marked), *_silence(marked), *_reading(marked)]
 
 
 def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterator[str]:
@@ -48,6 +58,20 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
     if info.get("unnamed"):
         rows = counted(info["unnamed"], "row does", "rows do")
         yield f"{rows} not repeat the question: joined by id, unchecked"
+
+
+def _unlikely(first: TaskResult) -> Iterator[str]:
+    """What points at a wrong file, though nothing in it is out of place."""
+    echoes = first.info.get("echoes", 0)
+    if echoes > ECHOES * len(first.rows):
+        yield f"{counted(echoes, 'answer')} only {'repeats' if echoes == 1 else 'repeat'} the question"
+    read = [row for row in first.rows if "gold_yes" in row.counts and row.parsed is not None]
+    right = sum(row.counts["right"] for row in read)
+    if len(read) >= ENOUGH and right < BY_CHANCE * len(read):
+        yield (
+            f"only {100 * right / len(read):.1f} % of {len(read):,} answers read are right, fewer than a coin would "
+            "have: yes and no, or the labels, may be swapped"
+        )
 
 
 def _completeness(info: Mapping[str, Any]) -> Iterator[str]:
@@ -93,6 +117,44 @@ def _scarce(first: TaskResult) -> list[str]:
     return scarcity_notes({first.task: supply([first.rows], first.metrics, first.headline)})
 
 
+def _thoughts(marked: Sequence[TaskResult]) -> Iterator[str]:
+    """How many answers hold a thought, and who marks it with the answer."""
+    if (told := marked[0].info.get("thoughts")) is None:
+        return
+    answers = counted(len(marked[0].rows), "answer holds", "answers hold")
+    words = f"{told['answers']} of {answers} a thought, which is no answer"
+    if told["unfinished"]:
+        words += f"; {told['unfinished']} of them never end it and answer nothing (`strop eval --max-tokens`)"
+    if readers := [result.profile for result in marked if result.info["thoughts"]["marked"]]:
+        words += f"; {', '.join(readers)} {'reads' if len(readers) == 1 else 'read'} thoughts with the answers"
+    yield words
+
+
+def _silence(marked: Sequence[TaskResult]) -> Iterator[str]:
+    """What is likely where a model said nothing at all, nothing that any rule could read, or always the same."""
+    from harness.thoughts import answer_of
+
+    answers = [answer_of(row.answer).answer.strip() for row in marked[0].rows]
+    if not any(answers) and not marked[0].info.get("thoughts"):
+        yield (
+            f"{_all(len(answers))} blank, which says nothing of the model. Likely: weights that are no numbers (NaN), "
+            "a stop token that comes first, a chat template that does not ask for an answer, or a server that puts "
+            "answers elsewhere (its reasoning parser)"
+        )
+    elif any(answers) and all(row.parsed is None for result in marked for row in result.rows):
+        shown = next(answer for answer in answers if answer)
+        yield (
+            f"{_all(len(answers))} unread, which says nothing of the model. Likely: another form or language than "
+            f"asked for, such as {one_line(shown)[:60]!r}, or answers to other questions"
+        )
+    elif any(answers) and len(answers) >= ALWAYS and len(set(answers)) == 1:
+        yield f"{_all(len(answers))} the same text, {one_line(answers[0])[:60]!r}, whatever was shown"
+
+
+def _all(answers: int) -> str:
+    return "the one answer is" if answers == 1 else f"all {answers:,} answers are"
+
+
 def _reading(marked: Sequence[TaskResult]) -> Iterator[str]:
     """What was not read, what silence earned, and how far the reading alone moves the headline."""
     rows = len(marked[0].rows)
@@ -110,13 +172,16 @@ def _reading(marked: Sequence[TaskResult]) -> Iterator[str]:
 
 def _earned_by_silence(result: TaskResult) -> Iterator[str]:
     """Marks of answers that say nothing, or nothing that was read."""
-    blank = [row for row in result.rows if not row.answer.strip()]
-    unread = [row for row in result.rows if row.answer.strip() and row.parsed is None]
+    from harness.thoughts import answer_of
+
+    answers = [answer_of(row.answer).answer.strip() for row in result.rows]
+    blank = [row for row, answer in zip(result.rows, answers, strict=True) if not answer]
+    unread = [row for row, answer in zip(result.rows, answers, strict=True) if answer and row.parsed is None]
     marks = sum(row.value for row in result.rows)
     for kind, rows in (("blank", blank), ("unread", unread)):
         if earned := sum(row.value for row in rows):
-            answers = counted(len(rows), f"{kind} answer earns", f"{kind} answers earn")
-            yield f"{answers} {earned:g} of the {marks:g} marks by {result.profile}"
+            subject = counted(len(rows), f"{kind} answer earns", f"{kind} answers earn")
+            yield f"{subject} {earned:g} of the {marks:g} marks by {result.profile}"
 
 
 def _far_apart(result: TaskResult) -> Iterator[str]:

@@ -1,18 +1,24 @@
-"""A command of ours: options are given once (the second of two would win without a word), a stop is told in words."""
+"""How every command reads its words and ends: an option is given once, since the second of two would win silently;
+``~`` is the home folder where a shell leaves it alone (in quotes, behind ``=``, ``:`` or a comma); a stop is told in
+words."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
 
 from harness.errors import StoppedError, UsageError
 
+_HOME = re.compile(r"(?:^|(?<=[=:,]))~(?=/|$)")
+
 
 class OnceCommand(TyperCommand):
-    """A command that refuses an option given twice, unless it takes several values, and that says when it was stopped
-    what the work under way has noted to be kept."""
+    """A command that refuses an option given twice, unless it takes several values, knows the home folder, and says
+    when it was stopped what the work under way has noted to be kept."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -21,6 +27,7 @@ class OnceCommand(TyperCommand):
             raise StoppedError("; ".join(["stopped", *getattr(stop, "__notes__", ())])) from stop
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        args = [_HOME.sub(lambda _: str(Path.home()), word) for word in args]
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         counts = Counter(option.opts[0] for option in order if _takes_one(option))
         for name, count in counts.items():

@@ -21,6 +21,11 @@ TaskPathOption = Annotated[
 ]
 
 
+def names_in(text: str) -> list[str]:
+    """The names of tasks that a text holds, separated by commas, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
 def writable_folder(folder: Path | None) -> Path | None:
     """The callback of an option that names a folder for results: one that cannot be written is told before the work."""
     if folder is not None:

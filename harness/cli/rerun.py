@@ -120,7 +120,7 @@ def _as_then(known: Mapping[str, Any], words: Sequence[str]) -> Iterator[None]:
 
 def _check_weights(origin: Origin, words: Sequence[str]) -> None:
     """Raise `DataError` where the model is not what it was. Answer files are known by what was made of them."""
-    from harness.models.weights import model_digest, model_folder
+    from harness.models.weights import adapter_folder, model_digest, model_folder
     from tasks.pictos.models import shipped
 
     if origin.run is not None:
@@ -137,7 +137,7 @@ def _check_weights(origin: Origin, words: Sequence[str]) -> None:
         model, adapter = str(given["model"]), given.get("adapter")
     else:
         return
-    now = model_digest(shipped(model) or model_folder(model), Path(adapter) if adapter else None)
+    now = model_digest(shipped(model) or model_folder(model), adapter_folder(adapter) if adapter else None)
     then = next(iter(origin.rounds.values()))["digest"]
     if now != then:
         raise DataError(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.models import JudgeEndpointOption, JudgeOption, open_judge, with_judge
-from harness.cli.places import DataOption, TaskPathOption, set_places, writable_folder
+from harness.cli.places import DataOption, TaskPathOption, names_in, set_places, writable_folder
 from harness.cli.score.deliver import marked_as_json, print_marked, write_disagreements
 from harness.cli.score.options import ALL_PROFILES, DisagreementsOption
 from harness.errors import UsageError
@@ -45,6 +45,7 @@ def rescore(
 
     strop rescore runs/mine --tasks pope --profile strict --out runs/mine-strict
     """
+    from harness.marking import samples_of
     from harness.profiles import PLAIN, profiles_of, remark_each
     from harness.results import read_results, write_results
     from harness.stats import as_plain, estimate
@@ -61,14 +62,12 @@ def rescore(
     if out is not None and out.exists():
         raise UsageError(f"--out {out} is there already; name another folder or remove it")
     results = read_results(folder)
-    names = (
-        [name.strip() for name in tasks.split(",") if name.strip()] if tasks else [one.task for one in results.tasks]
-    )
+    names = names_in(tasks) if tasks else [one.task for one in results.tasks]
     asked = open_judge(judge, judge_endpoint)
     marked = []
     for name in names:
         result, task = results.task(name), find_task(name)
-        samples = task.samples(result.split)
+        samples = samples_of(task, result.split)
         wanted = list(profiles_of(task)) if profile == ALL_PROFILES else [profile]
         each = remark_each(result, task, samples, wanted)
         if asked and can_judge(samples):

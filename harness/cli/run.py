@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,21 +42,30 @@ def run(
     ] = None,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
+    only_check: Annotated[
+        bool,
+        typer.Option("--check", help="Only check the whole recipe against the real model, and say what was checked."),
+    ] = False,
     of_grid: Annotated[bool, typer.Option("--of-grid", hidden=True, help="`strop grid` starts this run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Hone a model by a recipe: measure the seed, then collect, verify, select, optimise and measure, round by round.
 
-    Stopped at any time, the same command goes on where it stopped; on a finished run it does nothing.
+    The whole recipe is checked first, a step of training included. Stopped at any time, the same command goes on where
+    it stopped; on a finished run it does nothing.
 
     **Examples**
 
     strop run judge_free --out runs/demo
 
+    strop run judge_free --out runs/demo --check
+
     strop run my.yaml --out runs/mine --set rounds=1 --set collect.h_ratio.mean=0.6 --set verify.kind=none
 
     strop run judge_free --out runs/photos --set source=folder:my/pictures --set collect.samples=500
     """
+    from loops.check_recipe import check_recipe
+    from loops.notes import notes_of_run
     from loops.recipe import find_shipped, load_recipe
     from loops.reserve import refuse_reserve
     from loops.rounds import run_recipe
@@ -64,21 +74,37 @@ def run(
     found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
     if not of_grid:
         refuse_reserve(found.evaluate.split, "strop run")
-    finished = run_recipe(found, out, setting(), answers=answers, shared=shared)
-    last = finished.checkpoints[-1]
+    if only_check:
+        checked = check_recipe(found, setting(), new=True)
+        typer.echo(json.dumps({"checked": dict(checked)}) if as_json else _checked_text(checked))
+        return
+    finished = run_recipe(found, out, setting(), answers=answers, shared=shared, checked=of_grid)
+    last, notes = finished.checkpoints[-1], notes_of_run(out)
     if as_json:
         digests = [checkpoint.digest for checkpoint in finished.checkpoints]
         typer.echo(
             json.dumps(
-                {"out": str(out), "checkpoints": digests, "last": str(last.path), "fresh": finished.fresh_stages}
+                {
+                    "out": str(out),
+                    "checkpoints": digests,
+                    "last": str(last.path),
+                    "fresh": finished.fresh_stages,
+                    "notes": notes,
+                }
             )
         )
         return
     console = Console(highlight=False, soft_wrap=True)
     if not finished.fresh_stages:
         console.print(f"{out} is finished already; nothing was done")
+    for note in notes:
+        console.print(note, markup=False)
     console.print(f"last checkpoint: {last.path} ({last.digest[:12]})")
     console.print(f"next: strop board {out} --out {out}/board")
+
+
+def _checked_text(checked: Mapping[str, str]) -> str:
+    return "\n".join([*(f"{part}: {line}" for part, line in checked.items()), "nothing is wrong with the recipe"])
 
 
 def setting() -> Setting:
@@ -86,10 +112,10 @@ def setting() -> Setting:
     from harness.cli.progress import progress_bars
     from loops.setting import Setting
     from tasks.pictos.models import shipped
-    from tasks.registry import find_task, known_tasks, training_pool
+    from tasks.registry import TasksByName, training_pool
 
     return Setting(
-        tasks={name: find_task(name) for name in known_tasks()},
+        tasks=TasksByName(),
         pool=cache(training_pool),
         shipped=shipped,
         bars=progress_bars,

@@ -2,35 +2,70 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import torch
 
 from harness.errors import ModelError
-from harness.models.weights import weight_files
+from harness.models.loading import model_errors
 
 
 def with_adapter(model: Any, adapter: Path) -> Any:
-    """The model with a LoRA adapter merged into its weights; raises `ModelError` where it does not fit."""
+    """The model with an adapter merged into its weights; raises `ModelError` where it does not fit."""
     from peft import PeftConfig, PeftModel
 
-    if not (adapter / "adapter_config.json").is_file():
-        raise ModelError(f"adapter {adapter}: no adapter_config.json in it; name a folder that peft saved")
-    if not weight_files(adapter):
-        raise ModelError(f"adapter {adapter}: no safetensors weights in it; pickled weights are not loaded")
-    try:
+    with model_errors(f"adapter {adapter}: does not fit this model"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters of peft's is an error here, or done: untied before merging
         config = PeftConfig.from_pretrained(adapter)
+        if config.is_prompt_learning:
+            raise ModelError(
+                f"adapter {adapter}: is of kind {config.peft_type.value}, which cannot be merged into weights; take a "
+                f"LoRA"
+            )
         config.inference_mode = True
         adapted = PeftModel(model, config)
         old_names = getattr(model, "_checkpoint_conversion_mapping", {})
         # PeftModel.from_pretrained does these steps, but passes over weights that have no place in the model
         loaded = adapted.load_adapter(adapter, "default", key_mapping=old_names)
-    except (ValueError, TypeError, RuntimeError, OSError, SafetensorError) as error:
-        raise ModelError(f"adapter {adapter}: does not fit this model ({str(error).splitlines()[0]})") from error
     if strangers := [*loaded.unexpected_keys, *loaded.missing_keys]:
         raise ModelError(
             f"adapter {adapter}: does not fit this model ({len(strangers)} weights of one are not in the other, "
             f"such as {strangers[0]}); it was trained on another"
         )
-    return adapted.merge_and_unload()
+    with model_errors(f"adapter {adapter}: cannot be merged"):
+        return merged(adapted)
+
+
+def merged(adapted: Any) -> Any:
+    """The model under a peft model with its adapter merged in.
+
+    Word embeddings and head that are one tensor are parted first, since both would get what the adapter adds to one of
+    them, and answer unlike the model that was trained; they stay so where the adapter made them differ.
+    """
+    model = adapted.get_base_model()
+    head, words = (_stored(layer()) for layer in (model.get_output_embeddings, model.get_input_embeddings))
+    tied = head.weight is words.weight
+    configs = (model.config, model.config.get_text_config())
+    flags = [config.tie_word_embeddings for config in configs]
+    if tied:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=head.weight.requires_grad)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that they are not tied any more, which the configuration says below
+        model = adapted.merge_and_unload()
+    if tied:
+        head, words = model.get_output_embeddings(), model.get_input_embeddings()
+        same = torch.equal(head.weight, words.weight)
+        if same:
+            head.weight = words.weight
+        for config, flag in zip(configs, flags, strict=True):  # peft has taken parted for different
+            config.tie_word_embeddings = flag and same
+    return model
+
+
+def _stored(layer: Any) -> Any:
+    """The layer of the model within what peft wraps around it."""
+    while (inner := getattr(layer, "base_layer", None) or getattr(layer, "original_module", None)) is not None:
+        layer = inner
+    return layer

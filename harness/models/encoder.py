@@ -6,16 +6,21 @@ an architecture with the tag of its weights, ``ViT-B-32::laion2b_s34b_b79k``.
 
 from __future__ import annotations
 
+import logging
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from PIL.Image import Image
+from PIL import Image
+from safetensors import safe_open
 
 from harness.errors import ModelError
+from harness.models.loading import model_errors
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 
@@ -48,7 +53,9 @@ class Encoder:
         return getattr(self.model, "logit_bias", None) is not None
 
     @torch.inference_mode()
-    def match(self, pictures: Sequence[Image], texts: Sequence[Sequence[str]], batch: int = 64) -> list[list[float]]:
+    def match(
+        self, pictures: Sequence[Image.Image], texts: Sequence[Sequence[str]], batch: int = 64
+    ) -> list[list[float]]:
         """`texts[i]` against `pictures[i]`; `batch` pictures at a time, each encoded once, however many texts it has,
         and so is each text that several of them have."""
         began = time.monotonic()
@@ -70,7 +77,7 @@ class Encoder:
         self._count(verifier_seconds=time.monotonic() - began)
         return scores
 
-    def encode_pictures(self, pictures: Sequence[Image]) -> torch.Tensor:
+    def encode_pictures(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """Unit vectors, (len(pictures), d)."""
         pixels = torch.stack([self.preprocess(picture) for picture in pictures]).to(self.device)
         self._count(verifier_passes=1, verifier_pictures=len(pictures))
@@ -96,19 +103,59 @@ def load_encoder(name: str, device: str | None = None) -> Encoder:
     `device`: by default a GPU where there is one.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    folder = Path(name)
+    folder = Path(name).expanduser()
+    what = f"encoder {name}: does not load"
     if folder.is_dir():
         for needed in (CONFIG, WEIGHTS):
             if not (folder / needed).is_file():
                 raise ModelError(f"encoder {name}: no {needed} in it; a folder saved by open_clip has one")
         source = f"local-dir:{folder.resolve()}"
-        model, preprocess = open_clip.create_model_from_pretrained(source)
-        return Encoder(model.float(), preprocess, open_clip.get_tokenizer(source), device=device)
-    architecture, _, tag = name.partition("::")
-    if (architecture, tag) not in open_clip.list_pretrained():
-        raise ModelError(f"encoder {name}: no such folder, and not an open_clip ARCHITECTURE::TAG")
-    model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=tag)
-    return Encoder(model, preprocess, open_clip.get_tokenizer(architecture), device=device)
+        with model_errors(what), _silence():
+            with torch.device("meta"):
+                expected = open_clip.create_model(source, load_weights=False, device="meta").state_dict()
+            _refuse_made_up(name, expected, folder / WEIGHTS)
+            model, preprocess = open_clip.create_model_from_pretrained(source)
+            tokenizer = open_clip.get_tokenizer(source)
+    else:
+        architecture, _, tag = name.partition("::")
+        if (architecture, tag) not in open_clip.list_pretrained():
+            raise ModelError(f"encoder {name}: no such folder, and not an open_clip ARCHITECTURE::TAG")
+        with model_errors(what), _silence():
+            model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=tag)
+            tokenizer = open_clip.get_tokenizer(architecture)
+    encoder = Encoder(model.float(), preprocess, tokenizer, device=device)
+    with model_errors(f"encoder {name}: does not score a sentence; its tokenizer, settings and weights must be of one"):
+        ((score,),) = encoder.match([Image.new("RGB", (48, 32), (128, 128, 128))], [["A cat."]])
+    if not math.isfinite(score):
+        raise ModelError(f"encoder {name}: its scores are not finite (NaN or infinite); its weights are broken")
+    encoder.costs = dict.fromkeys(COSTS, 0)
+    return encoder
+
+
+def _refuse_made_up(name: str, expected: Mapping[str, torch.Tensor], weights: Path) -> None:
+    """Raise `ModelError` for weights that open_clip fits or makes up by itself: places of another picture size or text
+    length are interpolated, and a bias that is missing is taken for 0."""
+    with safe_open(weights, framework="pt") as stored:
+        shapes = {key: tuple(stored.get_slice(key).get_shape()) for key in stored.keys()}  # noqa: SIM118 (no mapping)
+    if "logit_bias" in expected and "logit_bias" not in shapes:
+        raise ModelError(f"encoder {name}: does not load, 1 weight is not in its file, logit_bias; save it whole again")
+    for key, values in expected.items():
+        shape = shapes.get(key, tuple(values.shape))
+        if math.prod(shape) != values.numel():
+            raise ModelError(
+                f"encoder {name}: does not load, {key} has another shape than {CONFIG} says: {shape} in the file, "
+                f"{tuple(values.shape)} by the config; restore them from where the encoder came from"
+            )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """open_clip logs what it also raises."""
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def new_encoder(config: Mapping[str, Any]) -> torch.nn.Module:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import io
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from json import JSONDecodeError
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,6 +51,17 @@ SECONDS = 300.0
 REQUEST_VERSION = 1
 """Changes whenever a sample becomes another request."""
 
+BLANK: Mapping[str, str] = MappingProxyType(
+    {
+        "reasoning": "held a thought that the server took out of the answer (reasoning_content), and nothing else: "
+        "allow longer answers by --max-tokens, or start the server without its reasoning parser, or with another",
+        "refusal": "were refused by the model or filtered by the server (refusal, content_filter)",
+        "tool_calls": "were calls of tools: start the server without them",
+    }
+)
+"""Why an answer was blank -> what to say of such answers."""
+
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _NO_KEY = "no-key-is-set"  # the client insists on one, servers that want none ignore it
 _REASON_SHOWN = 200
 
@@ -64,12 +77,14 @@ class _Said:
 class Endpoint:
     """A model by the name under which a server knows it, asked `parallel` questions at a time.
 
-    `asked` and `cut` count answers since it was made: all, and those that ended at `max_tokens`.
+    `asked` and `cut` count answers since it was made: all, and those that ended at `max_tokens`. `blank` says of each
+    answer without a text, where it can be known, why it has none (`BLANK`).
     """
 
     def __init__(self, name: str, url: str, *, parallel: int = 8) -> None:
         self.name, self.url, self.parallel = name, _plain_url(url), parallel
         self.asked = self.cut = 0
+        self.blank: list[str] = []
         self._key = _key()
         self._client = OpenAI(
             api_key=self._key, base_url=self.url, max_retries=RETRIES, timeout=Timeout(SECONDS, connect=10.0)
@@ -93,6 +108,7 @@ class Endpoint:
             "digest_of": "a served name, not weights",
             "asked": self.asked,
             "ended_at_max_tokens": self.cut,
+            **({"blank": dict(sorted(Counter(self.blank).items()))} if self.blank else {}),
         }
 
     def generate(
@@ -155,9 +171,14 @@ class Endpoint:
                     max_tokens=sampling.max_tokens,  # the newer name is not known to every server
                     seed=_seed(sampling, sample, draw),
                 )
-                choice = reply.choices[0]
-                texts.append((choice.message.content or "").strip())
+                choices: Any = reply.choices  # whatever the server sent
+                choice: Any = choices[0] if choices else None
+                if reason := _error_in(choice or reply):
+                    raise OpenAIError(reason)
+                texts.append(_text(choice.message.content).strip())
                 cut += choice.finish_reason == "length"
+                if not texts[-1] and (why := _why_blank(choice)):
+                    self.blank.append(why)
             except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
                 raise OpenAIError("what came back is no chat completion") from error
         return _Said(texts=tuple(texts), cut=cut)
@@ -178,6 +199,34 @@ class Endpoint:
         elif isinstance(error, BadRequestError | UnprocessableEntityError):
             remedy = "change the server's limits or the model"
         return f"endpoint {self.url}, model {self.name}: {what} ({reason}); {remedy}"
+
+
+def _text(content: Any) -> str:
+    """The text of a message: as it is or, of a list of parts, that of its texts and of no thoughts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(part["text"] for part in content if part["type"] in ("text", "output_text"))
+
+
+def _why_blank(choice: Any) -> str:
+    """A key of `BLANK` for a choice without a text; empty where nothing in it tells."""
+    message = choice.message
+    beside = message.model_extra or {}
+    if message.refusal or choice.finish_reason == "content_filter":
+        return "refusal"
+    if message.tool_calls or message.function_call:
+        return "tool_calls"
+    return "reasoning" if message.content or any(beside.get(name) for name in _THOUGHTS) else ""
+
+
+def _error_in(reply: Any) -> str:
+    """What a server says went wrong in a body that came with the status of an answer; empty where it says nothing."""
+    beside = reply.model_extra or {}
+    error = beside.get("error") or (beside.get("message") if getattr(reply, "object", "") == "error" else None)
+    error = error or beside.get("detail")
+    if isinstance(error, Mapping):
+        error = error.get("message") or error.get("code")
+    return str(error) if error else ""
 
 
 def _key() -> str:

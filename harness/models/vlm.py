@@ -9,16 +9,14 @@ so that no answer depends on which others are in its batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL.Image import Image
-from safetensors import SafetensorError
-from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
-from transformers.utils import logging as transformers_logging
+from transformers import DynamicCache
 
 from harness.errors import ModelError
 from harness.files import digest_of_json
@@ -26,8 +24,11 @@ from harness.models.adapters import with_adapter
 from harness.models.caches import branch, widened
 from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.frames import Pictures, frame_of
+from harness.models.loading import load_processor, load_weights, model_errors
+from harness.models.probe import refuse_unusable
 from harness.models.prompts import PromptReader
-from harness.models.weights import model_digest, model_folder, weight_files
+from harness.models.stopping import stop_tokens, suppressed_tokens
+from harness.models.weights import adapter_folder, model_digest, model_folder, weights_size
 from harness.pictures import picture_digest
 from harness.sentences import sentence_spans
 from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
@@ -70,26 +71,32 @@ class Vlm:
     """A model, its processor, and the digest of its weights.
 
     `costs` counts what was done since the model was loaded (`COSTS`); `batch` is how many rows are decoded
-    together, halved by itself when memory runs out; `frame` is how pictures are shown.
+    together, halved by itself when memory runs out; `frame` is how pictures are shown. `asked` and `cut` count the
+    answers that `generate` gave: all, and those that ended at `max_tokens`.
     """
 
     def __init__(
         self, model: Any, processor: Any, *, name: str, digest: str, device: str, pictures: Pictures | None = None
     ) -> None:
-        if model.config.model_type != "llava":
-            raise ModelError(
-                f"{name}: models of type '{model.config.model_type}' are not supported yet; load one of type 'llava'"
-            )
         self.model, self.processor, self.name, self.digest, self.device = model, processor, name, digest, device
         self.tokenizer = processor.tokenizer
         self.frame = frame_of(processor.image_processor, pictures)
         self.reader = PromptReader(processor, self.frame)
         self.batch = 192
+        self.asked = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
-        special = {self.tokenizer.convert_tokens_to_ids(token) for token in self.tokenizer.all_special_tokens}
-        self.stop = {self.tokenizer.eos_token_id}
+        self.stop = set(stop_tokens(model, self.tokenizer))
         self.image_id = model.config.image_token_index
-        self._forbidden = torch.tensor(sorted((special | {self.image_id}) - self.stop), device=device)
+        special = {self.tokenizer.convert_tokens_to_ids(token) for token in self.tokenizer.all_special_tokens}
+        suppressed = set(suppressed_tokens(model, name))
+        self._suppressed = self._columns(suppressed)
+        # `generate` lets a greedy answer hold special tokens; drawn by chance they would only be markup gone astray
+        self._undrawn = self._columns(suppressed | (special | {self.image_id}) - self.stop)
+
+    def _columns(self, tokens: Collection[int]) -> torch.Tensor:
+        """The columns of the logits that belong to some tokens; a tokenizer may know more than the model has."""
+        width = self.model.get_output_embeddings().weight.shape[0]
+        return torch.tensor(sorted(token for token in tokens if token < width), dtype=torch.long, device=self.device)
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -117,7 +124,10 @@ class Vlm:
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """`sampling.n` answers to each sample, in the samples' order."""
-        return [[answer.text for answer in row] for row in self.answers(samples, sampling, None, advance)]
+        answers = self.answers(samples, sampling, None, advance)
+        self.asked += sum(len(row) for row in answers)
+        self.cut += sum(not answer.finished for row in answers for answer in row)
+        return [[answer.text for answer in row] for row in answers]
 
     def hallucinate(
         self,
@@ -298,7 +308,7 @@ class Vlm:
         counts = iter(taken)
         heads = [self.reader.expanded(head, counts) for head, _ in inputs]
         longest = max(1, *(len(head) for head in heads))
-        padding = self.tokenizer.pad_token_id
+        padding = self.reader.filler
         ids = torch.tensor([[padding] * (longest - len(head)) + head for head in heads], device=self.device)
         real = torch.tensor([[False] * (longest - len(head)) + [True] * len(head) for head in heads])
         real = real.to(self.device)
@@ -330,9 +340,7 @@ class Vlm:
         """
         longest = max(len(row.ids) + len(row.lead) for row in rows)
         filled = [[*row.ids, *row.lead] for row in rows]
-        ids = torch.tensor(
-            [[self.tokenizer.pad_token_id] * (longest - len(some)) + some for some in filled], device=self.device
-        )
+        ids = torch.tensor([[self.reader.filler] * (longest - len(some)) + some for some in filled], device=self.device)
         real = torch.tensor([[False] * (longest - len(some)) + [True] * len(some) for some in filled])
         real = real.to(self.device)
         times = len(mask) // len(rows)
@@ -356,8 +364,18 @@ class Vlm:
         ones but one."""
         ids, mask = self._padded(rows, mask)
         logits = self._forward(ids, mask, cache, keep=max(len(row.lead) for row in rows) + 1)
+        self._refuse_no_numbers(logits)
         self._count(sum(len(row.ids) + len(row.lead) for row in rows))
         return logits.float().log_softmax(-1)
+
+    def _refuse_no_numbers(self, logits: torch.Tensor) -> None:
+        """Raise `ModelError` where the model computes no numbers: its answers would be blank or the first token's."""
+        if not torch.isfinite(logits).all():
+            raise ModelError(
+                f"{self.name}: its logits are not finite (NaN or infinite), so it says nothing; its weights are broken "
+                f"or "
+                "overflow in this precision"
+            )
 
     def _decode(
         self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor, sampling: Sampling
@@ -376,7 +394,8 @@ class Vlm:
             if twins:
                 seeing, free = logits.chunk(2)
                 logits = (1 - ratios[going]) * seeing + ratios[going] * free
-            logits[:, self._forbidden] = -torch.inf
+            self._refuse_no_numbers(logits)
+            logits[:, self._suppressed if numbers is None else self._undrawn] = -torch.inf
             if numbers is None:
                 chosen = logits.argmax(-1)
             else:
@@ -407,33 +426,32 @@ def load_vlm(
     name: str,
     *,
     path: str | Path | None = None,
-    adapter: Path | None = None,
+    adapter: str | Path | None = None,
     device: str | None = None,
     pictures: Pictures | None = None,
 ) -> Vlm:
-    """A model by local folder or hub id, with a LoRA adapter merged in where one is named.
+    """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named.
 
     `path` is where the model called `name` lies, if that is not its name; `pictures` is how they are shown, by default
     padded where the processor would cut something off. Weights are safetensors, code from the hub
-    is never run. Raises `ModelError` with the reason and the remedy.
+    is never run. It is asked one small question, so that a model that cannot be asked is told at once. Raises
+    `ModelError` with the reason and the remedy.
     """
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     folder = model_folder(str(path or name))
+    lora = adapter_folder(str(adapter)) if adapter else None
     device = _known_device(device) if device else "cuda" if torch.cuda.is_available() else "cpu"
     precision = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    if sum(file.stat().st_size for file in weight_files(folder)) < 1_000_000_000:
+    if weights_size(folder) < 1_000_000_000:
         precision = torch.float32  # a small model gains nothing from half precision and loses exactness
-    try:
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=precision, use_safetensors=True)
-        processor = AutoProcessor.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ModelError(f"{name}: does not load as an image-text-to-text model ({reason})") from error
-    if adapter:
-        model = with_adapter(model, adapter)
-    digest = model_digest(folder, adapter)
-    return Vlm(model.eval().to(device), processor, name=name, digest=digest, device=device, pictures=pictures)
+    model = load_weights(folder, name=name, dtype=precision)
+    processor = load_processor(folder, name=name)
+    if lora:
+        model = with_adapter(model, lora)
+    digest = model_digest(folder, lora)
+    with model_errors(f"{name}: cannot be asked"):
+        vlm = Vlm(model.eval().to(device), processor, name=name, digest=digest, device=device, pictures=pictures)
+        refuse_unusable(vlm)
+    return vlm
 
 
 def _known_device(name: str) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 from harness.errors import ModelError
 from harness.files import digest_of_bytes, digest_of_file, digest_of_json
 
-_IDENTITY_SUFFIXES = (".safetensors", ".model", ".jinja")
-"""Weights, SentencePiece vocabularies, chat templates."""
+_IDENTITY_SUFFIXES = (".safetensors", ".model", ".jinja", ".tiktoken")
+"""Weights, vocabularies of SentencePiece and tiktoken, chat templates."""
 
 _IDENTITY = frozenset(
     {
         "config.json",
+        "model.safetensors.index.json",
         "generation_config.json",
         "adapter_config.json",
         "open_clip_config.json",
@@ -24,6 +25,7 @@ _IDENTITY = frozenset(
         "chat_template.json",
         "tokenizer.json",
         "tokenizer_config.json",
+        "tekken.json",
         "special_tokens_map.json",
         "added_tokens.json",
         "vocab.json",
@@ -43,13 +45,38 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
+def weights_size(folder: Path) -> int:
+    """Bytes of a folder's weights; raises `ModelError` where one is a link to nothing, as a broken download leaves."""
+    if broken := [file for file in weight_files(folder) if not file.exists()]:
+        raise ModelError(f"{broken[0]}: is a link to a file that is not there; download the model again")
+    return sum(file.stat().st_size for file in weight_files(folder))
+
+
 def model_folder(name: str) -> Path:
-    """The local folder of a model: itself, or the snapshot of a hub id (with an optional ``@revision``)."""
-    if Path(name).is_dir():
-        return Path(name)
+    """The local folder of a model: itself (``~`` is the home folder), or the snapshot of a hub id (with an optional
+    ``@revision``)."""
+    return _folder(name, name, "a shipped model, a local folder or a hub id like 'owner/model'")
+
+
+def adapter_folder(name: str) -> Path:
+    """The local folder of an adapter, named as a model is; raises `ModelError` where peft saved nothing there."""
+    folder = _folder(name, f"adapter {name}", "a folder that peft saved or a hub id like 'owner/adapter'")
+    if not (folder / "adapter_config.json").is_file():
+        raise ModelError(f"adapter {name}: no adapter_config.json in it; name a folder that peft saved")
+    if not weight_files(folder):
+        raise ModelError(f"adapter {name}: no safetensors weights in it; pickled weights are not loaded")
+    return folder
+
+
+def _folder(name: str, what: str, remedy: str) -> Path:
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise ModelError(f"{what}: is a file; name the folder that it lies in")
     repository, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or repository.count("/") != 1:
-        raise ModelError(f"{name}: no such folder; name a shipped model, a local folder or a hub id like 'owner/model'")
+        raise ModelError(f"{what}: no such folder; name {remedy}")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -61,7 +88,7 @@ def model_folder(name: str) -> Path:
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{name}: no such folder, and the hub does not give it ({reason})") from error
+        raise ModelError(f"{what}: no such folder, and the hub does not give it ({reason})") from error
 
 
 def model_digest(folder: Path, adapter: Path | None = None) -> str:
@@ -76,7 +103,10 @@ def model_digest(folder: Path, adapter: Path | None = None) -> str:
     if not any(weight_files(each) for each in folders):
         raise ModelError(f"{folder}: no safetensors weights in it; convert the model, pickled weights are not loaded")
     files = [file for each in folders for file in identity_files(each)]
-    return digest_of_bytes(*(text.encode() for file in files for text in (file.name, _digest_of_identity(file))))
+    try:
+        return digest_of_bytes(*(text.encode() for file in files for text in (file.name, _digest_of_identity(file))))
+    except OSError as error:  # a link of the hub's cache whose file is gone, no right to read it
+        raise ModelError(f"{error.filename}: cannot be read ({error.strerror}); download the model again") from error
 
 
 def identity_files(folder: Path) -> list[Path]:
@@ -91,7 +121,7 @@ def _digest_of_identity(file: Path) -> str:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{file}: not valid JSON ({error}); restore it from where the model came from") from error
-    if file.name == "tokenizer.json":
+    if file.name == "tokenizer.json" and isinstance(content, dict):
         content |= dict.fromkeys(_LAST_CALL)
     return digest_of_json(_lasting(content))
 

@@ -27,8 +27,9 @@ class Difference:
     `only_b` are the ids, sorted, that one side alone answered and that are therefore in none of the figures.
     `mcnemar` stands beside a metric to which each row counts as 0 or 1. `least_p` is the smallest p that such a
     comparison can come to, whatever the answers, and `limit` what it is due to: draws, pictures or training runs. `df`
-    are the degrees of freedom of the t of several training runs. None where 0/0 or where no interval can be given, as
-    in `Estimate`.
+    are the degrees of freedom of the t of several training runs. `doubt` says why, for all that, the side that is ahead
+    is not called better (`leaderboards.doubts`; empty: nothing speaks against it). None where 0/0 or where no interval
+    can be given, as in `Estimate`.
     """
 
     metric: str
@@ -46,6 +47,7 @@ class Difference:
     least_p: float | None = None
     limit: str = ""
     df: float | None = None
+    doubt: str = ""
 
     @property
     def detectable(self) -> float | None:

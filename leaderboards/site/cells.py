@@ -36,14 +36,15 @@ NO_FIGURE = Figure(
 
 
 def judged(cell: Cell) -> bool | None:
-    """True where a difference is for the better beyond doubt, False for the worse, None where it is neither."""
+    """True where a difference is for the better beyond doubt, False for the worse, None where it is neither, or where
+    silence may explain it (`leaderboards.doubts`)."""
     found = cell.difference
     if found is None or found.value is None or found.low is None or found.high is None:
         return None
     if cell.metric.better == "neither" or found.low <= 0 <= found.high:
         return None
     p = found.p if cell.holm is None else cell.holm
-    if p is not None and p >= SURE:
+    if found.doubt or (p is not None and p >= SURE):
         return None
     return (found.value > 0) == (cell.metric.better == "higher")
 

@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 
 from harness.errors import StropError
 from harness.files import read_jsonl
+from harness.profiles import scorer_of
 from leaderboards.charts import Curve, Drawing, Point, Series, rounds_drawing, unit_square
 from leaderboards.render import NOTHING
 from leaderboards.site.folder import Chart, SiteFolder
@@ -106,7 +107,7 @@ def try_verifier(path: Path, asked: Asked) -> Trial:
         given = [
             (reward, answer) for reward, answer in zip(rewards, row["answers"], strict=False) if reward is not None
         ]
-        scored = [(reward, asked.task.score(sample, answer).value) for reward, answer in given]
+        scored = [(reward, scorer_of(asked.task)(sample, answer).value) for reward, answer in given]
         for (one, its), (other, others) in combinations(scored, 2):
             gaps.append(one - other)
             marks.append(its - others)

@@ -1,4 +1,5 @@
-"""Answers that `max_tokens` cut: trained as they are, they would teach the model to end in the middle of a sentence."""
+"""What is kept of a collected answer: neither a thought before it, which is no description to verify or to train on,
+nor, where `max_tokens` cut it, a sentence without an end, which would teach the model to end there."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 
 from harness.errors import RunError
 from harness.sentences import whole_sentences
+from harness.thoughts import answer_of
 from harness.types import Answer
 from loops.recipe import Collect
 
@@ -14,14 +16,21 @@ MARK = "unfinished"
 """Stands in the notes of an answer that was cut, beside `left_out`: what was taken from its end."""
 
 
+SAID = "said"
+"""Stands in the notes of an answer with a thought before it: the whole text."""
+
+
 def settle(answer: Answer, recipe: Collect, lead: str = "") -> tuple[str, Mapping[str, Any]]:
     """The text that is kept of an answer, and its notes; nothing is kept that was not said beyond its `lead`."""
+    told = answer_of(answer.text)
+    text = told.answer
+    notes = {SAID: answer.text} if told.thought else {}
     if answer.finished:
-        return answer.text, {}
-    kept = {"keep": answer.text, "sentences": whole_sentences(answer.text), "drop": ""}[recipe.unfinished]
+        return text, notes
+    kept = {"keep": text, "sentences": whole_sentences(text), "drop": ""}[recipe.unfinished]
     if len(kept) <= len(lead):
         kept = ""
-    return kept, {MARK: True, "left_out": answer.text[len(kept) :]}
+    return kept, {**notes, MARK: True, "left_out": text[len(kept) :]}
 
 
 def refuse_unfinished(answers: Sequence[Answer], recipe: Collect) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from PIL.Image import Image
 
+from harness.errors import RecipeError
 from harness.models.prompts import PromptReader
 from harness.types import Sample
 
@@ -22,12 +23,14 @@ from harness.types import Sample
 class PairCollator:
     """Turns rows (`images`, and `prompt`, `chosen`, `rejected` as one turn each) into the model's inputs.
 
-    An answer is trained with an end token behind it, as a model says it. Of B rows come the B chosen sides and then the
-    B rejected ones: `input_ids`, `attention_mask` and `completion_mask` (1 on the answers), all (2 B, longest), padded
-    on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in order.
+    An answer is trained with the token `end` behind it, as a model says it. Of B rows come the B chosen sides and then
+    the B rejected ones: `input_ids`, `attention_mask` and `completion_mask` (1 on the answers), all (2 B, longest),
+    padded on the right and cut to `max_length` tokens where one is given; `pixel_values` of each side's pictures in
+    order.
     """
 
     reader: PromptReader
+    end: int
     max_length: int | None = None
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
@@ -41,11 +44,12 @@ class PairCollator:
             for row, sample in zip(rows, samples, strict=True):
                 prompt, answer = self.reader.answered(sample, row[side][0]["content"])
                 prompts.append(self.reader.expanded(prompt, counts))
-                answers.append([*answer, self.reader.tokenizer.eos_token_id])
+                self._refuse_cut(prompts[-1])
+                answers.append([*answer, self.end])
         tokens = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
         said = [[0] * len(prompt) + [1] * len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
         batch = {
-            "input_ids": _padded(tokens, self.reader.tokenizer.pad_token_id),
+            "input_ids": _padded(tokens, self.reader.filler),
             "attention_mask": _padded([[1] * len(some) for some in tokens], 0),
             "completion_mask": _padded(said, 0),
         }
@@ -53,6 +57,15 @@ class PairCollator:
             **{name: values[:, : self.max_length] for name, values in batch.items()},
             **{name: torch.cat([values, values]) for name, values in pixels.items()},
         }
+
+    def _refuse_cut(self, prompt: Sequence[int]) -> None:
+        """Raise `RecipeError` where `max_length` leaves nothing of an answer, or not even the whole picture."""
+        if self.max_length is not None and len(prompt) >= self.max_length:
+            pictures = prompt.count(self.reader.picture_token)
+            raise RecipeError(
+                f"optimise.trl.max_length {self.max_length}: a prompt takes {len(prompt)} tokens, {pictures} of them "
+                "its picture's, and an answer comes on top; raise it, or leave it out"
+            )
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:

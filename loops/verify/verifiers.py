@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.models.encoder import Encoder
 from harness.pictures import open_picture
+from harness.profiles import scorer_of
 from harness.sentences import split_sentences
 from harness.types import Advance, Group, Task, Verdict
 from loops.verify.zero import BATCH, Zero
@@ -96,9 +97,9 @@ class Oracle:
     facts: Mapping[str, float] = field(default_factory=dict)
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
+        score = scorer_of(self.task)
         found = [
-            tuple(Verdict(reward=self.task.score(group.sample, answer).value) for answer in group.answers)
-            for group in groups
+            tuple(Verdict(reward=score(group.sample, answer).value) for answer in group.answers) for group in groups
         ]
         if advance:
             advance(len(groups))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,9 +34,16 @@ def mark_all(
     found: AnswerFile,
     metrics: Sequence[Metric],
     score: Callable[[Sample, str], Score],
+    *,
+    replica: bool = False,
 ) -> TaskResult:
-    """Mark every answer; `task` is its name, version and headline."""
+    """Mark every answer; `task` is its name, version and headline. A `replica` of another's script is given a model's
+    whole text, any other profile the answer in it (`harness.thoughts`)."""
     from harness.results import TaskResult, mark
+    from harness.thoughts import thoughts_in, without_thought
+
+    if not replica:
+        score = without_thought(score)
 
     rows = (
         mark(sample, answer, score(sample, answer)) for sample, answer in zip(found.samples, found.answers, strict=True)
@@ -49,7 +56,7 @@ def mark_all(
         split="test",
         metrics=tuple(metrics),
         rows=tuple(rows),
-        info=found.info,
+        info={**found.info, **thoughts_in(found.answers, marked=replica)},
     )
 
 
@@ -61,17 +68,21 @@ def mark_each(
     scorer: Callable[[str], Callable[[Sample, str], Score]],
     gold: Callable[[Any], str],
     beside: Sequence[str] = (),
+    replicas: Collection[str] = (),
 ) -> list[TaskResult]:
     """Mark every answer under every profile; `info` tells which they do not read alike. `gold` is of a target.
 
-    Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`.
+    Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`; `replicas` as in `mark_all`.
     """
     from harness.profiles import headline_values, side_by_side
 
+    def marked_by(profile: str) -> TaskResult:
+        return mark_all(task, profile, found, metrics, scorer(profile), replica=profile in replicas)
+
     right = {sample.id: gold(sample.target) for sample in found.samples}
-    marked = [mark_all(task, profile, found, metrics, scorer(profile)) for profile in profiles]
+    marked = [marked_by(profile) for profile in profiles]
     if len(marked) == 1 and beside:
-        others = [mark_all(task, name, found, metrics, scorer(name)) for name in beside if name not in profiles]
+        others = [marked_by(name) for name in beside if name not in profiles]
         values = headline_values([*marked, *others])
         return [replace(one, info={**one.info, "headline_by_profile": values}) for one in marked]
     return side_by_side(marked, right.__getitem__)
@@ -168,9 +179,9 @@ def _write(
 
 def _refuse_other_results(out: Path, digest: str) -> None:
     """Scoring the same answers again may replace its own results, and nobody else's."""
-    from harness.results import read_results
+    from harness.results import read_owner
 
-    if (out / "results.json").exists() and read_results(out).digest != digest:
+    if (out / "results.json").exists() and read_owner(out).digest != digest:
         raise UsageError(f"--out {out} holds the results of other answers; name another folder or remove it")
 
 

@@ -87,7 +87,8 @@ def pope(
         return lambda sample, answer: task.score_pope(sample.target, answer, reader)
 
     about = (task.NAME, task.VERSION, task.headline(categories))
-    marked = mark_each(about, profiles, joined, metrics, scorer, str, profile_beside(profiles))
+    beside = profile_beside(profiles)
+    marked = mark_each(about, profiles, joined, metrics, scorer, str, beside, task.REPLICAS)
     write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, [files] if isinstance(files, Path) else list(files.values()), truth)
 
@@ -137,6 +138,7 @@ def scienceqa(
     """
     from harness.profiles import PLAIN
     from harness.readers import OPTION_PROFILES
+    from harness.thoughts import without_thought
     from tasks import scienceqa as task
 
     profiles = judged_profiles(judge, profile, tuple(OPTION_PROFILES), out)
@@ -152,8 +154,8 @@ def scienceqa(
     metrics = task.scienceqa_metrics(found.info["cells"])
     about = (task.NAME, task.VERSION, task.HEADLINE)
     beside = profile_beside(profiles)
-    marked = mark_each(about, profiles, found, metrics, scorer, lambda target: target.gold, beside)
-    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
+    marked = mark_each(about, profiles, found, metrics, scorer, lambda target: target.gold, beside, task.REPLICAS)
+    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, without_thought(scorer(PLAIN)), data)
     write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, [answers], questions)
 
@@ -195,6 +197,7 @@ def mathvista(
     strop score mathvista --answers mine.json --questions testmini.json --out scored/mine
     """
     from harness.profiles import PLAIN
+    from harness.thoughts import without_thought
     from tasks import mathvista as task
     from tasks.mathvista_readers import MATHVISTA_PROFILES
 
@@ -211,7 +214,7 @@ def mathvista(
     about = (task.NAME, task.VERSION, task.HEADLINE)
     # where hardly an extraction is stored, official is no figure to hold another against
     beside = [one for one in profile_beside(profiles) if one in (PLAIN, task.default_profile(found))]
-    marked = mark_each(about, profiles, found, metrics, scorer, lambda target: target.answer, beside)
-    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, scorer(PLAIN), data)
+    marked = mark_each(about, profiles, found, metrics, scorer, lambda target: target.answer, beside, task.REPLICAS)
+    marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, without_thought(scorer(PLAIN)), data)
     write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, [answers], questions or answers)

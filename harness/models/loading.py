@@ -1,0 +1,129 @@
+"""Loading a model of transformers from a folder, with what its loader reports looked at: the one place that does it.
+
+transformers fills weights that a file lacks with random numbers and passes over those that it does not know; it says so
+in a log line and in a report. A model that is not whole is no model here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import logging
+
+from harness.errors import ModelError, StropError
+from harness.models.weights import weight_files
+from harness.wording import counted, one_line
+
+SUPPORTED = "llava"
+"""The type of models that can be asked, as config.json names it."""
+
+
+@contextmanager
+def model_errors(what: str) -> Iterator[None]:
+    """Whatever a library raises over a user's files becomes a `ModelError`: `what`, and the reason's first line."""
+    try:
+        yield
+    except StropError:
+        raise
+    except Exception as error:  # tokenizers and jinja raise nothing narrower over a malformed file
+        first, *more = [one_line(line) for line in str(error).splitlines() if line.strip()] or [repr(error)]
+        reason = f"{first} {more[0]}" if more and first.endswith(":") else first
+        kind = "" if isinstance(error, OSError | ValueError | RuntimeError) else f"{type(error).__name__}: "
+        raise ModelError(f"{what} ({kind}{reason})") from error
+
+
+def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
+    """The model in a folder, every weight of it read from its safetensors; `name` is what people call it.
+
+    Raises `ModelError` where weights are missing, left over or of another shape than config.json says, and for a folder
+    of another kind. Buffers that old versions stored (position ids, rotary frequencies) and the second name of tied
+    weights are no weights, as in transformers.
+    """
+    quiet()
+    what = f"{name}: does not load as an image-text-to-text model"
+    _refuse_other_folders(folder, name)
+    with model_errors(f"{what}; restore its files from where it came from, or install what it needs"):
+        config = AutoConfig.from_pretrained(folder)
+        if config.model_type != SUPPORTED:
+            raise ModelError(
+                f"{what}: models of type '{config.model_type}' are not supported yet; load one of type '{SUPPORTED}'"
+            )
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they are reported with their shapes
+        )
+    _refuse_gaps(model, report, name)
+    return model
+
+
+def load_processor(folder: Path, *, name: str) -> Any:
+    """The processor beside a model; raises `ModelError` with the reason."""
+    quiet()
+    what = f"{name}: its processor (tokenizer, picture settings, chat template) does not load"
+    with model_errors(f"{what}; restore its files from where the model came from"):
+        return AutoProcessor.from_pretrained(folder)
+
+
+def quiet() -> None:
+    """transformers says nothing: what matters of it is an error here."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _refuse_other_folders(folder: Path, name: str) -> None:
+    adapter = (folder / "adapter_config.json").is_file()
+    if adapter and not (folder / "config.json").is_file():
+        raise ModelError(f"{name}: is an adapter and no model; name its base model by --model and it by --adapter")
+    if adapter:
+        # transformers would put the adapter into the model and report on its weights alone
+        raise ModelError(
+            f"{name}: holds an adapter beside the model; move adapter_config.json and adapter_model.safetensors to a "
+            "folder of their own and name that by --adapter"
+        )
+    if not weight_files(folder):
+        raise ModelError(f"{name}: no safetensors weights in it; convert the model, pickled weights are not loaded")
+
+
+def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:
+    """Raise `ModelError` with how many weights are missing, left over or of another shape, and the first of each."""
+    tied = getattr(model, "all_tied_weights_keys", None) or {}
+    missing = sorted(key for key in report["missing_keys"] if tied.get(key) not in report["missing_keys"])
+    unknown = sorted(report["unexpected_keys"])
+    shapes = sorted((key, tuple(stored), tuple(expected)) for key, stored, expected in report["mismatched_keys"])
+    faults = []
+    if missing:
+        weights = counted(len(missing), "weight of the model is", "weights of the model are")
+        faults.append(f"{weights} not in its files, such as {missing[0]}")
+    if unknown:
+        wrapper = _wrapper(unknown, missing)
+        weights = counted(len(unknown), "weight in its files is", "weights in its files are")
+        told = f" (saved within a wrapper: all begin with {wrapper})" if wrapper else ""
+        faults.append(f"{weights} not of the model, such as {unknown[0]}{told}")
+    if shapes:
+        key, stored, expected = shapes[0]
+        weights = counted(len(shapes), "weight has", "weights have")
+        faults.append(
+            f"{weights} another shape than config.json says, such as {key}: {stored} in the file, {expected} by the "
+            f"config"
+        )
+    if faults:
+        raise ModelError(
+            f"{name}: does not load, weights and config.json do not belong together: {'; '.join(faults)}; restore them "
+            "from where the model came from, or save it whole again"
+        )
+
+
+def _wrapper(unknown: list[str], missing: list[str]) -> str:
+    """What stands before every name of a save that was made of a wrapper's weights, such as ``module.``; or nothing."""
+    prefix = "".join(f"{part}." for part, *others in zip(*(key.split(".") for key in unknown), strict=False)
+                     if set(others) <= {part})  # fmt: skip
+    alike = missing and prefix and all(key.startswith(prefix) for key in unknown)
+    return prefix if alike and not any(key.startswith(prefix) for key in missing) else ""

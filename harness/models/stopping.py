@@ -1,0 +1,83 @@
+"""Where a model's answer ends and what it must not say: its own generation settings, as its files hold them.
+
+A greedy answer here is the one that transformers' ``model.generate(do_sample=False, num_beams=1)`` gives, and ends at
+the same tokens. How answers are drawn (``do_sample``, ``temperature``, ``top_p``, ``num_beams``) and how long they may
+be is the task's and the recipe's affair; settings of these names are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import ModelError
+
+_HARMLESS: Mapping[str, tuple[Any, ...]] = {
+    "repetition_penalty": (None, 1, 1.0),
+    "encoder_repetition_penalty": (None, 1, 1.0),
+    "no_repeat_ngram_size": (None, 0),
+    "encoder_no_repeat_ngram_size": (None, 0),
+    "min_length": (None, 0),
+    "min_new_tokens": (None, 0),
+    "guidance_scale": (None, 1, 1.0),
+    "sequence_bias": (None, {}, []),
+    "begin_suppress_tokens": (None, []),
+    "forced_bos_token_id": (None,),
+    "forced_eos_token_id": (None,),
+    "exponential_decay_length_penalty": (None,),
+    "watermarking_config": (None,),
+    "penalty_alpha": (None, 0, 0.0),
+    "dola_layers": (None,),
+    "stop_strings": (None, "", []),
+}
+"""Settings of generation that are not followed here, with the values at which they change no greedy answer."""
+
+
+def stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens that end an answer: the tokenizer's end token and all that generation_config.json and config.json
+    name, the language model's part of it included.
+
+    A number there that nobody wrote, the default of a configuration class (Llama's 2 is an ordinary word of other
+    tokenizers), counts only where it is a special token.
+    """
+    config, words = model.config, model.config.get_text_config()
+    generation = model.generation_config
+    written = {tokenizer.eos_token_id, *_ids(getattr(config, "eos_token_id", None))}
+    defaults = set(_ids(getattr(words, "eos_token_id", None)))
+    own = defaults - set(_ids(getattr(type(words)(), "eos_token_id", None))) if words is not config else defaults
+    of_generation = set(_ids(generation.eos_token_id))
+    if getattr(generation, "_from_model_config", False):  # there is no such file, or it was made of config.json
+        of_generation -= defaults - own
+    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+    stop = written | own | of_generation | defaults & special
+    return frozenset(stop - {None})
+
+
+def suppressed_tokens(model: Any, name: str) -> list[int]:
+    """The tokens that the model's generation settings forbid it to say.
+
+    Raises `ModelError` for settings that change a greedy answer and are not followed here.
+    """
+    generation = model.generation_config
+    for setting, harmless in _HARMLESS.items():
+        value = getattr(generation, setting, None)
+        if value not in harmless:
+            raise ModelError(
+                f"{name}: its generation_config.json sets {setting} to {value}, which is not followed here and changes "
+                "answers; take it out, and say so beside the figures"
+            )
+    bad_words = generation.bad_words_ids or []
+    if any(len(word) > 1 for word in bad_words):
+        raise ModelError(
+            f"{name}: its generation_config.json forbids words of several tokens (bad_words_ids), which is not "
+            f"followed "
+            "here and changes answers; take them out, and say so beside the figures"
+        )
+    # transformers leaves the end tokens out of bad words, and only there
+    allowed = set(_ids(generation.eos_token_id))
+    bad = {token for word in bad_words for token in word} - allowed
+    return sorted(bad | set(generation.suppress_tokens or []))
+
+
+def _ids(value: int | list[int] | None) -> list[int]:
+    return [] if value is None else [value] if isinstance(value, int) else list(value)

@@ -1,0 +1,60 @@
+"""What must be told of a run beside its checkpoints: rounds that changed nothing, and models that say nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.files import read_jsonl
+from harness.results import Marked, TaskResult, read_results
+
+SILENT_SHARE = 0.2
+"""So many more of the answers blank or unread than before are told."""
+
+
+def notes_of_run(out: Path) -> list[str]:
+    """The lines about a run in a folder, in the order of its rounds."""
+    lines = list(read_jsonl(out / "ledger.jsonl"))
+    return [*_unmoved(lines), *_silenced(out, [line["stage"] for line in lines])]
+
+
+def _unmoved(lines: list[dict[str, object]]) -> Iterator[str]:
+    for line in lines:
+        stage, facts = str(line["stage"]), line.get("facts")
+        if stage.endswith("/optimise") and isinstance(facts, dict) and facts.get("changed") == 0:
+            yield (
+                f"{_round(stage)}: training changed no weight; the checkpoint is the one it started from (look at "
+                "optimise.trl.learning_rate)"
+            )
+
+
+def _silenced(out: Path, stages: list[str]) -> Iterator[str]:
+    """Of each measured round the tasks to which it says less than the seed did."""
+    first, *later = [stage for stage in stages if stage.endswith("/eval")] or [""]
+    if not later:
+        return
+    before = {result.task: result for result in read_results(out / first).tasks}
+    for stage in later:
+        for result in read_results(out / stage).tasks:
+            if result.task in before and (said := _silence(result, before[result.task])):
+                yield f"{_round(stage)}, {result.task}: {said}"
+
+
+def _silence(result: TaskResult, before: TaskResult) -> str | None:
+    for word, is_so in (("blank", _is_blank), ("unread", _is_unread)):
+        now, then = (sum(map(is_so, one.rows)) / max(1, len(one.rows)) for one in (result, before))
+        if now > then + SILENT_SHARE:
+            return f"{now:.0%} of the answers are {word}, of the seed's {then:.0%}"
+    return None
+
+
+def _is_blank(row: Marked) -> bool:
+    return not row.answer.strip()
+
+
+def _is_unread(row: Marked) -> bool:
+    return row.parsed is None
+
+
+def _round(stage: str) -> str:
+    return stage.partition("/")[0].replace("-", " ")

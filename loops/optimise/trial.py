@@ -1,0 +1,114 @@
+"""A step of training tried out before anything is asked: on a model of the same make, without its weights.
+
+The recipe's settings meet the real processor, template, pictures and names of weights, and a step is taken with them as
+the round will take it. The model is made from its configuration; a large one is narrowed first, layer by layer as deep
+as it is, so that whatever names layers or modules means the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText
+
+from harness.errors import RecipeError
+from harness.models.frames import Pictures, frame_of
+from harness.models.loading import load_processor, model_errors
+from harness.models.prompts import PromptReader
+from harness.models.stopping import stop_tokens
+from harness.types import Sample
+from loops.groups import Pair
+from loops.optimise.dpo import check_settings, take_a_step
+from loops.optimise.parts import prepare
+from loops.optimise.settings import TROUBLE, first_line
+from loops.recipe import Optimise
+
+SMALL = 20_000_000
+"""A model of fewer weights is tried as wide as it is."""
+
+NARROW = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "head_dim": 8, "projection_dim": 16}
+
+
+def try_training(recipe: Optimise, model: Path, sample: Sample, *, pictures: Pictures | None = None) -> str:
+    """Check the settings of training against the model in a folder, and take a step with a pair about `sample`.
+
+    Returns what was tried, for people. Raises `RecipeError` that names the field at fault, and `ModelError` where the
+    model's configuration or processor does not load.
+    """
+    check_settings(recipe)
+    processor = load_processor(model, name=str(model))
+    with model_errors(f"{model}: does not load as an image-text-to-text model"), torch.device("meta"):
+        config = AutoConfig.from_pretrained(model)
+        shape = AutoModelForImageTextToText.from_config(config)
+    weights = shape.num_parameters()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the training itself will tell them
+        trained = sum(one.numel() for one in prepare(shape, recipe, seed=0).parameters() if one.requires_grad)
+    reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
+    pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
+    trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader)
+    if trouble := trial.trouble(recipe):
+        raise _blamed(trouble, recipe, trial) from trouble
+    return f"a step of training, {trained:,} of {weights:,} weights trained"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Trial:
+    """What a step is taken with."""
+
+    config: Any
+    pair: Pair
+    reader: PromptReader
+
+    def trouble(self, recipe: Optimise) -> Exception | None:
+        """What a step with these settings comes to; None where it is taken."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # as above
+                model, reference = (
+                    AutoModelForImageTextToText.from_config(self.config, dtype=torch.float32) for _ in range(2)
+                )
+                end = self.reader.end_token(stop_tokens(model, self.reader.tokenizer))
+                take_a_step(prepare(model, recipe, seed=0), reference, self.pair, recipe, self.reader, end)
+        except TROUBLE as error:
+            return error
+        return None
+
+
+def _narrowed(config: Any) -> Any:
+    """A configuration as deep as this one, with the same tokens and pictures, and few weights."""
+    narrow = copy.deepcopy(config)
+    for part in (narrow.get_text_config(), narrow.vision_config):
+        for name, size in NARROW.items():
+            if getattr(part, name, None):
+                setattr(part, name, size)
+        if getattr(part, "num_key_value_heads", None):
+            part.num_key_value_heads = 1
+    return narrow
+
+
+def _blamed(trouble: Exception, recipe: Optimise, trial: _Trial) -> RecipeError:
+    """The error, with the first of the recipe's settings without which the step is taken."""
+    for field, without in _without(recipe):
+        try:
+            taken = trial.trouble(without) is None
+        except RecipeError:
+            continue
+        if taken:
+            return RecipeError(f"optimise.{field}: training does not begin with it ({first_line(trouble)})")
+    return RecipeError(f"optimise: training does not begin ({first_line(trouble)})")
+
+
+def _without(recipe: Optimise) -> Iterator[tuple[str, Optimise]]:
+    """(a setting as the recipe writes it, the recipe without it)."""
+    for group in ("trl", "lora"):
+        fields = getattr(recipe, group)
+        for name in fields:
+            others = {other: value for other, value in fields.items() if other != name}
+            yield f"{group}.{name} {fields[name]!r}", recipe.model_copy(update={group: others})
