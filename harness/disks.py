@@ -35,17 +35,26 @@ _PROBE = b"\n" * 4096
 
 
 def trouble(error: OSError, path: Path | None = None, deed: str = "used") -> str:
-    """An operating system's error as a line: what it is about (`path`, or a folder above it, or the file that the error
-    names), what could not be done with it, why, and the remedy. An error of something else keeps its own words."""
-    named = Path(error.filename) if isinstance(error.filename, str) else None
-    shown = named if named is not None and (path is None or named in path.parents) else path
+    """An operating system's error as a line: what it is about (the file that it names, `path` where that is a temporary
+    one of ours or none), what could not be done with it, why, and the remedy. An error of something else keeps its own
+    words."""
+    shown = path
+    if isinstance(error.filename, str) and not (path and _is_temporary(Path(error.filename), path)):
+        shown = Path(error.filename)
     if shown is None and error.errno not in _REMEDIES:
         return str(error) or type(error).__name__
     reason = error.strerror or str(error) or type(error).__name__
     if error.errno == errno.EEXIST and shown is not None:
         reason = "a file is there" if shown.exists() else "a link that leads nowhere is there"
     remedy = _REMEDIES.get(error.errno or 0, _ELSE)
-    return f"{shown or 'what was asked for'} cannot be {deed} ({reason}); {remedy}"
+    return f"{shown or 'the output'} cannot be {deed if shown else 'written'} ({reason}); {remedy}"
+
+
+def _is_temporary(named: Path, path: Path) -> bool:
+    """Whether a file is, or lies in, what begins with a dot beside `path`."""
+    return named.is_relative_to(path.parent) and any(
+        part.startswith(".") for part in named.relative_to(path.parent).parts
+    )
 
 
 @contextmanager
@@ -76,6 +85,8 @@ def refuse_unwritable_folder(folder: Path) -> None:
     Called before work whose result goes there, so that it is not done in vain.
     """
     with writing(folder):
+        if folder.is_file():
+            raise DataError(f"{folder} is a file; name a folder")
         new = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)

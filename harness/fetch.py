@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from harness.disks import reading, writing
 from harness.errors import DataError, MissingError, UsageError
 from harness.files import digest_of_file
 from harness.types import Advance
@@ -51,7 +52,7 @@ def fetch(origin: str, name: str, target: Path, *, sha256: str | None, begin: Be
     if not is_url and not Path(origin).is_dir():
         raise UsageError(f"{origin} is neither a folder nor an http(s) URL; name the base URL of a mirror, or a folder")
     part = target.with_name(f"{target.name}.part")
-    with _writing_told(target):
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if is_url:
             _download(f"{origin.rstrip('/')}/{quote(name)}", part, begin)
@@ -86,15 +87,19 @@ def unpack(archive: Path, begin: Begin) -> int:
     Nothing is written unless every entry is a file or a folder that stays there, and no other file is in the way: else
     `DataError`. Each file appears whole, and a file of the right size is kept: the next call goes on after a cut one.
     """
-    with _writing_told(archive), _entries(archive, archive.name) as entries:
+    with writing(archive.parent), _entries(archive, archive.name) as entries:
         missing = [entry for entry in entries if not _is_unpacked(entry)]
         advance = begin(f"unpacking {archive.name}", sum(entry.size for entry in missing))
         for entry in missing:
             entry.path.parent.mkdir(parents=True, exist_ok=True)
             part = entry.path.with_name(f"{entry.path.name}.part")
-            with entry.open() as source, part.open("wb") as stream:
-                shutil.copyfileobj(source, stream, CHUNK)
-            part.replace(entry.path)
+            try:
+                with entry.open() as source, part.open("wb") as stream:
+                    shutil.copyfileobj(source, stream, CHUNK)
+                part.replace(entry.path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
             advance(entry.size)
         return len(missing)
 
@@ -105,7 +110,9 @@ def unpack(archive: Path, begin: Begin) -> int:
 def _copy(source: Path, part: Path, begin: Begin) -> None:
     if not source.is_file():
         raise MissingError(f"{source}: no such file")
-    with source.open("rb") as stream:
+    with reading(source):
+        opened = source.open("rb")
+    with opened as stream:
         _append(iter(partial(stream.read, CHUNK), b""), part, "wb", begin(source.name, source.stat().st_size))
 
 
@@ -254,21 +261,18 @@ def _is_unpacked(entry: _Entry) -> bool:
 
 @contextmanager
 def _connection_told(url: str, part: Path) -> Iterator[None]:
+    """Raise `DataError` where a connection fails; what ends it, a stop too, is told what is kept."""
+
+    def kept() -> str:
+        size = part.stat().st_size if part.is_file() and _tag(part).is_file() else 0
+        return f"{size} bytes are kept, and the same command goes on from there" if size else ""
+
     try:
         yield
+    except KeyboardInterrupt as stop:
+        if kept():
+            stop.add_note(kept())
+        raise
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        kept = part.stat().st_size if part.is_file() and _tag(part).is_file() else 0
-        remedy = "is the address right, and does the server run?"
-        if kept:
-            remedy = f"{kept} bytes are kept, and the same command goes on from there"
+        remedy = kept() or "is the address right, and does the server run?"
         raise DataError(f"{url}: {str(error) or type(error).__name__}; {remedy}") from error
-
-
-@contextmanager
-def _writing_told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{error.filename or path}: {error.strerror or error}; mend it, or name another --data"
-        ) from error

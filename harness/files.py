@@ -55,17 +55,8 @@ def json_text(content: Any, *, indent: int | None = None) -> str:
     try:
         return json.dumps(content, indent=indent, ensure_ascii=False, default=plain, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(content), indent=indent, ensure_ascii=False, default=plain, allow_nan=False)
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return _finite(content.item()) if hasattr(content, "item") else content
+        content = finite(json.loads(json.dumps(content, default=plain)))
+        return json.dumps(content, indent=indent, ensure_ascii=False)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from harness.engine import Progress, evaluate
-from harness.errors import UsageError
 from harness.provenance import provenance
 from harness.results import Results, write_results
 from harness.stats import as_plain, estimate
@@ -51,8 +50,6 @@ def measure(
     `limit` keeps the first samples of each task, `max_tokens` is as in `harness.engine.evaluate`; `parent` is the
     weights' digest of the checkpoint trained from.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; name a folder for the results")
     kept = Store(store) if store else None
     found = evaluate(model, tasks, split=split, limit=limit, max_tokens=max_tokens, store=kept, progress=progress)
     finished = datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,15 +8,15 @@ years later without the code of its tasks.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.disks import refuse_unwritable_folder
 from harness.errors import DataError
-from harness.files import read_jsonl, write_json, write_jsonl
+from harness.files import read_json, read_jsonl, write_json, write_jsonl
 from harness.types import Metric, Sample, Score
 from harness.wording import counted
 
@@ -125,7 +125,8 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
 
     The rows are written first and `results.json` last, each atomically: a folder with `results.json` is whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_unwritable_folder(folder)
+    (folder / "results.json").unlink(missing_ok=True)  # of an earlier call, whose rows go now
     for result in results.tasks:
         write_jsonl(folder / f"{result.task}.jsonl", (dataclasses.asdict(row) for row in result.rows))
     write_json(
@@ -185,7 +186,7 @@ def _read(folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[Tas
     if not path.is_file():
         raise DataError(f"{folder} holds no results.json; write one with `strop eval --out` or `strop score --out`")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         if raw["format"] != FORMAT:
             raise DataError(
                 f"{path} is of format {raw['format']}, and this Strop reads format {FORMAT}; read it by the Strop that "
@@ -198,7 +199,7 @@ def _read(folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[Tas
             provenance=raw["provenance"],
             tasks=tasks(raw["tasks"]),
         )
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a results file of this version ({error!r}); score the answers again") from error
 
 

@@ -7,7 +7,6 @@ A stage writes into a hidden folder, which is renamed to the stage's name when i
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import resource
 import shutil
@@ -20,8 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import RunError
-from harness.files import digest_of_json, finite, read_jsonl
+from harness.disks import refuse_unwritable_folder, writing
+from harness.errors import DataError, RunError
+from harness.files import digest_of_json, finite, json_text, read_jsonl
 from harness.provenance import provenance
 from loops.shared import digest_of_folder, held, keep, take
 
@@ -55,7 +55,13 @@ class Ledger:
         self.lines: dict[str, dict[str, Any]] = {}
         if self.path.exists():
             _drop_half_line(self.path)
-            self.lines = {line["stage"]: line for line in read_jsonl(self.path)}
+            self.lines = dict(map(self._staged, read_jsonl(self.path)))
+
+    def _staged(self, line: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """A line by its stage's name."""
+        if missing := {"stage", "inputs", "outputs", "facts"} - line.keys():
+            raise DataError(f"{self.path}: a line has no {min(missing)}; remove it, and its stage is done again")
+        return line["stage"], line
 
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
         """Do a stage unless it is done. `inputs` is all that its result depends on; `work` fills the folder given.
@@ -69,12 +75,16 @@ class Ledger:
         if line and line["inputs"] == wanted and folder.is_dir() and digest_of_folder(folder) == line["outputs"]:
             return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=False)
         partial = folder.with_name(f".{folder.name}.partial")
-        made = self._shared_or_made(f"{folder.name}-{wanted}", partial, work)
+        try:
+            made = self._shared_or_made(f"{folder.name}-{wanted}", partial, work)
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"finished stages are kept in {self.root}, the same command goes on from there")
+            raise
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
         line = {"stage": name, "inputs": wanted, **made, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, allow_nan=False) + "\n")
+        with writing(self.path), self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json_text(line) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
         self.lines[name] = line
@@ -102,10 +112,8 @@ def open_run(root: Path, shared: Path | None = None) -> Iterator[Ledger]:
 @contextmanager
 def hold(root: Path) -> Iterator[None]:
     """Make a folder and keep other processes out of it; raises `RunError` where another holds it."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{root}: cannot be a run's folder ({error.strerror}); name another --out") from error
+    refuse_unwritable_folder(root)
+    root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -204,7 +204,7 @@ def test_no_server_no_address_and_no_folder_are_told_apart(tmp_path: Path) -> No
 
 def test_a_place_that_cannot_be_written_is_named(mirror: Mirror, tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("mine")
-    with pytest.raises(DataError, match=r"occupied: .*; mend it, or name another --data"):
+    with pytest.raises(DataError, match=r"occupied cannot be written \(a file is there\); move it away"):
         _fetch(mirror, tmp_path / "occupied")
 
 

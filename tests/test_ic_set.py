@@ -283,7 +283,7 @@ def test_a_folder_that_fails_half_way_is_not_there(tmp_path: Path, monkeypatch: 
         path.write_text(content)
 
     monkeypatch.setattr("harness.files.write_text", full)
-    with pytest.raises(DataError, match=r"out cannot be written \(No space left on device\); name another folder"):
+    with pytest.raises(DataError, match=r"out cannot be written \(No space left on device\); make room, or name"):
         write_folder(tmp_path / "out", {"a.txt": "a", "b.txt": "b"})
     assert list(tmp_path.iterdir()) == []
 

@@ -101,7 +101,7 @@ def test_a_judge_is_told_the_question_and_no_gold(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"file cannot be written \(a file is there\)"):
+    with pytest.raises(DataError, match=r"file is a file; name a folder"):
         ask_judge(Scripted(["one"]), [_question("a")], Store(tmp_path / "file/kept.jsonl"))
 
 

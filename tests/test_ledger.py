@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.errors import RunError
+from harness.errors import DataError
 from loops.ledger import Ledger, Outcome, digest_of_folder, open_run
 
 
@@ -182,7 +182,7 @@ def test_two_processes_cannot_hold_a_run(tmp_path: Path) -> None:
 
 def test_a_run_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"file: .*name another --out"), open_run(tmp_path / "file"):
+    with pytest.raises(DataError, match=r"file is a file; name a folder"), open_run(tmp_path / "file"):
         pass
 
 

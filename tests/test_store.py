@@ -212,7 +212,7 @@ def test_a_store_that_is_taken_away_meanwhile_is_written_anew_with_all_answers(t
     ("place", "told"),
     [
         ("folder", "folder cannot be written (Is a directory); name a file"),
-        ("file/answers.jsonl", "file cannot be written (a file is there); move it away, or name another place"),
+        ("file/answers.jsonl", "file is a file; name a folder"),
         ("a" * 260, "cannot be read (File name too long); name a shorter one"),
         ("nowhere", "nowhere cannot be written (No such file or directory); mend it, or name another place"),
         ("ring", "ring cannot be written (Too many levels of symbolic links); mend the links, or name another place"),

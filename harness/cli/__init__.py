@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 from time import monotonic
 
 import typer
@@ -81,6 +82,9 @@ def main() -> None:
     """Run the command line; a user's mistake becomes one line on stderr and a non-zero exit."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars; ours name what they count
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by our parent
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", WIDE)  # a file has no edge at which a table must break
     _listen()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.cli.places import DataOption, TaskPathOption, set_places, writable_folder
 from harness.cli.progress import spinner
 from harness.errors import DataError
 from harness.wording import counted
@@ -25,12 +25,16 @@ def board(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, of grids, and of results.", show_default=False)],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for board.md, board.csv, board.html and cost.csv; default: board, with --site none."),
+        typer.Option(
+            help="Folder for board.md, board.csv, board.html and cost.csv; default: board, with --site none.",
+            callback=writable_folder,
+        ),
     ] = None,
     site: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for a static site: the board, every run, its samples, the verifiers. Needs no network."
+            help="Folder for a static site: the board, every run, its samples, the verifiers. Needs no network.",
+            callback=writable_folder,
         ),
     ] = None,
     samples: Annotated[

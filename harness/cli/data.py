@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.once import OnceCommand
+from harness.cli.places import writable_file, writable_folder
 from harness.errors import DataError, MissingError, UsageError
 from harness.wording import counted
 from tasks.sources import DATA_VARIABLE, DEFAULT_DATA
@@ -228,7 +229,7 @@ def _as_text(one: Held, found: Sequence[Held]) -> str:
 @build_app.command("pope", cls=OnceCommand)
 def pope(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
-    out: Annotated[Path, typer.Option(help="Folder for questions and labels.")],
+    out: Annotated[Path, typer.Option(help="Folder for questions and labels.", callback=writable_folder)],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw: of images, and of objects to ask for.")] = 0,
     images: Annotated[int, typer.Option(min=1, help="Images to ask about; the authors ask about 500.")] = 500,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -259,7 +260,12 @@ def pope(
 @build_app.command("ic", cls=OnceCommand)
 def ic(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
-    out: Annotated[Path, typer.Option(help="Folder for the ids, the truth and a card, e.g. ic in the data folder.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the ids, the truth and a card, e.g. ic in the data folder.", callback=writable_folder
+        ),
+    ],
     size: Annotated[int, typer.Option(min=1, help="Pictures to choose; the method paper has 150.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw among the most tempting pictures.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
@@ -294,7 +300,12 @@ def chair(
         Path,
         typer.Option("--from", help="The authors' synonyms.txt, or a CHAIR port's chair.pkl, of which nothing is run."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the tables and the truth, e.g. chair in the data folder.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the tables and the truth, e.g. chair in the data folder.", callback=writable_folder
+        ),
+    ],
     coco: Annotated[
         Path | None,
         typer.Option(help="Folder of COCO's `instances_*.json` and `captions_*.json`, to make the truth of."),
@@ -335,7 +346,7 @@ def chair(
 @build_app.command("grounding", cls=OnceCommand)
 def grounding(
     coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json, or one such file.")],
-    out: Annotated[Path, typer.Option(help="File for the questions, a JSON object a line.")],
+    out: Annotated[Path, typer.Option(help="File for the questions, a JSON object a line.", callback=writable_file)],
 ) -> None:
     """The questions of grounding, for whoever asks a model elsewhere: 1,000 things that are alone of their kind.
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from harness.cli.models import PARALLEL, EndpointOption, ParallelOption, open_model
 from harness.cli.notes import notes_of
-from harness.cli.places import DataOption, TaskPathOption, names_in, set_places
+from harness.cli.places import DataOption, TaskPathOption, names_in, set_places, writable_folder
 from harness.errors import UsageError
 from harness.wording import counted
 from tasks.sources import DEFAULT_DATA, data_folder
@@ -38,7 +38,7 @@ MODEL_HELP = "pictos-seed (shipped), a local folder, a hub id with an optional @
 def evaluate(
     model: Annotated[str, typer.Option(help=MODEL_HELP)],
     tasks: Annotated[str, typer.Option(help="Names of tasks, separated by commas; `strop tasks` lists them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the marked answers and figures.")],
+    out: Annotated[Path, typer.Option(help="Folder for the marked answers and figures.", callback=writable_folder)],
     adapter: Annotated[
         str | None, typer.Option(help="A LoRA adapter to merge into the model: a folder, or a hub id as a model's.")
     ] = None,

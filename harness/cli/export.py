@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.cli.places import DataOption, TaskPathOption, set_places, writable_folder
 from harness.errors import StropError
 from tasks.sources import DEFAULT_DATA
 
@@ -25,7 +25,7 @@ def export(
     to: Annotated[
         str, typer.Option(help="Formats, separated by commas: markdown, latex, csv, parquet, lm-eval, model-card.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("export"),
+    out: Annotated[Path, typer.Option(help="Folder for what is written.", callback=writable_folder)] = Path("export"),
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,

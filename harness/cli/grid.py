@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.cli.places import DataOption, TaskPathOption, set_places, writable_folder
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ STAGES_A_ROUND = 5
 
 def grid(
     file: Annotated[str, typer.Argument(help="A grid file, or the name of one that comes with Strop.")],
-    out: Annotated[Path, typer.Option(help="The grid's folder; what is finished in it is not done again.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The grid's folder; what is finished in it is not done again.", callback=writable_folder),
+    ],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; with more than one, a thread each.")] = 1,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a field of the base recipe.")

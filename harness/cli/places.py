@@ -1,4 +1,4 @@
-"""Options that several commands share: where data lie, and where other people's tasks do."""
+"""Options that several commands share: where data lie, where other people's tasks do, and where results may go."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
 from tasks.plugins import TASK_PATH_VARIABLE
 from tasks.sources import DATA_VARIABLE
 
@@ -23,6 +24,20 @@ TaskPathOption = Annotated[
 def names_in(text: str) -> list[str]:
     """The names of tasks that a text holds, separated by commas, each once."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def writable_folder(folder: Path | None) -> Path | None:
+    """The callback of an option that names a folder for results: one that cannot be written is told before the work."""
+    if folder is not None:
+        refuse_unwritable_folder(folder)
+    return folder
+
+
+def writable_file(path: Path | None) -> Path | None:
+    """The same for a file."""
+    if path is not None:
+        refuse_unwritable_file(path)
+    return path
 
 
 def set_places(data: Path, task_path: Path | None) -> None:

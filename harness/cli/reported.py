@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.places import writable_folder
+
 if TYPE_CHECKING:
     from leaderboards.reported import Reported
 
@@ -19,7 +21,9 @@ FILES = ("published.md", "published.csv", "published.html")
 
 def reported(
     benchmark: Annotated[str | None, typer.Option(help="Only the figures on this benchmark, e.g. POPE.")] = None,
-    out: Annotated[Path | None, typer.Option(help=f"Folder for {', '.join(FILES[:2])} and {FILES[2]}.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Folder for {', '.join(FILES[:2])} and {FILES[2]}.", callback=writable_folder)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """List published figures, before and after, as they were printed and with their sources.

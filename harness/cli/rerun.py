@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.diff import print_figures, print_unlike
+from harness.cli.places import writable_folder
 from harness.cli.show import DEFAULT_RUNS, ID_HELP, RunsOption, in_words
 from harness.errors import DataError, UsageError
 
@@ -27,7 +28,7 @@ REPEATABLE = ("eval", "score")
 
 def rerun(
     id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
-    out: Annotated[Path, typer.Option(help="A new folder for the repetition.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the repetition.", callback=writable_folder)],
     runs: RunsOption = DEFAULT_RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:

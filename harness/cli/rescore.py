@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.models import JudgeEndpointOption, JudgeOption, open_judge, with_judge
-from harness.cli.places import DataOption, TaskPathOption, names_in, set_places
+from harness.cli.places import DataOption, TaskPathOption, names_in, set_places, writable_folder
 from harness.cli.score.deliver import marked_as_json, print_marked, write_disagreements
 from harness.cli.score.options import ALL_PROFILES, DisagreementsOption
 from harness.errors import UsageError
@@ -29,7 +29,10 @@ def rescore(
     task_path: TaskPathOption = None,
     disagreements: DisagreementsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list and nothing else.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Also write a results folder of that one profile.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Also write a results folder of that one profile.", callback=writable_folder),
+    ] = None,
 ) -> None:
     """Mark stored answers again: every profile of a task from one pass of a model, at no further cost.
 

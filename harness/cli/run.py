@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.places import DataOption, TaskPathOption, set_places
+from harness.cli.places import DataOption, TaskPathOption, set_places, writable_file, writable_folder
 from tasks.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -20,15 +20,25 @@ if TYPE_CHECKING:
 
 def run(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of one that comes with Strop.")],
-    out: Annotated[Path, typer.Option(help="The run's folder; a run that is there already is gone on with.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The run's folder; a run that is there already is gone on with.", callback=writable_folder),
+    ],
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a field of the recipe.")
     ] = None,
     answers: Annotated[
-        Path | None, typer.Option(help="File of stored answers to share with other runs; default: in the run's folder.")
+        Path | None,
+        typer.Option(
+            help="File of stored answers to share with other runs; default: in the run's folder.",
+            callback=writable_file,
+        ),
     ] = None,
     shared: Annotated[
-        Path | None, typer.Option(help="Folder of whole stages to share with other runs, as `strop grid` does.")
+        Path | None,
+        typer.Option(
+            help="Folder of whole stages to share with other runs, as `strop grid` does.", callback=writable_folder
+        ),
     ] = None,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,

@@ -20,7 +20,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from harness.disks import writing
 from harness.errors import PictureError, UsageError
+from harness.files import utf8
 from harness.pictures import open_picture, picture_digest
 from harness.types import Picture
 from leaderboards.charts import Drawing
@@ -83,19 +85,20 @@ def site_folder(out: Path) -> Iterator[SiteFolder]:
     Raises `UsageError` where `out` is a file, or a folder that holds anything but an earlier site.
     """
     out = out.resolve()
-    if out.exists() and not _replaceable(out):
-        raise UsageError(f"{out} is there already and is no site of Strop's; name another folder or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        new = temporary / "new"
-        shutil.copytree(HERE / "static", new / "assets")
-        yield SiteFolder(new)
-        if out.exists():
-            out.replace(temporary / "old")
-        new.replace(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with writing(out):
+        if out.exists() and not _replaceable(out):
+            raise UsageError(f"{out} is there already and is no site of Strop's; name another folder or remove it")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        try:
+            new = temporary / "new"
+            shutil.copytree(HERE / "static", new / "assets")
+            yield SiteFolder(new)
+            if out.exists():
+                out.replace(temporary / "old")
+            new.replace(out)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _replaceable(out: Path) -> bool:
@@ -164,4 +167,4 @@ class SiteFolder:
     def _write(self, href: str, content: str) -> None:
         path = self.root / href
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(utf8(content))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from harness.cli.notes import notes_of
-from harness.errors import DataError, UsageError
+from harness.errors import UsageError
 from harness.wording import counted, one_line
 
 if TYPE_CHECKING:
@@ -174,18 +174,13 @@ def _write(
             "truth": truth.name,
         },
     )
-    try:
-        write_results(out, results, {result.task: as_plain(figures)})
-    except OSError as error:
-        raise DataError(f"{out}: the results cannot be written ({error.strerror}); name another folder") from error
+    write_results(out, results, {result.task: as_plain(figures)})
 
 
 def _refuse_other_results(out: Path, digest: str) -> None:
     """Scoring the same answers again may replace its own results, and nobody else's."""
     from harness.results import read_owner
 
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file; name a folder")
     if (out / "results.json").exists() and read_owner(out).digest != digest:
         raise UsageError(f"--out {out} holds the results of other answers; name another folder or remove it")
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.places import writable_file, writable_folder
 from harness.errors import DataError, UsageError
 from tasks.sources import DATA_VARIABLE
 
@@ -44,14 +45,21 @@ DataOption = Annotated[
 PartialOption = Annotated[bool, typer.Option("--partial", help="Accept questions without an answer, and list them.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Also write a results folder, for `strop compare` and `strop board`.")
+    Path | None,
+    typer.Option(
+        "--out", help="Also write a results folder, for `strop compare` and `strop board`.", callback=writable_folder
+    ),
 ]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="The model's name in the results (default: the answer file's).")
 ]
 DisagreementsOption = Annotated[
     Path | None,
-    typer.Option("--disagreements", help="With --profile all: write the answers read differently, as JSON lines."),
+    typer.Option(
+        "--disagreements",
+        help="With --profile all: write the answers read differently, as JSON lines.",
+        callback=writable_file,
+    ),
 ]
 
 CaptionProfileOption = Annotated[
