@@ -109,11 +109,17 @@ _NO_UNITS = frozenset(
 _MINUS_BEHIND = frozenset("is are was were be equals equal answer about approximately of exactly to and or by at".split())
 _BOUND = re.compile(
     r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|older|younger|longer|shorter)\s+than"
-    r"|\bat\s+(?:least|most)|\bup\s+to|\bnot|n't|\bnever|\bhal(?:f|ves)\s+of|\b(?:thirds?|quarters?|\w+ths)\s+of"
+    r"|\bat\s+(?:least|most)|(?<!add )(?<!adds )(?<!sum )(?<!sums )(?<!round )(?<!rounded )\bup\s+to)\s*$",
+    re.IGNORECASE,
+)
+_PART = re.compile(
+    r"(?:\bnot|n't|\bnever|\bhal(?:f|ves)\s+of|\b(?:thirds?|quarters?|\w+ths)\s+of"
     r"|\bhalf|\btwice|\bdouble|\btriple|\b(?:square|cube)\s+root\s+of|\blog\w*(?:\s+base)?(?:\s+of)?|第|零下)\s*$",
     re.IGNORECASE,
 )
-_RANGE = re.compile(r"\s*(?:or|to|through|till|until|vs\.?|versus|out\s+of|of|到|至|〜|或|或者|または|또는|比|分之)\s*", re.IGNORECASE)
+_EITHER = re.compile(r"\s*(?:or|vs\.?|versus|out\s+of|到|至|〜|或|或者|または|또는|比|分之)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*(?:to|through|till|until|of)\s*", re.IGNORECASE)
+_FRACTION = re.compile(r"\d+ ?/ ?\d|\\frac")
 _BETWEEN = re.compile(r"\b(?:between|from)\s*$|[在从從介于]\s*$", re.IGNORECASE)
 _AND = re.compile(r"\s*(?:and|&|和|与|與)\s*", re.IGNORECASE)
 _HOLDS_A_NUMBER = re.compile(r"[\d√∛∜πⅠ-ↈ¼-¾⅐-⅞]|\\(?:[dtc]?frac|sqrt|pi)(?![a-z])|\b(?:pi|sqrt)\b|square root of")
@@ -127,6 +133,8 @@ class Expression:
     end: int
     value: float | None
     unit: str = ""
+    is_bound: bool = False
+    """Whether the words before it make it one: "more than 5"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +377,7 @@ def _settle_brackets(tokens: Sequence[_Token]) -> None:
         if token.kind == "comma":
             token.kind = "bad" if argument_depth or list_depth else "edge"
         elif token.kind == "edge" and argument_depth:
-            token.kind = "bad"
+            token.kind = "letter" if token.raw == "word" else "bad"
 
 
 def _runs(tokens: Sequence[_Token]) -> Iterator[list[_Token]]:
@@ -613,24 +621,31 @@ class _Arithmetic:
 
 def _in_their_places(plain: str, runs: Sequence[Expression]) -> Iterator[Expression]:
     """Unread are numbers that the words around them make bounds, ranges, shares or alternatives."""
-    unread = {
-        place
-        for place, run in enumerate(runs)
-        if _BOUND.search(plain, max(0, run.start - _WORDS_BEFORE), run.start) or _between_bars(plain, run)
-    }
+    bounds = {place for place, run in enumerate(runs) if _before(_BOUND, plain, run)}
+    unread = {place for place, run in enumerate(runs) if _before(_PART, plain, run) or _between_bars(plain, run)}
     for place, (run, following) in enumerate(itertools.pairwise(runs)):
-        gap = plain[run.end : following.start]
-        joined = len(gap) <= _WORDS_BEFORE and (
-            _RANGE.fullmatch(gap)
-            or (_AND.fullmatch(gap) and _BETWEEN.search(plain, max(0, run.start - _WORDS_BEFORE), run.start))
-            or (_AND.fullmatch(gap) and "/" in plain[following.start : following.end])
-            or (_AND.fullmatch(gap) and "\\frac" in plain[following.start : following.end])
-            or (not gap.strip(" \t") and plain[following.start] == "(")
-        )
-        if joined and run.value != following.value:
+        if run.value != following.value and _belong_together(plain, run, following):
             unread |= {place, place + 1}
     for place, run in enumerate(runs):
-        yield replace(run, value=None) if place in unread else run
+        yield replace(run, value=None, is_bound=place in bounds) if place in bounds | unread else run
+
+
+def _before(pattern: re.Pattern[str], plain: str, run: Expression) -> bool:
+    return pattern.search(plain, max(0, run.start - _WORDS_BEFORE), run.start) is not None
+
+
+def _belong_together(plain: str, run: Expression, following: Expression) -> bool:
+    gap = plain[run.end : following.start]
+    if len(gap) > _WORDS_BEFORE:
+        return False
+    if _AND.fullmatch(gap):
+        return _before(_BETWEEN, plain, run) or _FRACTION.match(plain, following.start) is not None
+    # "10.4 rounded to 2 decimals" is no range
+    return (
+        _EITHER.fullmatch(gap) is not None
+        or (run.unit in ("", "%", "°", following.unit) and _RANGE.fullmatch(gap) is not None)
+        or (not gap.strip(" \t") and plain[following.start] == "(")
+    )
 
 
 def _between_bars(plain: str, run: Expression) -> bool:

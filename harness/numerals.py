@@ -48,7 +48,7 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\\{", "("),
         (r"\\\}", ")"),
         (r"\\[()\[\]]", " "),
-        (r"\^\s*\{?\s*\\(?:circ|degree)\b\s*\}?|\\degree\b", "°"),
+        (r"\^ ?\{? ?\\(?:circ|degree)\b ?\}?|\\degree\b", "°"),
         (r"<sup>([^<>]{0,40})</sup>", r"^{\1}"),
         (r"</?[A-Za-z][^<>\n]{0,40}>", " "),
         (r"[=-]+>", "→"),

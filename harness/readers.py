@@ -45,14 +45,14 @@ _BOX_AT_MOST = 1_000
 _LETTER_END = r"(?![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|['’])"
 _LETTER_SAID = rf"[*_\"'`]*(?:\(\s*([A-Z])\s*\)|([A-Z]){_LETTER_END})"
 _ANSWER_IS = re.compile(
-    r"(?:\b(?i:answer)\s*(?:(?i:is|would\s+be|must\s+be)\b\s*)?|答案\s*(?:[是为為]|应[选選])?\s*|(?:答え|正解)\s*は?\s*"
-    r"|정답\s*[은는]?\s*|(?<![不非别沒没无無])[选選]\s*)(?::\s*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
+    r"(?:\b(?i:answer)\s*(?:(?i:is|would\s+be|must\s+be)\b\s*)?|答案(?: ?应[选選]|[是为為])? ?|(?:答え|正解)は? ?"
+    r"|정답 ?[은는]? ?|(?<![不非别沒没无無])[选選] ?)(?::\s*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
 )
-_OPTION_NAMED = re.compile(r"(?:\b(?i:option|choice)|[选選][项項])\s*(?:(?i:is)\b\s*)?(?::\s*)?" + _LETTER_SAID)
-_LETTER_IN_BRACKETS = re.compile(r"(?<![\w(])\(\s*([A-Z])\s*\)")
+_OPTION_NAMED = re.compile(r"(?:\b(?i:option|choice)|[选選][项項])\s*(?:(?i:is)\b\s*|[是为為] ?)?(?::\s*)?" + _LETTER_SAID)
+_LETTER_IN_BRACKETS = re.compile(r"(?<![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?<!\()\(\s*([A-Z])\s*\)")
 _LETTER_AT_LINE_START = re.compile(r"^[ \t*_\"'`#]*([A-Z])(?:[.):](?=[\s*_]|$)|[*_ \t]*$)", re.MULTILINE)
 _ANOTHER = re.compile(
-    r"[*_\"'`)]*\s*(?:,?\s*(?:and|or)\b|[,/&、和或与與])\s*(?:(?:option|choice)\s+)?[*_\"'`(]*[A-Z]" + _LETTER_END
+    r"[*_\"'`)]*\s{0,3}(?:,?\s{0,3}(?:and|or)\b|[,/&、和或与與])\s{0,3}(?:(?:option|choice)\s+)?[*_\"'`(]*([A-Z])" + _LETTER_END
 )
 _WRONG = re.compile(
     r"[*_\"'`)]*\s*(?:(?:is|was|looks|seems)\s+(?:\w+\s+)?(?:not|wrong|incorrect|false)\b"
@@ -65,8 +65,8 @@ _LABEL = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])[.):](?!\d))\s*")
 _STATED = re.compile(
     r"(?:\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=：])|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))([^\n]*)", re.IGNORECASE
 )
-_LOOKED_AT = 20_000
-"""Characters of a text in which an option is looked for: the last ones."""
+LOOKED_AT = 20_000
+"""Characters of an answer that the strict rules for options and numbers look at: the last ones."""
 
 
 def read_yes_no_official(answer: str) -> YesNo:
@@ -194,7 +194,7 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     the profile "strict".
     """
     known = LETTERS[: len(options)]
-    text = plain_characters(answer)
+    text = plain_characters(answer[-LOOKED_AT:])
     said, bare = answer.strip(), text.strip(MARKS_AROUND)
     alone = len(bare) == 1 and bare.upper() in LETTERS
     exactly = [letter for letter, option in zip(LETTERS, options, strict=False) if said and option.strip() == said]
@@ -210,7 +210,7 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     ):
         if named:
             return _known(_only(sorted({letter or "" for letter in named})), known)
-    return _option_in(text[-_LOOKED_AT:], options) or _only(
+    return _option_in(text, options) or _only(
         [letter for line in stated(text)[-1:] if (letter := _letter(option_by_value(line, options)))]
     )
 
@@ -261,7 +261,8 @@ def _letters_named(pattern: re.Pattern[str], text: str) -> list[str]:
             continue
         if letter in "AI" and not match[0].endswith(")") and _NEXT_WORD.match(text, match.end()):
             continue
-        letters.append("" if _ANOTHER.match(text, match.end()) else letter)
+        another = _ANOTHER.match(text, match.end())
+        letters.append("" if another and another[1] != letter else letter)
     return letters
 
 

@@ -14,16 +14,18 @@ from types import MappingProxyType
 
 from harness.expressions import Expression, Passage, read_passage
 from harness.numerals import with_digits
-from harness.readers import LETTERS, boxed, read_option_strict, read_option_vlmeval, stated
+from harness.readers import LETTERS, LOOKED_AT, boxed, read_option_strict, read_option_vlmeval, stated
 
 _OFFICIAL_STATEMENT = ('The answer is "', '".')
 _LETTER_IN_BRACKETS = re.compile(r"\(([a-zA-Z])\)")
 
 _JOINED = re.compile(r"\s*(?:[,;/&]|(?:,\s*)?(?:and|or)\b|[和与與或])\s*", re.IGNORECASE)
+_NEXT_SENTENCE = re.compile(r"[.!?;。]\s|\n")
+_COMPARED = re.compile(r"\s*(?:is|are|was|were)\b")
 _LETTERS = re.compile(r"[^\W\d_]")
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 _FULL_WIDTH_MARKS = str.maketrans("［］，、", "[],,")
-_LOOKED_AT = 20
+_AT_MOST = 20
 _OF_A_LINE = 400
 """How many boxes, statements and lists are looked at, the last ones, and how many characters of a line."""
 
@@ -97,8 +99,8 @@ def read_strict(reply: Reply, question: Question) -> str | None:
         text = reply.response.strip()
         return text if text in question.options else None
     if question.answer_type == "list":
-        return _list_in(reply.response)
-    number = _number_in(reply.response)
+        return _list_in(reply.response[-LOOKED_AT:])
+    number = _number_in(reply.response[-LOOKED_AT:])
     if number is None:
         return None
     if question.answer_type == "float":
@@ -217,20 +219,32 @@ def _official_option(text: str, options: Sequence[str]) -> str:
 
 
 def _number_in(response: str) -> float | None:
-    for content in boxed(response)[: -_LOOKED_AT - 1 : -1]:
+    for content in boxed(response)[: -_AT_MOST - 1 : -1]:
         numbers = read_passage(with_digits(content)).expressions
         if numbers:
             return _agreed(numbers)
-    for line in stated(response)[: -_LOOKED_AT - 1 : -1]:
+    for line in stated(response)[: -_AT_MOST - 1 : -1]:
         passage = read_passage(with_digits(line[:_OF_A_LINE]))
         if passage.expressions:
             return _agreed(_enumerated(passage))
     passage = read_passage(response)
     if passage.expressions:
-        return passage.expressions[-1].value
+        return _last_value(passage)
     words = read_passage(with_digits(response[:_OF_A_LINE]))
     alone = len(words.expressions) == 1 and not _LETTERS.search(_around(words))
     return words.expressions[0].value if alone else None
+
+
+def _last_value(passage: Passage) -> float | None:
+    """The last number's; where that is a bound, the one's before it in its sentence, of which more is said thereby."""
+    last = passage.expressions[-1]
+    for number in reversed(passage.expressions):
+        between = passage.plain[number.end : last.start]
+        if _NEXT_SENTENCE.search(between) or _COMPARED.match(between):
+            return None
+        if not number.is_bound:
+            return number.value
+    return None
 
 
 def _agreed(numbers: Sequence[Expression]) -> float | None:
@@ -261,7 +275,7 @@ def _rounded(number: float, precision: int | None) -> str:
 
 
 def _list_in(response: str) -> str | None:
-    for content in _LIST.findall(response.translate(_FULL_WIDTH_MARKS))[: -_LOOKED_AT - 1 : -1]:
+    for content in _LIST.findall(response.translate(_FULL_WIDTH_MARKS))[: -_AT_MOST - 1 : -1]:
         numbers = [_item(part) for part in content.split(",")] if len(content) <= _OF_A_LINE else [None]
         values = [int(number) if number.is_integer() else number for number in numbers if number is not None]
         if len(values) == len(numbers):
