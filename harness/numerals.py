@@ -21,7 +21,17 @@ _SAME = str.maketrans(
         **dict.fromkeys("‐‑‒–", "-"),
         **dict.fromkeys("×✕·⋅∙∗", "*"),
         **dict.fromkeys("÷⁄∕", "/"),
-        **{"٫": ".", "٬": ",", "٪": "%", "∶": ":", "’": "'", "′": "'", "″": '"', "º": "°", "˚": "°", "、": ", ", "。": ". "},
+        "٫": ".",
+        "٬": ",",
+        "٪": "%",
+        "∶": ":",
+        "’": "'",
+        "′": "'",
+        "″": '"',
+        "º": "°",
+        "˚": "°",
+        "、": ", ",
+        "。": ". ",
     }
 )
 _CHARACTERS = {**_FULL_WIDTH, **_SPACES, **_UNSEEN, **_SAME}
@@ -43,7 +53,8 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\{,\}", "."),
         (r"\\!", ""),
         (r"\\\\(?:\[[^\]\n]{0,20}\])?|<br ?/?>|\\(?:begin|end)\s*\{[a-z]{1,20}\*?\}", "\n"),
-        (r"\\[,;:> ]|\\q?quad\b|(?<!\\)~|&nbsp;|\\(?:left|right|displaystyle|textstyle|limits|[Bb]igg?[lr]?)(?![a-z])", " "),
+        (r"\\[,;:> ]|\\q?quad\b|(?<!\\)~|&nbsp;", " "),
+        (r"\\(?:left|right|displaystyle|textstyle|limits|[Bb]igg?[lr]?)(?![a-z])", " "),
         (r"\\([%$#&_])", r"\1"),
         (r"\\\{", "("),
         (r"\\\}", ")"),
@@ -76,7 +87,25 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _CURRENCY_BEHIND_A_SIGN = re.compile(r"(?<=[-+(])\s?[€£¥₹₩₽¢]\s?")
 _CURRENCY = re.compile("[€£¥₹₩₽¢]")
 
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+]
 _UNITS += ["seventeen", "eighteen", "nineteen"]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | {

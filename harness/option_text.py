@@ -19,7 +19,7 @@ MARKS_AROUND = " \t\r\n*_\"'`()[]{}<>.,:;!?$“”‘’"
 """What may stand around an answer and is none of it."""
 
 _MARKS_BUT_BRACKETS = MARKS_AROUND.translate(str.maketrans("", "", "()[]{}"))
-_BRACKETS = ("()", "[]", "{}")
+_BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 _WRAPPED_AT_MOST = 8
 
 _SPACED = re.compile(
@@ -49,7 +49,7 @@ _NO_EXPRESSION_BEHIND = r"(?![\^*/√∛\\{]|[.,:-]\d|[+-][\d\w(]|\()"
 _DENIED = re.compile(r"(?:\b(?:not|never|neither|nor|no)|n't)\s+(?:(?:an?|the|option)\s+)?$")
 _NONE_OF_THEM = re.compile(
     r"\bnone of (?:the|these|those)\b|\bn(?:o|one) of the (?:\w+ ){0,2}options\b|\bneither of\b"
-    r"|\b(?:not|n't) (?:an?|one of the|among the|in the|available in the|listed in the) (?:\w+ ){0,2}(?:option|choice)s?\b"
+    r"|\b(?:not|n't) (?:an?|(?:one of|among|(?:available |listed )?in) the) (?:\w+ ){0,2}(?:option|choice)s?\b"
     r"|\b(?:option|choice)s? (?:is|are) not (?:provided|available|given|listed|there)",
     re.IGNORECASE,
 )
@@ -59,8 +59,9 @@ _UNITS = {"degrees": "°", "degree": "°", "percent": "%", "deg": "°"}
 def option_by_text(answer: str, options: Sequence[str]) -> int | None:
     r"""The place of the only option whose text stands in the answer, parts of longer ones left out.
 
-    A text stands between borders: "5" neither in "1.5", "-5", "10/5" nor in ``6\sqrt{5}`` and 5^2; and not behind "not".
-    Another option's text elsewhere makes it unclear, in an expression too (3 in "3 + 2"); so does "none of the options".
+    A text stands between borders: "5" neither in "1.5", "-5", "10/5" nor in ``6\sqrt{5}`` and 5^2; nor behind "not".
+    Another option's text elsewhere makes it unclear, in an expression too (3 in "3 + 2"), and so does "none of the
+    options".
     """
     if _NONE_OF_THEM.search(answer):
         return None

@@ -48,11 +48,14 @@ _ANSWER_IS = re.compile(
     r"(?:\b(?i:answer)\s*(?:(?i:is|would\s+be|must\s+be)\b\s*)?|答案(?: ?应[选選]|[是为為])? ?|(?:答え|正解)は? ?"
     r"|정답 ?[은는]? ?|(?<![不非别沒没无無])[选選] ?)(?::\s*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
 )
-_OPTION_NAMED = re.compile(r"(?:\b(?i:option|choice)|[选選][项項])\s*(?:(?i:is)\b\s*|[是为為] ?)?(?::\s*)?" + _LETTER_SAID)
+_OPTION_NAMED = re.compile(
+    r"(?:\b(?i:option|choice)|[选選][项項])\s*(?:(?i:is)\b\s*|[是为為] ?)?(?::\s*)?" + _LETTER_SAID
+)
 _LETTER_IN_BRACKETS = re.compile(r"(?<![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?<!\()\(\s*([A-Z])\s*\)")
 _LETTER_AT_LINE_START = re.compile(r"^[ \t*_\"'`#]*([A-Z])(?:[.):](?=[\s*_]|$)|[*_ \t]*$)", re.MULTILINE)
 _ANOTHER = re.compile(
-    r"[*_\"'`)]*\s{0,3}(?:,?\s{0,3}(?:and|or)\b|[,/&、和或与與])\s{0,3}(?:(?:option|choice)\s+)?[*_\"'`(]*([A-Z])" + _LETTER_END
+    r"[*_\"'`)]*\s{0,3}(?:,?\s{0,3}(?:and|or)\b|[,/&、和或与與])\s{0,3}(?:(?:option|choice)\s+)?[*_\"'`(]*([A-Z])"
+    + _LETTER_END
 )
 _WRONG = re.compile(
     r"[*_\"'`)]*\s*(?:(?:is|was|looks|seems)\s+(?:\w+\s+)?(?:not|wrong|incorrect|false)\b"
@@ -63,7 +66,8 @@ _DENIED = re.compile(r"(?:\b(?:not|nor|neither|never)|n't)\s+$", re.IGNORECASE)
 _NEXT_WORD = re.compile(r"\s+(?!(?:because|since|as|for|which|with|and|or|is|but|due|so|if|the)\b)[a-z]")
 _LABEL = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])[.):](?!\d))\s*")
 _STATED = re.compile(
-    r"(?:\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=：])|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))([^\n]*)", re.IGNORECASE
+    r"(?:\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=：])|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))([^\n]*)",
+    re.IGNORECASE,
 )
 LOOKED_AT = 20_000
 """Characters of an answer that the strict rules for options and numbers look at: the last ones."""
@@ -203,13 +207,14 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
         return exactly[0]
     if alone:
         return _known(bare.upper(), known)
-    for named in (
-        [_boxed_option(content, options) for content in boxed(text)],
+    mentions: list[list[str]] = [
+        [_boxed_option(content, options) or "" for content in boxed(text)],
         *(_letters_named(pattern, text) for pattern in (_ANSWER_IS, _OPTION_NAMED, _LETTER_IN_BRACKETS)),
         _LETTER_AT_LINE_START.findall(text),
-    ):
+    ]
+    for named in mentions:
         if named:
-            return _known(_only(sorted({letter or "" for letter in named})), known)
+            return _known(_only(sorted(set(named))), known)
     return _option_in(text, options) or _only(
         [letter for line in stated(text)[-1:] if (letter := _letter(option_by_value(line, options)))]
     )

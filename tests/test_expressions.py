@@ -239,7 +239,12 @@ def test_what_is_more_than_arithmetic_or_may_be_meant_in_two_ways_is_unread(resp
 @pytest.mark.reported("numbers")
 @pytest.mark.parametrize(
     ("response", "precision", "read"),
-    [(r"\sqrt{2}", 2, "1.41"), (r"2\pi", 2, "6.28"), (r"6\sqrt{3}", 2, "10.39"), (r"\boxed{\frac{2\sqrt{3}}{3}}", 3, "1.155")],
+    [
+        (r"\sqrt{2}", 2, "1.41"),
+        (r"2\pi", 2, "6.28"),
+        (r"6\sqrt{3}", 2, "10.39"),
+        (r"\boxed{\frac{2\sqrt{3}}{3}}", 3, "1.155"),
+    ],
 )
 def test_a_root_earns_what_it_is_worth_and_not_what_stands_in_it(response: str, precision: int, read: str) -> None:
     wanted = Question(question_type="free_form", answer_type="float", answer=read, precision=precision)
