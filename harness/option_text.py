@@ -38,14 +38,14 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\s+", " "),
     )
 )
-_BRACED = re.compile(r"([√∛^])(\d+(?:\.\d+)?|[a-z])(?![\w.])")
+_BRACED = re.compile(r"([√∛^])(\d+(?:\.\d+)?|[a-z])(?!\w|\.\d)")
 _MULTIPLIED_UNIT = re.compile(r"\*(?=°)")
 
 _KIN = "\\u3040-\\u30ff\\u3400-\\u9fff\\uac00-\\ud7af"
 _NO_WORD_BEFORE = rf"(?<![^\W{_KIN}])(?<!-)"
 _NO_WORD_BEHIND = rf"(?![^\W{_KIN}])"
 _NO_EXPRESSION_BEFORE = r"(?<![\\√∛^*/+])(?<!\d[.,:(])(?<!\d )(?<!\b[a-z]\()(?<![√^_]\{)(?<!\}\{)(?<!frac\{)"
-_NO_EXPRESSION_BEHIND = r"(?![\^*/√∛\\{]|[.,:-]\d|[+-][\d\w(]|\()"
+_NO_EXPRESSION_BEHIND = r"(?![\^*/√∛\\{]|[.,:-]\d|[+-](?:\d|[a-z]\b|\()|\()"
 _DENIED = re.compile(r"(?:\b(?:not|never|neither|nor|no)|n't)\s+(?:(?:an?|the|option)\s+)?$")
 _NONE_OF_THEM = re.compile(
     r"\bnone of (?:the|these|those)\b|\bn(?:o|one) of the (?:\w+ ){0,2}options\b|\bneither of\b"

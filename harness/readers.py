@@ -35,6 +35,12 @@ _PERIODS_REMOVED = 32
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _BOTH_AT_ONCE = re.compile(r"\W*(?:yes\W+(?:(?:or|and)\W+)?no|no\W+(?:(?:or|and)\W+)?yes)\b", re.IGNORECASE)
 
+_NO_ANSWER = re.compile(
+    r"\bno (?:doubt|idea|way|clue|clear|longer|matter|problem|question|information|reason|need|more|less|other than)\b"
+    r"|\b(?:not|never|if|whether|neither|nor|than)\s+[*_\"']*(?:yes|no)(?:\s+or\s+(?:yes|no))?\b",
+    re.IGNORECASE,
+)
+
 _LLAVA_LETTERS = "ABCDE"
 # The last full stop is any character at the source, so "The answer is A" with nothing behind it is no hit.
 _LLAVA_STATEMENT = re.compile(r"The answer is ([A-Z]).")
@@ -116,9 +122,12 @@ def read_yes_no_strict(answer: str) -> YesNo | None:
 
     Words are runs of letters and digits, inner apostrophes and hyphens included, in any case. If the first word is yes
     or no, that is the answer; otherwise exactly one of the two must occur among the words. An answer that opens with
-    both ("yes or no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't".
+    both ("yes or no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't", nor from a no that
+    is about something else ("no doubt", "no idea", "no longer") or a word that is denied or a condition ("not yes", "if
+    yes"). Full-width letters are letters. Other languages and other words (是, nope, yep, none) are unread.
     Source: this project; the rule is the definition of the profile "strict".
     """
+    answer = _NO_ANSWER.sub(" ", plain_characters(answer[-LOOKED_AT:]))
     # Echoing the choice offered by the prompt is no answer, although its first word is one of the two.
     if _BOTH_AT_ONCE.match(answer):
         return None
