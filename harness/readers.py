@@ -122,8 +122,8 @@ def read_yes_no_strict(answer: str) -> YesNo | None:
 
     Words are runs of letters and digits, inner apostrophes and hyphens included, in any case. If the first word is yes
     or no, that is the answer; otherwise exactly one of the two must occur among the words. An answer that opens with
-    both ("yes or no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't", nor from a no that
-    is about something else ("no doubt", "no idea", "no longer") or a word that is denied or a condition ("not yes", "if
+    both ("yes or no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't", nor from a no
+    about something else ("no doubt", "no idea", "no longer") or a word that is denied or a condition ("not yes", "if
     yes"). Full-width letters are letters. Other languages and other words (是, nope, yep, none) are unread.
     Source: this project; the rule is the definition of the profile "strict".
     """
