@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
+from harness.numerals import plain_characters, plain_latex
+from harness.option_text import MARKS_AROUND, option_by_text, option_by_value
+
 YesNo = Literal["yes", "no"]
 YesNoReader = Callable[[str], YesNo | None]
 OptionReader = Callable[[str, Sequence[str]], str | None]
@@ -32,21 +35,48 @@ _PERIODS_REMOVED = 32
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _BOTH_AT_ONCE = re.compile(r"\W*(?:yes\W+(?:(?:or|and)\W+)?no|no\W+(?:(?:or|and)\W+)?yes)\b", re.IGNORECASE)
 
+_NO_ANSWER = re.compile(
+    r"\bno (?:doubt|idea|way|clue|clear|longer|matter|problem|question|information|reason|need|more|less|other than)\b"
+    r"|\b(?:not|never|if|whether|neither|nor|than)\s+[*_\"']*(?:yes|no)(?:\s+or\s+(?:yes|no))?\b",
+    re.IGNORECASE,
+)
+
 _LLAVA_LETTERS = "ABCDE"
 # The last full stop is any character at the source, so "The answer is A" with nothing behind it is no hit.
 _LLAVA_STATEMENT = re.compile(r"The answer is ([A-Z]).")
 _VLMEVAL_MARKS = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 
-_BOXED = re.compile(r"\\boxed\s*\{(?:\s*\\(?:text|mathrm|textbf)\s*\{)?([^{}]*)\}")
-_LETTER_SAID = r"[*_\"'`]*(?:\(\s*([A-Z])\s*\)|([A-Z])(?![\w'’]))"
+_BOX_OR_BRACE = re.compile(r"\\f?boxed? {0,3}\{|(?<!\\)[{}]")
+_BOX_AT_MOST = 1_000
+_LETTER_END = r"(?![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|['’])"
+_LETTER_SAID = rf"[*_\"'`]*(?:\(\s*([A-Z])\s*\)|([A-Z]){_LETTER_END})"
 _ANSWER_IS = re.compile(
-    r"(?:\b(?i:answer)\s*(?:(?i:is|would\s+be|must\s+be)\b\s*)?|答案\s*[是为]?\s*)(?:[:：]\s*)?(?:(?i:option|choice)\s+)?"
-    + _LETTER_SAID
+    r"(?:\b(?i:answer)\s*(?:(?i:is|would\s+be|must\s+be)\b\s*)?|答案(?: ?应[选選]|[是为為])? ?|(?:答え|正解)は? ?"
+    r"|정답 ?[은는]? ?|(?<![不非别沒没无無])[选選] ?)(?::\s*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
 )
-_OPTION_NAMED = re.compile(r"\b(?i:option|choice)\s*(?:(?i:is)\b\s*)?(?::\s*)?" + _LETTER_SAID)
-_LETTER_IN_BRACKETS = re.compile(r"(?<![\w(])(?<!not )\(\s*([A-Z])\s*\)")
+_OPTION_NAMED = re.compile(
+    r"(?:\b(?i:option|choice)|[选選][项項])\s*(?:(?i:is)\b\s*|[是为為] ?)?(?::\s*)?" + _LETTER_SAID
+)
+_LETTER_IN_BRACKETS = re.compile(r"(?<![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?<!\()\(\s*([A-Z])\s*\)")
 _LETTER_AT_LINE_START = re.compile(r"^[ \t*_\"'`#]*([A-Z])(?:[.):](?=[\s*_]|$)|[*_ \t]*$)", re.MULTILINE)
-_MARKS_AROUND = " \t\r\n*_\"'`()[]{}<>.,:;!?$“”‘’"
+_ANOTHER = re.compile(
+    r"[*_\"'`)]*\s{0,3}(?:,?\s{0,3}(?:and|or)\b|[,/&、和或与與])\s{0,3}(?:(?:option|choice)\s+)?[*_\"'`(]*([A-Z])"
+    + _LETTER_END
+)
+_WRONG = re.compile(
+    r"[*_\"'`)]*\s*(?:(?:is|was|looks|seems)\s+(?:\w+\s+)?(?:not|wrong|incorrect|false)\b"
+    r"|(?:isn|wasn|can)'t\b|cannot\b|是?(?:错|錯|不))",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(r"(?:\b(?:not|nor|neither|never)|n't)\s+$", re.IGNORECASE)
+_NEXT_WORD = re.compile(r"\s+(?!(?:because|since|as|for|which|with|and|or|is|but|due|so|if|the)\b)[a-z]")
+_LABEL = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])[.):](?!\d))\s*")
+_STATED = re.compile(
+    r"(?:\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=：])|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))([^\n]*)",
+    re.IGNORECASE,
+)
+LOOKED_AT = 20_000
+"""Characters of an answer that the strict rules for options and numbers look at: the last ones."""
 
 
 def read_yes_no_official(answer: str) -> YesNo:
@@ -92,9 +122,12 @@ def read_yes_no_strict(answer: str) -> YesNo | None:
 
     Words are runs of letters and digits, inner apostrophes and hyphens included, in any case. If the first word is yes
     or no, that is the answer; otherwise exactly one of the two must occur among the words. An answer that opens with
-    both ("yes or no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't".
+    both ("yes or no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't", nor from a no
+    about something else ("no doubt", "no idea", "no longer") or a word that is denied or a condition ("not yes", "if
+    yes"). Full-width letters are letters. Other languages and other words (是, nope, yep, none) are unread.
     Source: this project; the rule is the definition of the profile "strict".
     """
+    answer = _NO_ANSWER.sub(" ", plain_characters(answer[-LOOKED_AT:]))
     # Echoing the choice offered by the prompt is no answer, although its first word is one of the two.
     if _BOTH_AT_ONCE.match(answer):
         return None
@@ -162,14 +195,20 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
 
     The first of these that names anything decides, and is unread where it names two options or one that is not there:
     an option's text and nothing else, unless that is an upper-case letter; a letter alone, in either case and between
-    any marks; ``\boxed{}`` with a letter or an option's text; "answer is X" or "answer: X" with an upper-case letter;
-    "option X"; "(X)", but not "not (X)"; a line that is X or starts with "X.", "X)" or "X:"; at last the text of one
-    option, as whole words in any case, and of no other that is not part of it.
+    any marks; ``\boxed{}`` with a letter or an option's text or value, or both of one option; "answer is X" or
+    "answer: X" (答案是, 选, 答え, 정답) with an upper-case letter; "option X"; "(X)"; a line that is X or starts with
+    "X.", "X)" or "X:"; then the text of one option and of no other that is not part of it
+    (`harness.option_text.option_by_text`); at last the value of one, where the answer, or what "answer is" states, is a
+    number and nothing else.
+    A letter that another is joined to ("A or B", "A, C") names two. None is named by "not (A)" and "option A is wrong",
+    nor by an "A" or "I" that the next word may make an article or a pronoun ("Answer: A dog"). Full-width letters are
+    letters; Cyrillic or Greek ones that look like them are not.
     Source: this project, after protocols, MathVista ("the product reads by rule first"); the rule is the definition of
     the profile "strict".
     """
     known = LETTERS[: len(options)]
-    said, bare = answer.strip(), answer.strip(_MARKS_AROUND)
+    text = plain_characters(answer[-LOOKED_AT:])
+    said, bare = answer.strip(), text.strip(MARKS_AROUND)
     alone = len(bare) == 1 and bare.upper() in LETTERS
     exactly = [letter for letter, option in zip(LETTERS, options, strict=False) if said and option.strip() == said]
     # Options of geometry are called "(b)" themselves; whoever says so in that very form means the text.
@@ -177,16 +216,17 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
         return exactly[0]
     if alone:
         return _known(bare.upper(), known)
-    for named in (
-        [_boxed_option(content, options) for content in boxed(answer)],
-        [bracketed or plain for bracketed, plain in _ANSWER_IS.findall(answer)],
-        [bracketed or plain for bracketed, plain in _OPTION_NAMED.findall(answer)],
-        _LETTER_IN_BRACKETS.findall(answer),
-        _LETTER_AT_LINE_START.findall(answer),
-    ):
+    mentions: list[list[str]] = [
+        [_boxed_option(content, options) or "" for content in boxed(text)],
+        *(_letters_named(pattern, text) for pattern in (_ANSWER_IS, _OPTION_NAMED, _LETTER_IN_BRACKETS)),
+        _LETTER_AT_LINE_START.findall(text),
+    ]
+    for named in mentions:
         if named:
-            return _known(_only(sorted({letter or "" for letter in named})), known)
-    return _option_by_text(answer, options)
+            return _known(_only(sorted(set(named))), known)
+    return _option_in(text, options) or _only(
+        [letter for line in stated(text)[-1:] if (letter := _letter(option_by_value(line, options)))]
+    )
 
 
 OPTION_PROFILES: Mapping[str, OptionReader] = MappingProxyType(
@@ -200,9 +240,22 @@ OPTION_PROFILES: Mapping[str, OptionReader] = MappingProxyType(
 """Name of a profile -> its reader. "official" is LLaVA's."""
 
 
+def stated(answer: str) -> list[str]:
+    """What stands behind each "answer is" or "answer:" (答案是, 答え, 정답) up to the end of its line."""
+    return _STATED.findall(answer)
+
+
 def boxed(answer: str) -> list[str]:
-    r"""What stands in each ``\boxed{}`` of an answer, ``\text{}`` and its like inside it taken off."""
-    return [content.strip() for content in _BOXED.findall(answer)]
+    r"""What stands in each ``\boxed{}`` of an answer, braces within it balanced, in the order of their ends."""
+    contents, opened = [], []
+    for match in _BOX_OR_BRACE.finditer(answer):
+        if match[0] != "}":
+            opened.append((match.end(), match[0] != "{"))
+        elif opened:
+            start, is_box = opened.pop()
+            if is_box:
+                contents.append(answer[start : min(match.start(), start + _BOX_AT_MOST)].strip())
+    return contents
 
 
 def _known(letter: str | None, letters: str) -> str | None:
@@ -213,27 +266,41 @@ def _only(found: Sequence[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def _letters_named(pattern: re.Pattern[str], text: str) -> list[str]:
+    """The letters that a pattern finds, and "" for one that is joined to another."""
+    letters = []
+    for match in pattern.finditer(text):
+        letter = next(filter(None, match.groups()))
+        if _WRONG.match(text, match.end()) or _DENIED.search(text, max(0, match.start() - 12), match.start()):
+            continue
+        if letter in "AI" and not match[0].endswith(")") and _NEXT_WORD.match(text, match.end()):
+            continue
+        another = _ANOTHER.match(text, match.end())
+        letters.append("" if another and another[1] != letter else letter)
+    return letters
+
+
 def _boxed_option(content: str, options: Sequence[str]) -> str | None:
-    text = content.strip(_MARKS_AROUND)
-    return text.upper() if len(text) == 1 and text.upper() in LETTERS else _option_by_text(text, options)
+    """What a box names, None where its letter and its text are those of two options."""
+    text = plain_latex(content).strip()
+    bare = text.strip(MARKS_AROUND)
+    if len(bare) == 1 and bare.upper() in LETTERS:
+        return bare.upper()
+    label = _LABEL.match(text)
+    by_text = _option_in(text[label.end() :] if label else text, options)
+    if label is None:
+        return by_text
+    letter = label[1] or label[2]
+    return letter if by_text in (None, letter) else None
 
 
-def _option_by_text(answer: str, options: Sequence[str]) -> str | None:
-    said = _plain(answer)
-    texts = [_plain(option) for option in options]
-    found = [text for text in texts if text and _stands_in(text, said)]
-    # "acid" is also said by whoever says "amino acid"
-    whole = [text for text in found if not any(text != other and _stands_in(text, other) for other in found)]
-    return LETTERS[texts.index(whole[0])] if len(whole) == 1 and len(options) <= len(LETTERS) else None
+def _option_in(text: str, options: Sequence[str]) -> str | None:
+    place = option_by_text(text, options)
+    return _letter(option_by_value(text, options) if place is None else place)
 
 
-def _stands_in(text: str, longer: str) -> bool:
-    """Whether it occurs as whole words: "5" neither in "1.5" nor in "-5"."""
-    return re.search(rf"(?<![\w−-])(?<!\d[.,]){re.escape(text)}(?!\w|[.,]\d)", longer) is not None
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).strip(_MARKS_AROUND)
+def _letter(place: int | None) -> str | None:
+    return None if place is None or place >= len(LETTERS) else LETTERS[place]
 
 
 def _exactly(word: str) -> YesNo | None:

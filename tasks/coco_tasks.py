@@ -75,7 +75,8 @@ class Grounding:
     """Grounding: the box of a thing that is there once. 1,000 instances of COCO val2014 or val2017, categories in turn.
 
     Fractions of the picture are asked for. Answers are also read as LLaVA-1.5 learnt to give them (profile `llava`),
-    and as fractions of the middle square (`crop`), which is all that some processors show.
+    as fractions of the middle square (`crop`), which is all that some processors show, and on the scales of other
+    models (`tasks.grounding.FRAMES`).
     """
 
     name: str = grounding.NAME

@@ -7,23 +7,27 @@ protocols, MathVista.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.readers import LETTERS, boxed, read_option_strict, read_option_vlmeval
+from harness.expressions import Expression, Passage, read_passage
+from harness.numerals import with_digits
+from harness.readers import LETTERS, LOOKED_AT, boxed, read_option_strict, read_option_vlmeval, stated
 
 _OFFICIAL_STATEMENT = ('The answer is "', '".')
 _LETTER_IN_BRACKETS = re.compile(r"\(([a-zA-Z])\)")
 
-_FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
-_UNSIGNED = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\d))?|\.\d+"
-# A minus between two terms is a subtraction, so it belongs to the number only where nothing stands before it.
-_NUMBER = re.compile(rf"(?:(?<![\w)\].])([-−]))?(?<![\w.^])(?<!\^\{{)({_UNSIGNED})(?:\s?/\s?({_UNSIGNED}))?")
-_STATED = re.compile(r"\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=])([^\n]*)", re.IGNORECASE)
+_JOINED = re.compile(r"\s*(?:[,;/&]|(?:,\s*)?(?:and|or)\b|[和与與或])\s*", re.IGNORECASE)
+_NEXT_SENTENCE = re.compile(r"[.!?;。]\s|\n")
+_COMPARED = re.compile(r"\s*(?:is|are|was|were)\b")
+_LETTERS = re.compile(r"[^\W\d_]")
 _LIST = re.compile(r"\[([^\[\]]*)\]")
+_FULL_WIDTH_MARKS = str.maketrans("［］，、", "[],,")
+_AT_MOST = 20
+_OF_A_LINE = 400
+"""How many boxes, statements and lists are looked at, the last ones, and how many characters of a line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,8 +99,8 @@ def read_strict(reply: Reply, question: Question) -> str | None:
         text = reply.response.strip()
         return text if text in question.options else None
     if question.answer_type == "list":
-        return _list_in(reply.response)
-    number = _number_in(reply.response)
+        return _list_in(reply.response[-LOOKED_AT:])
+    number = _number_in(reply.response[-LOOKED_AT:])
     if number is None:
         return None
     if question.answer_type == "float":
@@ -215,26 +219,55 @@ def _official_option(text: str, options: Sequence[str]) -> str:
 
 
 def _number_in(response: str) -> float | None:
-    text = _FRACTION.sub(r"\1/\2", response)
-    whole = _NUMBER.fullmatch(text.strip(" \t\r\n*$."))
-    if whole:
-        return _value(whole)
-    for content in reversed(boxed(text)):
-        numbers = list(_NUMBER.finditer(content))
+    for content in boxed(response)[: -_AT_MOST - 1 : -1]:
+        numbers = read_passage(with_digits(content)).expressions
         if numbers:
-            return _value(numbers[-1])
-    for stated in reversed(_STATED.findall(text)):
-        number = _NUMBER.search(stated)
-        if number:
-            return _value(number)
-    numbers = list(_NUMBER.finditer(text))
-    return _value(numbers[-1]) if numbers else None
+            return _agreed(numbers)
+    for line in stated(response)[: -_AT_MOST - 1 : -1]:
+        passage = read_passage(with_digits(line[:_OF_A_LINE]))
+        if passage.expressions:
+            return _agreed(_enumerated(passage))
+    passage = read_passage(response)
+    if passage.expressions:
+        return _last_value(passage)
+    words = read_passage(with_digits(response[:_OF_A_LINE]))
+    alone = len(words.expressions) == 1 and not _LETTERS.search(_around(words))
+    return words.expressions[0].value if alone else None
 
 
-def _value(match: re.Match[str]) -> float | None:
-    above, below = (float(part.replace(",", "")) if part else 1.0 for part in match.group(2, 3))
-    value = above / below if below else math.inf
-    return (-value if match[1] else value) if math.isfinite(value) else None
+def _last_value(passage: Passage) -> float | None:
+    """The last number's; where that is a bound, the one's before it in its sentence, of which more is said thereby."""
+    last = passage.expressions[-1]
+    for number in reversed(passage.expressions):
+        between = passage.plain[number.end : last.start]
+        if _NEXT_SENTENCE.search(between) or _COMPARED.match(between):
+            return None
+        if not number.is_bound:
+            return number.value
+    return None
+
+
+def _agreed(numbers: Sequence[Expression]) -> float | None:
+    """The value that all have."""
+    values = {number.value for number in numbers}
+    return values.pop() if len(values) == 1 else None
+
+
+def _enumerated(passage: Passage) -> list[Expression]:
+    """The first number, and those that follow it with nothing but a comma or a conjunction between."""
+    first, *others = passage.expressions
+    numbers = [first]
+    for number in others:
+        if not _JOINED.fullmatch(passage.plain, numbers[-1].end, number.start):
+            break
+        numbers.append(number)
+    return numbers
+
+
+def _around(passage: Passage) -> str:
+    """What stands before and behind the first expression."""
+    first = passage.expressions[0]
+    return passage.plain[: first.start] + passage.plain[first.end :]
 
 
 def _rounded(number: float, precision: int | None) -> str:
@@ -242,9 +275,14 @@ def _rounded(number: float, precision: int | None) -> str:
 
 
 def _list_in(response: str) -> str | None:
-    for content in reversed(_LIST.findall(response)):
-        parts = [_NUMBER.fullmatch(part.strip()) for part in content.split(",")]
-        values = [_value(part) for part in parts if part]
-        if len(values) == len(parts) and None not in values:
-            return str([int(value) if value.is_integer() else value for value in values if value is not None])
+    for content in _LIST.findall(response.translate(_FULL_WIDTH_MARKS))[: -_AT_MOST - 1 : -1]:
+        numbers = [_item(part) for part in content.split(",")] if len(content) <= _OF_A_LINE else [None]
+        values = [int(number) if number.is_integer() else number for number in numbers if number is not None]
+        if len(values) == len(numbers):
+            return str(values)
     return None
+
+
+def _item(text: str) -> float | None:
+    passage = read_passage(text)
+    return passage.expressions[0].value if len(passage.expressions) == 1 and not _around(passage).strip() else None

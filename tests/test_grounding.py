@@ -32,6 +32,7 @@ from tasks.grounding import (
     choose,
     fractions_text,
     read_box,
+    resized_for_qwen,
     score_framed,
     score_grounding,
 )
@@ -93,7 +94,7 @@ def test_fractions_are_read_where_the_task_has_a_size_and_only_there() -> None:
     "answer", ["[2, 3, 12, 8]", "[250, 500, 750, 1000]", "[0.25, 0.5, 0.75, 1.01]", "[-0.1, 0, 1, 1]"]
 )
 def test_a_box_on_another_scale_than_fractions_is_unread_and_not_wrong(answer: str) -> None:
-    for profile in PROFILES:
+    for profile in ("strict", "llava", "crop"):
         score = score_framed((16.0, 16.0, 32.0, 16.0), answer, (64, 32), profile)
         assert (score.parsed, score.counts["unread"]) == (None, 1)
 
@@ -236,7 +237,9 @@ def test_llavas_fractions_are_of_the_padded_square() -> None:
     assert score_framed(box, in_square, size).value < 0.8
     tall = "[0.2, 0.1, 0.575, 0.6]"
     assert score_framed((48.0, 64.0, 240.0, 320.0), tall, (480, 640), "llava").value == 1.0
-    with pytest.raises(UsageError, match=r"grounding has no profile 'qwen'; it has strict, llava, crop$"):
+    with pytest.raises(
+        UsageError, match=r"grounding has no profile 'qwen'; it has strict, llava, crop, pixels, qwen2\.5-vl, t"
+    ):
         score_framed(box, in_square, size, "qwen")
 
 
@@ -361,9 +364,9 @@ def test_questions_are_written_and_the_answers_to_them_scored_under_every_profil
     said = {"7/cat": "[0.1, 0.2, 0.3, 0.6]", "7/fire-hydrant": "[0.5, 0.35, 0.7, 0.55]"}
     write_jsonl(answers, ({"question_id": name, "text": text} for name, text in said.items()))
     words = ("score", "grounding", "--answers", answers, "--truth", truth, "--json")
-    strict, llava, crop = json.loads(_strop(*words, "--profile", "all").stdout)
+    strict, llava, *others = json.loads(_strop(*words, "--profile", "all").stdout)
     assert [one["metrics"]["IoU"]["value"] for one in (strict, llava)] == [0.75, 0.75]
-    assert tuple(one["profile"] for one in (strict, llava, crop)) == PROFILES
+    assert tuple(one["profile"] for one in (strict, llava, *others)) == PROFILES
     assert strict["info"]["truth"] == "instances_val2014.json"
     assert [one["gold"] for one in strict["info"]["disagreements"]] == ["[10, 10, 30, 30]", "[50, 10, 70, 30]"]
     write_jsonl(answers, [{"question_id": "7/cat", "text": "[100, 200, 300, 600]"}])
@@ -377,3 +380,91 @@ def test_questions_are_written_and_the_answers_to_them_scored_under_every_profil
 def test_a_truth_that_is_not_there_is_named(tmp_path: Path) -> None:
     error = _strop("score", "grounding", "--answers", "a.jsonl", "--truth", tmp_path).exception
     assert str(error) == f"{tmp_path}/instances_val2014.json: no such file; name COCO's instances or their folder"
+
+
+# Other scales ---------------------------------------------------------------------------------------------------------
+
+SHOWN = (640, 480)
+GOLD = (64.0, 48.0, 320.0, 240.0)  # edges 64, 48, 384, 288
+
+
+@pytest.mark.reported("boxes")
+@pytest.mark.parametrize(
+    ("profile", "answer"),
+    [
+        ("pixels", "[64, 48, 384, 288]"),
+        ("pixels", "(64,48),(384,288)"),
+        ("pixels", '```json\n[{"bbox_2d": [64, 48, 384, 288], "label": "cat"}]\n```'),
+        ("pixels", "[[64, 48], [384, 288]]"),
+        ("thousandths", "[100, 100, 600, 600]"),
+        ("thousandths", "<|box_start|>(100,100),(600,600)<|box_end|>"),
+        ("thousandths", "<ref>the cat</ref><box>[[100, 100, 600, 600]]</box>"),
+        ("thousandths", "<ref>the cat</ref><box>(100,100),(600,600)</box>"),
+        ("qwen2.5-vl", '{"bbox_2d": [64.4, 47.6, 386.4, 285.6]}'),  # of 644 x 476
+        ("strict", "(0.1, 0.1), (0.6, 0.6)"),
+        ("strict", "[0.1, 0.1, 0.6, 0.6]"),
+    ],
+)
+def test_a_box_is_read_on_the_scale_of_its_profile(profile: str, answer: str) -> None:
+    score = score_framed(GOLD, answer, SHOWN, profile)
+    assert score.parsed == pytest.approx(GOLD)
+    assert score.value == 1.0
+
+
+@pytest.mark.reported("boxes")
+@pytest.mark.parametrize(
+    ("profile", "answer"),
+    [
+        ("thousandths", "[100, 100, 600, 1001]"),
+        ("thousandths", "[0.1, 0.1, 0.6, 0.6]"),
+        ("thousandths", "[-1, 100, 600, 600]"),
+        ("thousandths", "(100,100),(600,600),(700,700)"),
+        ("thousandths", "(100,100),(600,600) and (100,100),(700,700)"),
+        ("pixels", "[64, 48, 641, 288]"),
+        ("pixels", "[64, 48, 384, 481]"),
+        ("pixels", "[0.1, 0.1, 0.6, 0.6]"),
+        ("pixels", '[{"bbox_2d": [64, 48, 384, 288]}, {"bbox_2d": [1, 2, 30, 40]}]'),
+        ("qwen2.5-vl", "[64, 48, 384, 480]"),  # 476 pixels high is what it is shown
+        ("strict", "[64, 48, 384, 288]"),
+        ("strict", "[100, 100, 600, 600]"),
+        ("paligemma", "[100, 100, 600, 600]"),
+        ("paligemma", "<loc0100><loc0100><loc0600>"),
+        ("paligemma", "<loc1000><loc0100><loc0600><loc0600>"),
+        ("kosmos-2", "<patch_index_0099>"),
+        ("kosmos-2", "[3, 3, 19, 19]"),
+        ("strict", "<loc0100><loc0100><loc0600><loc0600>"),
+    ],
+)
+def test_a_box_beyond_the_scale_of_its_profile_is_unread(profile: str, answer: str) -> None:
+    score = score_framed(GOLD, answer, SHOWN, profile)
+    assert (score.value, score.parsed, score.counts["unread"]) == (0.0, None, 1)
+
+
+@pytest.mark.reported("boxes")
+def test_paligemmas_tokens_are_top_left_bottom_right_in_1024ths() -> None:
+    answer = "<loc0256><loc0128><loc0768><loc0512> cat"
+    assert score_framed((80.0, 120.0, 240.0, 240.0), answer, SHOWN, "paligemma").value == 1.0
+
+
+@pytest.mark.reported("boxes")
+@pytest.mark.parametrize(
+    ("answer", "box"),
+    [
+        (
+            "<object><patch_index_0099><patch_index_0627></object>",
+            (70.0, 52.5, 320.0, 240.0),
+        ),  # 3,3 and 19,19
+        ("<patch_index_0000><patch_index_0000>", (0.0, 0.0, 20.0, 15.0)),  # one cell
+        ("<patch_index_0000><patch_index_0031>", (0.0, 0.0, 640.0, 15.0)),  # one row
+    ],
+)
+def test_kosmos_cells_are_joined_centre_to_centre(answer: str, box: Box) -> None:
+    assert score_framed(box, answer, SHOWN, "kosmos-2").parsed == pytest.approx(box)
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((640, 480), (644, 476)), ((20, 20), (56, 56)), ((8_000, 6_000), (4_116, 3_080)), ((336, 336), (336, 336))],
+)
+def test_qwen_is_shown_sides_in_steps_of_28_within_its_area(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    assert resized_for_qwen(size) == shown

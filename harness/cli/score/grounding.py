@@ -33,8 +33,10 @@ def grounding(
     profile: Annotated[
         str,
         typer.Option(
-            help="What fractions are of. strict: the picture, as asked; llava: the square that LLaVA-1.5 pads it to; "
-            "crop: its middle square; or all, side by side."
+            help="What the numbers are. Fractions: strict, of the picture, as asked; llava, of the square that "
+            "LLaVA-1.5 pads it to; crop, of its middle square. pixels: of the picture; qwen2.5-vl: of the picture as "
+            "that model is shown it; thousandths (Qwen-VL, Qwen2-VL, InternVL); paligemma, kosmos-2: their tokens; or "
+            "all, side by side."
         ),
     ] = "strict",
     disagreements: DisagreementsOption = None,
@@ -44,7 +46,7 @@ def grounding(
     out: OutOption = None,
     name: NameOption = None,
 ) -> None:
-    """Grounding: how well boxes overlap COCO's, and how many cannot be read as the fractions that are asked for.
+    """Grounding: how well boxes overlap COCO's, and how many cannot be read on the scale of the profile.
 
     The answers have `question_id` and `text`; `strop data build grounding` writes the questions.
 
