@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.store import Store
 from harness.types import Advance, AnswerStream, Sample, Sampling, Task
-from tasks.pictos.benchmarks import ChartPicture, ScenePicture
+from tasks.pictos.benchmarks import ChartPicture, PictosCaptions, ScenePicture
 from tasks.pictos.world import seeds_of
 from tasks.registry import TASKS, find_task
 from tests.tiny import save_tiny
@@ -186,3 +187,19 @@ def test_a_model_that_gives_no_log_probabilities_is_not_ranked() -> None:
     (found,) = evaluate(Scripted(lambda sample: "A cat."), [find_task("pictos_chair")], split="dev", limit=3)
     assert found.frontier is None
     assert [row.ranked for row in found.rows] == [{}] * 3
+
+
+@pytest.mark.reported("prompts")
+@pytest.mark.parametrize("text", ["<image>", "<image>\nWhat do you see?", "What does <image> show?", "<image><image>"])
+def test_a_picture_token_in_a_tasks_question_reaches_the_model_as_it_is(text: str) -> None:
+    """At its beginning, lm-eval's own mark for a picture stood in its place and was taken off."""
+    samples = [replace(sample, prompt=text) for sample in find_task("pictos_captions").samples("test")[:2]]
+
+    @dataclass(frozen=True, kw_only=True)
+    class Odd(PictosCaptions):
+        def samples(self, split: str) -> list[Sample]:
+            return samples
+
+    model = Scripted(lambda _: "A cat.")
+    evaluate(model, [Odd()], split="test")
+    assert {sample.prompt for sample in model.asked} == {text}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -235,3 +236,17 @@ def test_training_starts_from_whole_checkpoints_only(base: Path, tmp_path: Path,
     with pytest.raises(ModelError, match=r"holes: does not load, .* of the model (is|are) not in its files, such as "):
         optimise_dpo([], Optimise(), **folders, out=tmp_path / "out", seed=0)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.reported("loading")
+def test_what_padding_computes_is_no_fault_of_the_model(base: Path) -> None:
+    """Without a picture there is no prefix, and nothing that the padding of the shorter rows could attend to."""
+    model, (sample,) = load_vlm("m", path=base, device="cpu"), caption_samples("dev", 1)
+    samples = [dataclasses.replace(sample, id=text, prompt=text, images=()) for text in ("A", "A cat. " * 9)]
+    answers = ["A cat. Two dogs. A cup.", "A"]
+    together = model.log_likelihood(samples, answers)
+    apart = [model.log_likelihood([one], [answer])[0] for one, answer in zip(samples, answers, strict=True)]
+    assert [value for value, _ in together] == pytest.approx([value for value, _ in apart], abs=1e-3)
+    assert model.generate(samples, Sampling(max_tokens=4)) == [
+        model.generate([one], Sampling(max_tokens=4))[0] for one in samples
+    ]

@@ -147,6 +147,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "own",
         {"json_files": _generation(eos_token_id=[EOS, *ENDS], suppress_tokens=list(range(21, 400, 3)))},
     ),
+    "suppressed tokens that are none": ("own", {"json_files": _generation(suppress_tokens=[-1, 5000])}),
     "bad words, an end token among them": (
         "own",
         {
@@ -264,3 +265,11 @@ def test_no_answer_and_no_sureness_depends_on_the_padding_token(
     assert other.generate(samples, sampling) == answers
     said = [answer for (answer,) in answers]
     assert other.log_likelihood(samples, said) == one.log_likelihood(samples, said)
+
+
+@pytest.mark.reported("stopping")
+@pytest.mark.parametrize("number", ["3", [3, "</s>"], True, 3.0])
+def test_a_stop_token_that_is_no_number_is_told(bases: dict[str, Path], tmp_path: Path, number: Any) -> None:
+    folder = variant(bases["own"], tmp_path / "m", json_files=_generation(eos_token_id=number))
+    with pytest.raises(ModelError, match=r"^m: cannot be asked \(eos_token_id .* is no number of a token, nor a list"):
+        load_vlm("m", path=folder, device="cpu")

@@ -79,7 +79,6 @@ def _mixed(model: Vlm, sample: Sample, ratio: float) -> str:
             conditioned = model.model(input_ids=torch.tensor([seeing + said]), **pixels).logits[0, -1]
             free = model.model(input_ids=torch.tensor([blind + said])).logits[0, -1]
         logits = (1 - ratio) * conditioned + ratio * free
-        logits[model._forbidden] = -torch.inf
         said.append(int(logits.argmax()))
         if said[-1] in model.stop:
             break

@@ -79,5 +79,9 @@ def suppressed_tokens(model: Any, name: str) -> list[int]:
     return sorted(bad | set(generation.suppress_tokens or []))
 
 
-def _ids(value: int | list[int] | None) -> list[int]:
-    return [] if value is None else [value] if isinstance(value, int) else list(value)
+def _ids(value: Any) -> list[int]:
+    """The numbers that a setting names: none, one or several; raises `ValueError` for what is no number."""
+    values = [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+    if any(not isinstance(token, int) or isinstance(token, bool) for token in values):
+        raise ValueError(f"eos_token_id {value!r} is no number of a token, nor a list of such")
+    return values

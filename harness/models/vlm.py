@@ -96,7 +96,9 @@ class Vlm:
     def _columns(self, tokens: Collection[int]) -> torch.Tensor:
         """The columns of the logits that belong to some tokens; a tokenizer may know more than the model has."""
         width = self.model.get_output_embeddings().weight.shape[0]
-        return torch.tensor(sorted(token for token in tokens if token < width), dtype=torch.long, device=self.device)
+        return torch.tensor(
+            sorted(token for token in tokens if 0 <= token < width), dtype=torch.long, device=self.device
+        )
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -364,7 +366,7 @@ class Vlm:
         ones but one."""
         ids, mask = self._padded(rows, mask)
         logits = self._forward(ids, mask, cache, keep=max(len(row.lead) for row in rows) + 1)
-        self._refuse_no_numbers(logits)
+        self._refuse_no_numbers(logits[mask[:, -logits.shape[1] :]])  # padding may attend to nothing
         self._count(sum(len(row.ids) + len(row.lead) for row in rows))
         return logits.float().log_softmax(-1)
 
