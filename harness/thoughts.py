@@ -17,6 +17,7 @@ Granite's "Here is my thought process:".
 Where it applies: `harness.profiles` hands the answer alone to every profile that is ours; a profile that does what
 somebody else's script does (`harness.types.Replicating`) is given the whole text, as that script is. lmms-eval 0.7
 takes `<think>` away before its readers, VLMEvalKit where SPLIT_THINK is set; LLaVA's and MathVista's scripts do not.
+Profiles of captions differ in who makes words of them; what the caption is, all of them are told.
 """
 
 from __future__ import annotations
@@ -73,9 +74,10 @@ _PART_END = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_TURN_END = re.compile(r"(?:\s*<\|(?:return|end|call|im_end|eot_id)\|>)+\s*\Z")
+_TURN_ENDS = ("<|return|>", "<|end|>", "<|call|>", "<|im_end|>", "<|eot_id|>")
+_TURN_START = "<|start|>assistant"
 _QUOTES = dict(zip("`\"'“‘«「", "`\"'”’»」", strict=True))
-_TAG_BEFORE = re.compile(r"(?:\A|[\n>\]▷＞]|<\|start\|>\s*assistant)\s*\Z")
+_TAG_ENDS = (">", "&gt;", "]", "▷", "＞", _TURN_START)
 _MARKS = ("<", "＜", "&lt;", "[", "◁", "assistantfinal", "thought process:")
 
 
@@ -108,7 +110,9 @@ def answer_of(text: str) -> Told:
     begins, ends = _part(text, behind)
     if not closings and (begins, ends) == (0, len(text)):
         return Told(answer=text)
-    answer = _TURN_END.sub("", text[begins:ends]).strip()
+    answer = text[begins:ends].strip()
+    while answer.endswith(_TURN_ENDS):
+        answer = answer[: answer.rindex("<|")].rstrip()
     return Told(answer=answer, thought=_says_more(text[:begins] + text[ends:]))
 
 
@@ -135,7 +139,7 @@ def _is_unclosed(text: str, closings: Sequence[re.Match[str]], behind: int) -> b
     """Whether a thought was opened behind the last closing tag, or one that begins the text has none of its name."""
     closed = {_kind(tag) for tag in closings}
     for tag in _OPENING.finditer(text):
-        if _is_mentioned(text, tag) or not _TAG_BEFORE.search(text[: tag.start()]):
+        if _is_mentioned(text, tag) or not _begins_something(text, tag):
             continue
         begins_text = not text[: tag.start()].strip()
         if tag.start() >= behind or (begins_text and _kind(tag) not in closed):
@@ -155,7 +159,14 @@ def _part(text: str, behind: int) -> tuple[int, int]:
     if own:
         return last.end(), own[0].start()
     # cut, or its end was the stop string; in the middle of a line it is a mention
-    return (last.end(), end) if _TAG_BEFORE.search(text[: last.start()]) else (begin, end)
+    return (last.end(), end) if _begins_something(text, last) else (begin, end)
+
+
+def _begins_something(text: str, tag: re.Match[str]) -> bool:
+    """Whether a tag begins the text, a line, or what follows another tag."""
+    before = text[: tag.start()]
+    said = before.rstrip()
+    return not said or said.endswith(_TAG_ENDS) or "\n" in before[len(said) :]
 
 
 def _kind(tag: re.Match[str]) -> str:
@@ -173,6 +184,8 @@ def _is_mentioned(text: str, tag: re.Match[str]) -> bool:
 
 def _says_more(text: str) -> bool:
     """Whether anything but tags and blanks stands in it: templates write an empty thought where none is wanted."""
-    for pattern in (_OPENING, _CLOSING, _PART, _PART_END, _TURN_END):
+    for pattern in (_OPENING, _CLOSING, _PART, _PART_END):
         text = pattern.sub("", text)
-    return bool(text.replace("<|start|>assistant", "").strip())
+    for mark in (*_TURN_ENDS, _TURN_START):
+        text = text.replace(mark, "")
+    return bool(text.strip())

@@ -6,10 +6,10 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.autonomy import CONTROL, GIVEN_PAIRS, can_be_typed, derive_level
 from harness.errors import RecipeError, UsageError
@@ -124,7 +124,7 @@ class Evaluate(Part):
     tasks: tuple[str, ...] = ("pictos_pope", "pictos_chair", "pictos_captions")
     split: str = Field(default="test", pattern=r"^(test|dev|reserve-[1-9]\d*)$", description="see `loops.reserve`")
     limit: int | None = Field(default=None, ge=1)
-    max_tokens: Annotated[int, Field(ge=1)] | dict[str, Annotated[int, Field(ge=1)]] | None = Field(
+    max_tokens: int | dict[str, int] | None = Field(
         default=None, description="longest answers, of every task or {task: tokens}; else the task's own"
     )
     rounds: Literal["all", "last"] = Field(default="all", description="rounds to measure, beside the seed")
@@ -132,6 +132,14 @@ class Evaluate(Part):
     rerank: int = Field(
         default=0, ge=0, description="the other: of so many answers of the seed the verifier takes the best; 0: none"
     )
+
+    @field_validator("max_tokens", mode="before")
+    @classmethod
+    def _tokens_are_whole(cls, given: Any) -> Any:
+        counts = given.values() if isinstance(given, dict) else (given,)
+        if given is not None and not all(type(count) is int and count > 0 for count in counts):
+            raise ValueError(f"field 'evaluate.max_tokens' is {given!r}: say tokens above 0, or {{task: tokens}}")
+        return given
 
     @property
     def longest(self) -> dict[str, int]:

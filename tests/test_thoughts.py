@@ -359,6 +359,11 @@ def test_a_recipe_may_allow_longer_answers() -> None:
     assert isinstance(load_recipe(shipped, ["evaluate.max_tokens=64"]), Recipe)
     with pytest.raises(RecipeError, match=r"evaluate.max_tokens names pope, which is not among evaluate.tasks"):
         load_recipe(shipped, ["evaluate.max_tokens={pope: 9}"])
+    for wrong in ("0", "many", "true", "1.5", "{pictos_pope: 0}", "[9]"):
+        with pytest.raises(
+            RecipeError, match=r"field 'evaluate.max_tokens' is .*: say tokens above 0, or \{task: tokens\}$"
+        ):
+            load_recipe(shipped, [f"evaluate.max_tokens={wrong}"])
 
 
 def test_answers_of_one_length_need_no_remark() -> None:
