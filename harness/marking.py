@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from harness.errors import DataError, StropError
 from harness.files import plain
 from harness.types import Metric, Profiled, Sample, Score, Scorer, Task
+from harness.wording import mended
 
 TRIED = 3
 """Samples of a task that are marked before a model is asked anything."""
@@ -70,12 +72,16 @@ def listed_samples(task: Task, split: str) -> list[Sample]:
 
 
 def samples_of(task: Task, split: str) -> Sequence[Sample]:
-    """The samples of a split, each looked at; raises `DataError` for the first that is none, or has another's id."""
+    """The samples of a split, each looked at, their texts mended (`harness.wording.mended`: names of files may be no
+    text); raises `DataError` for the first that is none, or has another's id."""
     samples = listed_samples(task, split)
     places: dict[str, int] = {}
     for place, sample in enumerate(samples, start=1):
         if fault := fault_of_sample(sample):
             raise DataError(f"task {task.name}, sample {place} of {split}: {fault}")
+        id, prompt, cluster = map(mended, (sample.id, sample.prompt, sample.cluster))
+        if (id, prompt, cluster) != (sample.id, sample.prompt, sample.cluster):
+            sample = samples[place - 1] = replace(sample, id=id, prompt=prompt, cluster=cluster)
         if (first := places.setdefault(sample.id, place)) != place:
             raise DataError(f"task {task.name}: samples {first} and {place} of {split} have one id, {sample.id}")
     return samples

@@ -18,7 +18,7 @@ from harness.disks import refuse_unwritable_folder
 from harness.errors import DataError
 from harness.files import read_json, read_jsonl, write_json, write_jsonl
 from harness.types import Metric, Sample, Score
-from harness.wording import counted
+from harness.wording import REPLACEMENT, counted, mended
 
 _AGAIN = "put the folder back as it was, or evaluate or score the answers again into another"
 
@@ -112,12 +112,17 @@ def mark(sample: Sample, answer: str, score: Score, ranked: Mapping[str, Sequenc
         id=sample.id,
         cluster=sample.cluster,
         group=group,
-        answer=answer,
+        answer=mended(answer),
         value=score.value,
         parsed=score.parsed,
         counts=score.counts,
         ranked=ranked or {},
     )
+
+
+def with_replacement_sign(result: TaskResult) -> int:
+    """How many answers hold the sign of replacement: half a letter was mended there, by us or by a tokenizer."""
+    return sum(REPLACEMENT in row.answer for row in result.rows)
 
 
 def write_results(folder: Path, results: Results, estimates: Mapping[str, Mapping[str, Any]]) -> None:
@@ -145,6 +150,7 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
                     "headline": result.headline,
                     "n": len(result.rows),
                     "unread": sum(row.parsed is None for row in result.rows),
+                    "with_replacement_sign": with_replacement_sign(result),
                     "data": result.data,
                     "sampling": dict(result.sampling),
                     "frontier": result.frontier,

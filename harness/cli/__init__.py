@@ -30,6 +30,7 @@ from harness.cli.rescore import rescore
 from harness.cli.run import run
 from harness.cli.score import score_app
 from harness.cli.show import show
+from harness.cli.terminal import harmless_streams
 from harness.disks import trouble
 from harness.errors import StoppedError, StropError
 from harness.wording import one_line
@@ -88,6 +89,11 @@ def main() -> None:
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", WIDE)  # a file has no edge at which a table must break
     _listen()
+    with harmless_streams():
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except StropError as error:

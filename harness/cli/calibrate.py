@@ -97,7 +97,7 @@ def _print(
 
     from harness.calibrate import COVERED, FALSE, FOUND
 
-    console = Console(highlight=False)
+    console = Console(markup=False, highlight=False)
     _print_table(
         console,
         "two models",

@@ -102,7 +102,7 @@ def _print(split: str, checked: Sequence[Checked], without_data: Mapping[str, st
         table.add_row(one.task, *(f"{max(0, n - failed[claim])} of {n}" for claim, n in one.counts.items()))
     for name in without_data:
         table.add_row(name, "data missing")
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(markup=False, soft_wrap=True, highlight=False)
     console.print(table)
     for claim, said in CLAIMS.items():
         console.print(f"{claim}: {said}")

@@ -74,7 +74,7 @@ def _print(title: str, sides: tuple[str, str], lines: Sequence[tuple[str, str, s
         table.add_column(heading, overflow="fold")
     for line in lines:
         table.add_row(*map(Text, line))
-    Console(highlight=False).print(table)
+    Console(markup=False, highlight=False).print(table)
 
 
 def _short(value: Any, name: str) -> str:

@@ -113,7 +113,7 @@ def evaluate(
         typer.echo(json.dumps({"model": model, "digest": asked.digest, "tasks": figures}))
         return
     cut = dict(_cut(began, (asked.asked, asked.cut)))
-    console = Console()
+    console = Console(markup=False)
     for task in read_results(out).tasks:
         title = f"{task.task}, profile {task.profile}, split {split}, {model}"
         table = Table(title=title, title_justify="left")
@@ -217,4 +217,4 @@ def tasks(
     table = Table("task", "headline", "what it asks")
     for name, task in found.items():
         table.add_row(name, task.headline, about[name])
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -74,7 +74,7 @@ def grid(
         plan = _plan(found, out)
         typer.echo(json.dumps(plan, ensure_ascii=False) if as_json else _plan_text(plan))
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(markup=False, stderr=True, highlight=False, soft_wrap=True)
     if not table_only:
         check_grid(found, find_states(found, out), setting())
     for note in () if table_only else open_reserve(found, opening):

@@ -32,7 +32,15 @@ def notes_of(marked: Sequence[TaskResult]) -> list[str]:
     info = marked[-1].info
     told = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
     told += _unlikely(marked[0])
-    return [*told, *_thoughts(marked), *_silence(marked), *_reading(marked)]
+    return [*told, *_characters(marked[0]), *_thoughts(marked), *_silence(marked), *_reading(marked)]
+
+
+def _characters(first: TaskResult) -> Iterator[str]:
+    """Where answers hold what was no text."""
+    from harness.results import with_replacement_sign
+
+    if count := with_replacement_sign(first):
+        yield f"{count} of {counted(len(first.rows), 'answer')} with U+FFFD, in the place of half a letter or no text"
 
 
 def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterator[str]:

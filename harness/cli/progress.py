@@ -18,6 +18,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from harness.wording import one_line
+
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
@@ -41,7 +43,7 @@ def spinner() -> Iterator[Callable[[str], None]]:
         yield lambda words: None
         return
     with console.status("") as status:
-        yield lambda words: status.update(escape(words))
+        yield lambda words: status.update(escape(one_line(words)))
 
 
 @contextmanager
@@ -52,7 +54,7 @@ def _bars(*counted: ProgressColumn) -> Iterator[Callable[[str, int | None], Call
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def begin(description: str, total: int | None) -> Callable[[int], None]:
-            bar = bars.add_task(description, total=total)
+            bar = bars.add_task(one_line(description), total=total)
             return lambda count: bars.advance(bar, count)
 
         yield begin

@@ -70,7 +70,7 @@ def _print(figures: Sequence[Reported]) -> None:
 
     from leaderboards.reported import STAGES, paired
 
-    console = Console(highlight=False)
+    console = Console(markup=False, highlight=False)
     notes: dict[str, int] = {}
     for benchmark in dict.fromkeys(figure.benchmark for figure in figures):
         table = Table(title=Text(benchmark), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)

@@ -94,7 +94,7 @@ def run(
             )
         )
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
     if not finished.fresh_stages:
         console.print(f"{out} is finished already; nothing was done")
     for note in notes:

@@ -82,7 +82,7 @@ class Endpoint:
     """
 
     def __init__(self, name: str, url: str, *, parallel: int = 8) -> None:
-        self.name, self.url, self.parallel = name, _plain_url(url), parallel
+        self.name, self.url, self.parallel = mended(name), _plain_url(url), parallel
         self.asked = self.cut = 0
         self.blank: list[str] = []
         self._key = _key()

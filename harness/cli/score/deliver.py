@@ -201,7 +201,7 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
     for metric in first.metrics:
         cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
         table.add_row(metric.name, *cells, str(estimates[0][metric.name].n))
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     for metric in first.metrics:
         if metric.name == first.headline:  # said again, since a table of cells is longer than a screen
@@ -275,7 +275,7 @@ def _print_curves(curves: Curves) -> None:
         ]
         unit = one.unit.removesuffix("s") if one.k == 1 else one.unit
         table.add_row(f"{one.k or 'all'} {unit}", str(one.shortened), *cells, end_section=one.k is None)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _cell(figure: Estimate, factor: int, with_interval: bool) -> str:
