@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from harness.engine import Progress, evaluate
 from harness.errors import UsageError
+from harness.pictures import SHOWN_AS
 from harness.provenance import provenance
 from harness.results import Results, write_results
 from harness.stats import as_plain, estimate
@@ -48,7 +49,7 @@ def measure(
         raise UsageError(f"{folder} is a file; name a folder for the results")
     found = evaluate(model, tasks, split=split, limit=limit, store=Store(store) if store else None, progress=progress)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
-    origin = {**provenance(), "model": dict(model.about), "finished": finished}
+    origin = {**provenance(), "model": dict(model.about), "pictures": SHOWN_AS, "finished": finished}
     results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=origin)
     return write_measured(folder, results)
 
