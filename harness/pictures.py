@@ -2,10 +2,10 @@
 
 A picture is what `PIL.Image.open(path).convert("RGB")` gives, since that is what the loaders of LLaVA and of most
 evaluations show a model, and boxes and sizes in COCO are of pictures as they are stored. So an animation is its first
-frame; a camera's note that the picture lies on its side (EXIF orientation) is not heeded; transparency is dropped and
-what lies under it shown; 16-bit grey is not scaled but cut off at 255, nearly white. `SHOWN_AS` tells it in results.
+frame; a camera's note that the picture lies on its side (EXIF orientation) is not heeded; transparency is dropped,
+what lies under it shown; 16-bit grey is not scaled but cut off at 255, nearly white. Results tell it: `SHOWN_AS`.
 
-The rule is one for files, for the bytes that a table of the hub holds (tables are read undecoded, since `datasets` turns
+The rule is one for files, for bytes that a table of the hub holds (tables are read undecoded, since `datasets` turns
 what it decodes) and for pictures that a task hands over opened. One that `datasets` decoded is turned already, and
 nothing in it says so: a task of one's own takes the column undecoded, and `decode_picture`.
 """

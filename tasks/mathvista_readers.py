@@ -89,9 +89,9 @@ def read_strict(reply: Reply, question: Question) -> str | None:
     bound ("3 bars larger than 40"), the one before it in its sentence; where the response has no digits and is nothing
     else, number words, which boxes and "answer is" may hold too.
     A number is the whole expression that it stands in (`harness.expressions`), evaluated, or unread where that is more
-    than arithmetic or may be meant in two ways; it is never cut out of one. Mixed numbers, fractions, roots, powers, pi,
-    thousands parted by comma, space, apostrophe or LaTeX's ``{,}`` and ``\,``, minus signs of every kind and digits of
-    every script are read; units, currency and a percent sign are left off (50% is 50). Unread are variables, ranges,
+    than arithmetic or may be meant in two ways; it is never cut out of one. Mixed numbers, fractions, roots, powers,
+    pi, thousands parted by comma, space, apostrophe or LaTeX's ``{,}`` and ``\,``, minus signs of every kind and digits
+    of every script are read; units, currency and a percent sign are left off (50% is 50). Unread are variables, ranges,
     ratios, dates, ordinals, tuples, scales ("5 million", which a chart's own unit may hold), decimal commas (3,14) and
     infinities. A number that is no integer where one is wanted is read as it is, and wrong. Lists: the last one in
     square brackets whose items all are such numbers. Of an answer its last 20,000 characters are looked at, for a last
