@@ -58,9 +58,10 @@ def _is_name(side: Sequence[Token]) -> bool:
 
 
 def _may_be_a_range(side: Sequence[Token]) -> bool:
-    """Plain numbers with hyphens and slashes alone: 3-5, 2020-01-02, 1-1/2."""
-    plain = all(one.kind in ("number", "unit") or one.text in ("-", "/") for one in side)
-    return plain and any(one.text == "-" and one.raw == "sign" for one in side[1:])
+    """Plain numbers with hyphens and slashes, or an x, alone: 3-5, 2020-01-02, 1-1/2; 3 x 4 may be a size."""
+    signs = {(one.text, one.raw) for one in side[1:] if one.kind == "operator"}
+    plain = all(one.kind in ("number", "unit", "operator") for one in side)
+    return plain and ((("-", "sign") in signs and signs <= {("-", "sign"), ("/", "sign")}) or signs == {("*", "word")})
 
 
 def _value_of_side(side: Sequence[Token]) -> tuple[float, str]:

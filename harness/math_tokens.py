@@ -200,7 +200,7 @@ def _single_letter(token: Token, before: Token, after: Token) -> None:
         token.kind, token.text = "operator", "*"
     elif glued:
         token.kind = "unit" if letter in _UNIT_LETTERS else "letter"
-    elif before.kind == "number" and letter in _UNIT_LETTERS:
+    elif _ends(before) and token.gap and letter in _UNIT_LETTERS:
         token.kind = "unit"
     elif before.kind == "open":
         token.kind = "letter" if after.text in _BINARY or (after.text == "," and before.value) else "edge"

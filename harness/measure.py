@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from harness.engine import Progress, evaluate
+from harness.pictures import SHOWN_AS
 from harness.provenance import provenance
 from harness.results import Results, write_results
 from harness.stats import as_plain, estimate
@@ -53,7 +54,7 @@ def measure(
     kept = Store(store) if store else None
     found = evaluate(model, tasks, split=split, limit=limit, max_tokens=max_tokens, store=kept, progress=progress)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
-    origin = {**provenance(), "model": dict(model.about), "finished": finished}
+    origin = {**provenance(), "model": dict(model.about), "pictures": SHOWN_AS, "finished": finished}
     results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=origin)
     return write_measured(folder, results)
 

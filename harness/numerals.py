@@ -79,6 +79,7 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:divided by)\b", "/"),
         (r"\b(?:the )?square root of(?= ?[\d({])", "√"),
         (r"\b(?:the )?cube root of(?= ?[\d({])", "∛"),
+        (r"(?<=\d) ?[xX] ?(?=10 ?\^)", "*"),
         (r"\b([ap])\.\s?m\.", r"\1m"),
         (r"(?<=\d) squared\b", "^{2}"),
         (r"(?<=\d) cubed\b", "^{3}"),

@@ -23,7 +23,7 @@ _BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 _WRAPPED_AT_MOST = 8
 
 _SPACED = re.compile(
-    r"\s*([{}^_*/+=])\s*|(?<=[√∛])\s+|(?<=[\d)}\]])\s+(?=[√∛π]|\\frac)|(?<=[(\[])\s+|\s+(?=[)\]])|(?<=[\dπ}°)])\s*-\s*(?=[\d\\√π({])"
+    r"\s*([{^_*/+=])\s*|\s*(\})(?:\s+(?=[{}^_*/+=√π)]))?|(?<=[√∛])\s+|(?<=[\d)}\]])\s+(?=[√∛π]|\\frac)|(?<=[(\[])\s+|\s+(?=[)\]])|(?<=[\dπ}°)])\s*-\s*(?=[\d\\√π({])"
 )
 _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -33,6 +33,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:times|cdot|ast)(?![a-z])", "*"),
         (r"\\div(?![a-z])", "/"),
         (r"(?<=\d) ?x ?(?=\d)", "*"),
+        (r"(?<=\d) ?: ?(?=\d)", ":"),
         (r"\b(?:minus|negative) (?=[\d.√\\])", "-"),
         (r"(?<![\w)\]}])\*(?=\S)|(?<=[^\W\d])\*(?![\w({\\√])", ""),
         (r"\s+", " "),
@@ -127,7 +128,7 @@ def _closes_last(text: str, opening: str, closing: str) -> bool:
 
 
 def _tight(match: re.Match[str]) -> str:
-    return match[1] or ("-" if "-" in match[0] else "")
+    return match[1] or match[2] or ("-" if "-" in match[0] else "")
 
 
 @lru_cache(maxsize=4096)

@@ -1,9 +1,13 @@
 """Opening pictures: one place that decodes them, and says which one is bad and why.
 
 A picture is what `PIL.Image.open(path).convert("RGB")` gives, since that is what the loaders of LLaVA and of most
-evaluations show a model. So an animation is its first frame; a camera's note that the picture lies on its side (EXIF
-orientation) is not heeded, though `datasets` heeds it where it decodes the hub's pictures itself; 16-bit grey is not
-scaled but cut off at 255, nearly white.
+evaluations show a model, and boxes and sizes in COCO are of pictures as they are stored. So an animation is its first
+frame; a camera's note that the picture lies on its side (EXIF orientation) is not heeded; transparency is dropped,
+what lies under it shown; 16-bit grey is not scaled but cut off at 255, nearly white. Results tell it: `SHOWN_AS`.
+
+The rule is one for files, for bytes that a table of the hub holds (tables are read undecoded, since `datasets` turns
+what it decodes) and for pictures that a task hands over opened. One that `datasets` decoded is turned already, and
+nothing in it says so: a task of one's own takes the column undecoded, and `decode_picture`.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from harness.errors import PictureError
 from harness.files import digest_of_bytes
 from harness.types import Picture
 
+SHOWN_AS = "as stored: first frame, not turned by EXIF, transparency dropped, 16-bit grey cut at 255"
+"""What results say of how pictures are opened."""
+
 LARGEST_SIDE = 16_384
 """Pixels; a larger picture is refused before it is decoded, and so is one of more than twice Pillow's own limit."""
 
@@ -35,9 +42,13 @@ def open_picture(picture: Picture) -> Image.Image:
     function that draws none."""
     if not callable(picture):
         return _opened(picture, str(picture))
+    drawn: Image.Image | None = None
     try:
-        return picture().convert("RGB")
+        drawn = picture()
+        return _as_shown(drawn)
     except (*_DECODERS_RAISE, AttributeError) as error:
+        if isinstance(drawn, Image.Image):
+            raise _unopened(f"a picture of {drawn.width}x{drawn.height} pixels", error) from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"{picture!r:.120}: draws no picture ({reason})") from error
 
@@ -52,13 +63,23 @@ def _opened(source: Path | io.BytesIO, name: str) -> Image.Image:
         with Image.open(source) as image:
             if max(image.size) > LARGEST_SIDE:
                 raise PictureError(f"{name}: {image.width}x{image.height} pixels; at most {LARGEST_SIDE} a side")
-            # a palette's transparency is dropped as any other's, by way of RGBA: Pillow warns on the direct way
-            return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
+            return _as_shown(image)
     except FileNotFoundError as error:
         raise PictureError(f"{name}: no such picture") from error
     except _DECODERS_RAISE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{name}: does not open as a picture ({reason})") from error
+        raise _unopened(name, error) from error
+
+
+def _as_shown(image: Image.Image) -> Image.Image:
+    if getattr(image, "n_frames", 1) > 1:
+        image.seek(0)
+    # a palette's transparency is dropped as any other's, by way of RGBA: Pillow warns on the direct way
+    return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
+
+
+def _unopened(name: str, error: BaseException) -> PictureError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return PictureError(f"{name}: does not open as a picture ({reason})")
 
 
 def picture_digest(images: Sequence[Image.Image]) -> str:

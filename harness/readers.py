@@ -70,6 +70,7 @@ _WRONG = re.compile(
 )
 _DENIED = re.compile(r"(?:\b(?:not|nor|neither|never)|n't)\s+$", re.IGNORECASE)
 _NEXT_WORD = re.compile(r"\s+(?!(?:because|since|as|for|which|with|and|or|is|but|due|so|if|the)\b)[a-z]")
+_SECOND_LABEL = re.compile(r"[^\n]*[\s,;]\(?([A-Z])[.)]\s")
 _LABEL = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])[.):](?!\d))\s*")
 _STATED = re.compile(
     r"(?:\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=：])|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))([^\n]*)",
@@ -219,7 +220,7 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     mentions: list[list[str]] = [
         [_boxed_option(content, options) or "" for content in boxed(text)],
         *(_letters_named(pattern, text) for pattern in (_ANSWER_IS, _OPTION_NAMED, _LETTER_IN_BRACKETS)),
-        _LETTER_AT_LINE_START.findall(text),
+        _letters_named(_LETTER_AT_LINE_START, text),
     ]
     for named in mentions:
         if named:
@@ -276,6 +277,8 @@ def _letters_named(pattern: re.Pattern[str], text: str) -> list[str]:
         if letter in "AI" and not match[0].endswith(")") and _NEXT_WORD.match(text, match.end()):
             continue
         another = _ANOTHER.match(text, match.end())
+        if pattern is _LETTER_AT_LINE_START:
+            another = _SECOND_LABEL.match(text, match.end())  # the options once more, in one line
         letters.append("" if another and another[1] != letter else letter)
     return letters
 

@@ -129,7 +129,7 @@ class Frame:
 def resized_for_qwen(size: Size) -> Size:
     """The picture that Qwen2.5-VL's processor shows it: sides in steps of 28, within its default limits of area.
 
-    Source: smart_resize in transformers (image_processing_qwen2_vl), with min_pixels and max_pixels as the hub has them.
+    Source: smart_resize in transformers (image_processing_qwen2_vl), min_pixels and max_pixels as the hub has them.
     """
     width, height = size
     sides = [round(side / _QWEN_STEP) * _QWEN_STEP for side in size]

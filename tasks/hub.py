@@ -16,7 +16,7 @@ from typing import Any
 from PIL.Image import Image
 
 from harness.errors import DataError, MissingError, PictureError
-from harness.pictures import decode_picture
+from harness.pictures import decode_picture, open_picture
 from tasks.answer_files import Row, listed
 
 HUB_VARIABLE = "STROP_HUB"
@@ -50,10 +50,12 @@ class HubPicture:
     column: str = field(repr=False, compare=False)
 
     def __call__(self) -> Image:
-        held = self.table[self.row][self.column]
-        if held is None or held["bytes"] is None:
-            raise PictureError(f"{self.source}: row {self.row} holds no picture")
-        return decode_picture(held["bytes"], f"{self.source}: row {self.row}")
+        stored = self.table[self.row][self.column] or {}
+        if stored.get("bytes"):
+            return decode_picture(stored["bytes"], f"{self.source}: row {self.row}")
+        if stored.get("path"):  # a table that names its pictures' files
+            return open_picture(Path(stored["path"]))
+        raise PictureError(f"{self.source}: row {self.row} holds no picture")
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,11 +83,19 @@ def read_official_old_integers(reply: Reply, question: Question) -> str | None:
 def read_strict(reply: Reply, question: Question) -> str | None:
     r"""Our rule: the model's own response, read by rule, and nothing is guessed. A stored extraction is not looked at.
 
-    With options: `harness.readers.read_option_strict`, or the very text of one. Numbers: the whole response; else the
-    number in the last ``\boxed{}`` that has one; else the first behind the last "answer is" or "answer:", on its line;
-    else the last in the text. Thousands may be parted by commas, a/b is divided, a minus behind a word or bracket
-    subtracts, exponents after ^ do not count. A number that is no integer where one is wanted is read as it is, and
-    wrong. Lists: the last one in square brackets that is all numbers.
+    With options: `harness.readers.read_option_strict`, or the very text of one. Numbers: those in the last ``\boxed{}``
+    that has one, which must agree; else the first behind the last "answer is" or "answer:" (答案是, 答え, 정답), on its
+    line, and unread where another is joined to it by a comma or conjunction; else the last in the text. Where that is a
+    bound ("3 bars larger than 40"), the one before it in its sentence; where the response has no digits and is nothing
+    else, number words, which boxes and "answer is" may hold too.
+    A number is the whole expression that it stands in (`harness.expressions`), evaluated, or unread where that is more
+    than arithmetic or may be meant in two ways; it is never cut out of one. Mixed numbers, fractions, roots, powers,
+    pi, thousands parted by comma, space, apostrophe or LaTeX's ``{,}`` and ``\,``, minus signs of every kind and digits
+    of every script are read; units, currency and a percent sign are left off (50% is 50). Unread are variables, ranges,
+    ratios, dates, ordinals, tuples, scales ("5 million", which a chart's own unit may hold), decimal commas (3,14) and
+    infinities. A number that is no integer where one is wanted is read as it is, and wrong. Lists: the last one in
+    square brackets whose items all are such numbers. Of an answer its last 20,000 characters are looked at, for a last
+    number its last 4,000.
     Source: this project, after protocols, MathVista ("the product reads by rule first"); the rule is the definition of
     the profile "strict".
     """

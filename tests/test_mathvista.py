@@ -551,6 +551,24 @@ def test_without_stored_extractions_strict_is_the_headline_and_official_says_why
     assert told[-1].endswith(f" by official and {value} by strict: the same answers")
 
 
+@pytest.mark.reported("numbers")
+def test_strict_seldom_reads_another_number_or_option_than_the_authors_took_out(outputs: dict[str, OutputFile]) -> None:
+    marks = {run: [_marked(outputs[run], profile) for profile in ("official", "strict")] for run in RUNS}
+    pairs = [(official, strict) for both in marks.values() for official, strict in zip(*both, strict=True)]
+    assert sum(strict.value > official.value for official, strict in pairs) == 81
+    assert sum(strict.value < official.value and strict.parsed is not None for official, strict in pairs) == 86
+    assert {run: sum(row.value for row in strict) for run, (_, strict) in marks.items()} == {
+        "bard/bard": 323,
+        "chatgpt/chatgpt": 214,
+        "chatgpt/chatgpt_2shot_code": 203,
+        "gpt4/gpt4_2shot_solution_use_ocr": 220,
+        "claude/claude": 255,
+        "llava/llava_llama_2_13b": 187,
+        "llavar/llavar": 124,
+        "instruct_blip2/instruct_blip2_vicuna_13b": 46,
+    }
+
+
 def test_with_stored_extractions_official_is_the_headline_with_strict_beside_it(
     conformance: Path, expected: dict[str, Any]
 ) -> None:

@@ -21,6 +21,8 @@ READ = [
     # one form of LaTeX
     (r"\boxed{10\sqrt{3}}", ROOTS, "C"),
     ("It is 10√3.", ROOTS, "C"),
+    (r"The length is $10\sqrt {3}$ units", ROOTS, "C"),
+    ("The ratio is 3 : 1.", ("3:1", "1:3"), "A"),
     (r"$10 \cdot \sqrt{3}$", ("5", r"10\cdot\sqrt{3}"), "B"),
     (r"It is $60^{\circ}$", ANGLES, "B"),
     (r"\boxed{60^\circ}", ANGLES, "B"),
@@ -99,6 +101,7 @@ UNREAD = [
     ("Answer: A, B", ANGLES),
     ("A and B", ANGLES),
     ("A/B", ANGLES),
+    ("A. 5 B. 6", ("5", "6")),
     ("Both (A) and (B)", ANGLES),
     ("neither A nor B", ANGLES),
     ("not A", ANGLES),

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import datasets
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from harness.errors import PictureError
-from harness.pictures import LARGEST_SIDE, decode_picture, open_picture, picture_digest
+from harness.measure import measure
+from harness.pictures import LARGEST_SIDE, SHOWN_AS, decode_picture, open_picture, picture_digest
+from harness.results import read_results
+from harness.types import Sample
+from tasks.hub import HubSource, HubTable
+from tasks.pools import own_pool
+from tasks.registry import find_task
 
 
 def _red() -> Image.Image:
@@ -106,3 +117,102 @@ def test_a_digest_is_of_the_pixels_and_not_of_the_file(tmp_path: Path) -> None:
     assert picture_digest(opened[:1]) == picture_digest(opened[1:])
     assert picture_digest(opened[:1]) != picture_digest([opened[0].resize((6, 8))])
     assert picture_digest(opened) != picture_digest(opened[:1])
+
+
+# One rule, wherever a picture comes from ------------------------------------------------------------------------------
+
+
+def _noise() -> Image.Image:
+    """Noise that survives no turn unnoticed."""
+    return Image.effect_noise((8, 6), 90).convert("RGB")
+
+
+def _turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return _saved(_noise(), "PNG", exif=exif)
+
+
+def _saved(picture: Image.Image, kind: str, **settings: Any) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, kind, **settings)
+    return content.getvalue()
+
+
+def _sixteen_bit() -> Image.Image:
+    return Image.fromarray(np.arange(0, 48 * 20, 20, dtype=np.uint16).reshape(6, 8))
+
+
+KINDS: dict[str, Callable[[], bytes]] = {
+    **{f"EXIF orientation {n}": partial(_turned, n) for n in (3, 6, 8)},
+    "16-bit grey PNG": lambda: _saved(_sixteen_bit(), "PNG"),
+    "16-bit grey TIFF": lambda: _saved(_sixteen_bit(), "TIFF"),
+    "transparent palette": lambda: _saved(_noise().convert("P"), "PNG", transparency=b"\x00\x80"),
+    "one transparent colour": lambda: _saved(_noise(), "PNG", transparency=(0, 0, 0)),
+    "alpha": lambda: _saved(_noise().convert("RGBA"), "PNG"),
+    "grey with alpha": lambda: _saved(_noise().convert("LA"), "PNG"),
+    "CMYK": lambda: _saved(_noise().convert("CMYK"), "JPEG"),
+    "animated GIF": lambda: _saved(_noise(), "GIF", save_all=True, append_images=[_noise(), _noise()]),
+    "animated PNG": lambda: _saved(_noise(), "PNG", save_all=True, append_images=[_noise()]),
+    "animated WebP": lambda: _saved(_noise(), "WEBP", lossless=True, save_all=True, append_images=[_noise()]),
+}
+
+
+@pytest.mark.reported("pictures")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_is_the_same_from_a_folder_a_hub_table_and_an_opened_object(tmp_path: Path, kind: str) -> None:
+    content = KINDS[kind]()
+    (tmp_path / "picture.png").write_bytes(content)
+    from_folder = open_picture(tmp_path / "picture.png")
+    rows = {"image": [str(tmp_path / "picture.png")], "answer": ["yes"]}
+    datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image()).to_parquet(tmp_path / "test.parquet")
+    stored = datasets.Dataset.from_parquet(str(tmp_path / "test.parquet"), cache_dir=str(tmp_path / "cache"))
+    hub = HubTable(
+        HubSource(id="my/data", revision="0" * 40, files="*", picture="image", columns=()),
+        stored.cast_column("image", datasets.Image(decode=False)),
+    )
+    ((_, from_hub),) = hub.rows()
+    assert from_hub is not None
+    shown = [from_folder, open_picture(from_hub), decode_picture(content, "bytes")]
+    with Image.open(io.BytesIO(content)) as opened:
+        opened.seek(getattr(opened, "n_frames", 1) - 1)
+        shown.append(open_picture(lambda: opened))
+    assert {picture_digest([picture]) for picture in shown} == {picture_digest([from_folder])}
+    assert (from_folder.mode, from_folder.size) == ("RGB", (8, 6))
+
+
+@pytest.mark.reported("pictures")
+def test_sixteen_bit_grey_is_cut_and_what_lies_under_transparency_is_shown() -> None:
+    grey = decode_picture(_saved(_sixteen_bit(), "PNG"), "grey")
+    assert [grey.getpixel((x, 0)) for x in (0, 1)] + [grey.getpixel((0, 5))] == [(0,) * 3, (20,) * 3, (255,) * 3]
+    clear = Image.new("RGBA", (8, 6), (200, 10, 10, 0))
+    assert decode_picture(_saved(clear, "PNG"), "clear").getpixel((0, 0)) == (200, 10, 10)
+
+
+@pytest.mark.reported("pictures")
+@pytest.mark.parametrize("kind", ["EXIF orientation 6", "16-bit grey PNG", "transparent palette"])
+def test_a_pool_of_the_hub_shows_what_a_folder_of_the_same_files_shows(tmp_path: Path, kind: str) -> None:
+    content = KINDS[kind]()
+    for place in (tmp_path / "folder", tmp_path / "hub/train"):
+        place.mkdir(parents=True)
+        (place / "picture.png").write_bytes(content)
+    pools = [own_pool(f"{source}:{tmp_path / source}") for source in ("folder", "hub")]
+    samples = [sample for pool in pools for sample in pool.samples]
+    assert len(samples) == 2
+    assert len({picture_digest([open_picture(*sample.images)]) for sample in samples}) == 1
+
+
+class _SaysYes:
+    """A model that needs no weights."""
+
+    name = digest = settings = "yes"
+    about: Mapping[str, Any] = {}
+
+    def generate(self, samples: Sequence[Sample], *_: Any) -> list[list[str]]:
+        return [["Yes"] for _ in samples]
+
+
+@pytest.mark.reported("pictures")
+def test_results_tell_how_pictures_are_shown(tmp_path: Path) -> None:
+    measure(_SaysYes(), [find_task("pictos_pope")], tmp_path / "out", split="test", limit=2)
+    assert read_results(tmp_path / "out").provenance["pictures"] == SHOWN_AS
