@@ -286,3 +286,45 @@ def test_processes_that_need_a_stage_at_once_do_it_once(tmp_path: Path) -> None:
     assert [other.wait(60) for other in others] == [0, 0, 0]
     assert (tmp_path / "told").read_text() == "x"
     assert sum("shared_cost" in line for name in "abc" for line in _lines(tmp_path / name)) == 2
+
+
+@pytest.mark.reported("lost")
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            '{"stage": "a", "inputs": "1"}',
+            r"ledger\.jsonl: a line has no facts; remove it, and its stage is done again",
+        ),
+        ('{"stage": "a", "inp', r"ledger\.jsonl:1: not valid JSON"),
+        ("[1]", r"ledger\.jsonl:1: expected an object, found list"),
+    ],
+)
+def test_a_ledger_that_is_broken_in_the_middle_is_named(tmp_path: Path, line: str, told: str) -> None:
+    (tmp_path / "ledger.jsonl").write_text(f"{line}\n{{}}\n")
+    with pytest.raises(DataError, match=told):
+        Ledger(tmp_path)
+
+
+@pytest.mark.reported("lost")
+def test_a_run_that_is_stopped_says_that_its_finished_stages_are_kept(tmp_path: Path) -> None:
+    def stopped(folder: Path) -> Outcome:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        Ledger(tmp_path).stage("round-0/eval", {}, stopped)
+    assert caught.value.__notes__ == [f"finished stages are kept in {tmp_path}, the same command goes on from there"]
+
+
+@pytest.mark.reported("disks")
+def test_a_line_that_finds_no_room_is_told_and_the_stage_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    outcome = Outcome(facts={"a": float("nan")}, cost={})
+    with monkeypatch.context() as patch, pytest.raises(DataError, match=r"ledger\.jsonl cannot be written \(No space"):
+        patch.setattr("os.fsync", full)
+        Ledger(tmp_path).stage("a", {}, lambda folder: outcome)
+    assert Ledger(tmp_path).stage("b", {}, lambda folder: outcome).facts == {"a": None}
