@@ -157,7 +157,7 @@ def test_two_fields_that_decide_the_loss_are_refused(name: str) -> None:
         {"trl": {"gradient_checkpointing": True}},
         {"trl": {"bf16": True}},
         {"trl": {"max_steps": 7, "per_device_train_batch_size": 64, "dataloader_drop_last": True}},
-        {"trl": {"push_to_hub": False, "save_strategy": "no", "eval_strategy": "no", "seed": None, "max_length": 400}},
+        {"trl": {"push_to_hub": False, "save_strategy": "no", "eval_strategy": "no", "max_length": 400}},
         {"trl": {"learning_rate": 0, "remove_unused_columns": True, "dataset_num_proc": 2}},
     ],
 )
