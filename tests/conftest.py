@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,18 @@ from hypothesis import settings
 
 # as `strop` sets it, before any library reads it
 os.environ.setdefault("TQDM_DISABLE", "1")
+
+REPORTED = pytest.StashKey[Counter[str]]()
+"""How many inputs of each kind the tests marked `reported` try; of a whole collection alone."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Count before anything is deselected."""
+    if {item.path for item in items} == set(Path(__file__).parent.glob("test_*.py")):
+        marks = [mark.args[0] for item in items for mark in item.iter_markers("reported")]
+        config.stash[REPORTED] = Counter(marks)
+
 
 settings.register_profile("strop", deadline=None)  # the first example may wait for a library to load
 settings.load_profile("strop")
