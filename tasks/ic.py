@@ -38,7 +38,7 @@ OBJECT_METRICS: tuple[Metric, ...] = (
 
 IC_METRICS: tuple[Metric, ...] = (
     *OBJECT_METRICS,
-    Metric(name="counts_right", terms={"counts_right": 1}, over={"counts_said": 1}),
+    Metric(name="counts_right", terms={"counts_right": 1}, over={"counts_compared": 1}),
     Metric(name="counts_said", terms={"counts_said": 1}, over={"captions": 1}, better="neither", percent=False),
 )
 """counts_right: counts that are the truth's / counts said of objects that are there and counted; its `n` is the number
@@ -119,20 +119,21 @@ def load_questions(path: Path, tables: ChairTables) -> dict[str, Sample]:
 def score_ic(words: Sequence[str], target: Mapping[str, int | None], tables: ChairTables) -> Score:
     """Mark one caption, given as normalised words, against class -> how many are there (None: nobody counted).
 
-    As `tasks.chair.score_caption`, with `counts_said` and `counts_right` among the counts where a count is said of an
-    object that is there and counted; the mentions in `parsed` then carry it as "said" beside the truth's "there".
+    As `tasks.chair.score_caption`, with `counts_said` among the counts: how many are said of objects that are there and
+    counted. Where there is one, `counts_compared` is the same and `counts_right` how many of them are right; the
+    mentions in `parsed` then carry it as "said" beside the truth's "there".
     """
     score = score_caption(words, set(target), tables)
     there = {name: count for name, count in target.items() if count is not None}
     said = {name: count for name, count in said_counts(merge_words(words, tables), tables).items() if name in there}
     if not said:
-        return score
+        return dataclasses.replace(score, counts={**score.counts, "counts_said": 0})
     mentions = [
         {**one, "said": said[one["name"]], "there": there[one["name"]]} if one["name"] in said else one
         for one in score.parsed
     ]
     right = sum(there[name] == count for name, count in said.items())
-    counts = {**score.counts, "counts_said": len(said), "counts_right": right}
+    counts = {**score.counts, "counts_said": len(said), "counts_compared": len(said), "counts_right": right}
     return dataclasses.replace(score, parsed=mentions, counts=counts)
 
 

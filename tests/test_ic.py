@@ -117,7 +117,8 @@ def test_a_caption_is_marked_by_its_objects_and_its_counts() -> None:
 
 def test_a_count_that_nobody_can_check_is_neither_right_nor_wrong() -> None:
     score = score_ic(WORDS("Two dogs and three people."), {"person": None}, TABLES)
-    assert "counts_said" not in score.counts
+    assert score.counts["counts_said"] == 0
+    assert "counts_compared" not in score.counts, "so the caption is none of counts_right's"
     assert score.parsed == [{"name": "dog", "right": False}, {"name": "person", "right": True}]
 
 
