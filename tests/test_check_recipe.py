@@ -13,6 +13,7 @@ import yaml
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
 from harness.errors import RecipeError
+from harness.models.encoder import WEIGHTS
 from loops.optimise import dpo, trial
 from loops.optimise.trial import try_training
 from loops.recipe import Optimise
