@@ -49,22 +49,28 @@ _VLMEVAL_MARKS = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 _BOX_OR_BRACE = re.compile(r"\\f?boxed? {0,3}\{|(?<!\\)[{}]")
 _BOX_AT_MOST = 1_000
 _LETTER_END = r"(?![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|['’])"
-_LETTER_SAID = rf"[*_\"'`]*(?:\(\s*([A-Z])\s*\)|([A-Z]){_LETTER_END})"
+_LETTER_SAID = (
+    rf"[*_\"`$]*(?:\\(?:text|math)\w+\s*\{{|\\(?:text|bm|boldsymbol)\s*\{{)?"
+    rf"(?:[(\[{{]\s*([A-Z])\s*[)\]}}]|'([A-Z])'|([A-Z]){_LETTER_END})"
+)
+_IS = r"(?i:is|(?:would|must|should|will)\s+be)\b(?:\s+(?i:therefore|thus|hence|clearly|likely|the\s+letter)\b)?"
 _ANSWER_IS = re.compile(
-    r"(?:\b(?i:answer)\s*(?:(?i:is|would\s+be|must\s+be)\b\s*)?|答案(?: ?应[选選]|[是为為])? ?|(?:答え|正解)は? ?"
-    r"|정답 ?[은는]? ?|(?<![不非别沒没无無])[选選] ?)(?::\s*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
+    rf"(?:\b(?i:answer|ans\.?|correct\s+letter)[*_]*\s*(?:(?i:to\s+(?:the|this)\s+(?:question|problem))\s*)?(?:{_IS}\s*)?"
+    r"|答案(?: ?应[选選]| ?[是为為])? ?|(?:答え|正解)は? ?|정답 ?[은는]? ?|(?<![不非别沒没无無])[选選][择擇]? ?)"
+    r"(?::[*_\s]*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
 )
 _OPTION_NAMED = re.compile(
     r"(?:\b(?i:option|choice)|[选選][项項])\s*(?:(?i:is)\b\s*|[是为為] ?)?(?::\s*)?" + _LETTER_SAID
 )
 _LETTER_IN_BRACKETS = re.compile(r"(?<![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?<!\()\(\s*([A-Z])\s*\)")
+_LETTER_ALONE = re.compile(r"[ \t*_\"'`#$(]*([A-Z])[ \t*_\"'`$).]*")
 _LETTER_AT_LINE_START = re.compile(r"^[ \t*_\"'`#]*([A-Z])(?:[.):](?=[\s*_]|$)|[*_ \t]*$)", re.MULTILINE)
 _ANOTHER = re.compile(
-    r"[*_\"'`)]*\s{0,3}(?:,?\s{0,3}(?:and|or)\b|[,/&、和或与與])\s{0,3}(?:(?:option|choice)\s+)?[*_\"'`(]*([A-Z])"
-    + _LETTER_END
+    r"[*_\"'`)\]}$]*\s{0,3}(?:,?\s{0,3}(?:and|or)\b|[,/&、和或与與])\s{0,3}(?:(?:option|choice)\s+)?"
+    r"[*_\"'`(\[{$]*([A-Z])" + _LETTER_END
 )
 _WRONG = re.compile(
-    r"[*_\"'`)]*\s*(?:(?:is|was|looks|seems)\s+(?:\w+\s+)?(?:not|wrong|incorrect|false)\b"
+    r"[*_\"'`)\]}$]*\s*(?:(?:is|was|looks|seems)\s+(?:\w+\s+)?(?:not|wrong|incorrect|false)\b"
     r"|(?:isn|wasn|can)'t\b|cannot\b|是?(?:错|錯|不))",
     re.IGNORECASE,
 )
@@ -197,8 +203,9 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     The first of these that names anything decides, and is unread where it names two options or one that is not there:
     an option's text and nothing else, unless that is an upper-case letter; a letter alone, in either case and between
     any marks; ``\boxed{}`` with a letter or an option's text or value, or both of one option; "answer is X" or
-    "answer: X" (答案是, 选, 答え, 정답) with an upper-case letter; "option X"; "(X)"; a line that is X or starts with
-    "X.", "X)" or "X:"; then the text of one option and of no other that is not part of it
+    "answer: X" (答案是, 选, 答え, 정답) with an upper-case letter; the first or last line, where it is X alone;
+    "option X" and "(X)", unless the first line starts with another one and "."; a line that is X or starts with "X.",
+    "X)" or "X:"; then the text of one option and of no other that is not part of it
     (`harness.option_text.option_by_text`); at last the value of one, where the answer, or what "answer is" states, is a
     number and nothing else.
     A letter that another is joined to ("A or B", "A, C") names two. None is named by "not (A)" and "option A is wrong",
@@ -209,7 +216,7 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     """
     known = LETTERS[: len(options)]
     text = plain_characters(answer[-LOOKED_AT:])
-    said, bare = answer.strip(), text.strip(MARKS_AROUND)
+    said, bare, lines = answer.strip(), text.strip(MARKS_AROUND), text.strip().split("\n")
     alone = len(bare) == 1 and bare.upper() in LETTERS
     exactly = [letter for letter, option in zip(LETTERS, options, strict=False) if said and option.strip() == said]
     # Options of geometry are called "(b)" themselves; whoever says so in that very form means the text.
@@ -217,9 +224,14 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
         return exactly[0]
     if alone:
         return _known(bare.upper(), known)
+    label = _letters_named(_LETTER_AT_LINE_START, lines[0])
+    further = (_letters_named(pattern, text) for pattern in (_OPTION_NAMED, _LETTER_IN_BRACKETS))
     mentions: list[list[str]] = [
         [_boxed_option(content, options) or "" for content in boxed(text)],
-        *(_letters_named(pattern, text) for pattern in (_ANSWER_IS, _OPTION_NAMED, _LETTER_IN_BRACKETS)),
+        _letters_named(_ANSWER_IS, text),
+        [match[1] for line in (lines[0], lines[-1]) if (match := _LETTER_ALONE.fullmatch(line))],
+        # who begins with "C. 5" and then names option A has answered C, or goes through them one by one
+        *(named and label + named for named in further),
         _letters_named(_LETTER_AT_LINE_START, text),
     ]
     for named in mentions:
@@ -274,7 +286,7 @@ def _letters_named(pattern: re.Pattern[str], text: str) -> list[str]:
         letter = next(filter(None, match.groups()))
         if _WRONG.match(text, match.end()) or _DENIED.search(text, max(0, match.start() - 12), match.start()):
             continue
-        if letter in "AI" and not match[0].endswith(")") and _NEXT_WORD.match(text, match.end()):
+        if letter in "AI" and match[0].endswith(letter) and _NEXT_WORD.match(text, match.end()):
             continue
         another = _ANOTHER.match(text, match.end())
         if pattern is _LETTER_AT_LINE_START:

@@ -61,6 +61,27 @@ READ = [
     ("The answer is (B), not (A).", ANGLES, "B"),
     ("Answer: A dog", ("a cat", "a dog"), "B"),
     ("答案是狗。", ("猫", "狗"), "B"),
+    # how models write it
+    ("**Answer:** B", ANGLES, "B"),
+    ("**Answer:** **B**", ANGLES, "B"),
+    ("**Answer**: B", ANGLES, "B"),
+    ("The answer is $B$.", ANGLES, "B"),
+    ("The answer is 'B'.", ANGLES, "B"),
+    ("The answer is [B].", ANGLES, "B"),
+    ("The answer is {B}", ANGLES, "B"),
+    (r"Therefore, the answer is \textbf{B}.", ANGLES, "B"),
+    (r"The answer is $\mathbf{B}$.", ANGLES, "B"),
+    ("The answer should be B", ANGLES, "B"),
+    ("The answer is therefore B.", ANGLES, "B"),
+    ("The answer is the letter B", ANGLES, "B"),
+    ("The answer to the question is B.", ANGLES, "B"),
+    ("Ans: B", ANGLES, "B"),
+    ("选择B", ANGLES, "B"),
+    # the letter first and then why
+    ("B\n\nExplanation: option A is half of it.", ANGLES, "B"),
+    ("**B**\n\nIn option (A) it is halved.", ANGLES, "B"),
+    ("(B)\n\nOption (A) leaves it out.", ANGLES, "B"),
+    ("Option A is half of it.\n\n**B**", ANGLES, "B"),
 ]
 
 UNREAD = [
@@ -118,6 +139,11 @@ UNREAD = [
     ("В", ANGLES),  # Cyrillic
     ("熊猫", ("猫", "狗")),
     ("Answer: A dog", ("oxymoron", "paradox")),
+    ("**Answer:** A dog", ("oxymoron", "paradox")),
+    ("The answer is $A$ or $B$", ANGLES),
+    ("The answer is [A] and [B]", ANGLES),
+    ("B) 60°\n(A) is for a square.", ANGLES),
+    ("A. 30 is too small.\nOption B fits.", ANGLES),
 ]
 
 
