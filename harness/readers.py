@@ -79,8 +79,14 @@ _NEXT_WORD = re.compile(r"\s+(?!(?:because|since|as|for|which|with|and|or|is|but
 _SECOND_LABEL = re.compile(r"[^\n]*[\s,;]\(?([A-Z])[.)]\s")
 _LABEL = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])[.):](?!\d))\s*")
 _STATED = re.compile(
-    r"(?:\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=：])|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))([^\n]*)",
+    r"(?:(?<!\bto )(?<!\bi )(?<!\bwe )(?<!\bcan )(?<!\bplease )\banswer\b"
+    r"(?!\s+(?:the|this|that|these|those|your|it|an?)\b)"
+    r"[^.\n]{0,60}?(?:\b(?:is|(?:must|should|would|will)\s+be)\b|[:=：])"
+    r"|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))",
     re.IGNORECASE,
+)
+_SUPPOSED = re.compile(
+    r"\b(?:if|whether|suppose|supposing|assume|assuming)\s+(?:that\s+)?(?:the|your|my|our)?\s*$", re.IGNORECASE
 )
 LOOKED_AT = 20_000
 """Characters of an answer that the strict rules for options and numbers look at: the last ones."""
@@ -254,8 +260,17 @@ OPTION_PROFILES: Mapping[str, OptionReader] = MappingProxyType(
 
 
 def stated(answer: str) -> list[str]:
-    """What stands behind each "answer is" or "answer:" (答案是, 答え, 정답) up to the end of its line."""
-    return _STATED.findall(answer)
+    """What stands behind each "answer is" or "answer:" (答案是, 答え, 정답) up to the end of its line or the next one.
+
+    "To answer this: ..." and "if the answer is 5" state none.
+    """
+    heads = list(_STATED.finditer(answer))
+    ends = [*(head.start() for head in heads[1:]), len(answer)]
+    return [
+        answer[head.end() : end].split("\n", 1)[0]
+        for head, end in zip(heads, ends, strict=False)
+        if not _SUPPOSED.search(answer, max(0, head.start() - 30), head.start())
+    ]
 
 
 def boxed(answer: str) -> list[str]:

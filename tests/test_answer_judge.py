@@ -242,9 +242,11 @@ def test_the_authors_extractions_as_replies_bring_llava_near_the_official_figure
 ) -> None:
     found = load_answers(conformance / "mathvista/results/llava/output_llava_llama_2_13b.json.gz")
     said = list(zip(found.samples, found.answers, strict=True))
-    judge: Any = SimpleNamespace(id="stored", ask=lambda asked: [found.extractions[one.id] for one in asked])
+    judge: Any = SimpleNamespace(
+        id="stored", stream=lambda asked: [(place, [found.extractions[one.id]]) for place, one in enumerate(asked)]
+    )
     plain = _result(said)
     judged = judge_unread(plain, found.samples, _score, judge, Store(tmp_path / "judge.jsonl"))
-    assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [187, 259]
+    assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [188, 260]
     official = [score_mathvista(one.target, found.reply(one.id, text), "official") for one, text in said]
     assert sum(score.value for score in official) == 261
