@@ -33,7 +33,10 @@ _PERIOD_BEFORE_NO_DIGIT = re.compile(r"\.(?!\d)")
 _PERIODS_REMOVED = 32
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_BOTH_AT_ONCE = re.compile(r"\W*(?:yes\W+(?:(?:or|and)\W+)?no|no\W+(?:(?:or|and)\W+)?yes)\b", re.IGNORECASE)
+_BOTH_AT_ONCE = re.compile(
+    r"\W*(?:(?:yes[^\w.!]+(?:(?:or|and)\W+)?no|no[^\w.!]+(?:(?:or|and)\W+)?yes)\b|(?:yes\W+no|no\W+yes)\b(?! \w))",
+    re.IGNORECASE,
+)
 
 _NO_ANSWER = re.compile(
     r"\bno (?:doubt|idea|way|clue|clear|longer|matter|problem|question|information|reason|need|more|less|other than)\b"
@@ -133,9 +136,10 @@ def read_yes_no_vlmeval(answer: str) -> YesNo | None:
 def read_yes_no_strict(answer: str) -> YesNo | None:
     """Our rule: what is not clear is unread.
 
-    Words are runs of letters and digits, inner apostrophes and hyphens included, in any case. If the first word is yes
-    or no, that is the answer; otherwise exactly one of the two must occur among the words. An answer that opens with
-    both ("yes or no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't", nor from a no
+    Words are runs of letters and digits, inner apostrophes and hyphens included, in any case. What the last "answer
+    is" or "answer:" has for its first word, yes or no, is the answer; else the first word, where it is one of the two;
+    otherwise exactly one of them must occur among the words. An answer that opens with both in one sentence ("yes or
+    no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't", nor from a no
     about something else ("no doubt", "no idea", "no longer") or a word that is denied or a condition ("not yes", "if
     yes"). Full-width letters are letters. Other languages and other words (是, nope, yep, none) are unread.
     Source: this project; the rule is the definition of the profile "strict".
@@ -144,6 +148,10 @@ def read_yes_no_strict(answer: str) -> YesNo | None:
     # Echoing the choice offered by the prompt is no answer, although its first word is one of the two.
     if _BOTH_AT_ONCE.match(answer):
         return None
+    for line in reversed(stated(answer)):
+        first = _WORD.search(line)
+        if first and (said := _exactly(first[0].lower())) and not _BOTH_AT_ONCE.match(line):
+            return said
     words = [word.lower() for word in _WORD.findall(answer)]
     return (_exactly(words[0]) if words else None) or _one_of_two(words)
 

@@ -181,6 +181,17 @@ def test_no_option_is_read_from_a_part_of_something_else(answer: str, options: t
         ("否", None),
         ("はい", None),
         ("none", None),
+        ("Yes. No other animals are in the picture.", "yes"),
+        ("No. Yes would need a tail.", "no"),
+        ("Yes. No.", None),
+        ("No. Yes!", None),
+        ("Yes! No, wait.", None),
+        ("No dog is near the car, but behind it is one. So the answer is yes.", "yes"),
+        ("At first there's no obvious dog, however a tail is visible.\n\n**Final answer:** Yes", "yes"),
+        ("Yes, it could be one. Still, the answer is no.", "no"),
+        ("Answer (yes/no): yes", "yes"),
+        ("The answer is yes or no", None),
+        ("The answer is not no", None),
     ],
 )
 def test_yes_and_no_are_read_where_they_answer(answer: str, read: str | None) -> None:
