@@ -219,8 +219,8 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     any marks; ``\boxed{}`` with a letter or an option's text or value, or both of one option; "answer is X" or
     "answer: X" (答案是, 选, 答え, 정답) with an upper-case letter; the first or last line, where it is X alone;
     "option X" and "(X)", unless the first line starts with another one and "."; a line that is X or starts with "X.",
-    "X)" or "X:"; then the text of one option and of no other that is not part of it
-    (`harness.option_text.option_by_text`); at last the value of one, where the answer, or what "answer is" states, is a
+    "X)" or "X:"; where the options are yes and no, `read_yes_no_strict`; then the text of one option and of no other
+    that is not part of it (`harness.option_text.option_by_text`); at last the value of one, where the answer, or what "answer is" states, is a
     number and nothing else.
     A letter that another is joined to ("A or B", "A, C") names two. None is named by "not (A)" and "option A is wrong",
     nor by an "A" or "I" that the next word may make an article or a pronoun ("Answer: A dog"). Full-width letters are
@@ -251,6 +251,10 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     for named in mentions:
         if named:
             return _known(_only(sorted(set(named))), known)
+    names = [option.strip().casefold() for option in options]
+    if sorted(names) == ["no", "yes"]:
+        said = read_yes_no_strict(text)
+        return said and LETTERS[names.index(said)]
     return _option_in(text, options) or _only(
         [letter for line in stated(text)[-1:] if (letter := _letter(option_by_value(line, options)))]
     )

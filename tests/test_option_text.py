@@ -77,6 +77,9 @@ READ = [
     ("The answer to the question is B.", ANGLES, "B"),
     ("Ans: B", ANGLES, "B"),
     ("选择B", ANGLES, "B"),
+    ("Yes, because there is no other.", ("Yes", "No"), "A"),
+    ("No. A yes would need another side.", ("Yes", "No"), "B"),
+    ("Yes. There is no doubt.", ("no", "yes"), "B"),
     # the letter first and then why
     ("B\n\nExplanation: option A is half of it.", ANGLES, "B"),
     ("**B**\n\nIn option (A) it is halved.", ANGLES, "B"),
@@ -140,6 +143,7 @@ UNREAD = [
     ("熊猫", ("猫", "狗")),
     ("Answer: A dog", ("oxymoron", "paradox")),
     ("**Answer:** A dog", ("oxymoron", "paradox")),
+    ("The answer is yes or no", ("Yes", "No")),
     ("The answer is $A$ or $B$", ANGLES),
     ("The answer is [A] and [B]", ANGLES),
     ("B) 60°\n(A) is for a square.", ANGLES),
