@@ -220,8 +220,8 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     "answer: X" (答案是, 选, 答え, 정답) with an upper-case letter; the first or last line, where it is X alone;
     "option X" and "(X)", unless the first line starts with another one and "."; a line that is X or starts with "X.",
     "X)" or "X:"; where the options are yes and no, `read_yes_no_strict`; then the text of one option and of no other
-    that is not part of it (`harness.option_text.option_by_text`); at last the value of one, where the answer, or what "answer is" states, is a
-    number and nothing else.
+    that is not part of it (`harness.option_text.option_by_text`); at last the value of one,
+    where the answer, or what "answer is" states, is a number and nothing else.
     A letter that another is joined to ("A or B", "A, C") names two. None is named by "not (A)" and "option A is wrong",
     nor by an "A" or "I" that the next word may make an article or a pronoun ("Answer: A dog"). Full-width letters are
     letters; Cyrillic or Greek ones that look like them are not.
