@@ -20,7 +20,7 @@ from leaderboards.verdicts import UNTOLD, compare_results
 from tasks.cells import cell_metrics, cell_score
 from tasks.chair import CHAIR_METRICS, ChairTables, score_caption
 from tasks.pope import pope_metrics, score_pope
-from tests.worlds import write_run, yes_no
+from tests.worlds import captions, write_run, yes_no
 
 VERDICTS = pytest.mark.reported("verdicts")
 COUNT = 60
@@ -116,6 +116,24 @@ def test_nor_is_the_other_side_worse() -> None:
 def test_a_gain_that_is_there_where_both_answer_stays_one() -> None:
     found = _compared(HONEST, _chair(lambda n: "" if n == 1 else "A cat. A dog."))
     assert found["verdict"] == "better"
+
+
+@VERDICTS
+@pytest.mark.parametrize(
+    ("junk", "good"),
+    [("!car !bus", "cat dog"), ("!car", "cat dog !cup"), ("!car !car !cup !dog", "cat !bus")],
+)
+def test_who_names_only_what_is_not_there_is_worse_than_who_sees(junk: str, good: str) -> None:
+    a, b = captions(*[junk, "!hat"] * 30), captions(*[good, "cat"] * 30)
+    assert _compared(a, b)["verdict"] == "better"
+    assert _compared(b, a)["verdict"] == "worse"
+
+
+@VERDICTS
+def test_who_names_nothing_right_has_not_won_by_naming_less() -> None:
+    a, b = captions(*["cat dog !car", "!car"] * 30), captions(*["!car", "", ""] * 20)
+    found = _compared(replace(a, headline="CHAIRs"), replace(b, headline="CHAIRs"))
+    assert found["verdict"] == UNTOLD
 
 
 @VERDICTS
