@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.cli.notes import notes_of
 from harness.results import Results, TaskResult, mark
 from harness.thoughts import without_thought
 from harness.types import Sample, Scorer
@@ -141,6 +142,16 @@ def test_who_names_nothing_right_has_not_won_by_naming_less() -> None:
 def test_who_names_less_is_told_to_recall_less(says: Callable[[int], str]) -> None:
     found = _compared(_chair(lambda n: "A cat. A dog. A bus."), _chair(says))
     assert "recall −50.0 [−50.0, −50.0]: saying less may explain it)" in found["sentence"]
+
+
+@VERDICTS
+@pytest.mark.parametrize(
+    "says", [lambda n: f"图中有一只猫{n}。", lambda n: "I'm sorry, I can't help with that.", lambda n: f"{n}"]
+)
+def test_captions_that_name_nothing_are_told_beside_their_perfect_figure(says: Callable[[int], str]) -> None:
+    told = notes_of([_chair(says)])
+    assert any(note.startswith("no answer names anything that is looked for") for note in told)
+    assert not any(note.startswith("no answer names") for note in notes_of([HONEST]))
 
 
 @VERDICTS
