@@ -58,9 +58,9 @@ _LETTER_SAID = (
 )
 _IS = r"(?i:is|(?:would|must|should|will)\s+be)\b(?:\s+(?i:therefore|thus|hence|clearly|likely|the\s+letter)\b)?"
 _ANSWER_IS = re.compile(
-    rf"(?:\b(?i:answer|ans\.?|correct\s+letter)[*_]*\s*(?:(?i:to\s+(?:the|this)\s+(?:question|problem))\s*)?(?:{_IS}\s*)?"
+    rf"(?:\b(?i:answer|ans\.?|correct\s+letter)[*_\"']*\s*(?:(?i:to\s+(?:the|this)\s+(?:question|problem))\s*)?(?:{_IS}\s*)?"
     r"|答案(?: ?应[选選]| ?[是为為])? ?|(?:答え|正解)は? ?|정답 ?[은는]? ?|(?<![不非别沒没无無])[选選][择擇]? ?)"
-    r"(?::[*_\s]*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
+    r"(?:[:=-][*_\s]*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
 )
 _OPTION_NAMED = re.compile(
     r"(?:\b(?i:option|choice)|[选選][项項])\s*(?:(?i:is)\b\s*|[是为為] ?)?(?::\s*)?" + _LETTER_SAID
