@@ -253,8 +253,8 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
             return _known(_only(sorted(set(named))), known)
     names = [option.strip().casefold() for option in options]
     if sorted(names) == ["no", "yes"]:
-        said = read_yes_no_strict(text)
-        return said and LETTERS[names.index(said)]
+        yes_or_no = read_yes_no_strict(text)
+        return yes_or_no and LETTERS[names.index(yes_or_no)]
     return _option_in(text, options) or _only(
         [letter for line in stated(text)[-1:] if (letter := _letter(option_by_value(line, options)))]
     )
