@@ -25,11 +25,17 @@ from harness.numerals import plain_math
 LONGEST = 4_000
 """Characters of a text that are looked at: its last ones."""
 
-_WORDS_BEFORE = 30
+_WORDS_AROUND = 30
 _FIRST_OF_CUT = re.compile(r"\S{0,50}")
 _BOUND = re.compile(
     r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|older|younger|longer|shorter)\s+than"
-    r"|\bat\s+(?:least|most)|(?<!add )(?<!adds )(?<!sum )(?<!sums )(?<!round )(?<!rounded )\bup\s+to)\s*$",
+    r"|\bat\s+(?:least|most)|\b(?:over|above|below|under|beyond|exceed(?:s|ed|ing)?)"
+    r"|(?<!add )(?<!adds )(?<!sum )(?<!sums )(?<!round )(?<!rounded )\bup\s+to)\s*$",
+    re.IGNORECASE,
+)
+_BOUND_BEHIND = re.compile(
+    r"\s+(?:[a-z]+\s+)?(?:or|and)\s+(?:more|less|fewer|greater|higher|lower|larger|smaller|older|younger|longer|shorter"
+    r"|above|over|below|under|up|so)\b",
     re.IGNORECASE,
 )
 _PART = re.compile(
@@ -37,7 +43,14 @@ _PART = re.compile(
     r"|\bhalf|\btwice|\bdouble|\btriple|\b(?:square|cube)\s+root\s+of|\blog\w*(?:\s+base)?(?:\s+of)?|第|零下)\s*$",
     re.IGNORECASE,
 )
-_EITHER = re.compile(r"\s*(?:or|vs\.?|versus|out\s+of|到|至|〜|或|或者|または|또는|比|分之)\s*", re.IGNORECASE)
+_PART_BEHIND = re.compile(r"\s+and\s+(?:a|an|one)\s+(?:half|third|quarter|\w+th)\b", re.IGNORECASE)
+_DIGITS_KEPT = re.compile(
+    r"\d+[\s-]*(?:decimals?\b|d\.? ?p\b|s\.? ?f\b|sig(?:nificant|\.)?\s+(?:fig|dig))", re.IGNORECASE
+)
+_NO_VALUE_SAID = re.compile(
+    r"(?:\bnearest|\b(?:fig(?:ure|\.)?|table|eq(?:uation|\.)?|step)\s*[#(]?|[^\W\d_]{2,}-)\s*$", re.IGNORECASE
+)
+_EITHER = re.compile(r"\s*(?:or|over|vs\.?|versus|out\s+of|到|至|〜|或|或者|または|또는|比|分之)\s*", re.IGNORECASE)
 _RANGE = re.compile(r"\s*(?:to|through|till|until|of)\s*", re.IGNORECASE)
 _FRACTION = re.compile(r"\d+ ?/ ?\d|\\frac")
 _BETWEEN = re.compile(r"\b(?:between|from)\s*$|[在从從介于]\s*$", re.IGNORECASE)
@@ -77,9 +90,19 @@ def read_passage(text: str) -> Passage:
 
 
 def _in_their_places(plain: str, runs: Sequence[Expression]) -> Iterator[Expression]:
-    """Unread are numbers that the words around them make bounds, ranges, shares or alternatives."""
-    bounds = {place for place, run in enumerate(runs) if _before(_BOUND, plain, run)}
-    unread = {place for place, run in enumerate(runs) if _before(_PART, plain, run) or _between_bars(plain, run)}
+    """Unread are numbers that the words around them make bounds, ranges, shares or alternatives.
+
+    Left out are those that say how a number was rounded or name a figure or a step: "2 decimal places", "Figure 3".
+    """
+    runs = [run for run in runs if not (_DIGITS_KEPT.match(plain, run.start) or _before(_NO_VALUE_SAID, plain, run))]
+    bounds = {
+        place for place, run in enumerate(runs) if _before(_BOUND, plain, run) or _behind(_BOUND_BEHIND, plain, run)
+    }
+    unread = {
+        place
+        for place, run in enumerate(runs)
+        if _before(_PART, plain, run) or _behind(_PART_BEHIND, plain, run) or _between_bars(plain, run)
+    }
     for place, (run, following) in enumerate(itertools.pairwise(runs)):
         if run.value != following.value and _belong_together(plain, run, following):
             unread |= {place, place + 1}
@@ -88,12 +111,16 @@ def _in_their_places(plain: str, runs: Sequence[Expression]) -> Iterator[Express
 
 
 def _before(pattern: re.Pattern[str], plain: str, run: Expression) -> bool:
-    return pattern.search(plain, max(0, run.start - _WORDS_BEFORE), run.start) is not None
+    return pattern.search(plain, max(0, run.start - _WORDS_AROUND), run.start) is not None
+
+
+def _behind(pattern: re.Pattern[str], plain: str, run: Expression) -> bool:
+    return pattern.match(plain, run.end, run.end + _WORDS_AROUND) is not None
 
 
 def _belong_together(plain: str, run: Expression, following: Expression) -> bool:
     gap = plain[run.end : following.start]
-    if len(gap) > _WORDS_BEFORE:
+    if len(gap) > _WORDS_AROUND:
         return False
     if _AND.fullmatch(gap):
         return _before(_BETWEEN, plain, run) or _FRACTION.match(plain, following.start) is not None

@@ -90,8 +90,8 @@ _PARTED_UNITS = _words(
 """Units that a second number with a smaller one follows: 5 feet 11 inches are neither 5 nor 11."""
 
 _NO_UNITS = _words(
-    "to or and of out vs versus through till until is are was were in on at from for with by because "
-    "since so if but than as which the an when where while then that this there it he she they we you"
+    "to or and of out vs versus over above below under through till until is are was were in on at from for with by "
+    "because since so if but than as which the an when where while then that this there it he she they we you"
 )
 _MINUS_BEHIND = _words("is are was were be equals equal answer about approximately of exactly to and or by at")
 
@@ -199,7 +199,7 @@ def _single_letter(token: Token, before: Token, after: Token) -> None:
     if letter in "xX" and _ends(before) and _begins(after) and bool(token.gap) == bool(after.gap):
         token.kind, token.text = "operator", "*"
     elif glued:
-        token.kind = "unit" if letter in _UNIT_LETTERS else "letter"
+        token.kind = "unit" if letter in _UNIT_LETTERS and letter != "K" else "letter"  # 5K: thousands or kelvin
     elif _ends(before) and token.gap and letter in _UNIT_LETTERS:
         token.kind = "unit"
     elif before.kind == "open":
@@ -259,7 +259,7 @@ def _sign(token: Token, before: Token, after: Token) -> None:
         token.kind = "bad" if after.raw == "number" else "edge"
     elif sign == "—":
         token.kind = "bad" if after.raw == "number" and after.gap == 0 else "edge"
-    elif sign in ("<", ">") and token.gap == 2 and before.raw == "line":
+    elif sign in ("<", ">") and token.gap == 2 and before.raw == "line" and after.gap:
         token.kind = "edge"  # a quoted line
     elif sign in "负負" and _begins(after):
         token.kind, token.text = "operator", "-"

@@ -33,7 +33,10 @@ _PERIOD_BEFORE_NO_DIGIT = re.compile(r"\.(?!\d)")
 _PERIODS_REMOVED = 32
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_BOTH_AT_ONCE = re.compile(r"\W*(?:yes\W+(?:(?:or|and)\W+)?no|no\W+(?:(?:or|and)\W+)?yes)\b", re.IGNORECASE)
+_BOTH_AT_ONCE = re.compile(
+    r"\W*(?:(?:yes[^\w.!]+(?:(?:or|and)\W+)?no|no[^\w.!]+(?:(?:or|and)\W+)?yes)\b|(?:yes\W+no|no\W+yes)\b(?! \w))",
+    re.IGNORECASE,
+)
 
 _NO_ANSWER = re.compile(
     r"\bno (?:doubt|idea|way|clue|clear|longer|matter|problem|question|information|reason|need|more|less|other than)\b"
@@ -49,22 +52,28 @@ _VLMEVAL_MARKS = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 _BOX_OR_BRACE = re.compile(r"\\f?boxed? {0,3}\{|(?<!\\)[{}]")
 _BOX_AT_MOST = 1_000
 _LETTER_END = r"(?![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|['’])"
-_LETTER_SAID = rf"[*_\"'`]*(?:\(\s*([A-Z])\s*\)|([A-Z]){_LETTER_END})"
+_LETTER_SAID = (
+    rf"[*_\"`$]*(?:\\(?:text|math)\w+\s*\{{|\\(?:text|bm|boldsymbol)\s*\{{)?"
+    rf"(?:[(\[{{]\s*([A-Z])\s*[)\]}}]|'([A-Z])'|([A-Z]){_LETTER_END})"
+)
+_IS = r"(?i:is|(?:would|must|should|will)\s+be)\b(?:\s+(?i:therefore|thus|hence|clearly|likely|the\s+letter)\b)?"
 _ANSWER_IS = re.compile(
-    r"(?:\b(?i:answer)\s*(?:(?i:is|would\s+be|must\s+be)\b\s*)?|答案(?: ?应[选選]|[是为為])? ?|(?:答え|正解)は? ?"
-    r"|정답 ?[은는]? ?|(?<![不非别沒没无無])[选選] ?)(?::\s*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
+    rf"(?:\b(?i:answer|ans\.?|correct\s+letter)[*_\"']*\s*(?:(?i:to\s+(?:the|this)\s+(?:question|problem))\s*)?(?:{_IS}\s*)?"
+    r"|答案(?: ?应[选選]| ?[是为為])? ?|(?:答え|正解)は? ?|정답 ?[은는]? ?|(?<![不非别沒没无無])[选選][择擇]? ?)"
+    r"(?:[:=-][*_\s]*)?(?:(?i:option|choice)\s+|[选選][项項]\s*)?" + _LETTER_SAID
 )
 _OPTION_NAMED = re.compile(
     r"(?:\b(?i:option|choice)|[选選][项項])\s*(?:(?i:is)\b\s*|[是为為] ?)?(?::\s*)?" + _LETTER_SAID
 )
 _LETTER_IN_BRACKETS = re.compile(r"(?<![^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])(?<!\()\(\s*([A-Z])\s*\)")
+_LETTER_ALONE = re.compile(r"[ \t*_\"'`#$(]*([A-Z])[ \t*_\"'`$).]*")
 _LETTER_AT_LINE_START = re.compile(r"^[ \t*_\"'`#]*([A-Z])(?:[.):](?=[\s*_]|$)|[*_ \t]*$)", re.MULTILINE)
 _ANOTHER = re.compile(
-    r"[*_\"'`)]*\s{0,3}(?:,?\s{0,3}(?:and|or)\b|[,/&、和或与與])\s{0,3}(?:(?:option|choice)\s+)?[*_\"'`(]*([A-Z])"
-    + _LETTER_END
+    r"[*_\"'`)\]}$]*\s{0,3}(?:,?\s{0,3}(?:and|or)\b|[,/&、和或与與])\s{0,3}(?:(?:option|choice)\s+)?"
+    r"[*_\"'`(\[{$]*([A-Z])" + _LETTER_END
 )
 _WRONG = re.compile(
-    r"[*_\"'`)]*\s*(?:(?:is|was|looks|seems)\s+(?:\w+\s+)?(?:not|wrong|incorrect|false)\b"
+    r"[*_\"'`)\]}$]*\s*(?:(?:is|was|looks|seems)\s+(?:\w+\s+)?(?:not|wrong|incorrect|false)\b"
     r"|(?:isn|wasn|can)'t\b|cannot\b|是?(?:错|錯|不))",
     re.IGNORECASE,
 )
@@ -73,8 +82,14 @@ _NEXT_WORD = re.compile(r"\s+(?!(?:because|since|as|for|which|with|and|or|is|but
 _SECOND_LABEL = re.compile(r"[^\n]*[\s,;]\(?([A-Z])[.)]\s")
 _LABEL = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])[.):](?!\d))\s*")
 _STATED = re.compile(
-    r"(?:\banswer\b[^.\n]{0,60}?(?:\bis\b|[:=：])|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))([^\n]*)",
+    r"(?:(?<!\bto )(?<!\bi )(?<!\bwe )(?<!\bcan )(?<!\bplease )\banswer\b"
+    r"(?!\s+(?:the|this|that|these|those|your|it|an?)\b)"
+    r"[^.\n]{0,60}?(?:\b(?:is|(?:must|should|would|will)\s+be)\b|[:=：])"
+    r"|(?:答案|答え|正解|정답|답)\s*(?:[是为為はと은는]|[:：]))",
     re.IGNORECASE,
+)
+_SUPPOSED = re.compile(
+    r"\b(?:if|whether|suppose|supposing|assume|assuming)\s+(?:that\s+)?(?:the|your|my|our)?\s*$", re.IGNORECASE
 )
 LOOKED_AT = 20_000
 """Characters of an answer that the strict rules for options and numbers look at: the last ones."""
@@ -121,9 +136,10 @@ def read_yes_no_vlmeval(answer: str) -> YesNo | None:
 def read_yes_no_strict(answer: str) -> YesNo | None:
     """Our rule: what is not clear is unread.
 
-    Words are runs of letters and digits, inner apostrophes and hyphens included, in any case. If the first word is yes
-    or no, that is the answer; otherwise exactly one of the two must occur among the words. An answer that opens with
-    both ("yes or no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't", nor from a no
+    Words are runs of letters and digits, inner apostrophes and hyphens included, in any case. What the last "answer
+    is" or "answer:" has for its first word, yes or no, is the answer; else the first word, where it is one of the two;
+    otherwise exactly one of them must occur among the words. An answer that opens with both in one sentence ("yes or
+    no", "Yes/No", "No, yes") is unread. Nothing is concluded from "not" or "there isn't", nor from a no
     about something else ("no doubt", "no idea", "no longer") or a word that is denied or a condition ("not yes", "if
     yes"). Full-width letters are letters. Other languages and other words (是, nope, yep, none) are unread.
     Source: this project; the rule is the definition of the profile "strict".
@@ -132,6 +148,10 @@ def read_yes_no_strict(answer: str) -> YesNo | None:
     # Echoing the choice offered by the prompt is no answer, although its first word is one of the two.
     if _BOTH_AT_ONCE.match(answer):
         return None
+    for line in reversed(stated(answer)):
+        first = _WORD.search(line)
+        if first and (said := _exactly(first[0].lower())) and not _BOTH_AT_ONCE.match(line):
+            return said
     words = [word.lower() for word in _WORD.findall(answer)]
     return (_exactly(words[0]) if words else None) or _one_of_two(words)
 
@@ -197,10 +217,11 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     The first of these that names anything decides, and is unread where it names two options or one that is not there:
     an option's text and nothing else, unless that is an upper-case letter; a letter alone, in either case and between
     any marks; ``\boxed{}`` with a letter or an option's text or value, or both of one option; "answer is X" or
-    "answer: X" (答案是, 选, 答え, 정답) with an upper-case letter; "option X"; "(X)"; a line that is X or starts with
-    "X.", "X)" or "X:"; then the text of one option and of no other that is not part of it
-    (`harness.option_text.option_by_text`); at last the value of one, where the answer, or what "answer is" states, is a
-    number and nothing else.
+    "answer: X" (答案是, 选, 答え, 정답) with an upper-case letter; the first or last line, where it is X alone;
+    "option X" and "(X)", unless the first line starts with another one and "."; a line that is X or starts with "X.",
+    "X)" or "X:"; where the options are yes and no, `read_yes_no_strict`; then the text of one option and of no other
+    that is not part of it (`harness.option_text.option_by_text`); at last the value of one,
+    where the answer, or what "answer is" states, is a number and nothing else.
     A letter that another is joined to ("A or B", "A, C") names two. None is named by "not (A)" and "option A is wrong",
     nor by an "A" or "I" that the next word may make an article or a pronoun ("Answer: A dog"). Full-width letters are
     letters; Cyrillic or Greek ones that look like them are not.
@@ -209,7 +230,7 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     """
     known = LETTERS[: len(options)]
     text = plain_characters(answer[-LOOKED_AT:])
-    said, bare = answer.strip(), text.strip(MARKS_AROUND)
+    said, bare, lines = answer.strip(), text.strip(MARKS_AROUND), text.strip().split("\n")
     alone = len(bare) == 1 and bare.upper() in LETTERS
     exactly = [letter for letter, option in zip(LETTERS, options, strict=False) if said and option.strip() == said]
     # Options of geometry are called "(b)" themselves; whoever says so in that very form means the text.
@@ -217,14 +238,23 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
         return exactly[0]
     if alone:
         return _known(bare.upper(), known)
+    label = _letters_named(_LETTER_AT_LINE_START, lines[0])
+    further = (_letters_named(pattern, text) for pattern in (_OPTION_NAMED, _LETTER_IN_BRACKETS))
     mentions: list[list[str]] = [
         [_boxed_option(content, options) or "" for content in boxed(text)],
-        *(_letters_named(pattern, text) for pattern in (_ANSWER_IS, _OPTION_NAMED, _LETTER_IN_BRACKETS)),
+        _letters_named(_ANSWER_IS, text),
+        [match[1] for line in (lines[0], lines[-1]) if (match := _LETTER_ALONE.fullmatch(line))],
+        # who begins with "C. 5" and then names option A has answered C, or goes through them one by one
+        *(named and label + named for named in further),
         _letters_named(_LETTER_AT_LINE_START, text),
     ]
     for named in mentions:
         if named:
             return _known(_only(sorted(set(named))), known)
+    names = [option.strip().casefold() for option in options]
+    if sorted(names) == ["no", "yes"]:
+        yes_or_no = read_yes_no_strict(text)
+        return yes_or_no and LETTERS[names.index(yes_or_no)]
     return _option_in(text, options) or _only(
         [letter for line in stated(text)[-1:] if (letter := _letter(option_by_value(line, options)))]
     )
@@ -242,8 +272,17 @@ OPTION_PROFILES: Mapping[str, OptionReader] = MappingProxyType(
 
 
 def stated(answer: str) -> list[str]:
-    """What stands behind each "answer is" or "answer:" (答案是, 答え, 정답) up to the end of its line."""
-    return _STATED.findall(answer)
+    """What stands behind each "answer is" or "answer:" (答案是, 答え, 정답) up to the end of its line or the next one.
+
+    "To answer this: ..." and "if the answer is 5" state none.
+    """
+    heads = list(_STATED.finditer(answer))
+    ends = [*(head.start() for head in heads[1:]), len(answer)]
+    return [
+        answer[head.end() : end].split("\n", 1)[0]
+        for head, end in zip(heads, ends, strict=False)
+        if not _SUPPOSED.search(answer, max(0, head.start() - 30), head.start())
+    ]
 
 
 def boxed(answer: str) -> list[str]:
@@ -274,7 +313,7 @@ def _letters_named(pattern: re.Pattern[str], text: str) -> list[str]:
         letter = next(filter(None, match.groups()))
         if _WRONG.match(text, match.end()) or _DENIED.search(text, max(0, match.start() - 12), match.start()):
             continue
-        if letter in "AI" and not match[0].endswith(")") and _NEXT_WORD.match(text, match.end()):
+        if letter in "AI" and match[0].endswith(letter) and _NEXT_WORD.match(text, match.end()):
             continue
         another = _ANOTHER.match(text, match.end())
         if pattern is _LETTER_AT_LINE_START:

@@ -5,7 +5,8 @@ one (POPE's official reads a blank as yes). So the side that is ahead on a metri
 
 1. it leaves more answers blank or unread than the other side, and is ahead no more (95 %) once each answer that it
    alone leaves so has the other side's marks in the place of its own;
-2. it names nothing, so that what share of its words is wrong, or a figure at equal recall, is 0/0;
+2. it names nothing, or nothing right where the other side does, so that what share of its words is wrong, or a
+   figure at equal recall, is 0/0;
 3. by the profile `strict`, which earns nothing by guessing, it is not ahead on the headline (told by the results where
    the headline is another profile's).
 """
@@ -116,9 +117,16 @@ def _names_nothing(differences: Mapping[str, Difference], is_b: bool) -> str:
         own, other = (found.b, found.a) if is_b else (found.a, found.b)
         if name in _OF_WHAT_WAS_SAID and own is None and other is not None:
             return f"{'B' if is_b else 'A'} names nothing, so that {name} is 0/0"
-        if name.startswith(FRONTIER) and found.value is None:
+        if name.startswith(FRONTIER) and found.value is None and not _recalls_more(differences, is_b):
             return f"{name} is 0/0: no recall is reached by both"
     return ""
+
+
+def _recalls_more(differences: Mapping[str, Difference], is_b: bool) -> bool:
+    """Whether B (else A) recalls more: who names only what is not there meets the other at no recall, and that other
+    has not won by silence."""
+    recall = differences.get("recall")
+    return recall is not None and bool(recall.value) and ((recall.value or 0) > 0) is is_b
 
 
 def _behind_by_strict(pairs: Pairs, is_b: bool) -> str:

@@ -22,6 +22,7 @@ _LETTER_IN_BRACKETS = re.compile(r"\(([a-zA-Z])\)")
 _JOINED = re.compile(r"\s*(?:[,;/&]|(?:,\s*)?(?:and|or)\b|[和与與或])\s*", re.IGNORECASE)
 _NEXT_SENTENCE = re.compile(r"[.!?;。]\s|\n")
 _COMPARED = re.compile(r"\s*(?:is|are|was|were)\b")
+_DERIVED = re.compile(r"\b(?:by|between|from|in|sum|difference|product)\b", re.IGNORECASE)
 _LETTERS = re.compile(r"[^\W\d_]")
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 _FULL_WIDTH_MARKS = str.maketrans("［］，、", "[],,")
@@ -85,9 +86,11 @@ def read_strict(reply: Reply, question: Question) -> str | None:
 
     With options: `harness.readers.read_option_strict`, or the very text of one. Numbers: those in the last ``\boxed{}``
     that has one, which must agree; else the first behind the last "answer is" or "answer:" (答案是, 答え, 정답), on its
-    line, and unread where another is joined to it by a comma or conjunction; else the last in the text. Where that is a
-    bound ("3 bars larger than 40"), the one before it in its sentence; where the response has no digits and is nothing
-    else, number words, which boxes and "answer is" may hold too.
+    line, and unread where another is joined to it by a comma or conjunction, or where words before it tell how the
+    answer comes about ("by subtracting 3 from 10, which is 7") and another follows; else the last in the text, but for
+    what says how it was rounded or names a figure or a step. Where that is a bound ("3 bars larger than 40"), the one
+    before it in its sentence; where the response has no digits and is nothing else, number words, which boxes and
+    "answer is" may hold too.
     A number is the whole expression that it stands in (`harness.expressions`), evaluated, or unread where that is more
     than arithmetic or may be meant in two ways; it is never cut out of one. Mixed numbers, fractions, roots, powers,
     pi, thousands parted by comma, space, apostrophe or LaTeX's ``{,}`` and ``\,``, minus signs of every kind and digits
@@ -234,7 +237,8 @@ def _number_in(response: str) -> float | None:
     for line in stated(response)[: -_AT_MOST - 1 : -1]:
         passage = read_passage(with_digits(line[:_OF_A_LINE]))
         if passage.expressions:
-            return _agreed(_enumerated(passage))
+            derived = _DERIVED.search(passage.plain, 0, passage.expressions[0].start)
+            return _agreed(passage.expressions if derived else _enumerated(passage))
     passage = read_passage(response)
     if passage.expressions:
         return _last_value(passage)

@@ -249,6 +249,6 @@ def test_the_authors_extractions_as_replies_bring_llava_near_the_official_figure
     judge: Any = SimpleNamespace(id="stored", stream=stored)
     plain = _result(said)
     judged = judge_unread(plain, found.samples, _score, judge, Store(tmp_path / "judge.jsonl"))
-    assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [187, 259]
+    assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [188, 260]
     official = [score_mathvista(one.target, found.reply(one.id, text), "official") for one, text in said]
     assert sum(score.value for score in official) == 261

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.cli.notes import notes_of
 from harness.results import Results, TaskResult, mark
 from harness.thoughts import without_thought
 from harness.types import Sample, Scorer
@@ -20,7 +21,7 @@ from leaderboards.verdicts import UNTOLD, compare_results
 from tasks.cells import cell_metrics, cell_score
 from tasks.chair import CHAIR_METRICS, ChairTables, score_caption
 from tasks.pope import pope_metrics, score_pope
-from tests.worlds import write_run, yes_no
+from tests.worlds import captions, write_run, yes_no
 
 VERDICTS = pytest.mark.reported("verdicts")
 COUNT = 60
@@ -119,10 +120,38 @@ def test_a_gain_that_is_there_where_both_answer_stays_one() -> None:
 
 
 @VERDICTS
+@pytest.mark.parametrize(
+    ("junk", "good"),
+    [("!car !bus", "cat dog"), ("!car", "cat dog !cup"), ("!car !car !cup !dog", "cat !bus")],
+)
+def test_who_names_only_what_is_not_there_is_worse_than_who_sees(junk: str, good: str) -> None:
+    a, b = captions(*[junk, "!hat"] * 30), captions(*[good, "cat"] * 30)
+    assert _compared(a, b)["verdict"] == "better"
+    assert _compared(b, a)["verdict"] == "worse"
+
+
+@VERDICTS
+def test_who_names_nothing_right_has_not_won_by_naming_less() -> None:
+    a, b = captions(*["cat dog !car", "!car"] * 30), captions(*["!car", "", ""] * 20)
+    found = _compared(replace(a, headline="CHAIRs"), replace(b, headline="CHAIRs"))
+    assert found["verdict"] == UNTOLD
+
+
+@VERDICTS
 @pytest.mark.parametrize("says", [lambda n: "A cat.", lambda n: "cat", lambda n: ("Cat", "dog")[n % 2]])
 def test_who_names_less_is_told_to_recall_less(says: Callable[[int], str]) -> None:
     found = _compared(_chair(lambda n: "A cat. A dog. A bus."), _chair(says))
     assert "recall −50.0 [−50.0, −50.0]: saying less may explain it)" in found["sentence"]
+
+
+@VERDICTS
+@pytest.mark.parametrize(
+    "says", [lambda n: f"图中有一只猫{n}。", lambda n: "I'm sorry, I can't help with that.", lambda n: f"{n}"]
+)
+def test_captions_that_name_nothing_are_told_beside_their_perfect_figure(says: Callable[[int], str]) -> None:
+    told = notes_of([_chair(says)])
+    assert any(note.startswith("no answer names anything that is looked for") for note in told)
+    assert not any(note.startswith("no answer names") for note in notes_of([HONEST]))
 
 
 @VERDICTS

@@ -61,6 +61,34 @@ READ = [
     ("The answer is (B), not (A).", ANGLES, "B"),
     ("Answer: A dog", ("a cat", "a dog"), "B"),
     ("答案是狗。", ("猫", "狗"), "B"),
+    # how models write it
+    ("**Answer:** B", ANGLES, "B"),
+    ("**Answer:** **B**", ANGLES, "B"),
+    ("**Answer**: B", ANGLES, "B"),
+    ("The answer is $B$.", ANGLES, "B"),
+    ("The answer is 'B'.", ANGLES, "B"),
+    ("The answer is [B].", ANGLES, "B"),
+    ("The answer is {B}", ANGLES, "B"),
+    (r"Therefore, the answer is \textbf{B}.", ANGLES, "B"),
+    (r"The answer is $\mathbf{B}$.", ANGLES, "B"),
+    ("The answer should be B", ANGLES, "B"),
+    ("The answer is therefore B.", ANGLES, "B"),
+    ("The answer is the letter B", ANGLES, "B"),
+    ("The answer to the question is B.", ANGLES, "B"),
+    ("Ans: B", ANGLES, "B"),
+    ("选择B", ANGLES, "B"),
+    ('{"answer": "B"}', ANGLES, "B"),
+    ("{'answer': 'B', 'why': 'A is half of it'}", ANGLES, "B"),
+    ("answer = B", ANGLES, "B"),
+    ("Answer – B", ANGLES, "B"),
+    ("Yes, because there is no other.", ("Yes", "No"), "A"),
+    ("No. A yes would need another side.", ("Yes", "No"), "B"),
+    ("Yes. There is no doubt.", ("no", "yes"), "B"),
+    # the letter first and then why
+    ("B\n\nExplanation: option A is half of it.", ANGLES, "B"),
+    ("**B**\n\nIn option (A) it is halved.", ANGLES, "B"),
+    ("(B)\n\nOption (A) leaves it out.", ANGLES, "B"),
+    ("Option A is half of it.\n\n**B**", ANGLES, "B"),
 ]
 
 UNREAD = [
@@ -118,6 +146,12 @@ UNREAD = [
     ("В", ANGLES),  # Cyrillic
     ("熊猫", ("猫", "狗")),
     ("Answer: A dog", ("oxymoron", "paradox")),
+    ("**Answer:** A dog", ("oxymoron", "paradox")),
+    ("The answer is yes or no", ("Yes", "No")),
+    ("The answer is $A$ or $B$", ANGLES),
+    ("The answer is [A] and [B]", ANGLES),
+    ("B) 60°\n(A) is for a square.", ANGLES),
+    ("A. 30 is too small.\nOption B fits.", ANGLES),
 ]
 
 
@@ -155,6 +189,17 @@ def test_no_option_is_read_from_a_part_of_something_else(answer: str, options: t
         ("否", None),
         ("はい", None),
         ("none", None),
+        ("Yes. No other animals are in the picture.", "yes"),
+        ("No. Yes would need a tail.", "no"),
+        ("Yes. No.", None),
+        ("No. Yes!", None),
+        ("Yes! No, wait.", None),
+        ("No dog is near the car, but behind it is one. So the answer is yes.", "yes"),
+        ("At first there's no obvious dog, however a tail is visible.\n\n**Final answer:** Yes", "yes"),
+        ("Yes, it could be one. Still, the answer is no.", "no"),
+        ("Answer (yes/no): yes", "yes"),
+        ("The answer is yes or no", None),
+        ("The answer is not no", None),
     ],
 )
 def test_yes_and_no_are_read_where_they_answer(answer: str, read: str | None) -> None:

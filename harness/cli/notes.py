@@ -155,6 +155,12 @@ def _silence(marked: Sequence[TaskResult]) -> Iterator[str]:
             f"{_all(len(answers))} unread, which says nothing of the model. Likely: another form or language than "
             f"asked for, such as {one_line(shown)[:60]!r}, or answers to other questions"
         )
+    elif any(answers) and all(row.counts.get("distinct_named") == 0 for row in marked[0].rows):
+        shown = next(answer for answer in answers if answer)
+        yield (
+            "no answer names anything that is looked for, so that a share of wrong ones says nothing of the model. "
+            f"Likely: another language, or captions of something else, such as {one_line(shown)[:60]!r}"
+        )
     elif any(answers) and len(answers) >= ALWAYS and len(set(answers)) == 1:
         yield f"{_all(len(answers))} the same text, {one_line(answers[0])[:60]!r}, whatever was shown"
 
