@@ -110,6 +110,8 @@ def evaluate(
     sureness: dict[_Said, list[float]] = {}  # tasks may mark the same answers
     asked = [(task, samples_of(task, split)[:limit]) for task in tasks]
     for task, samples in asked:  # all of them, before the first is asked
+        if not samples:
+            raise DataError(f"task {task.name}: it has no samples in the split {split}")
         try_task(task, samples, details_of(task, samples).metrics)
     for task, samples in asked:
         details = details_of(task, samples)
