@@ -37,7 +37,7 @@ from tasks.ic_set import ids_digest
 from tasks.row_claims import echoes_in
 
 NAME = "grounding"
-VERSION = 2
+VERSION = 3
 RULE = 1
 HEADLINE = "accuracy@0.5"
 RIGHT_FROM = 0.5

@@ -46,7 +46,7 @@ from tasks.row_claims import (
 )
 
 NAME = "mathvista"
-VERSION = 1
+VERSION = 2
 HEADLINE = "accuracy"
 EXTRACTED = "official"
 """The profile of the authors' script, which starts from the short answer that a language model took out."""

@@ -22,7 +22,7 @@ from harness.wording import counted
 from tasks.answer_files import Row, listed, read_rows
 
 NAME = "pope"
-VERSION = 1
+VERSION = 2
 HEADLINE = "macro/f1"
 
 INSTRUCTION = "Answer the question using a single word or phrase."

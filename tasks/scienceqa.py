@@ -45,7 +45,7 @@ from tasks.row_claims import (
 )
 
 NAME = "scienceqa"
-VERSION = 1
+VERSION = 2
 HEADLINE = "image/accuracy"
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
 """The last line of LLaVA's prompt."""

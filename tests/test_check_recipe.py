@@ -12,8 +12,8 @@ import pytest
 import yaml
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
-from harness.errors import ModelError, RecipeError
-from harness.models.encoder import CONFIG, WEIGHTS, load_encoder
+from harness.errors import RecipeError
+from harness.models.encoder import WEIGHTS
 from loops.optimise import dpo, trial
 from loops.optimise.trial import try_training
 from loops.recipe import Optimise
@@ -200,78 +200,6 @@ def test_a_large_model_is_tried_narrow_and_as_deep_as_it_is(tmp_path: Path, monk
     assert _fault(tmp_path / "large", trl={"optim": "adamw_bnb_8bit"}).startswith("optimise.trl.optim 'adamw_bnb_8bit'")
 
 
-# Encoders -------------------------------------------------------------------------------------------------------------
-
-
-def _cut(folder: Path) -> None:
-    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:20_000])
-
-
-def _empty(folder: Path) -> None:
-    (folder / WEIGHTS).write_bytes(b"")
-
-
-def _without_tokenizer(folder: Path) -> None:
-    for path in folder.glob("tokenizer*"):
-        path.unlink()
-
-
-def _without_model(folder: Path) -> None:
-    config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps({"preprocess_cfg": config["preprocess_cfg"]}))
-
-
-def _no_json(folder: Path) -> None:
-    (folder / CONFIG).write_text("{")
-
-
-def _narrower(folder: Path) -> None:
-    config = json.loads((folder / CONFIG).read_text())
-    config["model_cfg"]["embed_dim"] //= 2
-    (folder / CONFIG).write_text(json.dumps(config))
-
-
-@settings
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (_cut, "SafetensorError: Error while deserializing header"),
-        (_empty, "SafetensorError: Error while deserializing header"),
-        (_without_tokenizer, "Couldn't instantiate the backend tokenizer"),
-        (_without_model, "missing 'model_cfg'"),
-        (_no_json, "Could not load valid config"),
-        (_narrower, "size mismatch"),
-    ],
-)
-def test_an_encoder_that_does_not_load_is_one_line(
-    tmp_path: Path, change: Callable[[Path], None], message: str
-) -> None:
-    shutil.copytree(str(shipped("pictos-encoder")), tmp_path / "encoder")
-    change(tmp_path / "encoder")
-    with pytest.raises(ModelError) as caught:
-        load_encoder(str(tmp_path / "encoder"))
-    text = str(caught.value)
-    assert text.startswith(f"encoder {tmp_path}/encoder: does not load; restore it from where it came from (")
-    assert message in text and "\n" not in text
-
-
-@settings
-def test_an_encoder_that_cannot_be_downloaded_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise OSError("cannot reach anybody\nnor anything")
-
-    monkeypatch.setattr("harness.models.encoder.open_clip.create_model_and_transforms", offline)
-    with pytest.raises(ModelError) as caught:
-        load_encoder("ViT-B-32::laion2b_s34b_b79k")
-    assert str(caught.value) == (
-        "encoder ViT-B-32::laion2b_s34b_b79k: cannot be had; name a folder, or let it be downloaded once (cannot reach "
-        "anybody)"
-    )
-    assert capfd.readouterr().err == ""
-
-
 # The command ----------------------------------------------------------------------------------------------------------
 
 
@@ -335,7 +263,7 @@ def test_a_recipe_that_cannot_work_is_told_before_anything_is_done(
     small: Callable[..., Any], tmp_path: Path, changes: list[str], message: str
 ) -> None:
     shutil.copytree(str(shipped("pictos-encoder")), tmp_path / "broken")
-    _cut(tmp_path / "broken")
+    (tmp_path / "broken" / WEIGHTS).write_bytes(b"cut")
     assert small(*changes).error().startswith(message)
     assert not (tmp_path / "out").exists()
 

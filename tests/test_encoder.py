@@ -144,6 +144,8 @@ def test_an_encoder_that_cannot_work_is_told_in_one_line(base: Path, tmp_path: P
     cut = variant(base, tmp_path / "cut")
     weights = cut / "open_clip_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:9999])
+    empty = variant(base, tmp_path / "empty")
+    (empty / "open_clip_model.safetensors").write_bytes(b"")
     no_model = variant(base, tmp_path / "no-model", json_files={"open_clip_config.json": {"model_cfg": ...}})
     no_json = variant(base, tmp_path / "no-json", texts={"open_clip_config.json": "{"})
     no_words = variant(base, tmp_path / "no-words", texts={"tokenizer.json": None, "tokenizer_config.json": None})
@@ -153,7 +155,7 @@ def test_an_encoder_that_cannot_work_is_told_in_one_line(base: Path, tmp_path: P
         tmp_path / "other",
         json_files={"open_clip_config.json": {"model_cfg": {"text_cfg": {"hf_tokenizer_name": ...}}}},
     )
-    for folder in (cut, no_model, no_json, no_words, torn, other):
+    for folder in (cut, empty, no_model, no_json, no_words, torn, other):
         assert _complaint(folder).startswith("encoder FOLDER: does not "), folder.name
     for file in ("open_clip_config.json", "open_clip_model.safetensors"):
         gone = variant(base, tmp_path / file, texts={file: None})
@@ -167,7 +169,8 @@ def test_an_encoder_by_tag_that_cannot_be_had_is_told_in_one_line(monkeypatch: p
 
     monkeypatch.setattr(module.open_clip, "create_model_and_transforms", offline)
     assert _complaint(Path("ViT-B-32::laion2b_s34b_b79k")) == (
-        "encoder FOLDER: does not load (Failed to download weights for tag 'laion2b_s34b_b79k': offline)"
+        "encoder FOLDER: cannot be had; name a folder, or let it be downloaded once (Failed to download weights for "
+        "tag 'laion2b_s34b_b79k': offline)"
     )
     assert (
         _complaint(Path("ViT-B-32::nope")) == "encoder FOLDER: no such folder, and not an open_clip ARCHITECTURE::TAG"

@@ -16,8 +16,9 @@ from PIL import Image
 
 from harness.engine import evaluate
 from harness.errors import DataError, PictureError, UsageError
-from harness.marking import samples_of, scorer, try_task
+from harness.marking import samples_of, try_task
 from harness.pictures import open_picture
+from harness.profiles import scorer_of
 from harness.types import Metric, Sample, Sampling, Score
 from tasks.registry import TASKS, TasksByName, find_task, known_tasks, usable_tasks
 from tests.test_cli import Strop, strop
@@ -221,7 +222,7 @@ def test_an_answer_that_only_a_model_gives_is_named_with_its_sample() -> None:
     with pytest.raises(
         DataError, match=r"^task fake, sample two: of the answer 'maybe' score gives None and no Score$"
     ):
-        scorer(Fake(marks=odd))(_sample("two"), "maybe")
+        scorer_of(Fake(marks=odd))(_sample("two"), "maybe")
 
 
 @tasks
@@ -240,7 +241,7 @@ def test_a_picture_without_pixels_is_none(size: tuple[int, int]) -> None:
 
 def test_numbers_of_numpy_are_numbers() -> None:
     marks = _gives(value=np.float32(0.5), counts={"right": np.int64(1), "asked": np.float64(1)}, parsed=np.int64(3))
-    assert scorer(Fake(marks=marks))(_sample(), "A").value == 0.5
+    assert scorer_of(Fake(marks=marks))(_sample(), "A").value == 0.5
     assert list(samples_of(Fake(), "test")) == list(Fake().given)
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from tests.conftest import REPORTED
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = (ROOT / "README.md").read_text(encoding="utf-8").split("## Files")[1].split("## Licences")[0]
 NAMED = set(re.findall(r"\b\w+\.(?:py|yaml|md|toml|txt)\b", FILES))
@@ -37,3 +41,13 @@ def test_no_file_names_a_package_index_or_model_host() -> None:
 
 def test_the_shipped_recipe_is_short_enough_to_read() -> None:
     assert len((ROOT / "loops/recipes/judge_free.yaml").read_text(encoding="utf-8").splitlines()) <= 30
+
+
+def test_the_inputs_that_people_bring_are_as_many_as_the_table_says(request: pytest.FixtureRequest) -> None:
+    tried = request.config.stash.get(REPORTED, None)
+    if tried is None:
+        pytest.skip("counted where all tests are collected")
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## What people bring")[1].split("\n## ")[0]
+    table = {kind: int(number) for kind, number in re.findall(r"^\| (\w+) \|.*\| (\d+) \|$", section, re.MULTILINE)}
+    assert table == dict(tried)
+    assert f"({sum(table.values()):,} in all)" in section

@@ -104,13 +104,12 @@ def load_encoder(name: str, device: str | None = None) -> Encoder:
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder = Path(name).expanduser()
-    what = f"encoder {name}: does not load"
     if folder.is_dir():
         for needed in (CONFIG, WEIGHTS):
             if not (folder / needed).is_file():
                 raise ModelError(f"encoder {name}: no {needed} in it; a folder saved by open_clip has one")
         source = f"local-dir:{folder.resolve()}"
-        with model_errors(what), _silence():
+        with model_errors(f"encoder {name}: does not load; restore it from where it came from"), _silence():
             with torch.device("meta"):
                 expected = open_clip.create_model(source, load_weights=False, device="meta").state_dict()
             _refuse_made_up(name, expected, folder / WEIGHTS)
@@ -120,7 +119,7 @@ def load_encoder(name: str, device: str | None = None) -> Encoder:
         architecture, _, tag = name.partition("::")
         if (architecture, tag) not in open_clip.list_pretrained():
             raise ModelError(f"encoder {name}: no such folder, and not an open_clip ARCHITECTURE::TAG")
-        with model_errors(what), _silence():
+        with model_errors(f"encoder {name}: cannot be had; name a folder, or let it be downloaded once"), _silence():
             model, _, preprocess = open_clip.create_model_and_transforms(architecture, pretrained=tag)
             tokenizer = open_clip.get_tokenizer(architecture)
     encoder = Encoder(model.float(), preprocess, tokenizer, device=device)
