@@ -23,6 +23,7 @@ from lm_eval.evaluator import evaluate as lm_eval_evaluate
 from lm_eval.tasks import TaskManager
 from PIL.Image import Image
 
+from harness.errors import DataError
 from harness.marking import samples_of, try_task
 from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture

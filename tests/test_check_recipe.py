@@ -52,7 +52,10 @@ def _fault(model: Path, **recipe: Any) -> str:
         ({**LORA, "lora": {"r": 0}}, "optimise.lora: `r` should be a positive integer value but the value passed is 0"),
         ({**LORA, "lora": {"target_modules": "(("}}, "optimise.lora: missing ), unterminated subpattern at position 1"),
         ({**LORA, "lora": {"exclude_modules": "*.proj"}}, "optimise.lora: nothing to repeat at position 0"),
-        ({**LORA, "lora": {"init_lora_weights": "foo"}}, "optimise.lora: Unknown initialization init_lora_weights='foo'"),
+        (
+            {**LORA, "lora": {"init_lora_weights": "foo"}},
+            "optimise.lora: Unknown initialization init_lora_weights='foo'",
+        ),
         ({**LORA, "lora": {"task_type": "NOPE"}}, "optimise.lora: Invalid task type: 'NOPE'."),
         (
             {**LORA, "lora": {"target_modules": ["q_proj"], "layers_to_transform": [99]}},

@@ -140,7 +140,9 @@ def test_an_index_that_names_no_such_file_or_weight_is_refused(base: Path, tmp_p
 @pytest.mark.parametrize(
     "config",
     [
-        {"text_config": ...},  # a Llama of 7 thousand million by default: memory was taken for it, and the process killed
+        {
+            "text_config": ...
+        },  # a Llama of 7 thousand million by default: memory was taken for it, and the process killed
         {"text_config": {"num_hidden_layers": 4000}},
         {"text_config": {"vocab_size": 9_000_000}},
         {"vision_config": {"intermediate_size": 9_000_000}},

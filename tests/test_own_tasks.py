@@ -189,6 +189,7 @@ BROKEN = {
         Fake(given=(_sample(images=Path("a.png")),)),
         "task fake, sample 1 of test: its images are ",
     ),
+    "no samples": (Fake(given=()), "task fake: it has no samples in the split test"),
     "a group that is a list": (
         Fake(given=(_sample(meta={"group": ["red"]}),)),
         "task fake, sample 1 of test: its group is ['red'], which is no text",
@@ -270,7 +271,7 @@ UNMADE = {
     "another name": (f"{EXAMPLE}\nTASKS = {{'x': Colours}}", "the task is listed as 'x' and calls itself 'colours'"),
     "no task": ("TASKS = {'x': dict}", "what TASKS or the entry point calls 'x' is no task: it lacks gold"),
     "a property that fails": (
-        f"{EXAMPLE}\nclass X(Colours):\n    metrics = property(lambda self: 1 / 0)\nTASKS = {{'x': X}}",
+        f"{EXAMPLE}\nclass X(Colours):\n    gold = property(lambda self: 1 / 0)\nTASKS = {{'x': X}}",
         "task 'x' cannot be made (ZeroDivisionError: division by zero)",
     ),
     "a maker that fails": ("TASKS = {'x': lambda: 1 / 0}", "task 'x' cannot be made (ZeroDivisionError: division by"),
