@@ -14,7 +14,7 @@ from harness.errors import DataError
 # What the libraries stumble over where bytes of a file are not what they should be: XML errors are SyntaxErrors, an
 # attribute that no element has is a TypeError, a method of packing that is none a RuntimeError.
 _MALFORMED = (
-    *(AttributeError, IndexError, KeyError, OSError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, SyntaxError, TypeError, ValueError),
     *(zipfile.BadZipFile, zlib.error),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -242,7 +242,11 @@ def test_the_authors_extractions_as_replies_bring_llava_near_the_official_figure
 ) -> None:
     found = load_answers(conformance / "mathvista/results/llava/output_llava_llama_2_13b.json.gz")
     said = list(zip(found.samples, found.answers, strict=True))
-    judge: Any = SimpleNamespace(id="stored", ask=lambda asked: [found.extractions[one.id] for one in asked])
+
+    def stored(asked: Sequence[Sample]) -> Iterator[tuple[int, list[str]]]:
+        yield from ((place, [found.extractions[one.id]]) for place, one in enumerate(asked))
+
+    judge: Any = SimpleNamespace(id="stored", stream=stored)
     plain = _result(said)
     judged = judge_unread(plain, found.samples, _score, judge, Store(tmp_path / "judge.jsonl"))
     assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [187, 259]

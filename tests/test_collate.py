@@ -76,8 +76,8 @@ def test_a_llama_like_model_is_trained_on_the_tokens_that_it_is_asked_and_says(
 
 
 def test_rows_are_cut_to_the_length_that_trl_is_told() -> None:
-    batch = _batch(dataclasses.replace(_collator(processor()), max_length=70))
-    assert {values.shape for name, values in batch.items() if name != "pixel_values"} == {(4, 70)}
+    batch = _batch(dataclasses.replace(_collator(processor()), max_length=80))
+    assert {values.shape for name, values in batch.items() if name != "pixel_values"} == {(4, 80)}
 
 
 @pytest.mark.parametrize("pictures", ["pad", "processor"])

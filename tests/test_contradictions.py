@@ -144,9 +144,14 @@ def test_a_results_file_that_is_none_is_refused_in_one_line(folder: Path) -> Non
     _no_format(folder)
     with pytest.raises(DataError, match=r"results.json is not a results file of this version \(KeyError\('format'\)\)"):
         read_results(folder)
-    for content in (b"[]", b"\xff\xfe{", b"{", b'{"format": 1, "tasks": 3}'):
+    for content, reason in (
+        (b"[]", "is not a results file of this version"),
+        (b"\xff\xfe{", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b'{"format": 1, "tasks": 3}', "is not a results file of this version"),
+    ):
         (folder / "results.json").write_bytes(content)
-        with pytest.raises(DataError, match="is not a results file of this version"):
+        with pytest.raises(DataError, match=rf"results\.json:? {reason}"):
             read_results(folder)
 
 

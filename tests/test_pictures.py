@@ -19,7 +19,7 @@ from harness.errors import PictureError
 from harness.measure import measure
 from harness.pictures import LARGEST_SIDE, SHOWN_AS, decode_picture, open_picture, picture_digest
 from harness.results import read_results
-from harness.types import Sample
+from harness.types import AnswerStream, Sample, Sampling
 from tasks.hub import HubSource, HubTable
 from tasks.pools import own_pool
 from tasks.registry import find_task
@@ -208,8 +208,8 @@ class _SaysYes:
     name = digest = settings = "yes"
     about: Mapping[str, Any] = {}
 
-    def generate(self, samples: Sequence[Sample], *_: Any) -> list[list[str]]:
-        return [["Yes"] for _ in samples]
+    def stream(self, samples: Sequence[Sample], _: Sampling) -> AnswerStream:
+        yield from ((place, ["Yes"]) for place in range(len(samples)))
 
 
 @pytest.mark.reported("pictures")

@@ -52,6 +52,8 @@ class Started:
 
 
 def _main(words: Sequence[str], errors: Path, deaf_to: Sequence[int]) -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):  # whoever runs the tests in the background has made them deaf
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     for number in deaf_to:
         signal.signal(number, signal.SIG_IGN)
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)

@@ -72,7 +72,7 @@ class Vlm:
 
     `costs` counts what was done since the model was loaded (`COSTS`); `batch` is how many rows are decoded
     together, halved by itself when memory runs out; `frame` is how pictures are shown. `asked` and `cut` count the
-    answers that `generate` gave: all, and those that ended at `max_tokens`.
+    answers that `stream` gave: all, and those that ended at `max_tokens`.
     """
 
     def __init__(
@@ -120,16 +120,20 @@ class Vlm:
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         """`sampling.n` answers to each sample, each sample's as soon as its last one has ended."""
         for place, answers in self._answered(samples, sampling, None):
+            self.asked += len(answers)
+            self.cut += sum(not answer.finished for answer in answers)
             yield place, [answer.text for answer in answers]
 
     def generate(
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """`sampling.n` answers to each sample, in the samples' order."""
-        answers = self.answers(samples, sampling, None, advance)
-        self.asked += sum(len(row) for row in answers)
-        self.cut += sum(not answer.finished for row in answers for answer in row)
-        return [[answer.text for answer in row] for row in answers]
+        texts: list[list[str]] = [[] for _ in samples]
+        for place, answers in self.stream(samples, sampling):
+            texts[place] = answers
+            if advance:
+                advance(1)
+        return texts
 
     def hallucinate(
         self,
