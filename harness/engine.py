@@ -23,6 +23,7 @@ from lm_eval.evaluator import evaluate as lm_eval_evaluate
 from lm_eval.tasks import TaskManager
 from PIL.Image import Image
 
+from harness.errors import DataError
 from harness.marking import samples_of, try_task
 from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture
@@ -110,6 +111,8 @@ def evaluate(
     sureness: dict[_Said, list[float]] = {}  # tasks may mark the same answers
     asked = [(task, samples_of(task, split)[:limit]) for task in tasks]
     for task, samples in asked:  # all of them, before the first is asked
+        if not samples:
+            raise DataError(f"task {task.name}: it has no samples in the split {split}")
         try_task(task, samples, details_of(task, samples).metrics)
     for task, samples in asked:
         details = details_of(task, samples)

@@ -22,6 +22,12 @@ from harness.wording import mended
 TRIED = 3
 """Samples of a task that are marked before a model is asked anything."""
 
+ANSWERS = "answers"
+"""The store's name in a folder of results, where every task has a file too."""
+
+LONGEST_NAME = 200
+"""Bytes of a task's name: a file's may have 255 on common disks, its ending and that of a half-written one included."""
+
 
 def careful(task: str, score: Scorer) -> Scorer:
     """The scorer of a task of that name, whose mistakes are a `DataError`. Numbers in `Score.parsed` that JSON does not
@@ -103,13 +109,20 @@ def fault_of_sample(sample: Any) -> str | None:
         if not (isinstance(picture, Path) or callable(picture)):
             return f"its picture {picture!r:.60} is neither a Path nor a function that draws one"
     meta: Any = sample.meta
-    return None if isinstance(meta, Mapping) else f"its meta is {meta!r:.40} and no mapping"
+    if not isinstance(meta, Mapping):
+        return f"its meta is {meta!r:.40} and no mapping"
+    group = meta.get("group")
+    return None if isinstance(group, str | None) else f"its group is {group!r:.40}, which is no text"
 
 
 def fault_of_task(task: Task, metrics: Sequence[Metric]) -> str | None:
     """What is wrong with a task beside its samples, None where nothing is; `metrics` are those of its samples."""
+    if fault := _fault_of_name(task.name):
+        return fault
     if isinstance(task.max_tokens, bool) or not isinstance(task.max_tokens, int) or task.max_tokens < 1:
         return f"max_tokens is {task.max_tokens!r:.40}; an answer needs a whole number of tokens, one or more"
+    if not isinstance(metrics, list | tuple) or not all(isinstance(metric, Metric) for metric in metrics):
+        return f"its metrics are {metrics!r:.60} and no tuple of Metric"
     names = [metric.name for metric in metrics]
     if task.headline not in names:
         return f"the headline {task.headline!r:.40} is none of its metrics ({', '.join(names) or 'it has none'})"
@@ -120,7 +133,34 @@ def fault_of_task(task: Task, metrics: Sequence[Metric]) -> str | None:
             return f"the metric {metric.name} is a mean of {absent[0]}, which is none of its metrics"
         if not metric.macro and not (metric.terms and metric.over):
             return f"the metric {metric.name} has no terms or nothing that they are over"
+        if not all(map(_finite, (*metric.terms.values(), *metric.over.values()))):
+            return f"the metric {metric.name} has a weight that is no finite number"
+        if metric.better not in ("higher", "lower", "neither"):
+            return f"the metric {metric.name} is better {metric.better!r:.40}; say higher, lower or neither"
+    if circular := _circular(metrics):
+        return f"the metric {circular} is a mean of itself"
     return None
+
+
+def _fault_of_name(name: str) -> str | None:
+    """Files are named after a task, beside the store of answers."""
+    if Path(name).name != name or name == "..":
+        return "its name is a file's too, so it holds no / and is no .."
+    if name == ANSWERS:
+        return f"its file would be {ANSWERS}.jsonl, which is the store of answers; give it another name"
+    if len(name.encode()) > LONGEST_NAME:
+        return f"its name is a file's too, and longer than {LONGEST_NAME} bytes; give it a shorter one"
+    return None
+
+
+def _circular(metrics: Sequence[Metric]) -> str | None:
+    """The name of a mean of means that comes back to itself, None where none does."""
+    computed: set[str] = set()
+    waiting = list(metrics)
+    while ready := [metric for metric in waiting if computed.issuperset(metric.macro)]:
+        computed |= {metric.name for metric in ready}
+        waiting = [metric for metric in waiting if metric.name not in computed]
+    return waiting[0].name if waiting else None
 
 
 def uncounted(metrics: Sequence[Metric], headline: str, counts: Sequence[Mapping[str, float]]) -> str | None:
@@ -139,13 +179,15 @@ def uncounted(metrics: Sequence[Metric], headline: str, counts: Sequence[Mapping
 def try_task(task: Task, samples: Sequence[Sample], metrics: Sequence[Metric]) -> None:
     """Mark the right answer and an empty one of the first samples, before a model is asked; raises `DataError`.
     `metrics` are the task's of these samples."""
+    if fault := fault_of_task(task, metrics):
+        raise DataError(f"task {task.name}: {fault}")
     scorers: Mapping[str, Scorer] = task.profiles if isinstance(task, Profiled) else {"": task.score}
     counts = []
     for sample in samples[:TRIED]:
         for answer in dict.fromkeys((gold_of(task, sample), "")):
             counts += [careful(task.name, score)(sample, answer).counts for score in scorers.values()]
     headlines = [metric for metric in metrics if metric.name == task.headline]
-    if fault := fault_of_task(task, metrics) or (samples and uncounted(headlines, task.headline, counts)):
+    if samples and (fault := uncounted(headlines, task.headline, counts)):
         raise DataError(f"task {task.name}: {fault}")
 
 

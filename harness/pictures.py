@@ -71,6 +71,8 @@ def _opened(source: Path | io.BytesIO, name: str) -> Image.Image:
 
 
 def _as_shown(image: Image.Image) -> Image.Image:
+    if 0 in image.size:
+        raise ValueError("it has no pixels")
     if getattr(image, "n_frames", 1) > 1:
         image.seek(0)
     # a palette's transparency is dropped as any other's, by way of RGBA: Pillow warns on the direct way

@@ -94,11 +94,12 @@ def _load_entry(entry: EntryPoint) -> Task:
 def _made(name: str, origin: str, make: Callable[[], object]) -> Task:
     try:
         task = make()
+        complete = isinstance(task, Task)  # which reads its properties
     except TypeError as error:
         raise UsageError(f"{origin}: task '{name}' cannot be made without arguments ({error})") from error
     except Exception as error:
         raise UsageError(f"{origin}: task '{name}' cannot be made ({type(error).__name__}: {error})") from error
-    if not isinstance(task, Task):
+    if not (complete and isinstance(task, Task)):
         wanted = sorted(part for part in vars(Task) if not part.startswith("_") and not hasattr(task, part))
         raise UsageError(
             f"{origin}: what TASKS or the entry point calls '{name}' is no task: it lacks {', '.join(wanted)}"

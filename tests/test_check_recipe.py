@@ -28,6 +28,8 @@ settings = pytest.mark.reported("settings")
 
 (SCENE,) = caption_samples("pool", 1)
 LORA = {"weights": "lora"}
+FROM_WEIGHTS = ("pissa", "pissa_niter_4", "olora", "mica")
+"""How peft makes adapters of what the model has learnt."""
 
 
 def _fault(model: Path, **recipe: Any) -> str:
@@ -48,6 +50,12 @@ def _fault(model: Path, **recipe: Any) -> str:
         ),
         ({**LORA, "lora": {"target_modules": ["lm_head"]}}, "optimise.lora.target_modules ['lm_head']: training does"),
         ({**LORA, "lora": {"r": 0}}, "optimise.lora: `r` should be a positive integer value but the value passed is 0"),
+        ({**LORA, "lora": {"target_modules": "(("}}, "optimise.lora: missing ), unterminated subpattern at position 1"),
+        ({**LORA, "lora": {"exclude_modules": "*.proj"}}, "optimise.lora: nothing to repeat at position 0"),
+        (
+            {**LORA, "lora": {"init_lora_weights": "foo"}},
+            "optimise.lora: Unknown initialization init_lora_weights='foo'",
+        ),
         ({**LORA, "lora": {"task_type": "NOPE"}}, "optimise.lora: Invalid task type: 'NOPE'."),
         (
             {**LORA, "lora": {"target_modules": ["q_proj"], "layers_to_transform": [99]}},
@@ -153,6 +161,7 @@ def test_two_fields_that_decide_the_loss_are_refused(name: str) -> None:
         {},
         {"sft_weight": 12},
         {**LORA, "lora": {"r": 2, "use_dora": True}},
+        *({**LORA, "lora": {"r": 2, "init_lora_weights": made_of_weights}} for made_of_weights in FROM_WEIGHTS),
         {**LORA, "lora": {"r": 2, "target_modules": ["q_proj"], "layers_to_transform": [1]}},
         {"trl": {"gradient_checkpointing": True}},
         {"trl": {"bf16": True}},

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -133,6 +134,27 @@ def test_an_index_that_names_no_such_file_or_weight_is_refused(base: Path, tmp_p
     weights.pop(sorted(weights)[0])
     save_file(weights, shard, metadata={"format": "pt"})
     assert "1 weight of the model is not in its files" in _complaint(folder)
+
+
+@pytest.mark.reported("loading")
+@pytest.mark.parametrize(
+    "config",
+    [
+        {
+            "text_config": ...
+        },  # a Llama of 7 thousand million by default: memory was taken for it, and the process killed
+        {"text_config": {"num_hidden_layers": 4000}},
+        {"text_config": {"vocab_size": 9_000_000}},
+        {"vision_config": {"intermediate_size": 9_000_000}},
+    ],
+    ids=["no text_config", "layers", "words", "vision"],
+)
+def test_a_config_of_more_weights_than_the_files_can_hold_takes_no_memory(
+    base: Path, tmp_path: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = variant(base, tmp_path / "m", json_files={"config.json": config})
+    monkeypatch.setattr(AutoModelForImageTextToText, "from_pretrained", lambda *_, **__: pytest.fail("memory taken"))
+    assert "weights by the config, which is more than" in _complaint(folder)
 
 
 @pytest.mark.reported("loading")

@@ -139,6 +139,33 @@ BROKEN = {
         Fake(metrics=(ACCURACY, Metric(name="macro", macro=("accuracy", "f1")))),
         "task fake: the metric macro is a mean of f1, which is none of its metrics",
     ),
+    "metrics by their names": (
+        Fake(metrics={"accuracy": 1}), "task fake: its metrics are {'accuracy': 1} and no tuple of Metric",
+    ),
+    "no metrics": (Fake(metrics=None), "task fake: its metrics are None and no tuple of Metric"),
+    "a mean of itself": (
+        Fake(metrics=(ACCURACY, Metric(name="macro", macro=("macro", "accuracy")))),
+        "task fake: the metric macro is a mean of itself",
+    ),
+    "two means of each other": (
+        Fake(metrics=(ACCURACY, Metric(name="a", macro=("b",)), Metric(name="b", macro=("a",)))),
+        "task fake: the metric a is a mean of itself",
+    ),
+    "a weight of NaN": (
+        Fake(metrics=(Metric(name="accuracy", terms={"right": math.nan}, over={"asked": 1}),)),
+        "task fake: the metric accuracy has a weight that is no finite number",
+    ),
+    "better than what": (
+        Fake(metrics=(Metric(name="accuracy", terms={"right": 1}, over={"asked": 1}, better="up"),)),
+        "task fake: the metric accuracy is better 'up'; say higher, lower or neither",
+    ),
+    "a name of a path": (Fake(name="../fake"), "task ../fake: its name is a file's too, so it holds no / and is no .."),
+    "the store's name": (
+        Fake(name="answers"), "task answers: its file would be answers.jsonl, which is the store of answers;",
+    ),
+    "a name too long for a file": (
+        Fake(name="é" * 150), f"task {'é' * 150}: its name is a file's too, and longer than 200 bytes; give it a",
+    ),
     "two metrics of one name": (Fake(metrics=(ACCURACY, ACCURACY)), "task fake: two metrics are called accuracy"),
     "answers without a token": (
         Fake(max_tokens=0), "task fake: max_tokens is 0; an answer needs a whole number of tokens, one or more",
@@ -161,6 +188,11 @@ BROKEN = {
     "a picture alone": (
         Fake(given=(_sample(images=Path("a.png")),)),
         "task fake, sample 1 of test: its images are ",
+    ),
+    "no samples": (Fake(given=()), "task fake: it has no samples in the split test"),
+    "a group that is a list": (
+        Fake(given=(_sample(meta={"group": ["red"]}),)),
+        "task fake, sample 1 of test: its group is ['red'], which is no text",
     ),
     "a dictionary for a sample": (
         Fake(given=({"id": "one"},)), "task fake, sample 1 of test: is {'id': 'one'} and no Sample",
@@ -201,6 +233,13 @@ def test_a_function_that_draws_no_picture_is_named(drawn: Callable[[], Any]) -> 
         open_picture(drawn)
 
 
+@tasks
+@pytest.mark.parametrize("size", [(0, 0), (4, 0), (0, 4)])
+def test_a_picture_without_pixels_is_none(size: tuple[int, int]) -> None:
+    with pytest.raises(PictureError, match=r"a picture of \dx\d pixels: does not open as a picture \(it has no pixels"):
+        open_picture(lambda: Image.new("RGB", size))
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     marks = _gives(value=np.float32(0.5), counts={"right": np.int64(1), "asked": np.float64(1)}, parsed=np.int64(3))
     assert scorer_of(Fake(marks=marks))(_sample(), "A").value == 0.5
@@ -231,6 +270,10 @@ BAD = {
 UNMADE = {
     "another name": (f"{EXAMPLE}\nTASKS = {{'x': Colours}}", "the task is listed as 'x' and calls itself 'colours'"),
     "no task": ("TASKS = {'x': dict}", "what TASKS or the entry point calls 'x' is no task: it lacks gold"),
+    "a property that fails": (
+        f"{EXAMPLE}\nclass X(Colours):\n    gold = property(lambda self: 1 / 0)\nTASKS = {{'x': X}}",
+        "task 'x' cannot be made (ZeroDivisionError: division by zero)",
+    ),
     "a maker that fails": ("TASKS = {'x': lambda: 1 / 0}", "task 'x' cannot be made (ZeroDivisionError: division by"),
     "a taken name": (
         f"{EXAMPLE}\nTASKS = {{'pope': Colours}}",

@@ -6,6 +6,7 @@ in a log line and in a report. A model that is not whole is no model here.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from harness.errors import ModelError, StropError
-from harness.models.weights import weight_files
+from harness.models.weights import weight_files, weights_size
 from harness.wording import counted, one_line
 
 SUPPORTED = "llava"
@@ -53,6 +54,7 @@ def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
             raise ModelError(
                 f"{what}: models of type '{config.model_type}' are not supported yet; load one of type '{SUPPORTED}'"
             )
+        _refuse_larger(config, folder, name)
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
@@ -90,6 +92,20 @@ def _refuse_other_folders(folder: Path, name: str) -> None:
         )
     if not weight_files(folder):
         raise ModelError(f"{name}: no safetensors weights in it; convert the model, pickled weights are not loaded")
+
+
+def _refuse_larger(config: Any, folder: Path, name: str) -> None:
+    """Raise `ModelError` where config.json describes more weights than the files have bytes, before memory is taken for
+    them: without its text_config a model is one of seven thousand million weights."""
+    with torch.device("meta"):
+        described = AutoModelForImageTextToText.from_config(copy.deepcopy(config)).num_parameters()
+    size = weights_size(folder)
+    if described > size and getattr(config, "quantization_config", None) is None:
+        raise ModelError(
+            f"{name}: does not load, weights and config.json do not belong together: {described:,} weights by the "
+            f"config, which is more than {size:,} bytes of files can hold; restore config.json, its text_config and "
+            "vision_config, from where the model came from"
+        )
 
 
 def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field
 from types import MappingProxyType
@@ -58,6 +59,7 @@ TROUBLE = (
     RuntimeError,
     TypeError,
     ValueError,
+    re.error,
 )
 """What other people's libraries raise at settings that they do not take."""
 

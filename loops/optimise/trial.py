@@ -49,13 +49,20 @@ def try_training(recipe: Optimise, model: Path, sample: Sample, *, pictures: Pic
     weights = shape.num_parameters()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training itself will tell them
-        trained = sum(one.numel() for one in prepare(shape, recipe, seed=0).parameters() if one.requires_grad)
+        prepared = prepare(shape, _without_first_values(recipe), seed=0)
+    trained = sum(one.numel() for one in prepared.parameters() if one.requires_grad)
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
     trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader)
     if trouble := trial.trouble(recipe):
         raise _blamed(trouble, recipe, trial) from trouble
     return f"a step of training, {trained:,} of {weights:,} weights trained"
+
+
+def _without_first_values(recipe: Optimise) -> Optimise:
+    """The recipe with adapters that start from nothing in particular: some are made from the model's weights (PiSSA,
+    OLoRA), which a model without any has not."""
+    return recipe.model_copy(update={"lora": {**recipe.lora, "init_lora_weights": False}})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
