@@ -123,6 +123,15 @@ def test_a_shard_that_is_not_there_is_named(base: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.reported("loading")
+def test_a_whole_file_beside_shards_of_another_save_is_refused(base: Path, tmp_path: Path) -> None:
+    folder = _sharded(base, tmp_path / "m")
+    shutil.copy(base / "model.safetensors", folder)
+    assert _complaint(folder) == (
+        "m: holds model.safetensors and model.safetensors.index.json of other files; remove whichever is not the model"
+    )
+
+
+@pytest.mark.reported("loading")
 def test_an_index_that_names_no_such_file_or_weight_is_refused(base: Path, tmp_path: Path) -> None:
     folder = _sharded(base, tmp_path / "m")
     index = folder / "model.safetensors.index.json"

@@ -92,6 +92,12 @@ def _refuse_other_folders(folder: Path, name: str) -> None:
         )
     if not weight_files(folder):
         raise ModelError(f"{name}: no safetensors weights in it; convert the model, pickled weights are not loaded")
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file() and index.is_file() and whole.name not in index.read_text(encoding="utf-8", errors="replace"):
+        # transformers would take the single file and pass over the shards, whichever was saved later
+        raise ModelError(
+            f"{name}: holds {whole.name} and {index.name} of other files; remove whichever is not the model"
+        )
 
 
 def _refuse_larger(config: Any, folder: Path, name: str) -> None:
