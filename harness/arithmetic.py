@@ -48,7 +48,7 @@ def _value_of_run(run: Sequence[Token]) -> tuple[float, str]:
 
 
 def _split(run: Sequence[Token], kind: Kind) -> list[Sequence[Token]]:
-    places = [-1, *(place for place, token in enumerate(run) if token.kind == kind), len(run)]
+    places = [-1, *(index for index, token in enumerate(run) if token.kind == kind), len(run)]
     return [run[start + 1 : end] for start, end in itertools.pairwise(places)]
 
 
@@ -59,13 +59,13 @@ def _is_name(side: Sequence[Token]) -> bool:
 
 def _may_be_a_range(side: Sequence[Token]) -> bool:
     """Plain numbers with hyphens and slashes, or an x, alone: 3-5, 2020-01-02, 1-1/2; 3 x 4 may be a size."""
-    signs = {(one.text, one.raw) for one in side[1:] if one.kind == "operator"}
-    plain = all(one.kind in ("number", "unit", "operator") for one in side)
+    signs = {(token.text, token.raw) for token in side[1:] if token.kind == "operator"}
+    plain = all(token.kind in ("number", "unit", "operator") for token in side)
     return plain and ((("-", "sign") in signs and signs <= {("-", "sign"), ("/", "sign")}) or signs == {("*", "word")})
 
 
 def _value_of_side(side: Sequence[Token]) -> tuple[float, str]:
-    places = [place for place, token in enumerate(side) if token.kind == "unit"]
+    places = [index for index, token in enumerate(side) if token.kind == "unit"]
     end = places[0] if places else len(side)
     if places and end and side[end - 1].text == "/":
         end -= 1  # 5/day
@@ -100,12 +100,12 @@ class _Arithmetic:
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
-        self.place = 0
+        self.position = 0
         self.depth = 0
 
     def whole(self) -> float:
         value = self.sum()
-        if self.place != len(self.tokens):
+        if self.position != len(self.tokens):
             raise _UnreadError
         return value
 
@@ -124,7 +124,7 @@ class _Arithmetic:
                 return value
             # a/b/c is a date and 1/2π either of two; "2 (3)" is left to the text around it
             if (divided and sign != "*") or (
-                sign is None and self.at("number") and self.tokens[self.place].text != "π"
+                sign is None and self.at("number") and self.tokens[self.position].text != "π"
             ):
                 raise _UnreadError
             divided = divided or sign == "/"
@@ -161,11 +161,11 @@ class _Arithmetic:
 
     def fraction_behind(self, token: Token) -> float:
         r"""What a mixed number adds, 1 1/2 or 1\frac{1}{2}; 0 where it is none. A minus before it is of both parts."""
-        rest = self.tokens[self.place :]
+        rest = self.tokens[self.position :]
         if not rest or rest[0].text == "π" or token.text == "π" or rest[0].kind not in ("number", "fraction"):
             return 0.0
         if rest[0].kind == "fraction":
-            shape = [one.kind for one in rest[1:7]]
+            shape = [token.kind for token in rest[1:7]]
             if shape != ["open", "number", "close", "open", "number", "close"]:
                 raise _UnreadError
             numbers, length = [rest[2], rest[5]], 7
@@ -173,11 +173,11 @@ class _Arithmetic:
             if len(rest) < 3 or rest[1].text != "/" or rest[2].kind != "number" or rest[0].gap == 0:
                 raise _UnreadError
             numbers, length = [rest[0], rest[2]], 3
-        above, below = (one.value for one in numbers)
+        above, below = (token.value for token in numbers)
         if not (token.text.isdigit() and numbers[0].text.isdigit() and numbers[1].text.isdigit() and above < below):
             raise _UnreadError
-        self.place += length
-        if self.place < len(self.tokens) and self.tokens[self.place].text in ("^", "/"):
+        self.position += length
+        if self.position < len(self.tokens) and self.tokens[self.position].text in ("^", "/"):
             raise _UnreadError
         return above / below
 
@@ -193,7 +193,7 @@ class _Arithmetic:
 
     def root(self, token: Token) -> float:
         degree = float(token.text)
-        if self.at("open") and self.tokens[self.place].mark == "[":
+        if self.at("open") and self.tokens[self.position].mark == "[":
             self.take()
             degree = self.bracketed()
         argument = self.argument() if token.raw == "command" else self.atom()
@@ -211,15 +211,15 @@ class _Arithmetic:
         raise _UnreadError
 
     def at(self, *kinds: Kind) -> bool:
-        return self.place < len(self.tokens) and self.tokens[self.place].kind in kinds
+        return self.position < len(self.tokens) and self.tokens[self.position].kind in kinds
 
     def take(self) -> Token:
-        if self.place >= len(self.tokens):
+        if self.position >= len(self.tokens):
             raise _UnreadError
-        self.place += 1
-        return self.tokens[self.place - 1]
+        self.position += 1
+        return self.tokens[self.position - 1]
 
     def take_operator(self, *signs: str) -> str | None:
-        if self.at("operator") and self.tokens[self.place].text in signs:
+        if self.at("operator") and self.tokens[self.position].text in signs:
             return self.take().text
         return None

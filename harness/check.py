@@ -10,7 +10,7 @@ from harness.errors import StropError
 from harness.marking import fault_of_sample, fault_of_task, gold_of, uncounted
 from harness.pictures import open_picture
 from harness.profiles import PLAIN, details_of, profiles_of, scorer_of
-from harness.types import Advance, Picture, Sample, Score, Task
+from harness.types import Advance, Picture, Sample, Score, Scorer, Task
 
 CLAIMS: Mapping[str, str] = MappingProxyType(
     {
@@ -53,23 +53,26 @@ def check(task: Task, samples: Sequence[Sample], advance: Advance | None = None)
     places: dict[str, int] = {}
     opened: set[Picture] = set()
     counted: list[Mapping[str, float]] = []
+    sound: list[Sample] = []
+    # the rules of others pay for silence, which is theirs to answer for; ours must not
+    scorers = {"gold": scorer_of(task), "silence": profiles_of(task).get(PLAIN, scorer_of(task))}
     for place, sample in enumerate(samples, start=1):
         if reason := fault_of_sample(sample):
             failures.append(Failure(task=task.name, claim="samples", sample=f"number {place}", reason=reason))
             continue
+        sound.append(sample)
         fresh = set(sample.images) - opened
         opened |= fresh
         faults = [
             ("ids", _repeated_id(place, places.setdefault(sample.id, place))),
             *(("pictures", _unopened(picture)) for picture in fresh),
-            *_faults_of_marks(task, sample, counted),
+            *_faults_of_marks(task, scorers, sample, counted),
         ]
         failures += [
             Failure(task=task.name, claim=claim, sample=sample.id, reason=reason) for claim, reason in faults if reason
         ]
         if advance:
             advance(1)
-    sound = [sample for sample in samples if not fault_of_sample(sample)]
     if sound and (reason := _fault_of_task(task, sound, counted)):
         failures.append(Failure(task=task.name, claim="task", sample=None, reason=reason))
     times = {"task": 1, "pictures": len(opened)}
@@ -98,11 +101,10 @@ def _unopened(picture: Picture) -> str | None:
 
 
 def _faults_of_marks(
-    task: Task, sample: Sample, counted: list[Mapping[str, float]]
+    task: Task, scorers: Mapping[str, Scorer], sample: Sample, counted: list[Mapping[str, float]]
 ) -> Iterator[tuple[str, str | None]]:
     """(claim, why it does not hold) of the right answer and of an empty one; what they count goes into `counted`."""
-    # the rules of others pay for silence, which is theirs to answer for; ours must not
-    for claim, score in (("gold", scorer_of(task)), ("silence", profiles_of(task).get(PLAIN, scorer_of(task)))):
+    for claim, score in scorers.items():
         try:
             answer = gold_of(task, sample) if claim == "gold" else ""
             mark = score(sample, answer)

@@ -109,13 +109,15 @@ def evaluate(
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     results = []
     sureness: dict[_Said, list[float]] = {}  # tasks may mark the same answers
-    asked = [(task, samples_of(task, split)[:limit]) for task in tasks]
-    for task, samples in asked:  # all of them, before the first is asked
+    asked = []
+    for task in tasks:  # all of them are tried before the first is asked
+        samples = samples_of(task, split)[:limit]
         if not samples:
             raise DataError(f"task {task.name}: it has no samples in the split {split}")
-        try_task(task, samples, details_of(task, samples).metrics)
-    for task, samples in asked:
         details = details_of(task, samples)
+        try_task(task, samples, details.metrics)
+        asked.append((task, samples, details))
+    for task, samples, details in asked:
         scores: dict[int, Score] = {}
         longest = max_tokens.get(task.name, task.max_tokens)
         ours = _lm_eval_task(task, samples, details.metrics, scores, longest)
@@ -175,8 +177,9 @@ def _ranked(
     # without the thought before it, as chat templates leave it out of what was said
     values = model.sentence_log_likelihoods(list(new.values()), [answer_of(answer).answer for _, _, answer in new])
     sureness |= dict(zip(new, values, strict=True))
+    score = scorer_of(task)
     return [
-        {OWN: steps_of(sample, answer, sureness[key], scorer_of(task))}
+        {OWN: steps_of(sample, answer, sureness[key], score)}
         for key, sample, answer in zip(said, samples, answers, strict=True)
     ]
 

@@ -13,6 +13,10 @@ class UsageError(StropError):
     """A name or an option that does not exist or does not fit."""
 
 
+class UnknownTaskError(UsageError):
+    """A name that no task has, and that no file of somebody's own may be the reason of."""
+
+
 class DataError(StropError):
     """A file that is missing, malformed or not the one a task needs. Names the file, and the line if there is one."""
 

@@ -96,18 +96,18 @@ def _in_their_places(plain: str, runs: Sequence[Expression]) -> Iterator[Express
     """
     runs = [run for run in runs if not (_DIGITS_KEPT.match(plain, run.start) or _before(_NO_VALUE_SAID, plain, run))]
     bounds = {
-        place for place, run in enumerate(runs) if _before(_BOUND, plain, run) or _behind(_BOUND_BEHIND, plain, run)
+        index for index, run in enumerate(runs) if _before(_BOUND, plain, run) or _behind(_BOUND_BEHIND, plain, run)
     }
     unread = {
-        place
-        for place, run in enumerate(runs)
+        index
+        for index, run in enumerate(runs)
         if _before(_PART, plain, run) or _behind(_PART_BEHIND, plain, run) or _between_bars(plain, run)
     }
-    for place, (run, following) in enumerate(itertools.pairwise(runs)):
+    for index, (run, following) in enumerate(itertools.pairwise(runs)):
         if run.value != following.value and _belong_together(plain, run, following):
-            unread |= {place, place + 1}
-    for place, run in enumerate(runs):
-        yield replace(run, value=None, is_bound=place in bounds) if place in bounds | unread else run
+            unread |= {index, index + 1}
+    for index, run in enumerate(runs):
+        yield replace(run, value=None, is_bound=index in bounds) if index in bounds | unread else run
 
 
 def _before(pattern: re.Pattern[str], plain: str, run: Expression) -> bool:

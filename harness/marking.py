@@ -17,7 +17,7 @@ from typing import Any
 from harness.errors import DataError, StropError
 from harness.files import plain
 from harness.types import Metric, Profiled, Sample, Score, Scorer, Task
-from harness.wording import mended
+from harness.wording import first_line, mended
 
 TRIED = 3
 """Samples of a task that are marked before a model is asked anything."""
@@ -30,8 +30,7 @@ LONGEST_NAME = 200
 
 
 def careful(task: str, score: Scorer) -> Scorer:
-    """The scorer of a task of that name, whose mistakes are a `DataError`. Numbers in `Score.parsed` that JSON does not
-    know (NaN, infinity) become texts."""
+    """The scorer of a task of that name, whose mistakes are a `DataError`."""
 
     def marked(sample: Sample, answer: str) -> Score:
         where = f"task {task}, sample {sample.id}"
@@ -40,7 +39,7 @@ def careful(task: str, score: Scorer) -> Scorer:
         except StropError:
             raise
         except Exception as error:
-            raise DataError(f"{where}: score fails on the answer {answer!r:.60} ({_said(error)})") from error
+            raise DataError(f"{where}: score fails on the answer {answer!r:.60} ({_why(error)})") from error
         if fault := fault_of_score(mark):
             raise DataError(f"{where}: of the answer {answer!r:.60} {fault}")
         return mark
@@ -74,7 +73,7 @@ def listed_samples(task: Task, split: str) -> list[Sample]:
     except StropError:
         raise
     except Exception as error:
-        raise DataError(f"task {task.name}: its samples of the split {split} cannot be had ({_said(error)})") from error
+        raise DataError(f"task {task.name}: its samples of the split {split} cannot be had ({_why(error)})") from error
 
 
 def samples_of(task: Task, split: str) -> Sequence[Sample]:
@@ -168,7 +167,7 @@ def uncounted(metrics: Sequence[Metric], headline: str, counts: Sequence[Mapping
 
     A metric that nothing of is counted at all may be one of a cell that no sample lies in, the headline excepted.
     """
-    seen = {name for one in counts for name in one}
+    seen = {name for counted in counts for name in counted}
     for metric in metrics:
         absent = [name for name in (*metric.over, *metric.terms) if name not in seen]
         if absent and (metric.name == headline or seen & set(metric.over)):
@@ -199,7 +198,7 @@ def gold_of(task: Task, sample: Sample) -> str:
     except StropError:
         raise
     except Exception as error:
-        raise DataError(f"{where}: gold fails ({_said(error)})") from error
+        raise DataError(f"{where}: gold fails ({_why(error)})") from error
     if isinstance(answer, str):
         return answer
     raise DataError(f"{where}: gold gives {answer!r:.40}, which is no text")
@@ -210,5 +209,5 @@ def _finite(number: Any) -> bool:
     return isinstance(number, Real) and math.isfinite(number)
 
 
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}" if str(error).strip() else repr(error)
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else repr(error)

@@ -136,9 +136,9 @@ def _tokens(plain: str) -> list[Token]:
 def _classify(tokens: list[Token], plain: str) -> None:
     """Give every token its kind, from the kinds before it and the raw tokens behind it."""
     one_line = "\n" not in plain.strip()
-    for place, token in enumerate(tokens):
-        before = tokens[place - 1] if place else _NOTHING
-        after = tokens[place + 1] if place + 1 < len(tokens) else _NOTHING
+    for index, token in enumerate(tokens):
+        before = tokens[index - 1] if index else _NOTHING
+        after = tokens[index + 1] if index + 1 < len(tokens) else _NOTHING
         if token.raw == "line":
             token.kind = "edge"
         elif token.raw in ("number", "european"):
@@ -294,27 +294,27 @@ def _settle_brackets(tokens: Sequence[Token]) -> None:
     edges = list(itertools.accumulate((token.kind == "edge" for token in tokens), initial=0))
     arguments, lists = [0] * (len(tokens) + 1), [0] * (len(tokens) + 1)
     is_argument: set[int] = set()
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         if token.kind == "open":
-            before = tokens[place - 1] if place else token
-            if before.kind in ("fraction", "root") or before.text in ("^", "_") or place - 1 in is_argument:
-                is_argument.add(place)
-            open_places.append(place)
+            before = tokens[index - 1] if index else token
+            if before.kind in ("fraction", "root") or before.text in ("^", "_") or index - 1 in is_argument:
+                is_argument.add(index)
+            open_places.append(index)
         elif token.kind == "close" and open_places:
             start = open_places.pop()
             if start in is_argument:
-                is_argument.add(place)
+                is_argument.add(index)
                 arguments[start] += 1
-                arguments[place] -= 1
-            elif edges[place] == edges[start]:
+                arguments[index] -= 1
+            elif edges[index] == edges[start]:
                 lists[start] += 1
-                lists[place] -= 1
+                lists[index] -= 1
             else:
                 tokens[start].kind = token.kind = "edge"
         elif token.kind == "close":
             token.kind = "edge"
-    for place in open_places:
-        tokens[place].kind = "edge"
+    for index in open_places:
+        tokens[index].kind = "edge"
     inside = zip(tokens, itertools.accumulate(arguments), itertools.accumulate(lists), strict=False)
     for token, argument_depth, list_depth in inside:
         if token.kind == "comma":

@@ -15,8 +15,8 @@ gpt-oss and of Gemma 4, also as a tokenizer leaves them that drops special token
 Granite's "Here is my thought process:".
 
 Where it applies: `harness.profiles` hands the answer alone to every profile that is ours; a profile that does what
-somebody else's script does (`harness.types.Replicating`) is given the whole text, as that script is. lmms-eval 0.7
-takes `<think>` away before its readers, VLMEvalKit where SPLIT_THINK is set; LLaVA's and MathVista's scripts do not.
+somebody else's script does (`harness.types.Replicating`) is given the whole text. lmms-eval 0.7 takes `<think>` away
+before its readers by default (its examples say so); the profile named after it is of the readers alone and does not.
 Profiles of captions differ in who makes words of them; what the caption is, all of them are told.
 """
 

@@ -28,6 +28,12 @@ def one_line(text: str) -> str:
     return "".join(letter for letter in " ".join(words) if not unicodedata.category(letter).startswith("C"))
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, without what follows in lines of its own."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else repr(error)
+
+
 def mended(text: str) -> str:
     """Text that can be written as UTF-8: two halves of a surrogate pair are the letter that they are halves of, and
     a half that is alone is U+FFFD, the sign of replacement. Every other text is itself.

@@ -99,9 +99,11 @@ def _filtered(result: TaskResult, task: Task, split: str, judge: _Judge) -> Task
         Group(sample=sample.blind(), answers=tuple(split_sentences(answer_of(row.answer).answer)))
         for sample, row in zip(samples, result.rows, strict=True)
     ]
-    rows = []
-    for sample, row, sureness in zip(samples, result.rows, judge(groups), strict=True):
-        rows.append(replace(row, ranked={VERIFIER: steps_of(sample, row.answer, sureness, scorer_of(task))}))
+    score = scorer_of(task)
+    rows = [
+        replace(row, ranked={VERIFIER: steps_of(sample, row.answer, sureness, score)})
+        for sample, row, sureness in zip(samples, result.rows, judge(groups), strict=True)
+    ]
     return replace(result, rows=tuple(rows), frontier=None)
 
 
@@ -118,10 +120,11 @@ def _reranked(
         Group(sample=sample.blind(), answers=tuple(answer_of(text).answer for text in said))
         for sample, said in zip(samples, drawn, strict=True)
     ]
+    score = scorer_of(task)
     rows = []
     for sample, said, rewards in zip(samples, drawn, judge(groups), strict=True):
         best = said[rewards.index(max(rewards))]
-        rows.append(mark(sample, best, scorer_of(task)(sample, best)))
+        rows.append(mark(sample, best, score(sample, best)))
     return replace(result, rows=tuple(rows), frontier=None)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import RecipeError, StropError
+from harness.errors import RecipeError, StropError, UnknownTaskError
 from harness.files import digest_of_json
 from harness.pictures import open_picture, picture_digest
 from harness.wording import counted
@@ -71,11 +71,10 @@ def _unknown_task(name: str, setting: Setting) -> str:
     """That there is no such task; or what keeps it from being known, where a file of somebody's own does."""
     try:
         setting.tasks[name]
-    except StropError as error:
-        if "no task is called" not in str(error) or ", and " in str(error):
-            return str(error)
-    except KeyError:
+    except (KeyError, UnknownTaskError):
         pass
+    except StropError as error:
+        return str(error)
     return f"no task is called '{name}'; there are {', '.join(setting.tasks)}"
 
 
@@ -138,17 +137,10 @@ def _check_encoder(recipe: Recipe, setting: Setting) -> str:
     """The verifier's encoder loads, and gives a number."""
     if recipe.verify.kind != "clip" or not recipe.rounds:
         return ""
-    import math
-
-    from PIL import Image
-
     from harness.models.encoder import load_encoder
 
     name = recipe.verify.encoder
-    encoder = load_encoder(str(setting.shipped(name) or name))
-    ((score,),) = encoder.match([Image.new("RGB", (32, 32))], [["A cat."]])
-    if not math.isfinite(score):
-        raise RecipeError(f"verify.encoder {name}: gives {score} for a sentence; its weights are no numbers")
+    load_encoder(str(setting.shipped(name) or name))
     return f"{name} loads"
 
 

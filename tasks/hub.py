@@ -17,6 +17,7 @@ from PIL.Image import Image
 
 from harness.errors import DataError, MissingError, PictureError
 from harness.pictures import decode_picture, open_picture
+from harness.wording import first_line
 from tasks.answer_files import Row, listed
 
 HUB_VARIABLE = "STROP_HUB"
@@ -101,7 +102,7 @@ def read_hub(source: HubSource) -> HubTable:
             verification_mode="no_checks",
         )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+        reason = first_line(error)
         raise MissingError(
             f"{source.name} cannot be read from {copy or 'the hub'} ({reason}); without {HUB_VARIABLE} the data folder "
             "is read"

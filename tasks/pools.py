@@ -17,6 +17,7 @@ from typing import Any
 from harness.errors import DataError, MissingError, RecipeError, UsageError
 from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_json
 from harness.types import Picture, Sample
+from harness.wording import first_line
 from tasks.answer_files import Row, as_row, is_document, read_document, read_rows
 from tasks.hub import HubPicture
 
@@ -200,7 +201,7 @@ def load_table(path: Path) -> tuple[Any, str | None]:
             str(path) if path.is_dir() else "parquet", verification_mode="no_checks", **files
         )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0]
+        reason = first_line(error)
         raise DataError(f"{path}: does not load as a data set of the hub ({reason})") from error
     if "train" not in splits and len(splits) > 1:
         raise DataError(f"{path}: has the splits {', '.join(splits)} and none called train; name a list instead")

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from harness.autonomy import GIVEN_PAIRS
-from harness.errors import UsageError
+from harness.errors import UnknownTaskError, UsageError
 from harness.types import Pooled, Task
 from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg
 from tasks.coco_tasks import Grounding, Ic
@@ -44,7 +44,7 @@ POOLS = ("pictos_captions", "pictos_chair")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Known:
+class Registered:
     """Tasks by name: ours, then other people's. `broken` are files that offer none, and `taken` those whose task has a
     name that is another's already, by that name: whoever asks for it must choose."""
 
@@ -53,7 +53,7 @@ class Known:
     taken: Mapping[str, Broken] = field(default_factory=dict)
 
 
-def known() -> Known:
+def registered() -> Registered:
     """All that there is, with what of other people's cannot be used. Builds no task."""
     makers: dict[str, Callable[[], Task]] = dict(TASKS)
     broken: list[Broken] = []
@@ -66,18 +66,18 @@ def known() -> Known:
             taken[plugin.name] = Broken(origin=plugin.origin, why=why)
         else:
             makers[plugin.name] = plugin.make
-    return Known(makers=makers, broken=tuple(broken), taken=taken)
+    return Registered(makers=makers, broken=tuple(broken), taken=taken)
 
 
 def known_tasks() -> Mapping[str, Callable[[], Task]]:
     """What makes each task, by name."""
-    return known().makers
+    return registered().makers
 
 
 def find_task(name: str) -> Task:
     """The task of that name; raises `UsageError` with the nearest name where there is none, or with the file that
     keeps it from being known."""
-    every = known()
+    every = registered()
     if name in every.taken:
         raise UsageError(every.taken[name].why)
     if name in every.makers:
@@ -86,12 +86,12 @@ def find_task(name: str) -> Task:
         raise UsageError(f"no task is called '{name}', and {'; '.join(one.why for one in unusable)}")
     near = difflib.get_close_matches(name, every.makers, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise UsageError(f"no task is called '{name}'{hint} (`strop tasks` lists them all)")
+    raise UnknownTaskError(f"no task is called '{name}'{hint} (`strop tasks` lists them all)")
 
 
 def usable_tasks() -> tuple[dict[str, Task], list[str]]:
     """(every task that can be built, by name; why each file or task that is here cannot be used)."""
-    every = known()
+    every = registered()
     tasks: dict[str, Task] = {}
     unusable = [broken.why for broken in (*every.broken, *every.taken.values())]
     for name, make in every.makers.items():
@@ -114,7 +114,7 @@ class TasksByName(Mapping[str, Task]):
         return self._built[name]
 
     def __contains__(self, name: object) -> bool:
-        every = known()
+        every = registered()
         return name in every.makers or name in every.taken
 
     def __iter__(self) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
+from harness.wording import first_line
 
 # What the libraries stumble over where bytes of a file are not what they should be: XML errors are SyntaxErrors, an
 # attribute that no element has is a TypeError, a method of packing that is none a RuntimeError.
@@ -34,7 +35,7 @@ def sheet_cells(path: Path, content: bytes) -> list[tuple[int, list[str]]]:
             book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
             sheets = {sheet.title: _sheet(sheet) for sheet in book.worksheets}
     except _MALFORMED as error:
-        raise DataError(f"{path}: a spreadsheet that cannot be read ({_first_line(error)}); save it anew") from error
+        raise DataError(f"{path}: a spreadsheet that cannot be read ({first_line(error)}); save it anew") from error
     filled = {title: rows for title, rows in sheets.items() if rows}
     first = next(iter(filled.values()), [])
     alike = [title for title, rows in filled.items() if rows[0][1] == first[0][1]]
@@ -63,7 +64,7 @@ def parquet_rows(path: Path, content: bytes) -> list[dict[str, Any]]:
     try:
         rows = pd.read_parquet(io.BytesIO(content), dtype_backend="pyarrow").to_dict("records")
     except _MALFORMED as error:
-        raise DataError(f"{path}: Parquet that cannot be read ({_first_line(error)}); write it anew") from error
+        raise DataError(f"{path}: Parquet that cannot be read ({first_line(error)}); write it anew") from error
     return [{str(name): _plain(cell) for name, cell in row.items()} for row in rows]
 
 
@@ -75,7 +76,3 @@ def _plain(cell: Any) -> Any:
     import pandas as pd
 
     return None if cell is pd.NA else cell
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

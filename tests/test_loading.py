@@ -20,7 +20,7 @@ from loops.optimise.dpo import optimise_dpo
 from loops.recipe import Optimise
 from tasks.pictos.benchmarks import caption_samples
 from tests.tiny import save_tiny
-from tests.variants import Weights, variant
+from tests.variants import Weights, complaint_of, variant
 
 EMBEDDINGS, NORM = "language_model.model.embed_tokens.weight", "language_model.model.layers.1.input_layernorm.weight"
 
@@ -28,13 +28,6 @@ EMBEDDINGS, NORM = "language_model.model.embed_tokens.weight", "language_model.m
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
-
-
-def _complaint(folder: Path) -> str:
-    with pytest.raises(ModelError) as caught:
-        load_vlm("m", path=folder, device="cpu")
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def _without(*parts: str) -> object:
@@ -95,7 +88,7 @@ GAPS = {
 def test_weights_that_are_not_the_models_are_counted_and_the_first_is_named(
     base: Path, tmp_path: Path, change: object, complaint: str
 ) -> None:
-    told = _complaint(variant(base, tmp_path / "m", weights=change))
+    told = complaint_of(variant(base, tmp_path / "m", weights=change))
     assert told.startswith("m: does not load, weights and config.json do not belong together: ")
     assert complaint in told
     assert told.endswith("; restore them from where the model came from, or save it whole again")
@@ -119,14 +112,14 @@ def test_a_shard_that_is_not_there_is_named(base: Path, tmp_path: Path) -> None:
     whole = _sharded(base, tmp_path / "m")
     assert _asked(whole) == _asked(base)
     sorted(whole.glob("*.safetensors"))[1].unlink()
-    assert "model-00002-of-" in _complaint(whole)
+    assert "model-00002-of-" in complaint_of(whole)
 
 
 @pytest.mark.reported("loading")
 def test_a_whole_file_beside_shards_of_another_save_is_refused(base: Path, tmp_path: Path) -> None:
     folder = _sharded(base, tmp_path / "m")
     shutil.copy(base / "model.safetensors", folder)
-    assert _complaint(folder) == (
+    assert complaint_of(folder) == (
         "m: holds model.safetensors and model.safetensors.index.json of other files; remove whichever is not the model"
     )
 
@@ -136,13 +129,13 @@ def test_an_index_that_names_no_such_file_or_weight_is_refused(base: Path, tmp_p
     folder = _sharded(base, tmp_path / "m")
     index = folder / "model.safetensors.index.json"
     index.write_text(index.read_text().replace("model-00001-of", "model-99999-of"))
-    assert "model-99999-of-" in _complaint(folder)
+    assert "model-99999-of-" in complaint_of(folder)
     shard = sorted(folder.glob("*.safetensors"))[1]
     index.write_text(index.read_text().replace("model-99999-of", "model-00001-of"))
     weights = load_file(shard)
     weights.pop(sorted(weights)[0])
     save_file(weights, shard, metadata={"format": "pt"})
-    assert "1 weight of the model is not in its files" in _complaint(folder)
+    assert "1 weight of the model is not in its files" in complaint_of(folder)
 
 
 @pytest.mark.reported("loading")
@@ -163,7 +156,7 @@ def test_a_config_of_more_weights_than_the_files_can_hold_takes_no_memory(
 ) -> None:
     folder = variant(base, tmp_path / "m", json_files={"config.json": config})
     monkeypatch.setattr(AutoModelForImageTextToText, "from_pretrained", lambda *_, **__: pytest.fail("memory taken"))
-    assert "weights by the config, which is more than" in _complaint(folder)
+    assert "weights by the config, which is more than" in complaint_of(folder)
 
 
 @pytest.mark.reported("loading")
@@ -171,7 +164,7 @@ def test_a_config_of_more_weights_than_the_files_can_hold_takes_no_memory(
 def test_a_config_with_other_layers_than_the_weights_have_is_refused(base: Path, tmp_path: Path, layers: int) -> None:
     folder = variant(base, tmp_path / "m", json_files={"config.json": {"text_config": {"num_hidden_layers": layers}}})
     complaint = {1: "9 weights in its files are not of the model", 3: "9 weights of the model are not in its files"}
-    assert f"{complaint[layers]}, such as " in _complaint(folder)
+    assert f"{complaint[layers]}, such as " in complaint_of(folder)
 
 
 @pytest.mark.reported("loading")
@@ -219,7 +212,7 @@ def test_a_model_that_computes_no_numbers_is_an_error_and_not_a_figure(
     base: Path, tmp_path: Path, number: float, part: str
 ) -> None:
     folder = variant(base, tmp_path / "m", weights=_broken(number, part))
-    assert _complaint(folder) == (
+    assert complaint_of(folder) == (
         "m: its logits are not finite (NaN or infinite), so it says nothing; its weights are broken or overflow in "
         "this "
         "precision"
@@ -251,11 +244,11 @@ def test_an_adapter_in_a_models_place_or_in_its_folder_is_refused(base: Path, tm
     from tests.test_vlm import _adapter
 
     adapter = _adapter(base, tmp_path / "adapter")
-    assert _complaint(adapter) == "m: is an adapter and no model; name its base model by --model and it by --adapter"
+    assert complaint_of(adapter) == "m: is an adapter and no model; name its base model by --model and it by --adapter"
     both = variant(base, tmp_path / "both")
     for file in adapter.glob("adapter_*"):
         shutil.copy(file, both)
-    assert _complaint(both).startswith("m: holds an adapter beside the model; move adapter_config.json")
+    assert complaint_of(both).startswith("m: holds an adapter beside the model; move adapter_config.json")
 
 
 @pytest.mark.reported("loading")

@@ -9,13 +9,12 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from harness.errors import ModelError
 from harness.models.vlm import COSTS, load_vlm
 from harness.types import Sampling
 from tasks.pictos.benchmarks import caption_samples
 from tests.test_cli import Strop, strop
 from tests.tiny import save_tiny
-from tests.variants import Weights, variant
+from tests.variants import Weights, complaint_of, variant
 
 __all__ = ["strop"]
 
@@ -33,13 +32,6 @@ TOWER = (
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
-
-
-def _complaint(folder: Path) -> str:
-    with pytest.raises(ModelError) as caught:
-        load_vlm("m", path=folder, device="cpu")
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def _processor(**fields: Any) -> dict[str, Any]:
@@ -171,7 +163,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_folder_that_cannot_be_asked_is_told_with_the_remedy(
     base: Path, tmp_path: Path, change: dict[str, Any], told: str
 ) -> None:
-    assert told in _complaint(variant(base, tmp_path / "m", **change))
+    assert told in complaint_of(variant(base, tmp_path / "m", **change))
 
 
 @pytest.mark.reported("models")
@@ -196,15 +188,15 @@ def test_what_a_model_can_do_without_it_does_without(base: Path, tmp_path: Path,
 @pytest.mark.reported("models")
 def test_other_folders_are_named(base: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert _complaint(tmp_path / "empty") == (
+    assert complaint_of(tmp_path / "empty") == (
         "m: no safetensors weights in it; convert the model, pickled weights are not loaded"
     )
     text = LlamaConfig(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     LlamaForCausalLM(text).save_pretrained(tmp_path / "text")
-    assert "models of type 'llama' are not supported yet" in _complaint(tmp_path / "text")
+    assert "models of type 'llama' are not supported yet" in complaint_of(tmp_path / "text")
     linked = variant(base, tmp_path / "linked", texts={"model.safetensors": None})
     (linked / "model.safetensors").symlink_to(tmp_path / "blobs" / "gone")
-    assert _complaint(linked).endswith(
+    assert complaint_of(linked).endswith(
         "model.safetensors: is a link to a file that is not there; download the model again"
     )
 
@@ -237,4 +229,4 @@ def test_a_model_too_large_for_its_device_is_told(base: Path, monkeypatch: pytes
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     monkeypatch.setattr("torch.nn.Module.to", full)
-    assert _complaint(base) == "m: cannot be asked (CUDA out of memory. Tried to allocate 20.00 MiB)"
+    assert complaint_of(base) == "m: cannot be asked (CUDA out of memory. Tried to allocate 20.00 MiB)"

@@ -8,8 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from harness.errors import ModelError
+from harness.models.vlm import load_vlm
 
 Weights = dict[str, Tensor]
 
@@ -38,6 +42,14 @@ def variant(
         if text is not None:
             (folder / name).write_text(text)
     return folder
+
+
+def complaint_of(folder: Path) -> str:
+    """The one line in which a model is refused, under the name m."""
+    with pytest.raises(ModelError) as caught:
+        load_vlm("m", path=folder, device="cpu")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def _set(content: dict[str, Any], changes: Mapping[str, Any]) -> None:

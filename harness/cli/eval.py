@@ -30,7 +30,7 @@ SIGHTS = {
 """What is told of how pictures were shown, where not as they are."""
 
 CUT_SHARE = 0.2
-"""Above this share of answers that ended at the longest allowed, it is told; of collected ones, a run stops there."""
+"""Above this share of answers that ended at the longest allowed, it is told."""
 
 MODEL_HELP = "pictos-seed (shipped), a local folder, a hub id with an optional @revision, or a name at --endpoint."
 

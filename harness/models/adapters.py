@@ -22,7 +22,7 @@ def with_adapter(model: Any, adapter: Path) -> Any:
         if config.is_prompt_learning:
             raise ModelError(
                 f"adapter {adapter}: is of kind {config.peft_type.value}, which cannot be merged into weights; take a "
-                f"LoRA"
+                "LoRA"
             )
         config.inference_mode = True
         adapted = PeftModel(model, config)

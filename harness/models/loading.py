@@ -134,7 +134,7 @@ def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:
         weights = counted(len(shapes), "weight has", "weights have")
         faults.append(
             f"{weights} another shape than config.json says, such as {key}: {stored} in the file, {expected} by the "
-            f"config"
+            "config"
         )
     if faults:
         raise ModelError(

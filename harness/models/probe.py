@@ -29,8 +29,7 @@ def refuse_unusable(vlm: Vlm) -> None:
     if (highest := max(tokens, default=0)) >= rows:
         raise ModelError(
             f"{vlm.name}: token {highest} ({vlm.tokenizer.convert_ids_to_tokens(highest)}) of its chat template is "
-            f"beyond "
-            f"the model's {rows} embeddings; the tokenizer belongs to another model"
+            f"beyond the model's {rows} embeddings; the tokenizer belongs to another model"
         )
     with model_errors(
         f"{vlm.name}: does not answer about a picture; patch_size, num_additional_image_tokens, "
@@ -53,8 +52,7 @@ def _refuse_other_halves(name: str, processor: Any, model: Any) -> None:
     if processor.patch_size is None:
         raise ModelError(
             f"{name}: its processor does not say patch_size, so nobody knows how many tokens a picture takes; set it "
-            f"in "
-            f"processor_config.json to {patch}"
+            f"in processor_config.json to {patch}"
         )
     token, vocabulary = processor.image_token, processor.tokenizer.get_vocab()
     if vocabulary.get(token) != processor.image_token_id:

@@ -70,8 +70,7 @@ def suppressed_tokens(model: Any, name: str) -> list[int]:
     if any(len(word) > 1 for word in bad_words):
         raise ModelError(
             f"{name}: its generation_config.json forbids words of several tokens (bad_words_ids), which is not "
-            f"followed "
-            "here and changes answers; take them out, and say so beside the figures"
+            "followed here and changes answers; take them out, and say so beside the figures"
         )
     # transformers leaves the end tokens out of bad words, and only there
     allowed = set(_ids(generation.eos_token_id))

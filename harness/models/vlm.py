@@ -379,8 +379,7 @@ class Vlm:
         if not torch.isfinite(logits).all():
             raise ModelError(
                 f"{self.name}: its logits are not finite (NaN or infinite), so it says nothing; its weights are broken "
-                f"or "
-                "overflow in this precision"
+                "or overflow in this precision"
             )
 
     def _decode(

@@ -30,11 +30,11 @@ from harness.models.prompts import PromptReader
 from harness.models.stopping import stop_tokens
 from harness.pictures import open_picture
 from harness.types import Advance
-from harness.wording import counted
+from harness.wording import counted, first_line
 from loops.groups import Pair
 from loops.optimise.collate import PairCollator
 from loops.optimise.parts import prepare
-from loops.optimise.settings import TROUBLE, first_line, refuse_values
+from loops.optimise.settings import TROUBLE, refuse_values
 from loops.optimise.soundness import REMEDY, digests_of_trained, gradient_norm, refuse_numberless
 from loops.recipe import Optimise
 

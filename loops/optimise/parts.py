@@ -9,7 +9,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from harness.errors import RecipeError
-from loops.optimise.settings import TROUBLE, first_line
+from harness.wording import first_line
+from loops.optimise.settings import TROUBLE
 from loops.recipe import Optimise
 
 

@@ -80,9 +80,3 @@ def refuse_values(fields: Sequence[Field[Any]], settings: Mapping[str, Any], our
         words, within = BOUNDS.get(field.name, ("", lambda _: True))
         if words and (isinstance(value, bool | str) or not math.isfinite(value) or not within(value)):
             raise RecipeError(f"optimise.trl.{field.name}: must be {words}, found {value!r}")
-
-
-def first_line(error: Exception) -> str:
-    """What another library's error says, without what follows in lines of its own."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else repr(error)

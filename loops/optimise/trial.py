@@ -23,10 +23,11 @@ from harness.models.loading import load_processor, model_errors
 from harness.models.prompts import PromptReader
 from harness.models.stopping import stop_tokens
 from harness.types import Sample
+from harness.wording import first_line
 from loops.groups import Pair
 from loops.optimise.dpo import check_settings, take_a_step
 from loops.optimise.parts import prepare
-from loops.optimise.settings import TROUBLE, first_line
+from loops.optimise.settings import TROUBLE
 from loops.recipe import Optimise
 
 SMALL = 20_000_000
