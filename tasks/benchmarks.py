@@ -17,16 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingError, UsageError
-from harness.readers import LETTERS, OPTION_PROFILES, YES_NO_PROFILES
 from harness.types import Details, Metric, Sample, Score, Scorer
-from tasks import chair, mathvista, pope, scienceqa, text
-from tasks.answer_files import Row
-from tasks.chair_truth import ChairTruth, tables_folder, truth_in
-from tasks.data_folder import coco_picture, first_file, missing_file, picture_folder, pictures_in
-from tasks.hub import HubPicture, HubSource, read_hub, wanted_hub
-from tasks.mathvista_readers import MATHVISTA_PROFILES, Question, Reply
-from tasks.pope_questions import built_set
-from tasks.sources import data_folder
+from tasks.chair import marks as chair
+from tasks.chair.truth import ChairTruth, tables_folder, truth_in
+from tasks.data.folder import coco_picture, first_file, missing_file, picture_folder, pictures_in
+from tasks.data.hub import HubPicture, HubSource, read_hub, wanted_hub
+from tasks.data.rows import Row
+from tasks.data.sources import data_folder
+from tasks.mathvista import marks as mathvista
+from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
+from tasks.pope import marks as pope
+from tasks.pope.build import built_set
+from tasks.reading import text
+from tasks.reading.readers import LETTERS, OPTION_PROFILES, YES_NO_PROFILES
+from tasks.scienceqa import marks as scienceqa
 
 POPE_HUB = HubSource(
     id="lmms-lab/POPE",

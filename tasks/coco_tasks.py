@@ -15,12 +15,14 @@ from statistics import fmean
 from harness.errors import MissingError
 from harness.files import read_json
 from harness.types import Details, Metric, Sample, Score, Scorer
-from tasks import chair, grounding, ic
 from tasks.benchmarks import normalisers, refuse_other_split
-from tasks.chair_truth import tables_folder
-from tasks.data_folder import coco_picture, missing_file
-from tasks.ic_set import TRUTH_FILE, ids_digest
-from tasks.sources import data_folder
+from tasks.chair import marks as chair
+from tasks.chair.truth import tables_folder
+from tasks.data.folder import coco_picture, missing_file
+from tasks.data.sources import data_folder
+from tasks.grounding import marks as grounding
+from tasks.ic import marks as ic
+from tasks.ic.build import TRUTH_FILE, ids_digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +78,7 @@ class Grounding:
 
     Fractions of the picture are asked for. Answers are also read as LLaVA-1.5 learnt to give them (profile `llava`),
     as fractions of the middle square (`crop`), which is all that some processors show, and on the scales of other
-    models (`tasks.grounding.FRAMES`).
+    models (`tasks.grounding.marks.FRAMES`).
     """
 
     name: str = grounding.NAME

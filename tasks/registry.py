@@ -13,12 +13,12 @@ from harness.errors import UnknownTaskError, UsageError
 from harness.types import Pooled, Task
 from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg
 from tasks.coco_tasks import Grounding, Ic
-from tasks.pairs import pair_pool
+from tasks.data.pairs import pair_pool
+from tasks.data.pools import OwnPool, WorldPool, own_pool
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
 from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
 from tasks.pictos.world import SPLITS
 from tasks.plugins import Broken, plugins
-from tasks.pools import OwnPool, WorldPool, own_pool
 
 TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
     {
@@ -125,8 +125,8 @@ class TasksByName(Mapping[str, Task]):
 
 
 def training_pool(source: str) -> WorldPool | OwnPool:
-    """The training pool of a task, or of the pictures or pairs that KIND:PATH names (`tasks.pools`, `tasks.pairs`):
-    nothing that tasks measure on. Raises `UsageError` for a task without one."""
+    """The training pool of a task, or of the pictures or pairs that KIND:PATH names (`tasks.data.pools`,
+    `tasks.data.pairs`): nothing that tasks measure on. Raises `UsageError` for a task without one."""
     if source.startswith(GIVEN_PAIRS):
         return pair_pool(source, Path(source.removeprefix(GIVEN_PAIRS)).expanduser())
     if ":" in source:

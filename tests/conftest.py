@@ -21,7 +21,7 @@ REPORTED = pytest.StashKey[Counter[str]]()
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Count before anything is deselected."""
-    if {item.path for item in items} == set(Path(__file__).parent.glob("test_*.py")):
+    if {item.path for item in items} == set(Path(__file__).parent.rglob("test_*.py")):
         marks = [mark.args[0] for item in items for mark in item.iter_markers("reported")]
         config.stash[REPORTED] = Counter(marks)
 
@@ -50,7 +50,7 @@ def expected(conformance: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def nltk_data(conformance: Path) -> Path:
     """NLTK finds its data in the conformance folder (unless NLTK_DATA says otherwise)."""
-    from tasks import text
+    from tasks.reading import text
 
     text.look_in(conformance / "nltk_data")
     return conformance / "nltk_data"

@@ -11,15 +11,15 @@ import numpy as np
 from PIL import Image
 
 from harness.types import Metric, Sample, Score
-from tasks.chair import CHAIR_METRICS, score_mentions
-from tasks.ic import OBJECT_METRICS
+from tasks.chair.marks import CHAIR_METRICS, score_mentions
+from tasks.ic.marks import OBJECT_METRICS
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.charts import compose_chart, draw_chart
 from tasks.pictos.language import DESCRIBE, is_there, read_names
 from tasks.pictos.world import VERSION, Scene, compose, draw, seeds_of
-from tasks.pope import pope_metrics, score_pope
-from tasks.pope_questions import GROUPS as POPE_GROUPS
-from tasks.pope_questions import most_frequent, presence
+from tasks.pope.build import GROUPS as POPE_GROUPS
+from tasks.pope.build import most_frequent, presence
+from tasks.pope.marks import pope_metrics, score_pope
 
 SCENES = 2_000
 """Scenes of a split that the caption benchmarks ask about."""
@@ -61,7 +61,7 @@ class PictosPope:
 
     Negatives after the authors: random = any absent category; popular = absent, among the most frequent of the split;
     adversarial = absent, most often together with all that is there (theirs are found object by object, see
-    `tasks.pope_questions`). Scenes with three categories at least.
+    `tasks.pope.build`). Scenes with three categories at least.
     """
 
     name: str = "pictos_pope"

@@ -15,12 +15,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from harness.readers import LETTERS
 from harness.types import Metric, Sample, Score
-from tasks.grounding import GROUNDING_METRICS, box_text, score_grounding
-from tasks.grounding import HEADLINE as GROUNDING_HEADLINE
-from tasks.mathvista import mathvista_metrics, score_mathvista
-from tasks.mathvista_readers import Question, Reply
+from tasks.grounding.marks import GROUNDING_METRICS, box_text, score_grounding
+from tasks.grounding.marks import HEADLINE as GROUNDING_HEADLINE
+from tasks.mathvista.marks import mathvista_metrics, score_mathvista
+from tasks.mathvista.readers import Question, Reply
 from tasks.pictos.benchmarks import ChartPicture, ScenePicture
 from tasks.pictos.charts import HIGHEST_BAR, TALLEST, compose_chart, height_of
 from tasks.pictos.language import (
@@ -34,7 +33,8 @@ from tasks.pictos.language import (
     things_alone,
 )
 from tasks.pictos.world import VERSION, compose, seeds_of
-from tasks.scienceqa import Problem, scienceqa_metrics, scienceqa_prompt, score_scienceqa
+from tasks.reading.readers import LETTERS
+from tasks.scienceqa.marks import Problem, scienceqa_metrics, scienceqa_prompt, score_scienceqa
 
 QUESTIONS = 1_000
 """Questions of each task."""

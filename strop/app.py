@@ -1,0 +1,131 @@
+"""The command line, and the composition root: here models, tasks, loops and boards meet. Nothing heavy is imported
+before a command needs it, so that `strop --help` answers at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from time import monotonic
+
+import typer
+from rich.console import Console
+
+from harness.disks import trouble
+from harness.errors import StoppedError, StropError
+from harness.wording import one_line
+from strop.commands.bench import bench
+from strop.commands.board import board
+from strop.commands.calibrate import calibrate
+from strop.commands.check import check
+from strop.commands.compare import compare
+from strop.commands.data import data_app
+from strop.commands.diff import diff
+from strop.commands.eval import evaluate, tasks
+from strop.commands.export import export
+from strop.commands.grid import grid
+from strop.commands.reported import reported
+from strop.commands.rerun import rerun
+from strop.commands.rescore import rescore
+from strop.commands.run import run
+from strop.commands.score import score_app
+from strop.commands.show import show
+from strop.parsing import OnceCommand
+from strop.terminal import harmless_streams
+
+app = typer.Typer(
+    help="""Hone a vision-language model on its own answers, and measure honestly whether it got better.
+
+    **Examples**
+
+    strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --out runs/seed
+
+    strop run judge_free --out runs/demo
+
+    strop board runs/demo --out runs/demo/board
+    """,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("eval", cls=OnceCommand)(evaluate)
+app.command("run", cls=OnceCommand)(run)
+app.command("grid", cls=OnceCommand)(grid)
+app.add_typer(score_app, name="score")
+app.command("rescore", cls=OnceCommand)(rescore)
+app.add_typer(data_app, name="data")
+app.command("board", cls=OnceCommand)(board)
+app.command("export", cls=OnceCommand)(export)
+app.command("compare", cls=OnceCommand)(compare)
+app.command("calibrate", cls=OnceCommand)(calibrate)
+app.command("reported", cls=OnceCommand)(reported)
+app.command("show", cls=OnceCommand)(show)
+app.command("rerun", cls=OnceCommand)(rerun)
+app.command("diff", cls=OnceCommand)(diff)
+app.command("tasks", cls=OnceCommand)(tasks)
+app.command("check", cls=OnceCommand)(check)
+app.command("bench", cls=OnceCommand)(bench)
+
+WIDE = "160"
+"""Columns of what is printed into a file or a pipe."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Whoever ends us may: each of these is as Ctrl-C."""
+
+PATIENCE = 5.0
+"""Seconds in which a second signal waits for what the first one began: a Ctrl-C pressed twice loses no message."""
+
+
+def main() -> None:
+    """Run the command line; a user's mistake becomes one line on stderr and a non-zero exit."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars; ours name what they count
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by our parent
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    if not sys.stdout.isatty():
+        os.environ.setdefault("COLUMNS", WIDE)  # a file has no edge at which a table must break
+    _listen()
+    with harmless_streams():
+        _run()
+
+
+def _run() -> None:
+    try:
+        app()
+    except StropError as error:
+        _say(error, "; ".join([str(error), *getattr(error, "__notes__", ())]))
+        sys.exit(error.exit_code)
+    except OSError as error:
+        _say(error, "; ".join([trouble(error), *getattr(error, "__notes__", ())]))
+        sys.exit(StropError.exit_code)
+
+
+def _listen() -> None:
+    """Hear the signals, but for those that our parent made us deaf to (nohup)."""
+    first: list[float] = []
+
+    def stop(number: int, frame: object) -> None:
+        if not first:
+            first.append(monotonic())
+            raise KeyboardInterrupt
+        if monotonic() - first[0] > PATIENCE:
+            os._exit(StoppedError.exit_code)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def _say(error: Exception, line: str) -> None:
+    """Tell of an error on stderr, which may be gone with its terminal."""
+    begin = "" if isinstance(error, StoppedError) else "[bold red]error:[/] "
+    with contextlib.suppress(OSError):
+        Console(stderr=True, highlight=False, soft_wrap=True).print(begin + _escaped(line))
+
+
+def _escaped(text: str) -> str:
+    return one_line(text).replace("[", r"\[")

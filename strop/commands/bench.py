@@ -1,0 +1,184 @@
+"""`strop bench`: how fast this machine marks captions, draws a bootstrap and answers questions.
+
+Each figure is the median of several runs, after what is loaded once. The JSON is {"machine", "measured": {name:
+{"value" (None: not measured), "unit", "runs", "about"}}}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from strop.options import DataOption, set_places
+from tasks.data.sources import DEFAULT_DATA, data_folder
+
+if TYPE_CHECKING:
+    from tasks.chair.marks import ChairTables
+
+CAPTIONS, SCENES, DRAWS = 5_000, 20, 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What was measured, or (no value) why not; `about` says on what."""
+
+    name: str
+    unit: str
+    about: str
+    runs: tuple[float, ...] = ()
+
+    @property
+    def value(self) -> float | None:
+        return median(self.runs) if self.runs else None
+
+
+def bench(
+    model: Annotated[str, typer.Option(help="The model that answers: pictos-seed (shipped), a folder or a hub id.")] = (
+        "pictos-seed"
+    ),
+    captions: Annotated[
+        Path | None, typer.Option(help="JSON lines with a caption each, such as CHAIR's; default: those of Pictos.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of which the median is taken.")] = 5,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default: a GPU where there is one.")] = None,
+    data: DataOption = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Measure this machine: captions marked by CHAIR, a bootstrap of POPE's size, questions answered about pictures.
+
+    **Examples**
+
+    strop bench
+
+    taskset -c 0 strop bench --captions greedy.jsonl --json
+    """
+    set_places(data, None)
+    measured = {}
+    for one in chain(_captions(captions, runs), _bootstrap(runs), _questions(model, device, runs)):
+        measured[one.name] = {"value": one.value, **asdict(one)}
+        if not as_json:
+            spread = f" ({_short(min(one.runs))} to {_short(max(one.runs))})" if one.runs else ""
+            value = f"{_short(median(one.runs))} {one.unit}{spread}; " if one.runs else ""
+            typer.echo(f"{one.name}: {value}{one.about}")
+    machine = _machine()
+    if as_json:
+        typer.echo(json.dumps({"machine": machine, "measured": measured}))
+    else:
+        typer.echo(", ".join(f"{name} {value}" for name, value in machine.items() if isinstance(value, str | int)))
+
+
+def _captions(path: Path | None, runs: int) -> Iterator[Measured]:
+    """Captions marked a second under each profile of CHAIR; no run sees a caption of another, since lemmas are kept."""
+    from tasks.chair import marks as chair
+    from tasks.data.rows import read_rows
+    from tasks.pictos.catalogue import CATEGORIES
+    from tasks.pictos.language import caption
+    from tasks.pictos.world import compose, seeds_of
+    from tasks.reading import text
+
+    names = [category.name for category in CATEGORIES]
+    tables = chair.ChairTables(
+        synonyms={name: [name] for name in names}, double_words={name: name for name in names if " " in name}
+    )
+    if path:
+        said = [row.text("caption") for row in read_rows(path)]
+    else:
+        said = [caption(compose(seed)) for seed in seeds_of("dev", CAPTIONS)]
+    text.look_in(*(folder / "nltk_data" for folder in (data_folder() / chair.NAME, data_folder())))
+    for name, normaliser in chair.PROFILES.items():
+        title, unit = f"CHAIR by {normaliser.package}", "captions/s"
+        if name == "official" and (missing := text.missing_data()):
+            why = f"skipped: NLTK's data are missing ({', '.join(missing)}); set NLTK_DATA"
+            yield Measured(name=title, unit=unit, about=why)
+            continue
+        normaliser.words("A man was sitting on a chair.")  # loads what it needs
+        parts = [part for start in range(runs) if (part := said[start::runs])]
+        rates = tuple(len(part) / _seconds(_mark, part, normaliser.words, tables) for part in parts)
+        about = f"{len(said)} captions of {path.name if path else 'Pictos'}, each marked once"
+        yield Measured(name=title, unit=unit, about=about, runs=rates)
+
+
+def _mark(captions: Sequence[str], words: Callable[[str], list[str]], tables: ChairTables) -> None:
+    from tasks.chair.marks import score_caption
+
+    for caption in captions:
+        score_caption(words(caption), frozenset(), tables)
+
+
+def _bootstrap(runs: int) -> Iterator[Measured]:
+    """Seconds for the differences of all metrics of POPE, between right answers and such of which 15 % are drawn to be
+    wrong."""
+    import numpy as np
+
+    from harness.results import mark
+    from harness.stats import difference
+    from tasks.registry import find_task
+
+    task = find_task("pictos_pope")
+    samples = task.samples("test")
+    wrong = np.random.default_rng(0).random(len(samples)) < 0.15
+    said = [
+        {"yes": "no", "no": "yes"}[sample.target] if miss else sample.target
+        for sample, miss in zip(samples, wrong, strict=True)
+    ]
+    rows = [mark(sample, answer, task.score(sample, answer)) for sample, answer in zip(samples, said, strict=True)]
+    right = [mark(sample, sample.target, task.score(sample, sample.target)) for sample in samples]
+    clusters = len({row.cluster for row in rows})
+    yield Measured(
+        name="bootstrap",
+        unit="s",
+        about=f"{DRAWS} draws of {len(task.metrics)} metrics over {len(rows)} answers to {clusters} pictures",
+        runs=tuple(_seconds(difference, right, rows, task.metrics, draws=DRAWS) for _ in range(runs)),
+    )
+
+
+def _questions(model: str, device: str | None, runs: int) -> Iterator[Measured]:
+    """The same questions answered together, a picture's prefix shared by its questions, and one by one."""
+    from harness.models.vlm import load_vlm
+    from harness.types import Sampling
+    from tasks.pictos.models import shipped
+    from tasks.registry import find_task
+
+    task = find_task("pictos_pope")
+    samples = task.samples("test")[: 18 * SCENES]
+    vlm = load_vlm(model, path=shipped(model), device=device)
+    greedy = Sampling(max_tokens=task.max_tokens)
+    vlm.generate(samples, greedy)  # draws the pictures, too
+    shared, alone = [], []
+    for _ in range(runs):
+        shared.append(len(samples) / _seconds(vlm.generate, samples, greedy))
+        alone.append(len(samples) / _seconds(lambda: [vlm.generate([sample], greedy) for sample in samples]))
+    about = f"{len(samples)} questions about {SCENES} pictures by {vlm.name} on {vlm.device}"
+    for name, rates in {"questions, prefix shared": shared, "questions, one by one": alone}.items():
+        yield Measured(name=name, unit="questions/s", about=about, runs=tuple(rates))
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def _seconds(work: Callable[..., Any], *arguments: Any, **named: Any) -> float:
+    begun = perf_counter()
+    work(*arguments, **named)
+    return perf_counter() - begun
+
+
+def _machine() -> dict[str, Any]:
+    """What the figures hold for: machine, threads, peak memory of this process, code and versions."""
+    import resource
+
+    from harness.provenance import provenance
+
+    known = provenance()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    rest = {name: value for name, value in known.items() if name not in ("hardware", "versions")}
+    return {**known["hardware"], "peak_memory_mb": round(peak / 1e6), **rest, **known["versions"]}

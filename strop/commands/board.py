@@ -1,0 +1,145 @@
+"""`strop board`: one board from many run folders."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.errors import DataError
+from harness.wording import counted
+from strop.options import DataOption, TaskPathOption, set_places, writable_folder
+from strop.progress import spinner
+from tasks.data.sources import DEFAULT_DATA
+
+if TYPE_CHECKING:
+    from leaderboards.site.samples import Asked
+
+FILES = ("board.md", "board.csv", "board.html", "cost.csv")
+
+
+def board(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, of grids, and of results.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for board.md, board.csv, board.html and cost.csv; default: board, with --site none.",
+            callback=writable_folder,
+        ),
+    ] = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a static site: the board, every run, its samples, the verifiers. Needs no network.",
+            callback=writable_folder,
+        ),
+    ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Samples a task in the site, besides all that changed, are unread or read in several ways."
+        ),
+    ] = 200,
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
+    reported: Annotated[
+        bool,
+        typer.Option(
+            "--reported",
+            help="Set published figures beside rows of the same benchmark, mark those outside the measured interval, "
+            "and write reported.csv too.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Render a board: every round of every run with its interval and its paired difference to round 0.
+
+    Runs of one recipe with different seeds get a pooled row. Pages need no network. Folders that `strop score --out`
+    wrote are rows of their own; of a folder of `strop grid` all finished runs are, and it has a page in the site.
+
+    **Examples**
+
+    strop board runs/honed
+
+    strop board runs/honed-seed0 runs/honed-seed1 runs/oracle --out board
+
+    strop board scored/llava-13b-pope --reported
+
+    strop board runs/honed runs/oracle --site public
+
+    strop board runs/study --site public
+    """
+    from leaderboards.ablation import ablate, done_runs, is_grid
+    from leaderboards.build import assemble, read_entries, write_board
+    from leaderboards.reported import read_tables
+
+    set_places(data, task_path)
+    grids = [path for path in runs if is_grid(path)]
+    written: list[Path] = []
+    notes: list[str] = []
+    with spinner() as tell:
+        tell("reading what the runs left")
+        entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
+        tell(f"resampling the answers of {counted(len(entries), 'run')}")
+        assembled = assemble(entries)
+        if out is not None or site is None:
+            folder = out or Path("board")
+            beside = write_board(entries, assembled, folder, read_tables() if reported else None)
+            written += [folder / name for name in (*FILES, *(["reported.csv"] if reported else []))]
+            notes += beside.notes if beside else []
+        if site is not None:
+            from leaderboards.site.build import write_site
+
+            tell(f"writing the site {site}")
+            write_site(
+                entries,
+                assembled,
+                site,
+                read_tables(),
+                [ablate(path) for path in grids],
+                find_task=find_asked,
+                find_pool=find_pool,
+                rest=samples,
+            )
+            written.append(site / "index.html")
+    if as_json:
+        said = {"runs": [str(run) for run in runs], "files": [str(path) for path in written]}
+        typer.echo(json.dumps({**said, "notes": notes} if reported else said))
+    else:
+        for line in (*(f"written {path}" for path in written), *notes):
+            typer.echo(line)
+
+
+@cache
+def find_asked(name: str, version: int, split: str) -> Asked:
+    """The questions of a task as they were asked; raises `DataError` where the task at hand is another version."""
+    from leaderboards.site.samples import Asked
+    from tasks.registry import find_task
+
+    task = find_task(name)
+    if task.version != version:
+        raise DataError(f"{name} was asked as version {version} and is version {task.version} now")
+    return Asked(task=task, samples={sample.id: sample for sample in task.samples(split)})
+
+
+@cache
+def _pool(source: str, seed: int, number: int, count: int) -> Asked:
+    from leaderboards.site.samples import Asked
+    from tasks.registry import find_task, training_pool
+
+    pool = training_pool(source)
+    if not pool.has_gold:
+        raise DataError(f"source {source} has no right answers to hold the verdicts against")
+    samples = pool.of_round(seed=seed, number=number, count=count)
+    return Asked(task=find_task(source), samples={one.id: one for one in samples})
+
+
+def find_pool(folder: Path, number: int) -> Asked:
+    """The training samples that round `number` of a run folder collected on."""
+    from loops.recipe import load_recipe
+
+    recipe = load_recipe(folder / "recipe.yaml")
+    return _pool(recipe.source, recipe.seed, number, recipe.collect.samples)

@@ -1,0 +1,123 @@
+"""`strop check`: do the tasks keep their promises on the data at hand?
+
+The JSON is {"split", "tasks": {name: {"checked": {claim: count}, "failures": [{"claim", "sample", "reason"}]}},
+"not_checked": {name: reason}}, and where there are some "unusable": [why a file or task of one's own cannot be used].
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.errors import MissingError
+from harness.wording import one_line
+from strop.options import DataOption, TaskPathOption, names_in, set_places
+from tasks.data.sources import DEFAULT_DATA
+
+if TYPE_CHECKING:
+    from harness.check import Checked
+
+
+def check(
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of tasks, also separated by commas; default: all that `strop tasks` lists."),
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples of each task.")] = None,
+    split: Annotated[str, typer.Option(help="Split to check: test or dev.")] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Check tasks before a model is asked: ids are unique, pictures open, the right answer earns all, silence nothing.
+
+    Ends with 1 and a line for each claim that fails. A task whose data are not here is listed as such and no failure,
+    unless it is named.
+
+    **Examples**
+
+    strop check
+
+    strop check pictos_pope --limit 200 --json
+    """
+    from harness.check import check as check_task
+    from harness.marking import listed_samples
+    from strop.progress import progress_bars
+    from tasks.registry import find_task, usable_tasks
+
+    set_places(data, task_path)
+    named = [name for word in tasks or () for name in names_in(word)]
+    usable, unusable = ({}, []) if named else usable_tasks()
+    chosen = [find_task(name) for name in dict.fromkeys(named)] or list(usable.values())
+    checked: list[Checked] = []
+    without_data: dict[str, str] = {}
+    with progress_bars() as bars:
+        for task in chosen:
+            try:
+                samples = listed_samples(task, split)[:limit]
+            except MissingError as error:
+                if named:
+                    raise
+                without_data[task.name] = str(error)
+            else:
+                checked.append(check_task(task, samples, bars(task.name, len(samples))))
+    if as_json:
+        typer.echo(json.dumps(_as_json(split, checked, without_data, unusable), ensure_ascii=False))
+    else:
+        _print(split, checked, without_data)
+        for why in unusable:
+            typer.echo(f"failed: {one_line(why)}")
+    if unusable or any(one.failures for one in checked):
+        raise typer.Exit(1)
+
+
+def _as_json(
+    split: str, checked: Sequence[Checked], without_data: Mapping[str, str], unusable: Sequence[str]
+) -> dict[str, object]:
+    tasks = {
+        one.task: {
+            "checked": dict(one.counts),
+            "failures": [{"claim": bad.claim, "sample": bad.sample, "reason": bad.reason} for bad in one.failures],
+        }
+        for one in checked
+    }
+    every: dict[str, object] = {"split": split, "tasks": tasks, "not_checked": without_data}
+    return every | ({"unusable": list(unusable)} if unusable else {})
+
+
+def _print(split: str, checked: Sequence[Checked], without_data: Mapping[str, str]) -> None:
+    """How often each claim held; then the claims that failed, each by its first sample."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.check import CLAIMS
+
+    table = Table("task", *CLAIMS, title=f"claims that held, of those checked, split {split}", title_justify="left")
+    for one in checked:
+        failed = Counter(bad.claim for bad in one.failures)
+        table.add_row(one.task, *(f"{max(0, n - failed[claim])} of {n}" for claim, n in one.counts.items()))
+    for name in without_data:
+        table.add_row(name, "data missing")
+    console = Console(markup=False, soft_wrap=True, highlight=False)
+    console.print(table)
+    for claim, said in CLAIMS.items():
+        console.print(f"{claim}: {said}")
+    for name, reason in without_data.items():
+        console.print(f"data missing: {name}: {reason}", markup=False)
+    for line in (line for one in checked for line in _told(one)):
+        console.print(line, markup=False)
+
+
+def _told(checked: Checked) -> list[str]:
+    """A line for each claim that failed: task, sample, reason, and how many more samples there are."""
+    lines = []
+    for claim in dict.fromkeys(bad.claim for bad in checked.failures):
+        first, *more = (bad for bad in checked.failures if bad.claim == claim)
+        also = f" (and {len(more)} more)" if more else ""
+        where = "" if first.sample is None else f", sample {first.sample}"
+        lines.append(f"failed: {checked.task}, {claim}{where}: {' '.join(first.reason.split())}{also}")
+    return lines

@@ -1,0 +1,68 @@
+"""`strop export`: figures for a paper, a README, data frames, lm-eval's tools and the hub."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.errors import StropError
+from strop.options import DataOption, TaskPathOption, set_places, writable_folder
+from tasks.data.sources import DEFAULT_DATA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.results import TaskResult
+    from leaderboards.formats.lm_eval_files import Question
+
+
+def export(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders and results folders.", show_default=False)],
+    to: Annotated[
+        str, typer.Option(help="Formats, separated by commas: markdown, latex, csv, parquet, lm-eval, model-card.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for what is written.", callback=writable_folder)] = Path("export"),
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Write figures as other tools read them: short tables for a README (markdown) or a paper (latex, booktabs), every
+    figure with its source (csv, parquet), lm-eval's results and samples files, the hub's model card.
+
+    **Examples**
+
+    strop export runs/demo --to latex,parquet --out paper
+
+    strop export runs/demo --to lm-eval,model-card
+    """
+    from leaderboards.export import export as write
+
+    set_places(data, task_path)
+    written = write(runs, [name.strip() for name in to.split(",") if name.strip()], out, _questions)
+    if as_json:
+        typer.echo(json.dumps({"files": [str(path) for path in written]}))
+        return
+    for path in written:
+        typer.echo(f"written {path}")
+
+
+def _questions(result: TaskResult) -> Mapping[str, Question]:
+    """What was asked, where the task at hand still asks it; a task that is not there any more is no reason to stop."""
+    return _asked(result.task, result.version, result.split)
+
+
+@cache
+def _asked(name: str, version: int, split: str) -> Mapping[str, Question]:
+    from tasks.registry import find_task
+
+    try:
+        task = find_task(name)
+        samples = task.samples(split) if task.version == version else ()
+        return {sample.id: (sample.prompt, task.gold(sample)) for sample in samples}
+    except StropError as error:
+        typer.echo(f"note: {name} is written without its questions ({error})", err=True)
+        return {}

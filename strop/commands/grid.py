@@ -1,0 +1,175 @@
+"""`strop grid`: a base recipe with some of its fields varied, as runs side by side, and a table of what differs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from strop.options import DataOption, TaskPathOption, set_places, writable_folder
+from tasks.data.sources import DEFAULT_DATA
+
+if TYPE_CHECKING:
+    from loops.grid import Grid
+    from loops.run_grid import Run, State, Watched
+
+STAGES_A_ROUND = 5
+
+
+def grid(
+    file: Annotated[str, typer.Argument(help="A grid file, or the name of one that comes with Strop.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The grid's folder; what is finished in it is not done again.", callback=writable_folder),
+    ],
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; with more than one, a thread each.")] = 1,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a field of the base recipe.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells, and which stages they share; start nothing.")
+    ] = False,
+    table_only: Annotated[
+        bool, typer.Option("--table-only", help="Make the tables from what is finished; start nothing.")
+    ] = False,
+    opening: Annotated[
+        bool,
+        typer.Option("--open-reserve", help="Open the part of the test reserve that the grid asks, for it alone."),
+    ] = False,
+    data: DataOption = DEFAULT_DATA,
+    task_path: TaskPathOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Run a recipe with some of its fields varied, with several training seeds, and say what made a difference.
+
+    Each cell with each training seed is an ordinary run in the grid's folder. Stages that several need alike are done
+    once. All cells are checked before the first is run. A run that fails is reported and the others go on; the command
+    then ends with 1. Stopped at any time, the same command goes on. The tables are ablation.md and ablation.csv in the
+    grid's folder.
+
+    **Examples**
+
+    strop grid pictos --out runs/study --jobs 4
+
+    strop grid my.yaml --out runs/mine --set rounds=1 --dry-run
+    """
+    from leaderboards.ablation_text import write_ablation
+    from loops.grid import load_grid
+    from loops.recipe import find_shipped
+    from loops.reserve import open_reserve
+    from loops.run_grid import check_grid, file_states, find_states, run_grid
+    from strop.commands.run import setting
+
+    set_places(data, task_path)
+    found = load_grid(find_shipped(file, "grid"), changes or ())
+    if dry_run:
+        plan = _plan(found, out)
+        typer.echo(json.dumps(plan, ensure_ascii=False) if as_json else _plan_text(plan))
+        return
+    console = Console(markup=False, stderr=True, highlight=False, soft_wrap=True)
+    if not table_only:
+        check_grid(found, find_states(found, out), setting())
+    for note in () if table_only else open_reserve(found, opening):
+        console.print(note, markup=False)
+    if table_only:
+        states = find_states(found, out)
+        file_states(found, out, states)
+    else:
+
+        def told(run: Run, state: State, seconds: float) -> None:
+            said = f"done in {seconds / 60:.1f} minutes" if state.state == "done" else f"failed: {state.why}"
+            console.print(f"{run.name}: {said}", markup=False)
+
+        with _progress(console, out) as watched:
+            states = dict(
+                run_grid(found, out, lambda run: _command(found, run, out), jobs=jobs, told=told, watched=watched)
+            )
+    written = write_ablation(out)
+    counts = Counter(state.state for state in states.values())
+    if as_json:
+        runs = {folder: {"state": one.state, "why": one.why} for folder, one in states.items()}
+        typer.echo(json.dumps({"out": str(out), "runs": runs, "files": [str(path) for path in written]}))
+    else:
+        for path in written:
+            typer.echo(f"written {path}")
+        typer.echo(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    if counts["failed"]:
+        sys.exit(1)
+
+
+def _command(found: Grid, run: Run, out: Path) -> list[str]:
+    from loops.run_grid import SHARED
+
+    words = [str(Path(sys.executable).with_name("strop")), "run", str(found.base), "--out", str(out / run.folder)]
+    words += ["--shared", str(out / SHARED), "--of-grid"]
+    for change in (*run.cell.changes, f"seed={run.seed}"):
+        words += ["--set", change]
+    return words
+
+
+@contextmanager
+def _progress(console: Console, out: Path) -> Iterator[Watched]:
+    """A bar for each run at work, moved on by the stages in its ledger."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bars: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+
+        def watched(runs: Sequence[Run]) -> None:
+            for ended in bars.keys() - {run.folder for run in runs}:
+                progress.remove_task(bars.pop(ended))
+            for run in runs:
+                if run.folder not in bars:
+                    bars[run.folder] = progress.add_task(run.name, total=1 + STAGES_A_ROUND * run.recipe.rounds)
+                ledger = out / run.folder / "ledger.jsonl"
+                progress.update(
+                    bars[run.folder], completed=len(ledger.read_bytes().splitlines()) if ledger.exists() else 0
+                )
+
+        yield watched
+
+
+def _plan(found: Grid, out: Path) -> dict[str, Any]:
+    """The cells with the states of their runs, and for each stage how many runs have it and how many of them do it."""
+    from loops.rounds import plan_recipe
+    from loops.run_grid import find_states, runs_of
+    from strop.commands.run import setting
+
+    states, world = find_states(found, out), setting()
+    needed: dict[str, list[str]] = {}
+    for run in runs_of(found):
+        for stage, key in plan_recipe(run.recipe, world).items():
+            needed.setdefault(stage, []).append(key)
+    return {
+        "cells": [
+            {
+                "name": cell.name,
+                "label": cell.label,
+                "baseline": cell.name == found.baseline,
+                "changes": cell.changes,
+            }
+            for cell in found.cells
+        ],
+        "runs": {folder: state.state for folder, state in states.items()},
+        "stages": {stage: {"runs": len(keys), "computed": len(set(keys))} for stage, keys in needed.items()},
+    }
+
+
+def _plan_text(plan: dict[str, Any]) -> str:
+    lines = [f"{cell['name']}{' (the base)' if cell['baseline'] else ''}" for cell in plan["cells"]]
+    done = sum(state == "done" for state in plan["runs"].values())
+    lines += [
+        "",
+        f"{len(plan['cells'])} cells, {len(plan['runs'])} runs with their training seeds, {done} finished",
+        "",
+    ]
+    for stage, count in plan["stages"].items():
+        lines.append(f"{stage}: {count['runs']} runs need it, at most {count['computed']} do it")
+    return "\n".join(lines)

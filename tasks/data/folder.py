@@ -1,0 +1,64 @@
+"""What a task finds in the data folder: its files, and the pictures that several tasks share.
+
+`tasks.data.sources` lists what belongs there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.errors import MissingError
+from tasks.data.hub import HubSource
+from tasks.data.sources import data_folder
+
+COCO_PICTURES = "val2014"
+"""The folder that COCO's val2014.zip unpacks into; POPE, CHAIR and the tasks of `tasks.coco_tasks` share it."""
+
+_SHARING = ("pope", "chair")
+_COCO_PART = re.compile(r"(?:train|val|test)20\d\d")
+
+
+def coco_picture(task: str, name: str, annotations: Iterable[str] = ()) -> Path:
+    """One of COCO's pictures, in the folder that its archive unpacks into, of the task or of another that asks of them.
+
+    Its own name says which (COCO_train2014_...), else those of the annotations (instances_val2017.json); where neither
+    does, it is `COCO_PICTURES`. Raises `MissingError` where none of the folders is there.
+    """
+    parts = _COCO_PART.findall(name) or _COCO_PART.findall(" ".join(annotations)) or [COCO_PICTURES]
+    places = [f"{one}/{part}" for part in dict.fromkeys(parts) for one in dict.fromkeys((task, *_SHARING))]
+    there = [folder for place in places if (folder := data_folder() / place).is_dir()]
+    first = there[0] if there else picture_folder(task, f"{parts[0]}.zip", *places)
+    return next((folder / name for folder in there if (folder / name).is_file()), first / name)
+
+
+def picture_folder(task: str, archive: str, *names: str) -> Path:
+    """The first of these folders below the data folder that is there; `MissingError` where none is."""
+    data = data_folder()
+    for name in names:
+        if (data / name).is_dir():
+            return data / name
+    raise MissingError(
+        f"{data / names[0]}: no such folder of pictures; unpack {archive} into {data / task} (`strop data list` says "
+        f"where it comes from; looked for in {', '.join(names)})"
+    )
+
+
+def pictures_in(folder: Path, name: str | None) -> tuple[Path, ...]:
+    """The picture of a question that has one."""
+    return (folder / name,) if name else ()
+
+
+def first_file(folder: Path, *names: str) -> Path | None:
+    """The first of these files that is there."""
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def missing_file(task: str, wanted: str, hub: HubSource | None = None) -> MissingError:
+    """The error that says which file of a task is not in the data folder."""
+    otherwise = f", or set STROP_HUB=1 to read {hub.name} from the hub" if hub else "; it is never read from the hub"
+    return MissingError(
+        f"{data_folder() / task / wanted}: no such file; put it there (`strop data list` says where it comes from)"
+        f"{otherwise}"
+    )

@@ -1,0 +1,208 @@
+"""The image-caption set (IC): which objects a caption names, and whether its counts agree, against annotated objects.
+
+Precision, recall and F1 are over the distinct classes that a caption names, by CHAIR's own reading of captions
+(`tasks.chair.marks`); `tasks.ic.build` says which pictures are asked about. The truth is what is annotated and nothing
+that a human caption names, so people score less than 100 % too: see LOG.md for how much less on photographs.
+
+A count is what a number says of the object it stands before, with nothing between them but words of a list (colours,
+sizes, ages ...): "two large brown dogs"; "two of the dogs" says nothing of how many there are, nor do "two men walking
+dogs". Not read either: hedged numbers ("at least two", "two or three"), and classes that a caption mentions by several
+words ("a man and two women"), with several numbers, or also one by one ("two dogs and another dog"), where the numbers
+are of parts. What is not read is neither right nor wrong. Source: this project; the rule is the definition.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from harness.errors import DataError
+from harness.types import Metric, Sample, Score
+from tasks.chair.marks import CHAIR_METRICS, PROMPT, ChairTables, merge_words, named_places, score_caption
+from tasks.data.rows import AnswerFile, as_row, is_list_of, listed, read_document, refuse_unanswered
+from tasks.ic.build import TRUTH_FILE, ascending, ids_digest
+from tasks.reading.caption_files import Captioned, join_images, read_captions
+from tasks.reading.row_claims import echoes_in
+
+NAME = "ic"
+VERSION = 1
+HEADLINE = "f1"
+
+OBJECT_METRICS: tuple[Metric, ...] = (
+    Metric(name="precision", terms={"recalled": 1}, over={"distinct_named": 1}),
+    *(metric for metric in CHAIR_METRICS if metric.name in ("recall", "f1", "words", "repeated", "unread")),
+)
+"""precision: distinct right classes / distinct classes named; the others as `tasks.chair.marks.CHAIR_METRICS` has
+them."""
+
+IC_METRICS: tuple[Metric, ...] = (
+    *OBJECT_METRICS,
+    Metric(name="counts_right", terms={"counts_right": 1}, over={"counts_compared": 1}),
+    Metric(name="counts_said", terms={"counts_said": 1}, over={"captions": 1}, better="neither", percent=False),
+)
+"""counts_right: counts that are the truth's / counts said of objects that are there and counted; its `n` is the number
+of captions that say one. counts_said: such counts a caption."""
+
+_NUMBER_WORDS = "one two three four five six seven eight nine ten eleven twelve"
+_NUMBERS: Mapping[str, int] = MappingProxyType(
+    {word: number for number, word in enumerate(_NUMBER_WORDS.split(), start=1)}
+)
+_LARGEST_DIGITS = 2  # the number before "1957 trucks" is a year
+_HEDGES = frozenset({"least", "most", "than", "about", "nearly", "almost", "approximately", "roughly", "or", "maybe"})
+_ONE_BY_ONE = frozenset({"a", "an", "another", "other"})
+# As either normaliser leaves them, "parked" as "park" too.
+_ADJECTIVES = (
+    "small large big little tiny huge giant tall short long young old older elderly new dark light bright "
+    "black white brown red blue green yellow gray grey pink purple gold golden silver tan beige "
+    "colorful colourful beautiful cute fluffy fresh ripe raw cooked empty full open closed different separate "
+    "wooden wood glass metal plastic ceramic paper stuffed stuff toy parked park"
+)
+_DESCRIBING = frozenset(_ADJECTIVES.split())
+
+
+def load_answers(answers: Path, truth: Path, tables: ChairTables, *, partial: bool = False) -> AnswerFile:
+    """Captions joined to a set of pictures: `join_truth` of `caption_files.read_captions`."""
+    return join_truth(answers, read_captions(answers), truth, tables, partial=partial)
+
+
+def join_truth(
+    answers: Path, captions: Sequence[Captioned], truth: Path, tables: ChairTables, *, partial: bool = False
+) -> AnswerFile:
+    """The captions of a file joined to a set that `tasks.ic.build.write_ic` wrote: its folder or its truth file.
+
+    `Sample.target` maps each class in the picture to how many there are, None where nobody counted. Raises
+    `DataError` for what `caption_files.join_images` names, for a truth in another layout, for a category that the
+    synonyms know no class for, and, unless `partial`, for a picture of the set without a caption.
+    """
+    path = truth / TRUTH_FILE if truth.is_dir() else truth
+    asked = load_questions(path, tables)
+    joined = join_images(captions, _Asked(asked), path)
+    unanswered = [image for image in ascending(asked) if image not in joined]
+    refuse_unanswered(answers, unanswered, len(joined), partial)
+    info = {
+        "truth": truth.name or truth.resolve().name,
+        "truth_files": [path.name],
+        "ids": ids_digest(asked),
+        "images_of_truth": len(asked),
+        "captions": len(joined),
+        "unanswered": unanswered,
+    }
+    samples, captions_said = tuple(asked[image] for image in joined), tuple(joined.values())
+    return AnswerFile(
+        samples=samples, answers=captions_said, info={**info, **echoes_in(answers, samples, captions_said)}
+    )
+
+
+class _Asked(dict[str, Sample]):
+    """The questions of a set as images that captions may name."""
+
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {image: str(sample.meta["file_name"]) for image, sample in self.items()}
+
+
+def load_questions(path: Path, tables: ChairTables) -> dict[str, Sample]:
+    """Image -> question of a truth file: what `load_answers` joins captions to, with its errors.
+
+    `Sample.images` is empty; `Sample.meta["file_name"]` names the picture.
+    """
+    images = _read_truth(path, {name: name for name in tables.synonyms} | dict(tables.class_of))
+    return {
+        image: Sample(
+            id=image, prompt=PROMPT, images=(), target=one.counts, cluster=image, meta={"file_name": one.file_name}
+        )
+        for image, one in images.items()
+    }
+
+
+def score_ic(words: Sequence[str], target: Mapping[str, int | None], tables: ChairTables) -> Score:
+    """Mark one caption, given as normalised words, against class -> how many are there (None: nobody counted).
+
+    As `tasks.chair.marks.score_caption`, with `counts_said` among the counts: how many are said of objects that are
+    there and counted. Where there is one, `counts_compared` is the same and `counts_right` how many of them are right;
+    the mentions in `parsed` then carry it as "said" beside the truth's "there".
+    """
+    score = score_caption(words, set(target), tables)
+    there = {name: count for name, count in target.items() if count is not None}
+    said = {name: count for name, count in said_counts(merge_words(words, tables), tables).items() if name in there}
+    if not said:
+        return dataclasses.replace(score, counts={**score.counts, "counts_said": 0})
+    mentions = [
+        {**one, "said": said[one["name"]], "there": there[one["name"]]} if one["name"] in said else one
+        for one in score.parsed
+    ]
+    right = sum(there[name] == count for name, count in said.items())
+    counts = {**score.counts, "counts_said": len(said), "counts_compared": len(said), "counts_right": right}
+    return dataclasses.replace(score, parsed=mentions, counts=counts)
+
+
+def said_counts(merged: Sequence[str], tables: ChairTables) -> dict[str, int]:
+    """Class -> how many a caption says there are, by the rule above; `merged` are its words after `merge_words`.
+
+    Example:
+        >>> said_counts("two brown dog on a couch".split(), ChairTables(synonyms={"dog": ["dog"], "couch": ["couch"]}))
+        {'dog': 2}
+    """
+    counts: dict[str, set[int | None]] = {}
+    forms: dict[str, set[str]] = {}
+    for place, name in named_places(merged, tables).items():
+        forms.setdefault(name, set()).add(merged[place])
+        counts.setdefault(name, set()).update(_count_before(merged, place))
+    only = {name: next(iter(said)) for name, said in counts.items() if len(said) == len(forms[name]) == 1}
+    return {name: number for name, number in only.items() if number is not None}
+
+
+def _count_before(merged: Sequence[str], place: int) -> set[int | None]:
+    """What is said of the object at a place: its number; None where that is of a part, or a guess; or nothing."""
+    at = place - 1
+    while at >= 0 and merged[at] in _DESCRIBING:
+        at -= 1
+    if at < 0:
+        return set()
+    number = _number(merged[at])
+    if number is None:
+        return {None} if merged[at] in _ONE_BY_ONE else set()
+    *_, earlier, before = "", "", *merged[:at]
+    ranged = before == "to" and _number(earlier) is not None
+    return {None if before in _HEDGES or _number(before) is not None or ranged else number}
+
+
+def _number(word: str) -> int | None:
+    """The number of a word, from one on."""
+    if word.isascii() and word.isdigit() and len(word) <= _LARGEST_DIGITS:
+        return int(word) or None
+    return _NUMBERS.get(word)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class _Image:
+    file_name: str
+    counts: Mapping[str, int | None]
+
+
+def _read_truth(path: Path, class_of: Mapping[str, str]) -> dict[str, _Image]:
+    """Image id -> its file name and its classes with their counts."""
+    row = as_row(str(path), read_document(path, f"the folder of `strop data build ic`, or its {TRUTH_FILE}"))
+    if row.one_of("benchmark", [NAME]) and row.integer("version") != VERSION:
+        raise row.wrong("version", f"{VERSION}; build the set again")
+    images: dict[str, _Image] = {}
+    every = row.inner("images")
+    for image in every.content:
+        one = every.inner(image)
+        objects, counts = one.content.get("objects"), one.inner("counts")
+        if not is_list_of(str, objects):
+            raise one.wrong("objects", "a list of strings")
+        names: list[str] = list(objects or ())
+        strangers = sorted(set(names) - set(class_of))
+        if strangers:
+            raise DataError(f"{one.place}: synonyms.json has no class for {listed(strangers)}; add them there")
+        found: dict[str, int | None] = {}
+        for name in names:
+            count = counts.integer(name) if name in counts.content else None
+            # Categories that are one class are counted together, or not at all.
+            before = found.get(class_of[name], 0)
+            found[class_of[name]] = None if count is None or before is None else before + count
+        images[image] = _Image(file_name=one.text("file_name"), counts=found)
+    return images

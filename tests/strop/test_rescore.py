@@ -1,0 +1,160 @@
+"""One pass of a model is a figure under every profile: `strop rescore` marks what `strop eval` stored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from harness.engine import evaluate
+from harness.errors import DataError, UsageError
+from harness.files import read_jsonl
+from harness.profiles import remark
+from harness.results import Results, TaskResult, read_results, write_results
+from harness.stats import as_plain, estimate
+from harness.types import Metric, Sample, Score, Scorer
+from strop.app import app
+from strop.notes import notes_of
+from tasks.registry import find_task
+from tests.harness.test_engine import Scripted
+
+
+def _lenient(sample: Sample, answer: str) -> Score:
+    read = "no" if "no" in answer.lower() else "yes"
+    return Score(value=float(read == sample.target), parsed=read,
+                 counts={"asked": 1, "right": int(read == sample.target), "unread": 0})  # fmt: skip
+
+
+def _strict(sample: Sample, answer: str) -> Score:
+    read = answer.lower() if answer.lower() in ("yes", "no") else None
+    return Score(value=float(read == sample.target), parsed=read,
+                 counts={"asked": 1, "right": int(read == sample.target), "unread": int(read is None)})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quiz:
+    """Four questions, read in two ways."""
+
+    name: str = "quiz"
+    version: int = 1
+    headline: str = "accuracy"
+    max_tokens: int = 4
+    metrics: tuple[Metric, ...] = (
+        Metric(name="accuracy", terms={"right": 1}, over={"asked": 1}),
+        Metric(name="unread", terms={"unread": 1}, over={"asked": 1}, better="lower"),
+    )
+    profile: str = "lenient"
+    count: int = 4
+
+    def samples(self, split: str) -> list[Sample]:
+        return [Sample(id=f"q{n}", prompt=f"{n}?", images=(), target=("yes", "no")[n % 2], cluster=f"q{n}")
+                for n in range(self.count)]  # fmt: skip
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return self.profiles[self.profile](sample, answer)
+
+    @property
+    def profiles(self) -> dict[str, Scorer]:
+        return {"lenient": _lenient, "strict": _strict}
+
+    def gold(self, sample: Sample) -> str:
+        return str(sample.target)
+
+
+SAID = {"0?": "Yes", "1?": "no", "2?": "Certainly", "3?": "I know not"}
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A results folder of the quiz, as `strop eval` leaves it."""
+    monkeypatch.setattr("tasks.registry.TASKS", {"quiz": Quiz})
+    monkeypatch.setenv("STROP_DATA", str(tmp_path / "data"))
+    found = evaluate(Scripted(lambda one: SAID[one.prompt]), [Quiz()], split="test")
+    results = Results(model="toy", digest="d" * 64, parent=None, tasks=tuple(found), provenance={"commit": "c0ffee"})
+    write_results(tmp_path / "asked", results, {one.task: as_plain(estimate(one.rows, one.metrics)) for one in found})
+    return tmp_path / "asked"
+
+
+def _run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["rescore", *map(str, words)])
+
+
+def _task(folder: Path) -> TaskResult:
+    return read_results(folder).task("quiz")
+
+
+def test_the_headline_profile_marks_and_the_others_are_told(asked: Path) -> None:
+    found = _task(asked)
+    assert found.profile == "lenient"
+    assert found.info["unread_by_profile"] == {"lenient": 0, "strict": 2}
+    assert found.info["read_differently"] == 2
+    assert [row.value for row in found.rows] == [1, 1, 1, 1]
+
+
+def test_all_profiles_are_figures_of_the_same_answers(asked: Path) -> None:
+    lenient, strict = json.loads(_run(asked, "--json").stdout)
+    assert (lenient["profile"], strict["profile"]) == ("lenient", "strict")
+    assert (lenient["metrics"]["accuracy"]["value"], strict["metrics"]["accuracy"]["value"]) == (1.0, 0.5)
+    assert strict["metrics"]["unread"]["value"] == 0.5
+    table = _run(asked).stdout
+    assert all(word in table for word in ("quiz, 4 answers", "lenient", "strict", "2 answers are not read alike"))
+
+
+def test_what_the_profiles_read_differently_is_listed_with_what_was_right(asked: Path, tmp_path: Path) -> None:
+    listed = [
+        {"id": "q2", "answer": "Certainly", "gold": "yes", "read": {"lenient": "yes", "strict": None}},
+        {"id": "q3", "answer": "I know not", "gold": "no", "read": {"lenient": "no", "strict": None}},
+    ]
+    assert _task(asked).info["disagreements"] == listed
+    printed = _run(asked, "--disagreements", tmp_path / "differ.jsonl").stdout
+    assert "  q2: Certainly\n    lenient: yes; strict: unread; gold: yes\n" in printed
+    assert list(read_jsonl(tmp_path / "differ.jsonl")) == [{"task": "quiz", **one} for one in listed]
+
+
+def test_strict_is_told_beside_another_headline_wherever_they_part(asked: Path) -> None:
+    line = "accuracy is 100.00 by lenient and 50.00 by strict: the same answers"
+    assert _task(asked).info["headline_by_profile"] == {"lenient": 1.0, "strict": 0.5}
+    assert notes_of([_task(asked)])[-1] == line
+    assert line in _run(asked, "--profile", "lenient").stdout.splitlines()
+    assert "unread of 4 answers: 50.0 % by strict" in _run(asked).stdout.splitlines()
+
+
+def test_one_profile_is_a_results_folder_of_its_own(asked: Path, tmp_path: Path) -> None:
+    assert _run(asked, "--profile", "strict", "--out", tmp_path / "strict").exit_code == 0
+    found = read_results(tmp_path / "strict")
+    assert (found.model, found.digest, found.provenance["rescored"]) == ("toy", "d" * 64, "profile strict")
+    assert [(row.answer, row.parsed) for row in found.task("quiz").rows] == [
+        ("Yes", "yes"), ("no", "no"), ("Certainly", None), ("I know not", None)
+    ]  # fmt: skip
+    assert "lm_eval" not in found.task("quiz").info
+    assert "already" in str(_run(asked, "--profile", "strict", "--out", tmp_path / "strict").exception)
+    assert "holds one profile" in str(_run(asked, "--out", tmp_path / "both").exception)
+    assert not (tmp_path / "both").exists()
+
+
+def test_marking_again_by_the_same_profile_changes_nothing(asked: Path) -> None:
+    found = _task(asked)
+    assert remark(found, Quiz(), Quiz().samples("test"), "lenient").rows == found.rows
+
+
+def test_what_cannot_be_marked_again_is_said(asked: Path) -> None:
+    found, samples = _task(asked), Quiz().samples("test")
+    with pytest.raises(UsageError, match="quiz has no profile 'official'; it has lenient, strict"):
+        remark(found, Quiz(), samples, "official")
+    with pytest.raises(DataError, match="quiz was asked as version 1 and is version 2 now; ask again"):
+        remark(found, Quiz(version=2), samples, "strict")
+    with pytest.raises(DataError, match="1 answer is to questions that the data of quiz here do not hold, such as q3"):
+        remark(found, Quiz(count=3), Quiz(count=3).samples("test"), "strict")
+    with pytest.raises(DataError, match="hold no task 'other'"):
+        read_results(asked).task("other")
+
+
+def test_a_task_with_one_profile_has_one_figure() -> None:
+    task = find_task("pictos_pope")
+    (one,) = evaluate(Scripted(lambda _: "Yes"), [task], split="test", limit=2)
+    assert one.profile == "strict"
+    assert list(one.info) == ["lm_eval"]
+    assert remark(one, task, task.samples("test"), "strict").rows == one.rows

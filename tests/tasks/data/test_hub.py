@@ -1,0 +1,232 @@
+"""The hub's tables give the samples that the authors' files give; where they come from is asked for and pinned."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+from PIL import Image
+
+from harness.errors import DataError, MissingError, PictureError
+from harness.pictures import open_picture
+from harness.types import Sample
+from tasks.benchmarks import MATHVISTA_HUB, POPE_HUB, SCIENCEQA_HUB, MathVista, Pope, ScienceQa
+from tasks.data.hub import HubSource, read_hub
+from tasks.mathvista import marks as mathvista
+from tasks.pope import marks as pope
+from tasks.scienceqa import marks as scienceqa
+
+TEXT = datasets.Value("string")
+TEXTS = datasets.List(TEXT)
+POPE = {"id": TEXT, "question_id": TEXT, "question": TEXT, "answer": TEXT, "image_source": TEXT,
+        "image": datasets.Image(), "category": TEXT}  # fmt: skip
+SCIENCEQA = {"image": datasets.Image(), "question": TEXT, "choices": TEXTS, "answer": datasets.Value("int8"),
+             "hint": TEXT, "task": TEXT, "grade": TEXT, "subject": TEXT, "topic": TEXT, "lecture": TEXT}  # fmt: skip
+METADATA = {"category": TEXT, "context": TEXT, "grade": TEXT, "language": TEXT, "skills": TEXTS, "source": TEXT,
+            "split": TEXT, "task": TEXT, "img_height": datasets.Value("int64")}  # fmt: skip
+MATHVISTA = {"pid": TEXT, "question": TEXT, "image": TEXT, "decoded_image": datasets.Image(), "choices": TEXTS,
+             "unit": TEXT, "precision": datasets.Value("float64"), "answer": TEXT, "question_type": TEXT,
+             "answer_type": TEXT, "metadata": METADATA, "query": TEXT}  # fmt: skip
+
+
+def _png(colour: str, cut: int | None = None) -> dict[str, Any]:
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(content, "PNG")
+    return {"bytes": content.getvalue()[:cut], "path": None}
+
+
+def _problem(image: dict[str, Any] | None, **changed: Any) -> dict[str, Any]:
+    problem = {"question": "Which?", "choices": ["a", "b"], "answer": 1, "hint": "", "task": "closed choice",
+               "grade": "grade7", "subject": "natural science", "topic": "physics", "lecture": ""}  # fmt: skip
+    return {**problem, "image": image, **changed}
+
+
+def _question(pid: str, **changed: Any) -> dict[str, Any]:
+    metadata = {"category": "general-vqa", "context": "table", "grade": "not applicable", "language": "english",
+                "skills": ["arithmetic reasoning"], "source": "IconQA", "split": "testmini", "task": "figure question",
+                "img_height": 30}  # fmt: skip
+    question = {"question": "How many?", "image": f"images/{pid}.jpg", "choices": None, "unit": None, "answer": "1.2",
+                "precision": 1.0, "question_type": "free_form", "answer_type": "float", "metadata": metadata,
+                "query": f"Hint: a number.\nQuestion: How many? ({pid})"}  # fmt: skip
+    return {**question, "pid": pid, **changed}
+
+
+ASKED = [
+    ("COCO_val2014_000000000001", "cat", "yes", "random", "white"),
+    ("COCO_val2014_000000000002", "dog", "no", "random", "black"),
+    ("COCO_val2014_000000000001", "fire hydrant", "no", "popular", "white"),
+    ("COCO_val2014_000000000002", "cup", "yes", "popular", "black"),
+]
+POPE_ROWS = [
+    {"id": str(n), "question_id": str(n), "question": f"Is there a {name} in the image?", "answer": answer,
+     "image_source": image, "image": _png(colour), "category": group}
+    for n, (image, name, answer, group, colour) in enumerate(ASKED)
+]  # fmt: skip
+SCIENCEQA_ROWS = [_problem(_png("red")), _problem(None, answer=0, hint="Read this.", grade="grade2")]
+MATHVISTA_ROWS = [
+    _question("1", decoded_image=_png("red")),
+    _question("2", decoded_image=_png("blue"), question_type="multi_choice", answer_type="text", choices=["one", "two"],
+              answer="two", precision=None),
+]  # fmt: skip
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of copies of the hub's repositories, two or four rows each, and sizes that agree."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setenv("STROP_HUB", str(tmp_path / "mirror"))
+    monkeypatch.setenv("STROP_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(pope, "ROWS", {"random": (2,), "popular": (2,)})
+    monkeypatch.setattr(scienceqa, "TEST", scienceqa.Size(questions=2, with_image=1))
+    monkeypatch.setattr(mathvista, "TESTMINI", mathvista.Size(questions=2, multi_choice=1))
+    _write(tmp_path / "mirror", POPE_HUB, POPE_ROWS, POPE)
+    _write(tmp_path / "mirror", SCIENCEQA_HUB, SCIENCEQA_ROWS, SCIENCEQA)
+    _write(tmp_path / "mirror", MATHVISTA_HUB, MATHVISTA_ROWS, MATHVISTA)
+    return tmp_path / "mirror"
+
+
+def _write(mirror: Path, source: HubSource, rows: Sequence[Mapping[str, Any]], features: Mapping[str, Any]) -> None:
+    file = mirror / source.id / source.files.replace("*", "00000-of-00001-abc")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    datasets.Dataset.from_list(list(rows), features=datasets.Features(features)).to_parquet(file)
+    # the card counts all splits, and of some repositories wrongly
+    card = "---\ndataset_info:\n  splits:\n  - name: train\n    num_bytes: 1\n    num_examples: 7\n---\n"
+    (mirror / source.id / "README.md").write_text(card)
+
+
+def _colour(sample: Sample) -> object:
+    (picture,) = sample.images
+    return open_picture(picture).getpixel((0, 0))
+
+
+def test_popes_table_gives_what_its_label_files_give(mirror: Path, tmp_path: Path) -> None:
+    samples = Pope().samples("test")
+    assert [one.id for one in samples] == [
+        "random/COCO_val2014_000000000001/cat",
+        "popular/COCO_val2014_000000000001/fire-hydrant",
+        "random/COCO_val2014_000000000002/dog",
+        "popular/COCO_val2014_000000000002/cup",
+    ]
+    assert [one.images for one in samples[:2]] == [samples[0].images] * 2
+    assert [_colour(one) for one in samples[1:3]] == [(255, 255, 255), (0, 0, 0)]
+    (tmp_path / "labels").mkdir()
+    for group in pope.ROWS:
+        rows = [{"image": f"{image}.jpg", "text": f"Is there a {name} in the image?", "label": label}
+                for image, name, label, category, _ in ASKED if category == group]  # fmt: skip
+        (tmp_path / f"labels/coco_pope_{group}.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    theirs = pope.load_questions(tmp_path / "labels", pope.ROWS)
+    assert [(one.id, one.prompt, one.target, one.cluster, one.meta) for one in samples] == [
+        (one.id, one.prompt, one.target, one.cluster, one.meta) for one in theirs
+    ]
+    assert Pope().details(samples).info["questions"] == "lmms-lab/POPE@4db12766"
+
+
+def test_scienceqas_table_gives_what_problems_json_gives(mirror: Path, tmp_path: Path) -> None:
+    samples = ScienceQa().samples("test")
+    problems = {
+        f"row-{n}": {**row, "image": "image.png" if row["image"] else None, "split": "test"}
+        for n, row in enumerate(SCIENCEQA_ROWS)
+    }
+    (tmp_path / "problems.json").write_text(json.dumps(problems))
+    theirs = scienceqa.load_questions(tmp_path / "problems.json", size=scienceqa.TEST)
+    assert [(one.prompt, one.target) for one in samples] == [(one.prompt, one.target) for one in theirs.values()]
+    assert [len(one.images) for one in samples] == [1, 0]
+    assert _colour(samples[0]) == (255, 0, 0)
+    assert "grade/1-6/accuracy" in {metric.name for metric in ScienceQa().details(samples).metrics}
+
+
+def test_mathvistas_table_gives_what_testmini_gives(mirror: Path, tmp_path: Path) -> None:
+    samples = MathVista().samples("test")
+    rows = {row["pid"]: {**row, "precision": row["precision"] and 1} for row in MATHVISTA_ROWS}
+    plain = {pid: {k: v for k, v in row.items() if k != "decoded_image"} for pid, row in rows.items()}
+    (tmp_path / "testmini.json").write_text(json.dumps(plain))
+    theirs = mathvista.load_questions(tmp_path / "testmini.json", mathvista.TESTMINI)
+    assert [(one.id, one.prompt, one.target) for one in samples] == [
+        (one.id, one.prompt, one.target) for one in theirs.values()
+    ]
+    assert [_colour(one) for one in samples] == [(255, 0, 0), (0, 0, 255)]
+
+
+def test_another_number_of_rows_is_refused(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pope, "ROWS", {"random": (3000,), "popular": (2,)})
+    with pytest.raises(DataError, match="lmms-lab/POPE@4db12766 has 2 rows, but POPE's random questions are 3000"):
+        Pope().samples("test")
+    monkeypatch.setattr(scienceqa, "TEST", scienceqa.Size(questions=4241, with_image=2017))
+    with pytest.raises(DataError, match="ScienceQA@f18b0a70 gives 2 questions, 1 of them with a picture"):
+        ScienceQa().samples("test")
+    monkeypatch.setattr(mathvista, "TESTMINI", mathvista.Size(questions=1000, multi_choice=540))
+    with pytest.raises(DataError, match="MathVista@2b6ad694 holds 2 questions, 1 of them with options"):
+        MathVista().samples("test")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"answer": "perhaps"}, "row 0: field 'label' must be one of yes, no"),
+        ({"category": "rare"}, "row 0: field 'category' must be one of random, popular"),
+        ({"question": None}, "row 0: field 'question' must be a string, found null"),
+        ({"image": None}, "row 0: the row has no picture"),
+    ],
+)
+def test_a_malformed_row_is_named(mirror: Path, changed: dict[str, Any], message: str) -> None:
+    _write(mirror, POPE_HUB, [{**POPE_ROWS[0], **changed}, *POPE_ROWS[1:]], POPE)
+    with pytest.raises(DataError, match=f"lmms-lab/POPE@4db12766: {message}"):
+        Pope().samples("test")
+
+
+def test_a_column_that_is_missing_is_named(mirror: Path) -> None:
+    features = {name: kind for name, kind in POPE.items() if name != "category"}
+    _write(mirror, POPE_HUB, [{name: row[name] for name in features} for row in POPE_ROWS], features)
+    with pytest.raises(DataError, match="has no column category; found id, question_id"):
+        Pope().samples("test")
+
+
+def test_a_picture_that_is_cut_off_is_named_by_its_row(mirror: Path) -> None:
+    _write(mirror, SCIENCEQA_HUB, [_problem(_png("red", cut=60)), SCIENCEQA_ROWS[1]], SCIENCEQA)
+    sample, _ = ScienceQa().samples("test")
+    with pytest.raises(PictureError, match="ScienceQA@f18b0a70: row 0: does not open as a picture"):
+        open_picture(sample.images[0])
+
+
+def test_a_repository_that_is_not_in_the_folder_is_named(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROP_HUB", str(mirror / "no"))
+    with pytest.raises(MissingError, match=r"no/lmms-lab/POPE/data/test-\*\.parquet: no such file; STROP_HUB names"):
+        Pope().samples("test")
+
+
+@pytest.mark.parametrize("source", [POPE_HUB, SCIENCEQA_HUB, MATHVISTA_HUB])
+def test_the_hub_is_asked_for_the_pinned_revision_and_the_files_of_the_split_only(
+    monkeypatch: pytest.MonkeyPatch, source: HubSource
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def load_dataset(path: str, **arguments: Any) -> None:
+        asked.update(arguments, path=path)
+        raise ConnectionError("Couldn't reach the Hub\nwith a second line")
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setenv("STROP_HUB", "1")
+    with pytest.raises(
+        MissingError, match=r"cannot be read from the hub \(Couldn't reach the Hub\); without STROP_HUB"
+    ):
+        read_hub(source)
+    assert asked == {"path": source.id, "revision": source.revision, "data_files": {"test": source.files},
+                     "split": "test", "verification_mode": "no_checks"}  # fmt: skip
+    assert len(source.revision) == 40
+
+
+@pytest.mark.parametrize("value", ["", "0"])
+def test_without_being_asked_for_the_hub_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
+) -> None:
+    monkeypatch.setattr(datasets, "load_dataset", None)
+    monkeypatch.setenv("STROP_DATA", str(tmp_path))
+    monkeypatch.setenv("STROP_HUB", value)
+    for task in (Pope(), ScienceQa(), MathVista()):
+        with pytest.raises(MissingError, match=r"or set STROP_HUB=1 to read [\w/-]+@\w{8} from the hub"):
+            task.samples("test")

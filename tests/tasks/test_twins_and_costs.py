@@ -1,0 +1,225 @@
+"""The image-free twin of a row never saw a picture, and all that a model does is counted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.files import read_jsonl
+from harness.models.vlm import Hallucination, Vlm, load_vlm
+from harness.types import Sample, Sampling
+from loops.recipe import Recipe
+from loops.rounds import run_recipe
+from loops.setting import Bar, Setting
+from tasks.pictos.benchmarks import ScenePicture, caption_samples
+from tasks.pictos.models import shipped
+from tasks.pictos.world import seeds_of
+from tasks.registry import find_task, training_pool
+from tests.support.tiny import llama_like_processor, save_tiny
+
+GREEDY = Sampling(max_tokens=12)
+SCENES = seeds_of("dev", 6)
+MAKERS = {"word level": lambda: None, "Llama-like": lambda: llama_like_processor("first")}
+
+
+@pytest.fixture(scope="module", params=MAKERS.values(), ids=MAKERS.keys())
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Vlm:
+    folder: Path = save_tiny(tmp_path_factory.mktemp("tiny"), seed=1, reads=request.param())
+    return load_vlm("tiny", path=folder, device="cpu")
+
+
+def _about(*scenes: int, prompt: str = "What do you see?") -> Sample:
+    """A question about the scenes of these numbers."""
+    (sample,) = caption_samples("dev", 1)
+    pictures = tuple(ScenePicture(SCENES[number]) for number in scenes)
+    return dataclasses.replace(sample, id=f"{scenes}{prompt}", images=pictures, prompt=prompt)
+
+
+def _twin_logits(model: Vlm, sample: Sample, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """Of its first token."""
+    heard: list[torch.Tensor] = []
+    forward: Callable[..., torch.Tensor] = model._forward
+
+    def listening(*arguments: Any, **options: Any) -> torch.Tensor:
+        heard.append(forward(*arguments, **options))
+        return heard[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model, "_forward", listening)
+        model.hallucinate([sample], [Hallucination(ratio=0.5)], dataclasses.replace(GREEDY, max_tokens=1))
+    return heard[0][1, -1]
+
+
+def test_no_picture_of_several_reaches_the_twin(model: Vlm, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other_first, other_second, another_number = (
+        _twin_logits(model, _about(*scenes), monkeypatch) for scenes in ((0, 1), (2, 1), (0, 3), (0, 1, 2))
+    )
+    assert torch.equal(one, other_first)
+    assert torch.equal(one, other_second)
+    assert not torch.equal(one, another_number), "the text around three pictures is another"
+
+
+def _mixed(model: Vlm, sample: Sample, ratio: float) -> str:
+    """The hallucination by plain passes over the whole text, the twin's without its picture tokens."""
+    reader = model.reader
+    pixels, counts = reader.pixels(reader.pictures(sample))
+    prompt = reader.prompt(sample)
+    seeing = reader.expanded(prompt, iter(counts))
+    blind = [token for token in prompt if token != reader.picture_token]
+    said: list[int] = []
+    while len(said) < GREEDY.max_tokens:
+        with torch.inference_mode():
+            conditioned = model.model(input_ids=torch.tensor([seeing + said]), **pixels).logits[0, -1]
+            free = model.model(input_ids=torch.tensor([blind + said])).logits[0, -1]
+        logits = (1 - ratio) * conditioned + ratio * free
+        said.append(int(logits.argmax()))
+        if said[-1] in model.stop:
+            break
+    return str(model.tokenizer.decode(said, skip_special_tokens=True)).strip()
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.6, 1.0])
+def test_a_hallucination_mixes_two_passes_of_which_one_has_no_picture(model: Vlm, ratio: float) -> None:
+    samples = [_about(0), _about(1, 2), _about(), _about(3, prompt="Is there a dog in the image?\nAnswer."), _about(4)]
+    said = model.hallucinate(samples, [Hallucination(ratio=ratio)] * len(samples), GREEDY)
+    assert said == [_mixed(model, sample, ratio) for sample in samples]
+
+
+def test_a_hallucination_begins_with_its_lead(model: Vlm) -> None:
+    lead = "A cat on the left."
+    for ratio in (0.0, 0.6):
+        (said,) = model.hallucinate([_about(0, 1)], [Hallucination(ratio=ratio, lead=lead)], GREEDY)
+        assert said.startswith(lead)
+        assert said != lead
+
+
+def test_a_twin_in_a_batch_is_what_it_is_alone(model: Vlm) -> None:
+    samples, how = [_about(0, 1), _about(2), _about(3, 4)], [Hallucination(ratio=0.6)] * 3
+    together = model.hallucinate(samples, how, GREEDY)
+    assert [model.hallucinate([sample], how[:1], GREEDY)[0] for sample in samples] == together
+
+
+def test_the_sentences_of_an_answer_are_as_likely_together_as_the_answer(model: Vlm) -> None:
+    samples, answers = [_about(0), _about(1, 2)], ["A cat on the left. Two dogs.", "A cup."]
+    (first, second), (only,) = model.sentence_log_likelihoods(samples, answers)
+    whole = [value for value, _ in model.log_likelihood(samples, answers)]
+    assert [first + second, only] == pytest.approx(whole, abs=1e-3)
+    alone, _ = model.log_likelihood(samples[:1], ["A cat on the left."])[0]
+    assert first == pytest.approx(alone, abs=1e-3)
+
+
+# Costs ----------------------------------------------------------------------------------------------------------------
+
+PICTURE = 64
+"""Tokens of a picture: 64 x 64 pixels in patches of 8 x 8."""
+
+
+def _spent(model: Vlm, work: Callable[[], object]) -> dict[str, int]:
+    model.costs = Counter()
+    work()
+    return dict(+model.costs)
+
+
+def _lengths(model: Vlm, *samples: Sample) -> tuple[int, int]:
+    """(tokens before and between the pictures of the first, tokens behind them of all)."""
+    cuts = [model.reader.cut(model.reader.prompt(sample)) for sample in samples]
+    return len(cuts[0][0]) - len(samples[0].images), sum(len(tail) for _, tail in cuts)
+
+
+def test_a_shared_picture_is_counted_once(model: Vlm) -> None:
+    one, other = _about(0), _about(0, prompt="How many cats are there in the image?")
+    head, tails = _lengths(model, one, other)
+    spent = _spent(model, lambda: model.generate([one, other], Sampling(max_tokens=1)))
+    assert spent == {
+        "forward_passes": 2,
+        "forward_tokens": head + PICTURE + tails,
+        "picture_tokens": PICTURE,
+        "generated_tokens": 2,
+    }
+    apart = _spent(model, lambda: [model.generate([sample], Sampling(max_tokens=1)) for sample in (one, other)])
+    assert apart["forward_tokens"] == spent["forward_tokens"] + head + PICTURE
+
+
+def test_every_token_but_the_last_is_read_again(model: Vlm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "stop", set())
+    head, tail = _lengths(model, _about(0))
+    spent = _spent(model, lambda: model.generate([_about(0)], Sampling(max_tokens=5)))
+    assert spent == {
+        "forward_passes": 6,
+        "forward_tokens": head + PICTURE + tail + 4,
+        "picture_tokens": PICTURE,
+        "generated_tokens": 5,
+    }
+
+
+def test_the_twin_doubles_what_is_read_behind_the_pictures(model: Vlm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "stop", set())
+    samples, sampling = [_about(0, 1), _about(0, 2)], Sampling(max_tokens=5)
+    head, tails = _lengths(model, *samples)
+    plain = _spent(model, lambda: model.generate(samples, sampling))
+    twinned = _spent(model, lambda: model.hallucinate(samples, [Hallucination(ratio=0.5)] * 2, sampling))
+    twin = head + tails + 2 * 4  # both have one text before their last picture
+    assert plain["forward_tokens"] == 2 * (head + 2 * PICTURE) + tails + 2 * 4
+    assert twinned == {
+        **plain,
+        "forward_passes": plain["forward_passes"] + 1,
+        "forward_tokens": plain["forward_tokens"] + twin,
+        "twin_tokens": twin,
+    }
+
+
+def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
+    @contextmanager
+    def no_bars() -> Iterator[Bar]:
+        yield lambda description, total: lambda count: None
+
+    models = {"tiny": save_tiny(tmp_path / "tiny", seed=1), "pictos-encoder": shipped("pictos-encoder")}
+    setting = Setting(
+        tasks={"pictos_captions": find_task("pictos_captions")}, pool=training_pool, shipped=models.get, bars=no_bars
+    )
+    recipe = {
+        "name": "small", "level": "L3", "model": "tiny", "rounds": 1,
+        "collect": {"samples": 8, "temperature": 1.5, "max_tokens": 12, "unfinished": "keep", "max_unfinished": 1},
+        "optimise": {"trl": {"max_steps": 1, "per_device_train_batch_size": 2}},
+        "evaluate": {"limit": 2, "tasks": ["pictos_captions"], "rerank": 2},
+    }  # fmt: skip
+    run_recipe(Recipe.model_validate(recipe), tmp_path / "run", setting)
+    costs = {line["stage"]: line["cost"] for line in read_jsonl(tmp_path / "run/ledger.jsonl")}
+    always = {"seconds", "peak_memory_mb", *(["peak_device_memory_mb"] if torch.cuda.is_initialized() else [])}
+    asking = {"forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens"}
+    verifying = {"verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds"}
+    training = {"forward_passes", "forward_tokens", "picture_tokens", "trained_tokens"}
+    assert {name: set(cost) - always for name, cost in costs.items()} == {
+        "round-0/eval": asking,
+        "round-0/baselines": asking | verifying,
+        "round-1/collect": asking,
+        "round-1/verify": verifying,
+        "round-1/select": set(),
+        "round-1/optimise": training,
+        "round-1/eval": asking,
+    }
+    assert all(always <= set(cost) for cost in costs.values())
+    # eight pictures are looked at twice: for the answer, and for the hallucination
+    assert costs["round-1/collect"]["picture_tokens"] == 2 * 8 * PICTURE
+    assert costs["round-1/verify"]["verifier_pictures"] == 8
+    # one step of two pairs: each side by the model and by its reference
+    assert costs["round-1/optimise"]["picture_tokens"] == 2 * 4 * PICTURE
+    assert (costs["round-0/eval"]["twin_tokens"], costs["round-1/collect"]["twin_tokens"] > 0) == (0, True)
+
+
+def test_reading_an_answer_is_counted(model: Vlm) -> None:
+    head, tail = _lengths(model, _about(0))
+    said = len(model._spoken(_about(0), "Two dogs."))
+    spent = _spent(model, lambda: model.log_likelihood([_about(0)], ["Two dogs."]))
+    assert spent == {
+        "forward_passes": 2,
+        "forward_tokens": head + PICTURE + tail + said,
+        "picture_tokens": PICTURE,
+    }
