@@ -87,10 +87,10 @@ def read_strict(reply: Reply, question: Question) -> str | None:
     With options: `tasks.reading.readers.read_option_strict`, or the very text of one. Numbers: those in the last
     ``\boxed{}`` that has one, which must agree; else the first behind the last "answer is" or "answer:" (答案是, 答え,
     정답), on its line, and unread where another is joined to it by a comma or conjunction, or where words before it
-    tell how the answer comes about ("by subtracting 3 from 10, which is 7") and another follows; else the last in the text, but
-    for what says how it was rounded or names a figure or a step. Where that is a bound ("3 bars larger than 40"), the
-    one before it in its sentence; where the response has no digits and is nothing else, number words, which boxes and
-    "answer is" may hold too.
+    tell how the answer comes about ("by subtracting 3 from 10, which is 7") and another follows; else the
+    last in the text, but for what says how it was rounded or names a figure or a step. Where that is a
+    bound ("3 bars larger than 40"), the one before it in its sentence; where the response has no digits
+    and is nothing else, number words, which boxes and "answer is" may hold too.
     A number is the whole expression that it stands in (`tasks.reading.expressions`), evaluated, or unread where that is
     more than arithmetic or may be meant in two ways; it is never cut out of one. Mixed numbers, fractions, roots,
     powers, pi, thousands parted by comma, space, apostrophe or LaTeX's ``{,}`` and ``\,``, minus signs of every kind
