@@ -54,8 +54,8 @@ def grounding(
 
     strop score grounding --answers boxes.jsonl --truth annotations --profile all
     """
-    from tasks.coco_tasks import grounding_annotations
     from tasks.grounding import marks as task
+    from tasks.grounding.task import grounding_annotations
 
     profiles = chosen_profiles(profile, task.PROFILES, out)
     annotations = task.annotations_of(truth) if truth else grounding_annotations(data.expanduser())
