@@ -53,7 +53,7 @@ def bench(
     data: DataOption = DEFAULT_DATA,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Measure this machine: captions marked by CHAIR, a bootstrap of POPE's size, questions answered about pictures.
+    """Time this machine: marking captions, a bootstrap, answering questions.
 
     **Examples**
 

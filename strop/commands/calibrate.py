@@ -38,7 +38,9 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Compare simulated models whose truth is known, and count false and missed differences and intervals that miss.
+    """Simulate models whose truth is known, and count wrong verdicts and intervals.
+
+    False and missed differences are counted, and intervals that miss the truth.
 
     Half of the comparisons are of models that are alike: p below 0.05 should come in 5 % of them. The others differ by
     the smallest difference that `strop compare` calls detectable: it should be seen in about 80 %. The 95 % intervals

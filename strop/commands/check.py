@@ -33,7 +33,9 @@ def check(
     split: Annotated[str, typer.Option(help="Split to check: test or dev.")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Check tasks before a model is asked: ids are unique, pictures open, the right answer earns all, silence nothing.
+    """Check the data and the marks of tasks before a model is asked.
+
+    Ids are unique, pictures open, the right answer earns all, silence nothing.
 
     Ends with 1 and a line for each claim that fails. A task whose data are not here is listed as such and no failure,
     unless it is named.

@@ -23,7 +23,7 @@ def diff(
     runs: RunsOption = DEFAULT_RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Say what differs between two runs or results: recipe, weights, tasks, data, code, machine; and which figures.
+    """List what differs between two runs: recipe, weights, data, code, machine, figures.
 
     **Examples**
 

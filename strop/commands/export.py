@@ -30,8 +30,10 @@ def export(
     task_path: TaskPathOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Write figures as other tools read them: short tables for a README (markdown) or a paper (latex, booktabs), every
-    figure with its source (csv, parquet), lm-eval's results and samples files, the hub's model card.
+    """Write figures as tables for a paper or README, data frames, a model card.
+
+    The tables are short (markdown, latex with booktabs); csv and parquet hold every figure with its source; lm-eval
+    writes its results and samples files, model-card the hub's.
 
     **Examples**
 

@@ -48,7 +48,7 @@ def grid(
     task_path: TaskPathOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Run a recipe with some of its fields varied, with several training seeds, and say what made a difference.
+    """Run a recipe with fields varied and several training seeds, and say what matters.
 
     Each cell with each training seed is an ordinary run in the grid's folder. Stages that several need alike are done
     once. All cells are checked before the first is run. A run that fails is reported and the others go on; the command

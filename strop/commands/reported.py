@@ -26,7 +26,7 @@ def reported(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """List published figures, before and after, as they were printed and with their sources.
+    """List published figures, before and after, as printed and with their sources.
 
     **Examples**
 

@@ -32,7 +32,9 @@ def rerun(
     runs: RunsOption = DEFAULT_RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Do again what made these figures, in a new folder, and say whether every figure is the same (else exit 1).
+    """Repeat what made these figures in a new folder, and compare every figure.
+
+    Exits with 1 where a figure is not the same.
 
     Weights, task versions and data must be what they were; other packages, another commit or another machine are told.
     No stored answer is used: the model is asked anew.

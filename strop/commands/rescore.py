@@ -34,7 +34,9 @@ def rescore(
         typer.Option("--out", help="Also write a results folder of that one profile.", callback=writable_folder),
     ] = None,
 ) -> None:
-    """Mark stored answers again: every profile of a task from one pass of a model, at no further cost.
+    """Score the stored answers of a results folder again, under any profile.
+
+    Every profile of a task comes from one pass of a model, at no further cost.
 
     The tasks' data are needed as they were when the model was asked, and no model, unless as a judge (--judge): it is
     shown what strict does not read in answers to ScienceQA and MathVista, and says the short answer in them.

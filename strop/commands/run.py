@@ -49,7 +49,9 @@ def run(
     of_grid: Annotated[bool, typer.Option("--of-grid", hidden=True, help="`strop grid` starts this run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Hone a model by a recipe: measure the seed, then collect, verify, select, optimise and measure, round by round.
+    """Hone a model by a recipe, round by round, and measure every round.
+
+    The seed is measured first; a round is collect, verify, select, optimise and measure.
 
     The whole recipe is checked first, a step of training included. Stopped at any time, the same command goes on where
     it stopped; on a finished run it does nothing.

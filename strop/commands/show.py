@@ -23,7 +23,7 @@ def show(
     runs: RunsOption = DEFAULT_RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Print where figures come from: recipe, weights, tasks, data, packages, commit, machine, command.
+    """Print where figures come from: recipe, weights, data, packages, commit, command.
 
     **Examples**
 
