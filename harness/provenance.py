@@ -42,10 +42,15 @@ def provenance() -> dict[str, Any]:
     return {
         **_code(),
         "hardware": hardware(),
-        "command": masked([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": masked([_program(Path(sys.argv[0])), *sys.argv[1:]]),
         "folder": str(Path.cwd()),
         "environment": {name: masked_value(name, value) for name, value in steering.items()},
     }
+
+
+def _program(path: Path) -> str:
+    """The program's name: of `python -m strop` it is the package's."""
+    return path.parent.name if path.name == "__main__.py" else path.name
 
 
 def hardware() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 
@@ -44,30 +45,36 @@ app = typer.Typer(
 
     strop run judge_free --out runs/demo
 
-    strop board runs/demo --out runs/demo/board
+    strop compare runs/demo:0 runs/demo:2
     """,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-app.command("eval", cls=OnceCommand)(evaluate)
-app.command("run", cls=OnceCommand)(run)
-app.command("grid", cls=OnceCommand)(grid)
-app.add_typer(score_app, name="score")
-app.command("rescore", cls=OnceCommand)(rescore)
-app.add_typer(data_app, name="data")
-app.command("board", cls=OnceCommand)(board)
-app.command("export", cls=OnceCommand)(export)
-app.command("compare", cls=OnceCommand)(compare)
-app.command("calibrate", cls=OnceCommand)(calibrate)
-app.command("reported", cls=OnceCommand)(reported)
-app.command("show", cls=OnceCommand)(show)
-app.command("rerun", cls=OnceCommand)(rerun)
-app.command("diff", cls=OnceCommand)(diff)
-app.command("tasks", cls=OnceCommand)(tasks)
-app.command("check", cls=OnceCommand)(check)
-app.command("bench", cls=OnceCommand)(bench)
+
+PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
+    "Measure": {
+        "eval": evaluate,
+        "score": score_app,
+        "rescore": rescore,
+        "tasks": tasks,
+        "check": check,
+        "bench": bench,
+    },
+    "Hone": {"run": run, "grid": grid},
+    "Compare": {"compare": compare, "diff": diff, "show": show, "rerun": rerun, "calibrate": calibrate},
+    "Publish": {"board": board, "export": export, "reported": reported},
+    "Data": {"data": data_app},
+}
+"""The commands by the panel of `strop --help` that shows them, in its order."""
+
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, cls=OnceCommand, rich_help_panel=panel)(command)
 
 WIDE = "160"
 """Columns of what is printed into a file or a pipe."""

@@ -11,7 +11,7 @@ import typer
 
 from harness.errors import DataError
 from harness.wording import counted
-from strop.options import DataOption, TaskPathOption, set_places, writable_folder
+from strop.options import DataOption, JsonOption, TaskPathOption, set_places, writable_folder
 from strop.progress import spinner
 from tasks.data.sources import DEFAULT_DATA
 
@@ -53,9 +53,9 @@ def board(
             "and write reported.csv too.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Render a board: every round of every run with its interval and its paired difference to round 0.
+    """Render a board: each round of each run, its interval, its difference to round 0.
 
     Runs of one recipe with different seeds get a pooled row. Pages need no network. Folders that `strop score --out`
     wrote are rows of their own; of a folder of `strop grid` all finished runs are, and it has a page in the site.

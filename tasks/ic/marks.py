@@ -2,7 +2,7 @@
 
 Precision, recall and F1 are over the distinct classes that a caption names, by CHAIR's own reading of captions
 (`tasks.chair.marks`); `tasks.ic.build` says which pictures are asked about. The truth is what is annotated and nothing
-that a human caption names, so people score less than 100 % too: see LOG.md for how much less on photographs.
+that a human caption names, so people score less than 100 % too: see docs/log/0008-image-caption-set.md for photographs.
 
 A count is what a number says of the object it stands before, with nothing between them but words of a list (colours,
 sizes, ages ...): "two large brown dogs"; "two of the dogs" says nothing of how many there are, nor do "two men walking

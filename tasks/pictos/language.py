@@ -65,7 +65,8 @@ def claims(scene: Scene) -> list[Claim]:
     """All that is true of a scene, one claim a category, in the order of the catalogue.
 
     One order for every scene: two right captions differ only in what they say. (From left to right is as fixed, but 47
-    minutes of training did not teach a small model what is leftmost; it named one object again and again, see LOG.md.)
+    minutes of training did not teach a small model what is leftmost; it named one object again and again:
+    docs/log/0001-seed-model.md.)
     """
     groups: dict[str, list[Thing]] = {}
     for thing in sorted(scene.things, key=lambda thing: thing.category.id):

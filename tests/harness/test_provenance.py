@@ -39,6 +39,11 @@ def test_threads_and_gpus_are_those_of_torch_and_nobody_loads_it_for_them(monkey
     assert "torch" not in sys.modules
 
 
+def test_a_package_that_is_run_as_a_module_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/strop/__main__.py", "tasks"])
+    assert provenance()["command"] == ["strop", "tasks"]
+
+
 def test_the_command_its_folder_and_its_variables_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["/usr/bin/strop", "eval", "--api-key", "abc", "--out", "runs/a"])

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-import strop.app
 from harness.errors import DataError, UsageError
 from harness.stats import difference, pooled_difference
 from harness.types import Sample
@@ -29,6 +28,7 @@ from leaderboards.site.cells import judged, shown
 from leaderboards.site.folder import site_folder, slug, visible
 from leaderboards.site.samples import Asked, parts
 from leaderboards.site.verifiers import roc, try_verifier
+from strop import app as command_line
 from strop.commands.board import find_asked
 from tasks.registry import find_task
 from tests.support.sites import Quiz, answered, data_of, make_site, sample, small_run
@@ -299,7 +299,7 @@ def test_the_command_writes_a_site_and_no_board_unless_asked(tmp_path: Path, mon
     run = small_run(tmp_path / "run")
     monkeypatch.setattr("sys.argv", ["strop", "board", str(run), "--site", "site"])
     with pytest.raises(SystemExit) as ended:
-        strop.app.main()
+        command_line.main()
     assert not ended.value.code
     assert {path.name for path in tmp_path.iterdir()} == {"run", "site"}
     assert "no task is called" in (tmp_path / "site" / "samples-01-honed-1.html").read_text(encoding="utf-8")

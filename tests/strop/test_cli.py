@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import strop.app
 from harness.types import Sample, Task
+from strop import app as command_line
 from tasks.pictos.benchmarks import PictosCaptions
 from tests.support.tiny import save_tiny
 
@@ -50,7 +50,7 @@ def strop(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
         monkeypatch.setattr(sys, "argv", ["strop", *map(str, words)])
         capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
-            strop.app.main()
+            command_line.main()
         code = ended.value.code
         said = capfd.readouterr()
         return Ran(code if isinstance(code, int) else 0, said.out, said.err)
@@ -228,7 +228,7 @@ def test_every_command_shows_how_it_is_called(strop: Strop) -> None:
         inner: dict[str, object] = getattr(command, "commands", {})
         return [above, *(path for name, one in inner.items() for path in paths(one, *above, name))]
 
-    known = paths(typer.main.get_command(strop.app.app))
+    known = paths(typer.main.get_command(command_line.app))
     assert len(known) > 20
     for path in known:
         assert "Example" in strop(*path, "--help").out, path

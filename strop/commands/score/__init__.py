@@ -20,7 +20,7 @@ from strop.parsing import OnceCommand
 
 score_app = typer.Typer(
     name="score",
-    help="""Mark answers to POPE, CHAIR, IC, grounding, ScienceQA or MathVista and give each figure its interval.
+    help="""Score an answer file by the rules of its benchmark, with intervals.
 
     **Examples**
 

@@ -11,14 +11,13 @@ import typer
 from strop.commands.score.deliver import deliver, mark_each, write_disagreements
 from strop.commands.score.options import (
     AnswersOption,
-    DataOption,
     DisagreementsOption,
-    JsonOption,
     NameOption,
     OutOption,
     PartialOption,
     chosen_profiles,
 )
+from strop.options import DataOption, JsonOption
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:

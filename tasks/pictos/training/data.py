@@ -76,7 +76,8 @@ class Looks(IterableDataset[Packed]):
 
     Behind each picture stand the names of all that is there and of `ABSENT` things that are not, each alone (no name
     sees another) and answered at once, without a question: Yes or No. As much weight lies on what is there as on what
-    is not. Asked in whole sentences only, a model of this size did not find the look in 50,000 questions (LOG.md).
+    is not. Asked in whole sentences only, a model of this size did not find the look in 50,000 questions
+    (docs/log/0001-seed-model.md).
     """
 
     def __init__(self, start: int, steps: int, batch: int, words: PreTrainedTokenizerFast) -> None:
