@@ -9,10 +9,13 @@ from pathlib import Path
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.chair import marks as chair
+from tasks.chair import questions as chair_questions
+from tasks.chair import truth as chair_truth
 from tasks.chair.truth import ChairTruth, tables_folder, truth_in
 from tasks.data.folder import coco_picture, first_file, missing_file
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
+from tasks.reading import object_words as chair_object_words
 from tasks.reading import text
 
 
@@ -36,12 +39,12 @@ class Chair:
         return [
             Sample(
                 id=str(image),
-                prompt=chair.PROMPT,
+                prompt=chair_questions.PROMPT,
                 images=(coco_picture(self.name, f"COCO_val2014_{image:012d}.jpg"),),
                 target=world.truth.classes(str(image)),
                 cluster=str(image),
             )
-            for image in chair.load_image_ids(ids)
+            for image in chair_questions.load_image_ids(ids)
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -58,10 +61,12 @@ class Chair:
         return {name: partial(_score_caption, profile=name) for name in normalisers(data_folder())}
 
     def gold(self, sample: Sample) -> str:
-        return chair.caption_naming(sample.target, _chair_world().tables, chair.PROFILES[self.profile].words)
+        return chair_object_words.caption_naming(
+            sample.target, _chair_world().tables, chair_object_words.PROFILES[self.profile].words
+        )
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        world, package = _chair_world(), chair.PROFILES[self.profile].package
+        world, package = _chair_world(), chair_object_words.PROFILES[self.profile].package
         info = {
             "questions": "data folder",
             "truth": world.path.name,
@@ -77,29 +82,31 @@ class Chair:
 class _ChairWorld:
     path: Path
     truth: ChairTruth
-    tables: chair.ChairTables
+    tables: chair_object_words.ChairTables
 
 
 def _chair_world() -> _ChairWorld:
-    return _chair_world_in(data_folder(), chair.PROFILES[next(iter(normalisers(data_folder())))])
+    return _chair_world_in(data_folder(), chair_object_words.PROFILES[next(iter(normalisers(data_folder())))])
 
 
 @lru_cache(maxsize=2)
-def _chair_world_in(data: Path, normaliser: chair.Normaliser) -> _ChairWorld:
+def _chair_world_in(data: Path, normaliser: chair_object_words.Normaliser) -> _ChairWorld:
     """Truth and tables of a data folder, read once: a caption is marked by them."""
     path = truth_in(data / chair.NAME)
     if path is None:
         raise missing_file(chair.NAME, "ground_truth_maxlinn.json.gz")
-    tables = chair.load_tables(tables_folder(path, data))
-    return _ChairWorld(path=path, truth=chair.open_truth(path, tables, words=normaliser.words), tables=tables)
+    tables = chair_object_words.load_tables(tables_folder(path, data))
+    return _ChairWorld(path=path, truth=chair_truth.open_truth(path, tables, words=normaliser.words), tables=tables)
 
 
 @lru_cache(maxsize=2)
-def normalisers(data: Path) -> Mapping[str, chair.Normaliser]:
+def normalisers(data: Path) -> Mapping[str, chair_object_words.Normaliser]:
     """The normalisers that have their data, the one to use first."""
     text.look_in(*(folder / "nltk_data" for folder in (data / chair.NAME, data)))
-    return {name: one for name, one in chair.PROFILES.items() if name != "official" or not text.missing_data()}
+    return {
+        name: one for name, one in chair_object_words.PROFILES.items() if name != "official" or not text.missing_data()
+    }
 
 
 def _score_caption(sample: Sample, answer: str, profile: str) -> Score:
-    return chair.score_caption(chair.PROFILES[profile].words(answer), sample.target, _chair_world().tables)
+    return chair.score_caption(chair_object_words.PROFILES[profile].words(answer), sample.target, _chair_world().tables)

@@ -14,6 +14,8 @@ from tasks.data.folder import coco_picture, missing_file
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.grounding import marks as grounding
+from tasks.grounding import questions as grounding_questions
+from tasks.grounding import readers as grounding_readers
 from tasks.ic.build import ids_digest
 
 
@@ -36,7 +38,7 @@ class Grounding:
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         annotations = grounding_annotations(data_folder())
-        asked = grounding.load_questions(annotations)
+        asked = grounding_questions.load_questions(annotations)
         return [
             replace(one, images=(coco_picture(self.name, one.meta["file_name"], [annotations.name]),)) for one in asked
         ]
@@ -46,10 +48,10 @@ class Grounding:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        return {name: partial(_score_box, name) for name in grounding.PROFILES}
+        return {name: partial(_score_box, name) for name in grounding_readers.PROFILES}
 
     def gold(self, sample: Sample) -> str:
-        return grounding.fractions_text(sample.target, sample.meta["size"])
+        return grounding_readers.fractions_text(sample.target, sample.meta["size"])
 
     def details(self, samples: Sequence[Sample]) -> Details:
         info = {
@@ -57,7 +59,9 @@ class Grounding:
             "annotations": grounding_annotations(data_folder()).name,
             "categories": len({sample.meta["object"] for sample in samples}),
             "ids": ids_digest(sample.id for sample in samples),
-            "whole_picture_IoU": fmean(grounding.cover(sample.target, sample.meta["size"]) for sample in samples),
+            "whole_picture_IoU": fmean(
+                grounding_questions.cover(sample.target, sample.meta["size"]) for sample in samples
+            ),
         }
         return Details(metrics=self.metrics, info=info)
 
@@ -65,7 +69,7 @@ class Grounding:
 def grounding_annotations(data: Path) -> Path:
     """The instances that grounding asks for: its own or CHAIR's; raises `MissingError` where there are none."""
     places = [data / task / folder for task in (grounding.NAME, chair.NAME) for folder in ("annotations", "")]
-    found = grounding.annotations_in(places)
+    found = grounding_questions.annotations_in(places)
     if found is None:
         raise missing_file(grounding.NAME, "annotations/instances_val2014.json")
     return found

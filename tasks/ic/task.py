@@ -10,14 +10,15 @@ from pathlib import Path
 from harness.errors import MissingError
 from harness.files import read_json
 from harness.types import Details, Metric, Sample, Score, Scorer
-from tasks.chair import marks as chair
 from tasks.chair.task import normalisers
 from tasks.chair.truth import tables_folder
 from tasks.data.folder import coco_picture
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.ic import marks as ic
+from tasks.ic import questions as ic_questions
 from tasks.ic.build import TRUTH_FILE, ids_digest
+from tasks.reading import object_words as chair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +37,7 @@ class Ic:
         truth = data_folder() / self.name / TRUTH_FILE
         if not truth.is_file():
             raise MissingError(f"{truth}: no such file; choose a set by `strop data build ic --out {truth.parent}`")
-        asked = ic.load_questions(truth, _tables())
+        asked = ic_questions.load_questions(truth, _tables())
         annotations = read_json(truth).get("annotations", ())
         return [
             replace(one, images=(coco_picture(self.name, one.meta["file_name"], annotations),))

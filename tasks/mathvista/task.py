@@ -17,6 +17,7 @@ from tasks.data.rows import Row
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.mathvista import marks as mathvista
+from tasks.mathvista import questions as mathvista_questions
 from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.reading.readers import LETTERS
 
@@ -49,8 +50,8 @@ class MathVista:
         for wanted in ("testmini.json", "query.json"):
             if not (folder / wanted).is_file():
                 raise missing_file(self.name, wanted, MATHVISTA_HUB)
-        asked = mathvista.load_questions(folder / "testmini.json")
-        prompts = mathvista.load_prompts(folder / "query.json", asked)
+        asked = mathvista_questions.load_questions(folder / "testmini.json")
+        prompts = mathvista_questions.load_prompts(folder / "query.json", asked)
         picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
         return [
             replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
@@ -88,9 +89,9 @@ def _mathvista_of_hub() -> list[Sample]:
         precision = row.content["precision"]
         whole = int(precision) if isinstance(precision, float) else precision  # the table has no column of integers
         pid = row.identifier("pid")
-        question = mathvista.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
+        question = mathvista_questions.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
         asked[pid] = replace(question, images=required_picture(row, picture))
-    mathvista.refuse_another_size(MATHVISTA_HUB.name, asked, mathvista.TESTMINI)
+    mathvista_questions.refuse_another_size(MATHVISTA_HUB.name, asked, mathvista_questions.TESTMINI)
     return list(asked.values())
 
 

@@ -14,6 +14,7 @@ from tasks.data.rows import Row
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.pope import marks as pope
+from tasks.pope import questions as pope_questions
 from tasks.pope.build import built_set
 from tasks.reading.profiles import scorers_by_reader
 from tasks.reading.readers import YES_NO_PROFILES
@@ -36,7 +37,7 @@ class Pope:
 
     name: str = pope.NAME
     version: int = pope.VERSION
-    metrics: tuple[Metric, ...] = pope.pope_metrics(tuple(pope.ROWS))
+    metrics: tuple[Metric, ...] = pope.pope_metrics(tuple(pope_questions.ROWS))
     headline: str = pope.HEADLINE
     max_tokens: int = 128  # LLaVA's model_vqa_loader.py
     profile: str = "official"
@@ -45,14 +46,14 @@ class Pope:
         refuse_other_split(self.name, split)
         if wanted_hub():
             return _pope_of_hub()
-        folder = pope.labels_folder(data_folder() / self.name)
+        folder = pope_questions.labels_folder(data_folder() / self.name)
         if folder is None:
             raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
         built = built_set(folder)
         if built is None:
-            asked = pope.load_questions(folder)
+            asked = pope_questions.load_questions(folder)
         else:
-            asked = pope.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
+            asked = pope_questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
         annotations = built.annotations if built else ()
         return [replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),)) for one in asked]
 
@@ -75,7 +76,7 @@ class Pope:
             **questions_from(POPE_HUB),
             "rows": dict(Counter(str(one.meta["group"]) for one in samples)),
         }
-        folder = None if wanted_hub() else pope.labels_folder(data_folder() / self.name)
+        folder = None if wanted_hub() else pope_questions.labels_folder(data_folder() / self.name)
         if folder and (built := built_set(folder)):
             info["built"] = built.about
         return Details(metrics=self.metrics, info=info)
@@ -85,14 +86,16 @@ def _pope_of_hub() -> list[Sample]:
     samples = []
     first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
     for row, picture in read_hub(POPE_HUB).rows():
-        image, category = row.text("image_source"), row.one_of("category", tuple(pope.ROWS))
+        image, category = row.text("image_source"), row.one_of("category", tuple(pope_questions.ROWS))
         label = Row(
             row.place,
             {"image": f"{image}.jpg", "text": row.text("question"), "label": row.text("answer").strip().lower()},
         )
         shown = first.setdefault(image, picture)
-        samples.append(replace(pope.question_sample(label, category), images=required_picture(row, shown)))
+        samples.append(replace(pope_questions.question_sample(label, category), images=required_picture(row, shown)))
     counted = Counter(sample.meta["group"] for sample in samples)
-    for category in pope.ROWS:
-        pope.refuse_another_size(POPE_HUB.name, category, counted[category], pope.ROWS[category][:1])
-    return pope.together(samples)
+    for category in pope_questions.ROWS:
+        pope_questions.refuse_another_size(
+            POPE_HUB.name, category, counted[category], pope_questions.ROWS[category][:1]
+        )
+    return pope_questions.together(samples)

@@ -14,6 +14,7 @@ from tasks.data.splits import refuse_other_split
 from tasks.reading.profiles import scorers_by_reader
 from tasks.reading.readers import OPTION_PROFILES
 from tasks.scienceqa import marks as scienceqa
+from tasks.scienceqa import questions as scienceqa_questions
 
 SCIENCEQA_HUB = HubSource(
     id="derek-thomas/ScienceQA",
@@ -46,7 +47,7 @@ class ScienceQa:
         pictures = picture_folder(
             scienceqa.NAME, "test.zip", *(f"{scienceqa.NAME}/{place}" for place in ("test", "images/test", "images"))
         )
-        asked = scienceqa.load_questions(questions, first_file(folder, "pid_splits.json"))
+        asked = scienceqa_questions.load_questions(questions, first_file(folder, "pid_splits.json"))
         return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -84,7 +85,7 @@ def _scienceqa_of_hub() -> list[Sample]:
     asked = {}
     for index, (row, picture) in enumerate(read_hub(SCIENCEQA_HUB).rows()):
         problem = Row(row.place, {**row.content, "image": "image.png" if picture else ""})
-        one = scienceqa.problem_sample(f"row-{index}", problem)
+        one = scienceqa_questions.problem_sample(f"row-{index}", problem)
         asked[one.id] = replace(one, images=(picture,) if picture else ())
-    scienceqa.refuse_another_size(SCIENCEQA_HUB.name, asked, scienceqa.TEST)
+    scienceqa_questions.refuse_another_size(SCIENCEQA_HUB.name, asked, scienceqa_questions.TEST)
     return list(asked.values())
