@@ -81,11 +81,10 @@ def _captions(path: Path | None, runs: int) -> Iterator[Measured]:
     from tasks.pictos.catalogue import CATEGORIES
     from tasks.pictos.language import caption
     from tasks.pictos.world import compose, seeds_of
-    from tasks.reading import object_words as chair_object_words
-    from tasks.reading import text
+    from tasks.reading import object_words, text
 
     names = [category.name for category in CATEGORIES]
-    tables = chair_object_words.ChairTables(
+    tables = object_words.ChairTables(
         synonyms={name: [name] for name in names}, double_words={name: name for name in names if " " in name}
     )
     if path:
@@ -93,7 +92,7 @@ def _captions(path: Path | None, runs: int) -> Iterator[Measured]:
     else:
         said = [caption(compose(seed)) for seed in seeds_of("dev", CAPTIONS)]
     text.look_in(*(folder / "nltk_data" for folder in (data_folder() / chair.NAME, data_folder())))
-    for name, normaliser in chair_object_words.PROFILES.items():
+    for name, normaliser in object_words.PROFILES.items():
         title, unit = f"CHAIR by {normaliser.package}", "captions/s"
         if name == "official" and (missing := text.missing_data()):
             why = f"skipped: NLTK's data are missing ({', '.join(missing)}); set NLTK_DATA"

@@ -1,13 +1,8 @@
 """CHAIR: which objects a caption names, and which of them are not in the picture.
 
 Protocol: Rohrbach et al., Object Hallucination in Image Captioning (2018). Words are matched to object classes by a
-list of synonyms and compared with the objects known to be in the image. The normaliser is the one of the port that
-OPERA uses (part of speech, WordNet lemma; conformance/README.md, "Procedure"); the original's no longer installs.
-CHAIR falls with length alone, so recall and length stand beside it in `CHAIR_METRICS`.
-
-Where NLTK's data are missing, lemminflect stands in under a profile of its own: the two agree on nearly all captions
-and their figures are never compared as one. Everything but the normalisers and `first_sentences` works on words and
-plain dicts and needs no NLTK, so that a world with its own objects marks its captions with the same code.
+list of synonyms (`tasks.reading.object_words`) and compared with the objects known to be in the image. CHAIR falls with
+length alone, so recall and length stand beside it in `CHAIR_METRICS`.
 """
 
 from __future__ import annotations

@@ -1,18 +1,11 @@
-"""Grounding: where is that thing? Boxes read out of answers, marked by intersection over union (IoU); COCO's questions.
+"""Grounding: where is that thing? Boxes marked by intersection over union (IoU) with a COCO instance's box.
 
 Protocol: one thing is asked for, the gold box is a COCO instance's `bbox` (x, y, width, height in pixels), the answer
 names the left, top, right and bottom edge. An answer's own mark is its IoU; it is right from an IoU of 0.5 on. What is
-not read as a box overlaps nothing and is counted as unread. So is a box beyond the scale of its profile: where
-fractions are read, one in pixels or thousandths would be a wrong box for a right one. The scale is the profile's
-(`FRAMES`) and is never guessed from the numbers.
-Questions on COCO (rule `RULE`): an instance is asked for that is the only annotation of its category in its picture,
-no crowd, and whose box covers `LEAST` of the picture or more. `QUESTIONS` of them are drawn, the categories in turn in
-an order drawn once, of each category without replacement; one whose instances are used up is passed over. So the first
-questions are balanced like all of them. No published set asks this; referring expressions (RefCOCO) tell alike things
-apart by words.
+not read as a box (`tasks.grounding.readers`) overlaps nothing and is counted as unread. So is a box beyond the scale of
+its profile.
 Sources: the overlap is COCO's (`tasks.data.annotations.box_overlap`), and so is "from 0.5 on" (COCOeval counts a match
-at its threshold, where some tables of referring expressions want more than 0.5); the readers and the choice are this
-project's; that LLaVA-1.5 learnt boxes as fractions of the padded square is told in haotian-liu/LLaVA, issue 606.
+at its threshold, where some tables of referring expressions want more than 0.5).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Boxes in answers, in the scales and notations of several models (`FRAMES`).
 
 The scale is the profile's and is never guessed from the numbers: where fractions are read, a box in pixels or
-thousandths would be a wrong box for a right one. Sources: the readers are this project's; that LLaVA-1.5 learnt boxes as
-fractions of the padded square is told in haotian-liu/LLaVA, issue 606."""
+thousandths would be a wrong box for a right one. Sources: the readers are this project's; that LLaVA-1.5 learnt boxes
+as fractions of the padded square is told in haotian-liu/LLaVA, issue 606."""
 
 from __future__ import annotations
 

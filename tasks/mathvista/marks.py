@@ -1,4 +1,4 @@
-"""MathVista: mathematics in pictures, by option or by number. Extraction by rule, marking, and published outputs.
+"""MathVista: mathematics in pictures, by option or by number. Marks, and their metrics.
 
 Protocol: testmini has 1000 questions, 540 with options and 460 that want an integer, a float or a list. The answer is
 free text; the authors let a language model take the short answer out of it, store that beside the response, and compare

@@ -98,5 +98,6 @@ def refuse_another_size(path: Path | str, asked: Mapping[str, Sample], size: Siz
     if size is not None and found != size:
         raise DataError(
             f"{path} holds {counted(found.questions, 'question')}, {found.multi_choice} of them with options, but "
-            f"testmini has {size.questions} and {size.multi_choice}; get the whole of it, or {TESTMINI_FILE} for --questions"
+            f"testmini has {size.questions} and {size.multi_choice}; get the whole of it, or {TESTMINI_FILE} for "
+            "--questions"
         )

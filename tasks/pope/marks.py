@@ -1,4 +1,4 @@
-"""POPE: is this object in the picture? Its questions and the marking of yes/no answers.
+"""POPE: is this object in the picture? Marks of yes/no answers, and their metrics.
 
 Protocol: COCO val2014, 500 images with 6 questions each, half of them yes, in three categories that differ in how the
 absent objects were chosen (random, popular, adversarial). Published figures are now one split's accuracy, now a pooled

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -86,6 +87,14 @@ PROFILES: Mapping[str, Normaliser] = MappingProxyType(
     }
 )
 """Name of a profile -> its normaliser. "official" is OPERA's and needs NLTK's data; the other needs no data."""
+
+
+@lru_cache(maxsize=2)
+def normalisers(data: Path) -> Mapping[str, Normaliser]:
+    """Profile -> normaliser, of those whose data are here, the one to use first at the front. NLTK's data are also
+    looked for in `nltk_data` of the data folder and of CHAIR's folder in it."""
+    text.look_in(*(folder / "nltk_data" for folder in (data / "chair", data)))
+    return {name: normaliser for name, normaliser in PROFILES.items() if name != "official" or not text.missing_data()}
 
 
 def normalise(caption: str) -> list[str]:

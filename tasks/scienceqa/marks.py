@@ -1,4 +1,4 @@
-"""ScienceQA: science questions with two to five options. Marking of the letters, and published answer files.
+"""ScienceQA: science questions with two to five options. Marks of the letters, and metrics.
 
 Protocol: the test split has 4241 questions, 2017 of them with a picture (SQA-IMG, which tables of VLMs print). The
 prompt is LLaVA's CQM-A: context, question, options, and the letter is asked for. What is not a bare letter is read in

@@ -23,7 +23,7 @@ from harness.stats import estimate
 from harness.types import Advance, Detailed, Profiled, Sample, Sampling, Task
 from tasks.chair import answers as chair_answers
 from tasks.chair import questions as chair_questions
-from tasks.chair.task import Chair, normalisers
+from tasks.chair.task import Chair
 from tasks.data.folder import coco_picture
 from tasks.ic import answers as ic_answers
 from tasks.ic import marks as ic
@@ -36,8 +36,8 @@ from tasks.pictos.world import compose, draw, seeds_of
 from tasks.pope import questions as pope
 from tasks.pope.answers import load_answers as load_pope_answers
 from tasks.pope.task import Pope
-from tasks.reading import object_words as chair_object_words
-from tasks.reading import text
+from tasks.reading import object_words, text
+from tasks.reading.object_words import normalisers
 from tasks.registry import find_task
 from tasks.scienceqa.task import ScienceQa, ScienceQaImg
 from tests.harness.test_engine import Scripted
@@ -442,12 +442,12 @@ def test_a_chosen_set_is_asked_with_cocos_pictures_and_marked_as_published_capti
     captions = {one.id: f"There are two {next(iter(one.target))}s." for one in samples}
     rows = [{"image_id": int(image), "caption": caption} for image, caption in captions.items()]
     write_jsonl(tmp_path / "captions.jsonl", rows)
-    tables = chair_object_words.load_tables(data / "chair")
+    tables = object_words.load_tables(data / "chair")
     published = ic_answers.load_answers(tmp_path / "captions.jsonl", data / "ic", tables)
     said = {one.images: captions[one.id] for one in samples}
     ours = _asked(lambda one: said[one.images], Ic(), 20)
     assert [row.counts for row in ours.rows] == [
-        ic.score_ic(chair_object_words.normalise(answer), one.target, tables).counts
+        ic.score_ic(object_words.normalise(answer), one.target, tables).counts
         for one, answer in zip(published.samples, published.answers, strict=True)
     ]
     assert ours.info["ids"] == published.info["ids"]

@@ -79,16 +79,16 @@ def chair(
     from tasks.chair import answers as task_answers
     from tasks.chair import marks as task
     from tasks.chair.truth import tables_folder
-    from tasks.reading import object_words as task_object_words
+    from tasks.reading import object_words
     from tasks.reading.caption_files import read_captions
 
-    wanted = (None,) if profile is None else chosen_profiles(profile, tuple(task_object_words.PROFILES), out)
+    wanted = (None,) if profile is None else chosen_profiles(profile, tuple(object_words.PROFILES), out)
     if cut and len(wanted) > 1:
         raise UsageError("--cut marks by one profile; name it, or leave --cut away to see all of them")
     captions = read_captions(answers, id_key, answer_key)  # a bad line is told before anything large is loaded
     folder = data.expanduser()
     truth = truth or _chair_truth(folder / task.NAME)
-    tables = task_object_words.load_tables(tables_folder(truth, folder))
+    tables = object_words.load_tables(tables_folder(truth, folder))
     marked = []
     for one in wanted:
         used, normaliser = caption_reader(one, truth, folder)
