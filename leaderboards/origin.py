@@ -1,32 +1,25 @@
-"""Where the figures of a folder come from, as one tree of plain values; what differs between two such trees.
-
-An id is a results folder, a run folder, one round of it (`runs/demo:2`), or the first digits of a weights digest that
-one evaluation below the folder of runs has.
-"""
+"""Where the figures of a folder come from, as one tree of plain values; what differs between two such trees."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, UsageError
-from harness.files import read_json, read_jsonl
 from harness.provenance import masked_value
 from harness.results import read_results
-from leaderboards.ledger import finished_rounds, read_recipe, recipe_digest
+from harness.runs.ids import DEFAULT_RUNS, locate
+from harness.runs.names import round_of
+from harness.runs.reading import read_evaluation, read_ledger, read_recipe, recipe_digest
 
-_FIGURE = ("value", "low", "high")
-"""What of a figure must be the same; what else is told of it (its method) was not always written."""
-
-_DIGITS = re.compile(r"[0-9a-f]{6,64}")
+_COMPARED = ("value", "low", "high")
+"""What of a figure must be the same; older files do not name its method."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """What an id leads to. `rounds` are its evaluations, each the content of a results.json; a results folder that
+    """What an ID leads to. `rounds` are its evaluations, each the content of a results.json; a results folder that
     stands alone has one, None. `run` is the run's folder, None for such a folder."""
 
     folder: Path
@@ -35,7 +28,7 @@ class Origin:
 
     @property
     def recipe(self) -> Mapping[str, Any]:
-        return read_recipe(self.run / "recipe.yaml") if self.run else {}
+        return read_recipe(self.run) if self.run else {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,65 +40,16 @@ class Unlike:
     b: Any
 
 
-def find_origin(id: str, runs: Path = Path("runs")) -> Origin:
-    """What `id` leads to; raises `UsageError` for one that leads nowhere, or to several evaluations."""
-    path = Path(id)
-    if path.is_dir():
-        return _of_folder(path)
-    folder, colon, number = id.rpartition(":")
-    if colon and number.isdecimal() and Path(folder).is_dir():
-        return _one_round(Path(folder), int(number))
-    if _DIGITS.fullmatch(id):
-        return _of_weights(id, runs)
-    raise UsageError(
-        f"{id}: no such folder; name a results folder, a run, a run's round like runs/demo:1, or at least 6 digits of "
-        "the digest of its weights"
-    )
-
-
-def _of_folder(folder: Path) -> Origin:
-    rounds = finished_rounds(folder)
-    if rounds:
-        return Origin(folder=folder, run=folder, rounds={n: _whole(path) for n, path in rounds.items()})
-    if (folder / "results.json").is_file():
-        return Origin(folder=folder, run=None, rounds={None: _whole(folder)})
-    raise UsageError(f"{folder} is neither a run nor a results folder; name what `strop run` or `--out` wrote")
-
-
-def _one_round(run: Path, number: int) -> Origin:
-    rounds = finished_rounds(run)
-    if number not in rounds:
-        there = ", ".join(map(str, rounds)) or "none"
-        raise UsageError(f"{run} has no finished evaluation of round {number} (it has {there})")
-    return Origin(folder=rounds[number], run=run, rounds={number: _whole(rounds[number])})
-
-
-def _of_weights(digits: str, runs: Path) -> Origin:
-    found = [
-        path.parent
-        for path in sorted(runs.rglob("results.json"))
-        if path.parent.name != "files"  # a grid's shared stage: the runs that have it are there too
-        and str(read_evaluation(path.parent).get("digest")).startswith(digits)
-    ]
-    if not found:
-        raise UsageError(f"{digits}: no evaluation below {runs} is of such weights; name another folder by --runs")
-    if len(found) > 1:
-        shown = ", ".join(map(str, found[:4])) + (", ..." if len(found) > 4 else "")
-        raise UsageError(f"{digits}: {len(found)} evaluations below {runs} are of such weights; name one: {shown}")
-    match = re.fullmatch(r"round-(\d+)", found[0].parent.name)
-    return _one_round(found[0].parents[1], int(match[1])) if match else _of_folder(found[0])
-
-
-def read_evaluation(folder: Path) -> Mapping[str, Any]:
-    """The content of a results.json; raises `DataError` where it is none."""
-    content = read_json(folder / "results.json")
-    if not isinstance(content, dict) or not {"model", "digest", "tasks", "provenance"} <= content.keys():
-        raise DataError(f"{folder / 'results.json'} is not a results file of this version; score the answers again")
-    return content
+def find_origin(id: str, runs: Path = DEFAULT_RUNS) -> Origin:
+    """Resolves an ID and reads what it leads to; raises the errors of `harness.runs.ids.locate` and those of
+    `harness.results.read_results`."""
+    location = locate(id, runs)
+    rounds = {number: _whole(path) for number, path in location.rounds.items()}
+    return Origin(folder=location.folder, run=location.run, rounds=rounds)
 
 
 def _whole(folder: Path) -> Mapping[str, Any]:
-    """`read_evaluation` of a folder whose rows are whole; raises the errors of `harness.results.read_results`."""
+    """`read_evaluation` of a folder whose rows are whole."""
     content = read_evaluation(folder)
     read_results(folder, figures=False)
     return content
@@ -154,10 +98,9 @@ def _round(content: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, An
 
 def _stages(origin: Origin, known: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     assert origin.run is not None
-    only = None if len(origin.rounds) > 1 else f"round-{next(iter(origin.rounds))}/"
-    path = origin.run / "ledger.jsonl"
-    for line in read_jsonl(path) if path.is_file() else ():
-        if only is None or str(line.get("stage", "")).startswith(only):
+    is_whole = origin.folder == origin.run and len(origin.rounds) > 1
+    for line in read_ledger(origin.run):
+        if is_whole or round_of(str(line.get("stage", ""))) in origin.rounds:
             kept = {name: line.get(name) for name in ("inputs", "outputs", "finished", "cost")}
             other = _changed(line.get("provenance") or {}, known)
             yield str(line.get("stage", "")), {**kept, "provenance": other} if other else kept
@@ -193,7 +136,7 @@ def unlike_figures(a: Origin, b: Origin) -> tuple[int, list[Unlike]]:
     """How many figures both sides have, and those that differ in any digit of value or interval."""
     one, two = figures_of(a), figures_of(b)
     shared = [name for name in one if name in two]
-    unlike = [name for name in shared if any(one[name].get(part) != two[name].get(part) for part in _FIGURE)]
+    unlike = [name for name in shared if any(one[name].get(part) != two[name].get(part) for part in _COMPARED)]
     return len(shared), [Unlike(name=name, a=one[name], b=two[name]) for name in unlike]
 
 
