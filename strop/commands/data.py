@@ -277,7 +277,8 @@ def ic(
 
     strop score ic --answers captions.jsonl --truth data/ic
     """
-    from tasks.ic.build import ic_from_coco, ids_digest, write_ic
+    from tasks.data.ids import ids_digest
+    from tasks.ic.build import ic_from_coco, write_ic
 
     chosen = ic_from_coco(coco, size, seed)
     written = write_ic(out, chosen)

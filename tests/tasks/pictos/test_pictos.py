@@ -19,6 +19,7 @@ from harness.pictures import picture_digest
 from harness.results import mark
 from harness.stats import estimate
 from harness.types import Sample, Task
+from tasks.data.presence import presence
 from tasks.pictos import coco
 from tasks.pictos.benchmarks import POPE_GROUPS, SCENES, PictosPope, ScenePicture, caption_samples
 from tasks.pictos.catalogue import BY_NAME, CATEGORIES, COMPANIONS, THEMES
@@ -46,7 +47,6 @@ from tasks.pictos.world import (
     pictogram,
     seeds_of,
 )
-from tasks.pope.build import presence
 from tasks.registry import POOLS, TASKS, find_task, training_pool
 
 PICTOS = [name for name in TASKS if name.startswith("pictos_")]
