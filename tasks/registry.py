@@ -1,50 +1,69 @@
-"""The tasks by name. A new one is a file and a line here."""
+"""The tasks by name. A new benchmark is a folder, and a word in `BENCHMARKS`."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 
 from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UnknownTaskError, UsageError
 from harness.types import Pooled, Task
-from tasks.chair.task import Chair
 from tasks.data.pairs import pair_pool
-from tasks.data.pools import OwnPool, WorldPool, own_pool
-from tasks.grounding.task import Grounding
-from tasks.ic.task import Ic
-from tasks.mathvista.task import MathVista
-from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
-from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
-from tasks.pictos.world import SPLITS
+from tasks.data.pools import OwnPool, WorldPool, own_pool, task_pool
+from tasks.data.sources import Source
 from tasks.plugins import Broken, plugins
-from tasks.pope.task import Pope
-from tasks.scienceqa.task import ScienceQa, ScienceQaImg
 
-TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
-    {
-        "pictos_pope": PictosPope,
-        "pictos_chair": PictosChair,
-        "pictos_captions": PictosCaptions,
-        "pictos_scienceqa": PictosScienceQA,
-        "pictos_mathvista": PictosMathVista,
-        "pictos_grounding": PictosGrounding,
-        "pope": Pope,
-        "chair": Chair,
-        "scienceqa": ScienceQa,
-        "scienceqa_img": ScienceQaImg,
-        "mathvista": MathVista,
-        "ic": Ic,
-        "grounding": Grounding,
-    }
-)
-"""Those that come with Strop; `tasks.plugins` finds those of others."""
+BENCHMARKS = ("pictos", "pope", "chair", "scienceqa", "mathvista", "ic", "grounding")
+"""The folders of this package that are benchmarks. Each offers `TASKS`, as a file of a plug-in folder does, and lists
+the data that it needs in its `sources.py`."""
 
-POOLS = ("pictos_captions", "pictos_chair")
-"""Those of them that have a training pool: scenes of the embedded world, to be described."""
+Maker = Callable[[], Task]
+"""A function or class without required arguments that makes a task."""
+
+
+class _Offered(Mapping[str, Maker]):
+    """The tasks that the folders of `BENCHMARKS` offer, by name. A folder is imported when its tasks are asked for:
+    that of a name is the one whose own name the task's begins with."""
+
+    def __getitem__(self, name: str) -> Maker:
+        likely = sorted(BENCHMARKS, key=lambda folder: not f"{name}_".startswith(f"{folder}_"))
+        for folder in likely:
+            if name in (makers := _tasks_of(folder)):
+                return makers[name]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for folder in BENCHMARKS for name in _tasks_of(folder))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _tasks_of(folder: str) -> Mapping[str, Maker]:
+    makers: Mapping[str, Maker] = import_module(f"tasks.{folder}").TASKS
+    return makers
+
+
+TASKS: Mapping[str, Maker] = _Offered()
+"""The tasks that come with Strop; `tasks.plugins` reads those of others."""
+
+
+def all_sources() -> tuple[Source, ...]:
+    """The files of other people's that the benchmarks need, benchmark by benchmark."""
+    return tuple(source for folder in BENCHMARKS for source in import_module(f"tasks.{folder}.sources").SOURCES)
+
+
+def sources_of(task: str) -> tuple[Source, ...]:
+    """The files of a task; raises `UsageError` where no data of others are known for it."""
+    sources = all_sources()
+    chosen = tuple(source for source in sources if source.task == task)
+    if not chosen:
+        names = ", ".join(dict.fromkeys(source.task for source in sources))
+        raise UsageError(f"no data are known for a task '{task}'; these need some: {names}")
+    return chosen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,13 +154,11 @@ def training_pool(source: str) -> WorldPool | OwnPool:
         return pair_pool(source, Path(source.removeprefix(GIVEN_PAIRS)).expanduser())
     if ":" in source:
         return own_pool(source)
-    if source in POOLS:
-        return WorldPool(name=source, size=len(SPLITS["pool"]), scenes=caption_pool)
     task = find_task(source)
     if not isinstance(task, Pooled):
+        pooled = sorted(name for name, make in TASKS.items() if hasattr(make, "pool"))
         raise UsageError(
-            f"task '{source}' has no training pool; these have one: {', '.join(POOLS)}; pictures of your own are one "
+            f"task '{source}' has no training pool; these have one: {', '.join(pooled)}; pictures of your own are one "
             "too: source=folder:PATH"
         )
-    samples = tuple(task.pool())
-    return OwnPool(source=source, samples=samples, has_gold=all(one.target is not None for one in samples))
+    return task_pool(source, task.pool())
