@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
+from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
 from tasks.data.sources import DATA_VARIABLE
-from tasks.plugins import TASK_PATH_VARIABLE
 
 PARALLEL = 8
 """Default of `--parallel`."""
@@ -26,9 +26,13 @@ DataOption = Annotated[
         "--data", envvar=DATA_VARIABLE, help="The data folder, with a folder a task: files not named lie there."
     ),
 ]
-TaskPathOption = Annotated[
+PluginPathOption = Annotated[
     Path | None,
-    typer.Option("--task-path", envvar=TASK_PATH_VARIABLE, help="Folder of Python files with TASKS; they are run."),
+    typer.Option(
+        "--plugin-path",
+        envvar=[PLUGIN_PATH_VARIABLE, OLDER_PATH_VARIABLE],
+        help="Folder of Python files with TASKS, COLLECTORS, VERIFIERS or OPTIMISERS; they are run.",
+    ),
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which a digest of weights is looked up.")]
 CocoOption = Annotated[
@@ -117,8 +121,8 @@ def writable_file(path: Path | None) -> Path | None:
     return path
 
 
-def set_places(data: Path, task_path: Path | None) -> None:
-    """Sets where this process looks for data (`tasks.data.sources.data_folder`) and for tasks (`tasks.plugins`)."""
+def set_places(data: Path, plugin_path: Path | None) -> None:
+    """Sets where this process looks for data (`tasks.data.sources`) and for plug-ins (`harness.plugins`)."""
     os.environ[DATA_VARIABLE] = str(data.expanduser())
-    if task_path is not None:
-        os.environ[TASK_PATH_VARIABLE] = str(task_path)
+    if plugin_path is not None:
+        os.environ[PLUGIN_PATH_VARIABLE] = str(plugin_path)

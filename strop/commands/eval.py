@@ -27,8 +27,8 @@ from strop.options import (
     ModelOption,
     ParallelOption,
     PicturesOption,
+    PluginPathOption,
     SplitOption,
-    TaskPathOption,
     names_in,
     set_places,
     writable_folder,
@@ -69,7 +69,7 @@ def evaluate(
     endpoint: EndpointOption = None,
     parallel: ParallelOption = PARALLEL,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model the questions of some tasks and mark its answers.
@@ -90,7 +90,7 @@ def evaluate(
     from tasks.registry import find_task
 
     refuse_reserve(split, "strop eval")
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     chosen = [find_task(name) for name in names_in(tasks)]
     if not chosen:
         raise UsageError("--tasks names no task; `strop tasks` lists them")
@@ -196,7 +196,7 @@ def _often_cut(task: TaskResult, asked: int, cut: int) -> Iterator[str]:
 
 
 def tasks(
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the tasks.
@@ -207,8 +207,8 @@ def tasks(
     """
     from tasks.registry import usable_tasks
 
-    if task_path is not None:
-        set_places(data_folder(), task_path)
+    if plugin_path is not None:
+        set_places(data_folder(), plugin_path)
     found, unusable = usable_tasks()
     for why in unusable:
         Console(stderr=True).print(f"not usable: {why}", highlight=False, markup=False, soft_wrap=True)

@@ -18,7 +18,7 @@ from strop.options import (
     JsonOption,
     JudgeEndpointOption,
     JudgeOption,
-    TaskPathOption,
+    PluginPathOption,
     names_in,
     set_places,
     writable_folder,
@@ -35,7 +35,7 @@ def rescore(
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     disagreements: DisagreementsOption = None,
     as_json: JsonOption = False,
     out: Annotated[
@@ -63,7 +63,7 @@ def rescore(
     from tasks.reading.answer_judge import can_judge
     from tasks.registry import find_task
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     if judge and profile not in (PLAIN, ALL_PROFILES):
         raise UsageError(
             f"--judge is asked about what {PLAIN} leaves unread; name {PLAIN} or {ALL_PROFILES} by --profile"

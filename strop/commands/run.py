@@ -15,7 +15,7 @@ from strop.options import (
     ChangesOption,
     DataOption,
     JsonOption,
-    TaskPathOption,
+    PluginPathOption,
     set_places,
     writable_file,
     writable_folder,
@@ -47,7 +47,7 @@ def run(
         ),
     ] = None,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     only_check: Annotated[
         bool,
         typer.Option("--check", help="Only check the whole recipe against the real model, and say what was checked."),
@@ -78,7 +78,7 @@ def run(
     from loops.reserve import refuse_reserve
     from loops.rounds import run_recipe
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
     if not of_grid:
         refuse_reserve(found.evaluate.split, "strop run")
