@@ -34,11 +34,9 @@ from tasks.pope import marks as pope
 from tasks.pope.answer_files import load_answers as load_pope_answers
 from tasks.reading import text
 from tasks.registry import find_task
-from tests.harness.test_engine import Scripted
-from tests.strop.test_cli import Strop, strop, tiny
+from tests.support.scripted import Scripted
+from tests.support.shell import Strop
 from tests.support.worlds import yes_no
-
-__all__ = ["strop", "tiny"]
 
 REAL = ("pope", "chair", "scienceqa", "mathvista", "ic", "grounding")
 LABEL = {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "label": "yes"}

@@ -21,10 +21,8 @@ from harness.pictures import open_picture
 from harness.profiles import scorer_of
 from harness.types import Metric, Sample, Sampling, Score
 from tasks.registry import TASKS, TasksByName, find_task, known_tasks, usable_tasks
-from tests.strop.test_cli import Strop, strop
-from tests.tasks.test_plugins import EXAMPLE
-
-__all__ = ["strop"]
+from tests.support.own_task import EXAMPLE
+from tests.support.shell import Strop
 
 tasks = pytest.mark.reported("tasks")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -16,14 +14,8 @@ from harness.results import read_results
 from tasks import plugins
 from tasks.pictos.benchmarks import PictosPope
 from tasks.registry import TASKS, find_task, known_tasks
-from tests.strop.test_cli import ROOT, Strop, strop, tiny
-
-__all__ = ["strop", "tiny"]
-
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("## A task of your own")[1].split("\n## ")[0]
-EXAMPLE = next(
-    textwrap.dedent(block) for block in re.findall(r"(?:^ {4}.*\n|^\n)+", SECTION, re.MULTILINE) if "TASKS = " in block
-)
+from tests.support.own_task import EXAMPLE
+from tests.support.shell import Strop
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tasks.chair.marks import ChairTables, load_answers
 from tasks.ic import marks as ic
 from tasks.ic.build import TRUTH_FILE
 from tasks.reading.caption_files import ANSWER_KEYS, ID_KEYS, join_images, read_captions
-from tests.tasks.data.test_containers import CONTAINERS
+from tests.support.containers import CONTAINERS
 
 
 class Known(dict[str, str]):
