@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from strop.options import PARALLEL
 
 if TYPE_CHECKING:
     from harness.judge import Judge
@@ -18,29 +17,8 @@ if TYPE_CHECKING:
     from harness.results import TaskResult
     from harness.types import Sample, Scorer
 
-PARALLEL = 8
-
 KEPT = "judge.jsonl"
 """The file of a judge's replies, in the task's folder below the data folder."""
-
-EndpointOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Base URL of an OpenAI-compatible server, such as http://localhost:8000/v1; --model is then the name "
-        "served there. The key, if it wants one, is read from STROP_API_KEY or OPENAI_API_KEY."
-    ),
-]
-ParallelOption = Annotated[int, typer.Option(min=1, help="How many questions an endpoint is asked at once.")]
-JudgeOption = Annotated[
-    str | None,
-    typer.Option(
-        help="The judge: pictos-seed (shipped), a local folder, a hub id with an optional @revision, or the name "
-        "served at --judge-endpoint."
-    ),
-]
-JudgeEndpointOption = Annotated[
-    str | None, typer.Option(help="Base URL of an OpenAI-compatible server that --judge is asked at.")
-]
 
 
 def open_model(

@@ -1,10 +1,10 @@
-"""Options that several commands share: where data lie, where other people's tasks do, and where results may go."""
+"""The options that several commands share: each is declared once, here."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,22 +12,99 @@ from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
 from tasks.data.sources import DATA_VARIABLE
 from tasks.plugins import TASK_PATH_VARIABLE
 
+PARALLEL = 8
+"""Default of `--parallel`."""
+
+DEFAULT_RUNS = Path("runs")
+"""Default of `--runs`."""
+
+# What goes in
+
 DataOption = Annotated[
-    Path, typer.Option("--data", envvar=DATA_VARIABLE, help="The data folder, with one folder a task.")
+    Path,
+    typer.Option(
+        "--data", envvar=DATA_VARIABLE, help="The data folder, with a folder a task: files not named lie there."
+    ),
 ]
 TaskPathOption = Annotated[
     Path | None,
     typer.Option("--task-path", envvar=TASK_PATH_VARIABLE, help="Folder of Python files with TASKS; they are run."),
 ]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which a digest of weights is looked up.")]
+CocoOption = Annotated[
+    Path, typer.Option("--coco", help="Folder of COCO's `instances_*.json`; for grounding also one such file.")
+]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a field of the recipe; repeatable."),
+]
+
+# Which model answers
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="pictos-seed (shipped), a local folder, a hub id with an optional @revision, or a name at --endpoint.",
+    ),
+]
+AdapterOption = Annotated[
+    str | None,
+    typer.Option("--adapter", help="A LoRA adapter to merge into the model: a folder, or a hub id as a model's."),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
+]
+PicturesOption = Annotated[
+    Literal["pad", "processor"] | None,
+    typer.Option(
+        "--pictures",
+        help="pad: to a square with the mean colour, as LLaVA's authors do; processor: as the model's stored "
+        "processor has them. Default: pad where that would cut something off.",
+        show_default=False,
+    ),
+]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        help="Base URL of an OpenAI-compatible server, such as http://localhost:8000/v1; --model is then the name "
+        "served there. The key, if it wants one, is read from STROP_API_KEY or OPENAI_API_KEY.",
+    ),
+]
+ParallelOption = Annotated[
+    int, typer.Option("--parallel", min=1, help="How many questions an endpoint is asked at once.")
+]
+JudgeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        help="The judge: pictos-seed (shipped), a local folder, a hub id with an optional @revision, or the name "
+        "served at --judge-endpoint.",
+    ),
+]
+JudgeEndpointOption = Annotated[
+    str | None,
+    typer.Option("--judge-endpoint", help="Base URL of an OpenAI-compatible server that --judge is asked at."),
+]
+
+# Which samples
+
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N samples of each task.")]
+SplitOption = Annotated[str, typer.Option("--split", help="Split of the tasks: test or dev.")]
+
+# What comes out
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 def names_in(text: str) -> list[str]:
-    """The names of tasks that a text holds, separated by commas, each once."""
+    """The names in a text that separates them by commas, each once."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def writable_folder(folder: Path | None) -> Path | None:
-    """The callback of an option that names a folder for results: one that cannot be written is told before the work."""
+    """The callback of an option that names a folder for results: refuses one that cannot be written before the work."""
     if folder is not None:
         refuse_unwritable_folder(folder)
     return folder
@@ -41,7 +118,7 @@ def writable_file(path: Path | None) -> Path | None:
 
 
 def set_places(data: Path, task_path: Path | None) -> None:
-    """Where this process looks for data (`tasks.data.sources.data_folder`) and for tasks (`tasks.plugins`)."""
+    """Sets where this process looks for data (`tasks.data.sources.data_folder`) and for tasks (`tasks.plugins`)."""
     os.environ[DATA_VARIABLE] = str(data.expanduser())
     if task_path is not None:
         os.environ[TASK_PATH_VARIABLE] = str(task_path)

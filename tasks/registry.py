@@ -11,14 +11,18 @@ from types import MappingProxyType
 from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UnknownTaskError, UsageError
 from harness.types import Pooled, Task
-from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg
-from tasks.coco_tasks import Grounding, Ic
+from tasks.chair.task import Chair
 from tasks.data.pairs import pair_pool
 from tasks.data.pools import OwnPool, WorldPool, own_pool
+from tasks.grounding.task import Grounding
+from tasks.ic.task import Ic
+from tasks.mathvista.task import MathVista
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
 from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
 from tasks.pictos.world import SPLITS
 from tasks.plugins import Broken, plugins
+from tasks.pope.task import Pope
+from tasks.scienceqa.task import ScienceQa, ScienceQaImg
 
 TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
     {

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strop.options import DataOption, set_places
+from strop.options import DataOption, DeviceOption, JsonOption, ModelOption, set_places
 from tasks.data.sources import DEFAULT_DATA, data_folder
 
 if TYPE_CHECKING:
@@ -42,16 +42,14 @@ class Measured:
 
 
 def bench(
-    model: Annotated[str, typer.Option(help="The model that answers: pictos-seed (shipped), a folder or a hub id.")] = (
-        "pictos-seed"
-    ),
+    model: ModelOption = "pictos-seed",
     captions: Annotated[
         Path | None, typer.Option(help="JSON lines with a caption each, such as CHAIR's; default: those of Pictos.")
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of which the median is taken.")] = 5,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; default: a GPU where there is one.")] = None,
+    device: DeviceOption = None,
     data: DataOption = DEFAULT_DATA,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Time this machine: marking captions, a bootstrap, answering questions.
 

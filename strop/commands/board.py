@@ -11,7 +11,7 @@ import typer
 
 from harness.errors import DataError
 from harness.wording import counted
-from strop.options import DataOption, TaskPathOption, set_places, writable_folder
+from strop.options import DataOption, JsonOption, TaskPathOption, set_places, writable_folder
 from strop.progress import spinner
 from tasks.data.sources import DEFAULT_DATA
 
@@ -53,7 +53,7 @@ def board(
             "and write reported.csv too.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Render a board: each round of each run, its interval, its difference to round 0.
 

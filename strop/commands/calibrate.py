@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from strop.options import JsonOption
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -36,7 +38,7 @@ def calibrate(
     comparisons: Annotated[int, typer.Option(min=100, help="Comparisons of each kind.")] = 1000,
     draws: Annotated[int, typer.Option(min=100, help="Bootstrap draws a comparison.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate models whose truth is known, and count wrong verdicts and intervals.
 

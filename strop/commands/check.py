@@ -15,7 +15,7 @@ import typer
 
 from harness.errors import MissingError
 from harness.wording import one_line
-from strop.options import DataOption, TaskPathOption, names_in, set_places
+from strop.options import DataOption, JsonOption, LimitOption, SplitOption, TaskPathOption, names_in, set_places
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def check(
     ] = None,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples of each task.")] = None,
-    split: Annotated[str, typer.Option(help="Split to check: test or dev.")] = "test",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    limit: LimitOption = None,
+    split: SplitOption = "test",
+    as_json: JsonOption = False,
 ) -> None:
     """Check the data and the marks of tasks before a model is asked.
 

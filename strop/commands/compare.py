@@ -13,6 +13,7 @@ import typer
 
 from harness.errors import DataError, UsageError
 from harness.wording import counted
+from strop.options import JsonOption
 
 SEARCH_DEPTH = 5  # ./runs/NAME/round-2/eval/results.json lies five levels down
 
@@ -39,7 +40,7 @@ def compare(
         typer.Option(min=100, help="Bootstrap draws (10000, or more where many figures are corrected together)."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare two sets of answers sample by sample and say whether B is better.
 

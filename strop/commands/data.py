@@ -12,9 +12,9 @@ import typer
 
 from harness.errors import DataError, MissingError, UsageError
 from harness.wording import counted
-from strop.options import writable_file, writable_folder
+from strop.options import CocoOption, DataOption, JsonOption, writable_file, writable_folder
 from strop.parsing import OnceCommand
-from tasks.data.sources import DATA_VARIABLE, DEFAULT_DATA
+from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from tasks.data.fetch import Begin
@@ -48,15 +48,11 @@ build_app = typer.Typer(
 )
 data_app.add_typer(build_app)
 
-DataOption = Annotated[
-    Path, typer.Option("--data", envvar=DATA_VARIABLE, help="The data folder, with one folder a task.")
-]
-
 
 @data_app.command("list", cls=OnceCommand)
 def list_data(
     data: DataOption = DEFAULT_DATA,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the files of other people's that the tasks need: what is here, whose it is, under which licence.
 
@@ -228,11 +224,11 @@ def _as_text(one: Held, found: Sequence[Held]) -> str:
 
 @build_app.command("pope", cls=OnceCommand)
 def pope(
-    coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
+    coco: CocoOption,
     out: Annotated[Path, typer.Option(help="Folder for questions and labels.", callback=writable_folder)],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw: of images, and of objects to ask for.")] = 0,
     images: Annotated[int, typer.Option(min=1, help="Images to ask about; the authors ask about 500.")] = 500,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """POPE's random, popular and adversarial questions about annotated images: six an image and group, half yes.
 
@@ -259,7 +255,7 @@ def pope(
 
 @build_app.command("ic", cls=OnceCommand)
 def ic(
-    coco: Annotated[Path, typer.Option(help="Folder of COCO's `instances_*.json`.")],
+    coco: CocoOption,
     out: Annotated[
         Path,
         typer.Option(
@@ -268,7 +264,7 @@ def ic(
     ],
     size: Annotated[int, typer.Option(min=1, help="Pictures to choose; the method paper has 150.")] = 150,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw among the most tempting pictures.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """The image-caption set: annotated pictures whose objects make one expect others that are absent, of all kinds.
 
@@ -345,7 +341,7 @@ def chair(
 
 @build_app.command("grounding", cls=OnceCommand)
 def grounding(
-    coco: Annotated[Path, typer.Option(help="Folder of COCO's instances_*.json, or one such file.")],
+    coco: CocoOption,
     out: Annotated[Path, typer.Option(help="File for the questions, a JSON object a line.", callback=writable_file)],
 ) -> None:
     """The questions of grounding, for whoever asks a model elsewhere: 1,000 things that are alone of their kind.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.wording import counted
-from strop.commands.show import DEFAULT_RUNS, ID_HELP, RunsOption, in_words
+from strop.commands.show import ID_HELP, in_words
+from strop.options import DEFAULT_RUNS, JsonOption, RunsOption
 
 if TYPE_CHECKING:
     from leaderboards.origin import Unlike
@@ -21,7 +22,7 @@ def diff(
     a: Annotated[str, typer.Argument(metavar="A", help=ID_HELP, show_default=False)],
     b: Annotated[str, typer.Argument(metavar="B", help="Another one.", show_default=False)],
     runs: RunsOption = DEFAULT_RUNS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List what differs between two runs: recipe, weights, data, code, machine, figures.
 

@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,9 +14,25 @@ from rich.table import Table
 
 from harness.errors import UsageError
 from harness.wording import counted
-from strop.models import PARALLEL, EndpointOption, ParallelOption, open_model
+from strop.models import open_model
 from strop.notes import notes_of
-from strop.options import DataOption, TaskPathOption, names_in, set_places, writable_folder
+from strop.options import (
+    PARALLEL,
+    AdapterOption,
+    DataOption,
+    DeviceOption,
+    EndpointOption,
+    JsonOption,
+    LimitOption,
+    ModelOption,
+    ParallelOption,
+    PicturesOption,
+    SplitOption,
+    TaskPathOption,
+    names_in,
+    set_places,
+    writable_folder,
+)
 from tasks.data.sources import DEFAULT_DATA, data_folder
 
 if TYPE_CHECKING:
@@ -32,18 +48,14 @@ SIGHTS = {
 CUT_SHARE = 0.2
 """Above this share of answers that ended at the longest allowed, it is told."""
 
-MODEL_HELP = "pictos-seed (shipped), a local folder, a hub id with an optional @revision, or a name at --endpoint."
-
 
 def evaluate(
-    model: Annotated[str, typer.Option(help=MODEL_HELP)],
+    model: ModelOption,
     tasks: Annotated[str, typer.Option(help="Names of tasks, separated by commas; `strop tasks` lists them.")],
     out: Annotated[Path, typer.Option(help="Folder for the marked answers and figures.", callback=writable_folder)],
-    adapter: Annotated[
-        str | None, typer.Option(help="A LoRA adapter to merge into the model: a folder, or a hub id as a model's.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples of each task.")] = None,
-    split: Annotated[str, typer.Option(help="Split to ask: test or dev.")] = "test",
+    adapter: AdapterOption = None,
+    limit: LimitOption = None,
+    split: SplitOption = "test",
     max_tokens: Annotated[
         str | None,
         typer.Option(
@@ -52,22 +64,13 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
-    ] = None,
-    pictures: Annotated[
-        Literal["pad", "processor"] | None,
-        typer.Option(
-            help="pad: to a square with the mean colour, as LLaVA's authors do; processor: as the model's stored "
-            "processor has them. Default: pad where that would cut something off.",
-            show_default=False,
-        ),
-    ] = None,
+    device: DeviceOption = None,
+    pictures: PicturesOption = None,
     endpoint: EndpointOption = None,
     parallel: ParallelOption = PARALLEL,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask a model the questions of some tasks and mark its answers.
 
@@ -194,7 +197,7 @@ def _often_cut(task: TaskResult, asked: int, cut: int) -> Iterator[str]:
 
 def tasks(
     task_path: TaskPathOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the tasks.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import StropError
-from strop.options import DataOption, TaskPathOption, set_places, writable_folder
+from strop.options import DataOption, JsonOption, TaskPathOption, set_places, writable_folder
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder for what is written.", callback=writable_folder)] = Path("export"),
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write figures as tables for a paper or README, data frames, a model card.
 

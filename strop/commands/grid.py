@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from strop.options import DataOption, TaskPathOption, set_places, writable_folder
+from strop.options import ChangesOption, DataOption, JsonOption, TaskPathOption, set_places, writable_folder
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def grid(
         typer.Option(help="The grid's folder; what is finished in it is not done again.", callback=writable_folder),
     ],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; with more than one, a thread each.")] = 1,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a field of the base recipe.")
-    ] = None,
+    changes: ChangesOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells, and which stages they share; start nothing.")
     ] = False,
@@ -46,7 +44,7 @@ def grid(
     ] = False,
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a recipe with fields varied and several training seeds, and say what matters.
 

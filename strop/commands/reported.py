@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from strop.options import writable_folder
+from strop.options import JsonOption, writable_folder
 
 if TYPE_CHECKING:
     from leaderboards.reported import Reported
@@ -24,7 +24,7 @@ def reported(
     out: Annotated[
         Path | None, typer.Option(help=f"Folder for {', '.join(FILES[:2])} and {FILES[2]}.", callback=writable_folder)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List published figures, before and after, as printed and with their sources.
 

@@ -16,8 +16,8 @@ import typer
 
 from harness.errors import DataError, UsageError
 from strop.commands.diff import print_figures, print_unlike
-from strop.commands.show import DEFAULT_RUNS, ID_HELP, RunsOption, in_words
-from strop.options import writable_folder
+from strop.commands.show import ID_HELP, in_words
+from strop.options import DEFAULT_RUNS, JsonOption, RunsOption, writable_folder
 
 if TYPE_CHECKING:
     from leaderboards.origin import Origin
@@ -30,7 +30,7 @@ def rerun(
     id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
     out: Annotated[Path, typer.Option(help="A new folder for the repetition.", callback=writable_folder)],
     runs: RunsOption = DEFAULT_RUNS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Repeat what made these figures in a new folder, and compare every figure.
 

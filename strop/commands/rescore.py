@@ -12,8 +12,17 @@ import typer
 from harness.errors import UsageError
 from strop.commands.score.deliver import marked_as_json, print_marked, write_disagreements
 from strop.commands.score.options import ALL_PROFILES, DisagreementsOption
-from strop.models import JudgeEndpointOption, JudgeOption, open_judge, with_judge
-from strop.options import DataOption, TaskPathOption, names_in, set_places, writable_folder
+from strop.models import open_judge, with_judge
+from strop.options import (
+    DataOption,
+    JsonOption,
+    JudgeEndpointOption,
+    JudgeOption,
+    TaskPathOption,
+    names_in,
+    set_places,
+    writable_folder,
+)
 from tasks.data.sources import DEFAULT_DATA
 
 
@@ -28,7 +37,7 @@ def rescore(
     data: DataOption = DEFAULT_DATA,
     task_path: TaskPathOption = None,
     disagreements: DisagreementsOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list and nothing else.")] = False,
+    as_json: JsonOption = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Also write a results folder of that one profile.", callback=writable_folder),

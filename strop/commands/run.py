@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from strop.options import DataOption, TaskPathOption, set_places, writable_file, writable_folder
+from strop.options import (
+    ChangesOption,
+    DataOption,
+    JsonOption,
+    TaskPathOption,
+    set_places,
+    writable_file,
+    writable_folder,
+)
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -24,9 +32,7 @@ def run(
         Path,
         typer.Option(help="The run's folder; a run that is there already is gone on with.", callback=writable_folder),
     ],
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY.SUB=VALUE", help="Change a field of the recipe.")
-    ] = None,
+    changes: ChangesOption = None,
     answers: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +53,7 @@ def run(
         typer.Option("--check", help="Only check the whole recipe against the real model, and say what was checked."),
     ] = False,
     of_grid: Annotated[bool, typer.Option("--of-grid", hidden=True, help="`strop grid` starts this run.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Hone a model by a recipe, round by round, and measure every round.
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from strop.options import DEFAULT_RUNS, JsonOption, RunsOption
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
 ID_HELP = "A results folder, a run, a round of it (runs/demo:1), or 6 or more digits of the digest of its weights."
-RunsOption = Annotated[Path, typer.Option("--runs", help="Where a digest of weights is looked for.")]
-DEFAULT_RUNS = Path("runs")
 
 
 def show(
     id: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP, show_default=False)],
     runs: RunsOption = DEFAULT_RUNS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print where figures come from: recipe, weights, data, packages, commit, command.
 

@@ -14,7 +14,7 @@ from tasks.data.hub import HubSource
 from tasks.data.sources import data_folder
 
 COCO_PICTURES = "val2014"
-"""The folder that COCO's val2014.zip unpacks into; POPE, CHAIR and the tasks of `tasks.coco_tasks` share it."""
+"""The folder that COCO's val2014.zip unpacks into; POPE, CHAIR, IC and grounding share it."""
 
 _SHARING = ("pope", "chair")
 _COCO_PART = re.compile(r"(?:train|val|test)20\d\d")

@@ -111,3 +111,15 @@ def read_hub(source: HubSource) -> HubTable:
     if missing:
         raise DataError(f"{source.name} has no column {listed(missing)}; found {listed(table.column_names, 20)}")
     return HubTable(source, table.cast_column(source.picture, datasets.Image(decode=False)))
+
+
+def questions_from(source: HubSource) -> dict[str, str]:
+    """The entry of a result's `info` that says where the questions are read from."""
+    return {"questions": source.name if wanted_hub() else "data folder"}
+
+
+def required_picture(row: Row, picture: HubPicture | None) -> tuple[HubPicture]:
+    """The images of a question that has one; raises `MissingError` where the row has none."""
+    if picture is None:
+        raise MissingError(f"{row.place}: the row has no picture")
+    return (picture,)

@@ -21,19 +21,22 @@ from harness.profiles import profiles_of, remark
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.types import Advance, Detailed, Profiled, Sample, Sampling, Task
-from tasks.benchmarks import Chair, MathVista, Pope, ScienceQa, ScienceQaImg, normalisers
 from tasks.chair import marks as chair
-from tasks.coco_tasks import Ic
+from tasks.chair.task import Chair, normalisers
 from tasks.data.folder import coco_picture
 from tasks.ic import marks as ic
 from tasks.ic.build import ic_from_coco, write_ic
+from tasks.ic.task import Ic
 from tasks.mathvista import marks as mathvista
+from tasks.mathvista.task import MathVista
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
 from tasks.pope import marks as pope
 from tasks.pope.answer_files import load_answers as load_pope_answers
+from tasks.pope.task import Pope
 from tasks.reading import text
 from tasks.registry import find_task
+from tasks.scienceqa.task import ScienceQa, ScienceQaImg
 from tests.support.scripted import Scripted
 from tests.support.shell import Strop
 from tests.support.worlds import yes_no

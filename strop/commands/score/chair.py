@@ -14,10 +14,8 @@ from strop.commands.score.options import (
     AnswerKeyOption,
     AnswersOption,
     CaptionProfileOption,
-    DataOption,
     DisagreementsOption,
     IdKeyOption,
-    JsonOption,
     NameOption,
     OutOption,
     PartialOption,
@@ -25,6 +23,7 @@ from strop.commands.score.options import (
     in_data,
 )
 from strop.commands.score.words import caption_reader, read_by
+from strop.options import DataOption, JsonOption
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:

@@ -11,14 +11,13 @@ import typer
 from strop.commands.score.deliver import deliver, mark_each, write_disagreements
 from strop.commands.score.options import (
     AnswersOption,
-    DataOption,
     DisagreementsOption,
-    JsonOption,
     NameOption,
     OutOption,
     PartialOption,
     chosen_profiles,
 )
+from strop.options import DataOption, JsonOption
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ def grounding(
 
     strop score grounding --answers boxes.jsonl --truth annotations --profile all
     """
-    from tasks.coco_tasks import grounding_annotations
     from tasks.grounding import marks as task
+    from tasks.grounding.task import grounding_annotations
 
     profiles = chosen_profiles(profile, task.PROFILES, out)
     annotations = task.annotations_of(truth) if truth else grounding_annotations(data.expanduser())

@@ -39,11 +39,7 @@ CategoryAnswersOption = Annotated[
         "between or one by one.",
     ),
 ]
-DataOption = Annotated[
-    Path, typer.Option("--data", envvar=DATA_VARIABLE, help="Where truth and questions lie when they are not named.")
-]
 PartialOption = Annotated[bool, typer.Option("--partial", help="Accept questions without an answer, and list them.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 OutOption = Annotated[
     Path | None,
     typer.Option(

@@ -12,9 +12,7 @@ from strop.commands.score.deliver import deliver, mark_each, write_disagreements
 from strop.commands.score.options import (
     AnswersOption,
     CategoryAnswersOption,
-    DataOption,
     DisagreementsOption,
-    JsonOption,
     NameOption,
     OutOption,
     PartialOption,
@@ -25,7 +23,8 @@ from strop.commands.score.options import (
     judged_profiles,
     profile_beside,
 )
-from strop.models import JudgeEndpointOption, JudgeOption, open_judge, with_judge
+from strop.models import open_judge, with_judge
+from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:

@@ -15,11 +15,13 @@ from PIL import Image
 from harness.errors import DataError, MissingError, PictureError
 from harness.pictures import open_picture
 from harness.types import Sample
-from tasks.benchmarks import MATHVISTA_HUB, POPE_HUB, SCIENCEQA_HUB, MathVista, Pope, ScienceQa
 from tasks.data.hub import HubSource, read_hub
 from tasks.mathvista import marks as mathvista
+from tasks.mathvista.task import MATHVISTA_HUB, MathVista
 from tasks.pope import marks as pope
+from tasks.pope.task import POPE_HUB, Pope
 from tasks.scienceqa import marks as scienceqa
+from tasks.scienceqa.task import SCIENCEQA_HUB, ScienceQa
 
 TEXT = datasets.Value("string")
 TEXTS = datasets.List(TEXT)

@@ -22,7 +22,6 @@ from harness.results import mark
 from harness.stats import estimate
 from harness.types import Sample
 from strop.app import app
-from tasks.coco_tasks import Grounding
 from tasks.data.annotations import AloneInstance, Box, box_overlap, read_alone
 from tasks.grounding.marks import (
     GROUNDING_METRICS,
@@ -36,6 +35,7 @@ from tasks.grounding.marks import (
     score_framed,
     score_grounding,
 )
+from tasks.grounding.task import Grounding
 from tasks.pictos import coco
 from tasks.pictos.world import SIDE, compose, draw, seeds_of
 

@@ -19,7 +19,6 @@ from harness.check import check
 from harness.errors import DataError, UsageError
 from harness.files import write_json, write_jsonl
 from strop.commands.data import data_app
-from tasks.benchmarks import Pope
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
 from tasks.pope.answer_files import load_answers
@@ -35,6 +34,7 @@ from tasks.pope.build import (
     write_questions,
 )
 from tasks.pope.marks import object_asked_for, score_pope
+from tasks.pope.task import Pope
 from tasks.reading.readers import YES_NO_PROFILES
 from tests.support.annotated import annotate
 

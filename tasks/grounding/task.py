@@ -1,75 +1,20 @@
-"""The tasks on COCO that this project defines, asked of a model: IC (captions) and grounding (boxes).
-
-Both read the data folder only: annotations are COCO's or anybody's in its format, pictures lie in a folder of the name
-that COCO's archive of them has.
-"""
+"""Grounding as a task that asks a model for boxes, on COCO's instances in the data folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from harness.errors import MissingError
-from harness.files import read_json
 from harness.types import Details, Metric, Sample, Score, Scorer
-from tasks.benchmarks import normalisers, refuse_other_split
 from tasks.chair import marks as chair
-from tasks.chair.truth import tables_folder
 from tasks.data.folder import coco_picture, missing_file
 from tasks.data.sources import data_folder
+from tasks.data.splits import refuse_other_split
 from tasks.grounding import marks as grounding
-from tasks.ic import marks as ic
-from tasks.ic.build import TRUTH_FILE, ids_digest
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ic:
-    """IC: which objects a description names, and how many of each, on the set that `strop data build ic` chose."""
-
-    name: str = ic.NAME
-    version: int = ic.VERSION
-    metrics: tuple[Metric, ...] = ic.IC_METRICS
-    headline: str = ic.HEADLINE
-    frontier: tuple[str, str] = ("precision", "recall")
-    max_tokens: int = 512  # as CHAIR
-
-    def samples(self, split: str) -> Sequence[Sample]:
-        refuse_other_split(self.name, split)
-        truth = data_folder() / self.name / TRUTH_FILE
-        if not truth.is_file():
-            raise MissingError(f"{truth}: no such file; choose a set by `strop data build ic --out {truth.parent}`")
-        asked = ic.load_questions(truth, _tables())
-        annotations = read_json(truth).get("annotations", ())
-        return [
-            replace(one, images=(coco_picture(self.name, one.meta["file_name"], annotations),))
-            for one in asked.values()
-        ]
-
-    def score(self, sample: Sample, answer: str) -> Score:
-        return _score_caption(self.profile, sample, answer)
-
-    @property
-    def profile(self) -> str:
-        """Official, and lemminflect where NLTK's data are missing, as in `strop score ic`."""
-        return next(iter(normalisers(data_folder())))
-
-    @property
-    def profiles(self) -> Mapping[str, Scorer]:
-        return {name: partial(_score_caption, name) for name in normalisers(data_folder())}
-
-    def gold(self, sample: Sample) -> str:
-        return chair.caption_naming(set(sample.target), _tables(), chair.PROFILES[self.profile].words)
-
-    def details(self, samples: Sequence[Sample]) -> Details:
-        info = {
-            "questions": "data folder",
-            "ids": ids_digest(sample.id for sample in samples),
-            "normaliser": chair.PROFILES[self.profile].package,
-        }
-        return Details(metrics=self.metrics, info=info)
+from tasks.ic.build import ids_digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,17 +73,3 @@ def grounding_annotations(data: Path) -> Path:
 
 def _score_box(profile: str, sample: Sample, answer: str) -> Score:
     return grounding.score_framed(sample.target, answer, sample.meta["size"], profile)
-
-
-def _score_caption(profile: str, sample: Sample, answer: str) -> Score:
-    return ic.score_ic(chair.PROFILES[profile].words(answer), sample.target, _tables())
-
-
-def _tables() -> chair.ChairTables:
-    return _tables_in(tables_folder(data_folder() / ic.NAME / TRUTH_FILE, data_folder()))
-
-
-@lru_cache(maxsize=2)
-def _tables_in(folder: Path) -> chair.ChairTables:
-    """Read once: every caption is marked by them."""
-    return chair.load_tables(folder)

@@ -1,0 +1,98 @@
+"""MathVista as a task that asks a model: questions and pictures from the data folder, or from the hub.
+
+Its headline is the profile `strict`: its authors' rule reads what a language model took out of an answer. The split
+"test" is its authors' testmini.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from harness.types import Details, Metric, Sample, Score, Scorer
+from tasks.data.folder import missing_file, picture_folder, pictures_in
+from tasks.data.hub import HubSource, questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.rows import Row
+from tasks.data.sources import data_folder
+from tasks.data.splits import refuse_other_split
+from tasks.mathvista import marks as mathvista
+from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
+from tasks.reading.readers import LETTERS
+
+MATHVISTA_HUB = HubSource(
+    id="AI4Math/MathVista",
+    revision="2b6ad69445fbb5695c9b165475e8decdbeb97747",
+    files="data/testmini-*.parquet",
+    picture="decoded_image",
+    columns=("pid", "query", "question", "image", "choices", "precision", "answer", "question_type", "answer_type",
+             "metadata"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MathVista:
+    """MathVista: mathematics in pictures, by option or by number; the 1,000 questions of testmini, the hint first."""
+
+    name: str = mathvista.NAME
+    version: int = mathvista.VERSION
+    metrics: tuple[Metric, ...] = mathvista.mathvista_metrics()
+    headline: str = mathvista.HEADLINE
+    max_tokens: int = 1024
+    profile: str = "strict"
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        refuse_other_split(self.name, split)
+        if wanted_hub():
+            return _mathvista_of_hub()
+        folder = data_folder() / self.name
+        for wanted in ("testmini.json", "query.json"):
+            if not (folder / wanted).is_file():
+                raise missing_file(self.name, wanted, MATHVISTA_HUB)
+        asked = mathvista.load_questions(folder / "testmini.json")
+        prompts = mathvista.load_prompts(folder / "query.json", asked)
+        picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
+        return [
+            replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
+            for pid, one in asked.items()
+        ]
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return self.profiles[self.profile](sample, answer)
+
+    @property
+    def profiles(self) -> Mapping[str, Scorer]:
+        """Those that read the response: the official ones read what a language model took out of it, and here none is
+        asked."""
+        names = (name for name in MATHVISTA_PROFILES if not name.startswith(mathvista.EXTRACTED))
+        return {name: partial(_score_mathvista, profile=name) for name in names}
+
+    @property
+    def replicas(self) -> Collection[str]:
+        return mathvista.REPLICAS
+
+    def gold(self, sample: Sample) -> str:
+        """By letter, since an option may be called "(b)" and not be the second."""
+        question: Question = sample.target
+        said = LETTERS[question.options.index(question.answer)] if question.options else question.answer
+        return f'The answer is "{said}".'
+
+    def details(self, samples: Sequence[Sample]) -> Details:
+        info = {**questions_from(MATHVISTA_HUB), "prompt": "query.json: the hint first"}
+        return Details(metrics=mathvista.mathvista_metrics(mathvista.cells_of(samples)), info=info)
+
+
+def _mathvista_of_hub() -> list[Sample]:
+    asked = {}
+    for row, picture in read_hub(MATHVISTA_HUB).rows():
+        precision = row.content["precision"]
+        whole = int(precision) if isinstance(precision, float) else precision  # the table has no column of integers
+        pid = row.identifier("pid")
+        question = mathvista.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
+        asked[pid] = replace(question, images=required_picture(row, picture))
+    mathvista.refuse_another_size(MATHVISTA_HUB.name, asked, mathvista.TESTMINI)
+    return list(asked.values())
+
+
+def _score_mathvista(sample: Sample, answer: str, profile: str) -> Score:
+    return mathvista.score_mathvista(sample.target, Reply(response=answer), profile)

@@ -1,0 +1,98 @@
+"""POPE as a task that asks a model: questions and pictures from the data folder, or from the hub."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.types import Details, Metric, Sample, Score, Scorer
+from tasks.data.folder import coco_picture, missing_file
+from tasks.data.hub import HubPicture, HubSource, questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.rows import Row
+from tasks.data.sources import data_folder
+from tasks.data.splits import refuse_other_split
+from tasks.pope import marks as pope
+from tasks.pope.build import built_set
+from tasks.reading.profiles import scorers_by_reader
+from tasks.reading.readers import YES_NO_PROFILES
+
+POPE_HUB = HubSource(
+    id="lmms-lab/POPE",
+    revision="4db1276663dfa5eb8ad16a52d24c31a09e470896",
+    files="data/test-*.parquet",
+    picture="image",
+    columns=("question", "answer", "image_source", "category"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pope:
+    """POPE: is this object in the picture? 500 photographs of COCO, three kinds of absent objects, half of it yes.
+
+    Or as many as were built from other annotations (`strop data build pope`), which results then say.
+    """
+
+    name: str = pope.NAME
+    version: int = pope.VERSION
+    metrics: tuple[Metric, ...] = pope.pope_metrics(tuple(pope.ROWS))
+    headline: str = pope.HEADLINE
+    max_tokens: int = 128  # LLaVA's model_vqa_loader.py
+    profile: str = "official"
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        refuse_other_split(self.name, split)
+        if wanted_hub():
+            return _pope_of_hub()
+        folder = pope.labels_folder(data_folder() / self.name)
+        if folder is None:
+            raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
+        built = built_set(folder)
+        if built is None:
+            asked = pope.load_questions(folder)
+        else:
+            asked = pope.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
+        annotations = built.annotations if built else ()
+        return [replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),)) for one in asked]
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return self.profiles[self.profile](sample, answer)
+
+    @property
+    def profiles(self) -> Mapping[str, Scorer]:
+        return scorers_by_reader(YES_NO_PROFILES, pope.score_pope)
+
+    @property
+    def replicas(self) -> Collection[str]:
+        return pope.REPLICAS
+
+    def gold(self, sample: Sample) -> str:
+        return str(sample.target).capitalize()
+
+    def details(self, samples: Sequence[Sample]) -> Details:
+        info: dict[str, Any] = {
+            **questions_from(POPE_HUB),
+            "rows": dict(Counter(str(one.meta["group"]) for one in samples)),
+        }
+        folder = None if wanted_hub() else pope.labels_folder(data_folder() / self.name)
+        if folder and (built := built_set(folder)):
+            info["built"] = built.about
+        return Details(metrics=self.metrics, info=info)
+
+
+def _pope_of_hub() -> list[Sample]:
+    samples = []
+    first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
+    for row, picture in read_hub(POPE_HUB).rows():
+        image, category = row.text("image_source"), row.one_of("category", tuple(pope.ROWS))
+        label = Row(
+            row.place,
+            {"image": f"{image}.jpg", "text": row.text("question"), "label": row.text("answer").strip().lower()},
+        )
+        shown = first.setdefault(image, picture)
+        samples.append(replace(pope.question_sample(label, category), images=required_picture(row, shown)))
+    counted = Counter(sample.meta["group"] for sample in samples)
+    for category in pope.ROWS:
+        pope.refuse_another_size(POPE_HUB.name, category, counted[category], pope.ROWS[category][:1])
+    return pope.together(samples)

@@ -1,0 +1,90 @@
+"""ScienceQA and SQA-IMG as tasks that ask a model: questions and pictures from the data folder, or from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.types import Details, Metric, Sample, Score, Scorer
+from tasks.data.folder import first_file, missing_file, picture_folder, pictures_in
+from tasks.data.hub import HubSource, questions_from, read_hub, wanted_hub
+from tasks.data.rows import Row
+from tasks.data.sources import data_folder
+from tasks.data.splits import refuse_other_split
+from tasks.reading.profiles import scorers_by_reader
+from tasks.reading.readers import OPTION_PROFILES
+from tasks.scienceqa import marks as scienceqa
+
+SCIENCEQA_HUB = HubSource(
+    id="derek-thomas/ScienceQA",
+    revision="f18b0a70359ebfb41f658fd564208d0355b013f4",
+    files="data/test-*.parquet",
+    picture="image",
+    columns=("question", "choices", "answer", "hint", "grade", "subject"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScienceQa:
+    """ScienceQA: school science with two to five options, 4,241 questions, 2,017 of them with a picture (SQA-IMG)."""
+
+    name: str = scienceqa.NAME
+    version: int = scienceqa.VERSION
+    metrics: tuple[Metric, ...] = scienceqa.scienceqa_metrics()
+    headline: str = scienceqa.HEADLINE
+    max_tokens: int = 1024  # LLaVA's model_vqa_science.py
+    profile: str = "official"
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        refuse_other_split(self.name, split)
+        if wanted_hub():
+            return _scienceqa_of_hub()
+        folder = data_folder() / scienceqa.NAME
+        questions = first_file(folder, "llava_test_CQM-A.json", "problems.json")
+        if questions is None:
+            raise missing_file(scienceqa.NAME, "llava_test_CQM-A.json", SCIENCEQA_HUB)
+        pictures = picture_folder(
+            scienceqa.NAME, "test.zip", *(f"{scienceqa.NAME}/{place}" for place in ("test", "images/test", "images"))
+        )
+        asked = scienceqa.load_questions(questions, first_file(folder, "pid_splits.json"))
+        return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return self.profiles[self.profile](sample, answer)
+
+    @property
+    def profiles(self) -> Mapping[str, Scorer]:
+        return scorers_by_reader(OPTION_PROFILES, scienceqa.score_scienceqa)
+
+    @property
+    def replicas(self) -> Collection[str]:
+        return scienceqa.REPLICAS
+
+    def gold(self, sample: Sample) -> str:
+        return str(sample.target.gold)
+
+    def details(self, samples: Sequence[Sample]) -> Details:
+        cells = dict.fromkeys([*scienceqa.CELLS, *(cell for sample in samples for cell in sample.target.cells)])
+        return Details(metrics=scienceqa.scienceqa_metrics(list(cells)), info=questions_from(SCIENCEQA_HUB))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScienceQaImg(ScienceQa):
+    """ScienceQA's 2,017 questions with a picture (SQA-IMG), which tables of vision-language models print."""
+
+    name: str = "scienceqa_img"
+    headline: str = "accuracy"
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        return [one for one in ScienceQa.samples(self, split) if one.images]
+
+
+def _scienceqa_of_hub() -> list[Sample]:
+    """The hub has no problem ids, so that a question goes by its row."""
+    asked = {}
+    for index, (row, picture) in enumerate(read_hub(SCIENCEQA_HUB).rows()):
+        problem = Row(row.place, {**row.content, "image": "image.png" if picture else ""})
+        one = scienceqa.problem_sample(f"row-{index}", problem)
+        asked[one.id] = replace(one, images=(picture,) if picture else ())
+    scienceqa.refuse_another_size(SCIENCEQA_HUB.name, asked, scienceqa.TEST)
+    return list(asked.values())
