@@ -25,6 +25,7 @@ from strop.commands.score import score_app, words
 from strop.commands.score.deliver import print_marked
 from tasks.reading import text
 from tests.support.annotated import annotate
+from tests.support.pages import read_page
 from tests.support.pope import ANSWERS, LABELS, QUESTIONS, write_answers, write_data
 from tests.support.pope import write_lines as _lines
 from tests.support.worlds import captions
@@ -70,9 +71,9 @@ def test_pope_prints_the_published_figures_as_one_json_object(conformance: Path,
     assert printed["metrics"]["random/f1"]["n"] == 2910
 
 
-def test_readme_quotes_what_the_commands_print(conformance: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    quoted = re.findall(r"^    # (.+)\n    \.venv/bin/strop score (.+)$", readme, re.MULTILINE)
+def test_the_docs_quote_what_the_commands_print(conformance: Path) -> None:
+    page = read_page("docs/scoring.md")
+    quoted = re.findall(r"^# (.+)\nstrop score (.+)$", page, re.MULTILINE)
     files = {path.name: path for path in conformance.rglob("*")}
     assert [command.split()[0] for _, command in quoted] == ["pope", "scienceqa", "mathvista", "chair"]
     for line, command in quoted:

@@ -7,5 +7,7 @@ from tasks.data.rows import AnswerFile
 from tasks.pope.marks import score_pope
 
 
-def mark_pope(found: AnswerFile, profile: str) -> list[Marked]:
-    return [mark(s, a, score_pope(s.target, a, profile)) for s, a in zip(found.samples, found.answers, strict=True)]
+def mark_pope(answered: AnswerFile, profile: str) -> list[Marked]:
+    return [
+        mark(s, a, score_pope(s.target, a, profile)) for s, a in zip(answered.samples, answered.answers, strict=True)
+    ]

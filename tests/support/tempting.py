@@ -25,7 +25,6 @@ from harness.stats.resample import Floats, interval, resamples
 from harness.store import Store, ask
 from harness.types import Sampling
 from strop.models import open_model
-from tasks.chair.marks import PROFILES
 from tasks.data.annotations import read_instances
 from tasks.ic.build import TOP, choose, is_eligible, temptation
 from tasks.ic.marks import score_ic
@@ -34,6 +33,7 @@ from tasks.pictos.benchmarks import SCENES, PictosCaptions
 from tasks.pictos.language import caption
 from tasks.pictos.world import compose, seeds_of
 from tasks.pope.build import presence
+from tasks.reading.object_words import PROFILES
 from tests.support.annotated import pictos_tables
 
 SIZE, SETS, DRAWS, MODELS = 150, 20, 4_000, ("pictos-seed", "pictos-peer")

@@ -249,7 +249,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The README's task, and a file beside it that each test writes."""
+    """The task of docs/extending.md, and a file beside it that each test writes."""
     (tmp_path / "colours.py").write_text(EXAMPLE, encoding="utf-8")
     monkeypatch.setenv("STROP_TASK_PATH", str(tmp_path))
     monkeypatch.setenv("STROP_DATA", "")

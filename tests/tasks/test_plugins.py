@@ -1,4 +1,4 @@
-"""Other people's tasks: the README's example runs as it stands, and what is no task is named with its file."""
+"""Other people's tasks: the example of docs/extending.md runs, and what is no task is named with its file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.shell import Strop
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The README's `my_tasks`."""
+    """The `my_tasks` of docs/extending.md."""
     (tmp_path / "my_tasks").mkdir()
     (tmp_path / "my_tasks/colours.py").write_text(EXAMPLE, encoding="utf-8")
     for name in ("STROP_TASK_PATH", "STROP_DATA"):
@@ -28,7 +28,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "my_tasks"
 
 
-def test_the_readmes_example_is_thirty_lines_and_runs(folder: Path, strop: Strop, tiny: Path, tmp_path: Path) -> None:
+def test_the_example_of_the_docs_is_thirty_lines_and_runs(
+    folder: Path, strop: Strop, tiny: Path, tmp_path: Path
+) -> None:
     assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 30
     listed = json.loads(strop("tasks", "--task-path", folder, "--json").out)
     assert listed["colours"] == {"version": 1, "headline": "accuracy", "about": "Plain pictures: red or blue?"}
