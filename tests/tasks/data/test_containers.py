@@ -23,7 +23,7 @@ from harness.errors import DataError
 from harness.files import read_json, read_jsonl
 from tasks.data import containers
 from tasks.data.rows import is_document, read_document, read_rows
-from tasks.mathvista import marks as mathvista
+from tasks.mathvista import answers as mathvista
 
 ROWS: list[dict[str, Any]] = [
     {"question_id": 7, "text": "Yes, there is."},

@@ -19,7 +19,9 @@ from harness.errors import DataError, UsageError
 from harness.results import Marked, mark
 from harness.stats import estimate
 from strop.commands.score import score_app
-from tasks.mathvista.marks import OutputFile, Size, load_answers, mathvista_metrics, score_mathvista
+from tasks.mathvista.answers import OutputFile, load_answers
+from tasks.mathvista.marks import mathvista_metrics, score_mathvista
+from tasks.mathvista.questions import Size
 from tasks.mathvista.readers import (
     MATHVISTA_PROFILES,
     Question,

@@ -14,7 +14,7 @@ from harness.errors import DataError, StropError, UsageError
 from harness.stats import estimate
 from strop.app import app
 from tasks.data.rows import AnswerFile
-from tasks.pope.answer_files import load_answers
+from tasks.pope.answers import load_answers
 from tasks.pope.marks import pope_metrics, score_pope
 from tests.tasks.pope.test_marks import _marked
 

@@ -13,10 +13,11 @@ import pytest
 from harness.errors import DataError, UsageError
 from harness.results import Marked, mark
 from harness.stats import estimate
-from tasks.chair.marks import load_answers as load_captions
+from tasks.chair.answers import load_answers as load_captions
 from tasks.data.rows import AnswerFile
-from tasks.pope.answer_files import load_answers
-from tasks.pope.marks import object_asked_for, pope_metrics, score_pope
+from tasks.pope.answers import load_answers
+from tasks.pope.marks import pope_metrics, score_pope
+from tasks.pope.questions import object_asked_for
 from tasks.reading.readers import YES_NO_PROFILES
 
 SPLITS = ("adversarial", "popular", "random")

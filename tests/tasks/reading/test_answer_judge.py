@@ -23,7 +23,8 @@ from harness.store import Store
 from harness.types import Sample, Score
 from leaderboards.paired import obstacle
 from strop.app import app
-from tasks.mathvista.marks import load_answers, score_mathvista
+from tasks.mathvista.answers import load_answers
+from tasks.mathvista.marks import score_mathvista
 from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.reading.answer_judge import judge_unread
 from tasks.registry import find_task
