@@ -30,7 +30,7 @@ SOLE_IMPORTERS = {
     "nltk": "tasks/reading/text.py",
     "lemminflect": "tasks/reading/text_offline.py",
     "pycocotools": "tasks/data/annotations.py",
-    "pandas": "tasks/data/tables.py",
+    "pandas": "harness/tables.py",
     "matplotlib": "leaderboards/charts.py",
     "pyarrow": "leaderboards/formats/parquet.py",
     "httpx2": "tasks/data/fetch.py",

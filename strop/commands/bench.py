@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strop.options import DataOption, DeviceOption, JsonOption, ModelOption, set_places
+from strop.options import DataOption, DeviceOption, JsonOption, ModelOption
+from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA, data_folder
 
 if TYPE_CHECKING:
