@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,9 +10,6 @@ import typer
 from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
 from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
 from tasks.data.sources import DATA_VARIABLE
-
-PARALLEL = 8
-"""Default of `--parallel`."""
 
 DEFAULT_RUNS = Path("runs")
 """Default of `--runs`."""
@@ -102,11 +98,6 @@ SplitOption = Annotated[str, typer.Option("--split", help="Split of the tasks: t
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-def names_in(text: str) -> list[str]:
-    """The names in a text that separates them by commas, each once."""
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
 def writable_folder(folder: Path | None) -> Path | None:
     """The callback of an option that names a folder for results: refuses one that cannot be written before the work."""
     if folder is not None:
@@ -119,10 +110,3 @@ def writable_file(path: Path | None) -> Path | None:
     if path is not None:
         refuse_unwritable_file(path)
     return path
-
-
-def set_places(data: Path, plugin_path: Path | None) -> None:
-    """Sets where this process looks for data (`tasks.data.sources`) and for plug-ins (`harness.plugins`)."""
-    os.environ[DATA_VARIABLE] = str(data.expanduser())
-    if plugin_path is not None:
-        os.environ[PLUGIN_PATH_VARIABLE] = str(plugin_path)

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strop.options import DataOption, DeviceOption, JsonOption, ModelOption, set_places
+from strop.options import DataOption, DeviceOption, JsonOption, ModelOption
+from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA, data_folder
 
 if TYPE_CHECKING:
-    from tasks.chair.marks import ChairTables
+    from tasks.reading.object_words import ChairTables
 
 CAPTIONS, SCENES, DRAWS = 5_000, 20, 10_000
 
@@ -81,10 +82,10 @@ def _captions(path: Path | None, runs: int) -> Iterator[Measured]:
     from tasks.pictos.catalogue import CATEGORIES
     from tasks.pictos.language import caption
     from tasks.pictos.world import compose, seeds_of
-    from tasks.reading import text
+    from tasks.reading import object_words, text
 
     names = [category.name for category in CATEGORIES]
-    tables = chair.ChairTables(
+    tables = object_words.ChairTables(
         synonyms={name: [name] for name in names}, double_words={name: name for name in names if " " in name}
     )
     if path:
@@ -92,7 +93,7 @@ def _captions(path: Path | None, runs: int) -> Iterator[Measured]:
     else:
         said = [caption(compose(seed)) for seed in seeds_of("dev", CAPTIONS)]
     text.look_in(*(folder / "nltk_data" for folder in (data_folder() / chair.NAME, data_folder())))
-    for name, normaliser in chair.PROFILES.items():
+    for name, normaliser in object_words.PROFILES.items():
         title, unit = f"CHAIR by {normaliser.package}", "captions/s"
         if name == "official" and (missing := text.missing_data()):
             why = f"skipped: NLTK's data are missing ({', '.join(missing)}); set NLTK_DATA"

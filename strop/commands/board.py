@@ -11,7 +11,8 @@ import typer
 
 from harness.errors import DataError
 from harness.wording import counted
-from strop.options import DataOption, JsonOption, PluginPathOption, set_places, writable_folder
+from strop.options import DataOption, JsonOption, PluginPathOption, writable_folder
+from strop.places import set_places
 from strop.progress import spinner
 from tasks.data.sources import DEFAULT_DATA
 

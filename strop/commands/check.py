@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import MissingError
-from harness.wording import one_line
-from strop.options import DataOption, JsonOption, LimitOption, PluginPathOption, SplitOption, names_in, set_places
+from harness.wording import names_in, one_line
+from strop.options import DataOption, JsonOption, LimitOption, PluginPathOption, SplitOption
+from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:

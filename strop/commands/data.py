@@ -355,7 +355,7 @@ def grounding(
     strop score grounding --answers answers.jsonl --truth annotations
     """
     from harness.files import write_text
-    from tasks.grounding.marks import annotations_of, load_questions, questions_text
+    from tasks.grounding.questions import annotations_of, load_questions, questions_text
 
     annotations = annotations_of(coco)
     samples = load_questions(annotations)

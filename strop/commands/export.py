@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import StropError
-from strop.options import DataOption, JsonOption, PluginPathOption, set_places, writable_folder
+from strop.options import DataOption, JsonOption, PluginPathOption, writable_folder
+from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, set_places, writable_folder
+from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_folder
+from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:

@@ -10,19 +10,12 @@ from typing import Annotated
 import typer
 
 from harness.errors import UsageError
+from harness.wording import names_in
 from strop.commands.score.deliver import marked_as_json, print_marked, write_disagreements
 from strop.commands.score.options import ALL_PROFILES, DisagreementsOption
 from strop.models import open_judge, with_judge
-from strop.options import (
-    DataOption,
-    JsonOption,
-    JudgeEndpointOption,
-    JudgeOption,
-    PluginPathOption,
-    names_in,
-    set_places,
-    writable_folder,
-)
+from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption, PluginPathOption, writable_folder
+from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
 

@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from strop.options import (
-    ChangesOption,
-    DataOption,
-    JsonOption,
-    PluginPathOption,
-    set_places,
-    writable_file,
-    writable_folder,
-)
+from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_file, writable_folder
+from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:

@@ -17,10 +17,11 @@ from typing import Any
 
 from harness.errors import DataError, UsageError
 from harness.files import write_folder
-from tasks.chair.marks import ChairTables, normalise, open_truth
 from tasks.chair.pickles import read_evaluator
+from tasks.chair.truth import open_truth
 from tasks.data.containers import content_of, is_pickle, unpacked
 from tasks.data.rows import listed
+from tasks.reading.object_words import ChairTables, normalise
 
 _WANTED = "the authors' synonyms.txt, or a port's chair.pkl"
 

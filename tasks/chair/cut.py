@@ -15,8 +15,9 @@ from typing import Literal
 
 from harness.results import Marked, mark
 from harness.thoughts import answer_of
-from tasks.chair.marks import ChairTables, Normaliser, score_caption
+from tasks.chair.marks import score_caption
 from tasks.data.rows import AnswerFile
+from tasks.reading.object_words import ChairTables, Normaliser
 
 Unit = Literal["sentences", "words"]
 

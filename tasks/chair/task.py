@@ -8,22 +8,22 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from harness.types import Details, Metric, Sample, Score, Scorer
-from tasks.chair import marks as chair
-from tasks.chair.truth import ChairTruth, tables_folder, truth_in
+from tasks.chair import marks, questions
+from tasks.chair.truth import ChairTruth, open_truth, tables_folder, truth_in
 from tasks.data.folder import coco_picture, first_file, missing_file
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.reading import text
+from tasks.reading import object_words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chair:
     """CHAIR: which objects a description names that are not in the photograph, on the 500 of COCO that OPERA drew."""
 
-    name: str = chair.NAME
-    version: int = chair.VERSION
-    metrics: tuple[Metric, ...] = chair.CHAIR_METRICS
-    headline: str = chair.HEADLINE
+    name: str = marks.NAME
+    version: int = marks.VERSION
+    metrics: tuple[Metric, ...] = marks.CHAIR_METRICS
+    headline: str = marks.HEADLINE
     frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 512  # OPERA's protocol
 
@@ -36,12 +36,12 @@ class Chair:
         return [
             Sample(
                 id=str(image),
-                prompt=chair.PROMPT,
+                prompt=questions.PROMPT,
                 images=(coco_picture(self.name, f"COCO_val2014_{image:012d}.jpg"),),
                 target=world.truth.classes(str(image)),
                 cluster=str(image),
             )
-            for image in chair.load_image_ids(ids)
+            for image in questions.load_image_ids(ids)
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -50,18 +50,20 @@ class Chair:
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score chair`."""
-        return next(iter(normalisers(data_folder())))
+        return next(iter(object_words.normalisers(data_folder())))
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
         # the truth of an annotation folder names what the headline's normaliser reads in the human captions
-        return {name: partial(_score_caption, profile=name) for name in normalisers(data_folder())}
+        return {name: partial(_score_caption, profile=name) for name in object_words.normalisers(data_folder())}
 
     def gold(self, sample: Sample) -> str:
-        return chair.caption_naming(sample.target, _chair_world().tables, chair.PROFILES[self.profile].words)
+        return object_words.caption_naming(
+            sample.target, _chair_world().tables, object_words.PROFILES[self.profile].words
+        )
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        world, package = _chair_world(), chair.PROFILES[self.profile].package
+        world, package = _chair_world(), object_words.PROFILES[self.profile].package
         info = {
             "questions": "data folder",
             "truth": world.path.name,
@@ -77,29 +79,22 @@ class Chair:
 class _ChairWorld:
     path: Path
     truth: ChairTruth
-    tables: chair.ChairTables
+    tables: object_words.ChairTables
 
 
 def _chair_world() -> _ChairWorld:
-    return _chair_world_in(data_folder(), chair.PROFILES[next(iter(normalisers(data_folder())))])
+    return _chair_world_in(data_folder(), object_words.PROFILES[next(iter(object_words.normalisers(data_folder())))])
 
 
 @lru_cache(maxsize=2)
-def _chair_world_in(data: Path, normaliser: chair.Normaliser) -> _ChairWorld:
+def _chair_world_in(data: Path, normaliser: object_words.Normaliser) -> _ChairWorld:
     """Truth and tables of a data folder, read once: a caption is marked by them."""
-    path = truth_in(data / chair.NAME)
+    path = truth_in(data / marks.NAME)
     if path is None:
-        raise missing_file(chair.NAME, "ground_truth_maxlinn.json.gz")
-    tables = chair.load_tables(tables_folder(path, data))
-    return _ChairWorld(path=path, truth=chair.open_truth(path, tables, words=normaliser.words), tables=tables)
-
-
-@lru_cache(maxsize=2)
-def normalisers(data: Path) -> Mapping[str, chair.Normaliser]:
-    """The normalisers that have their data, the one to use first."""
-    text.look_in(*(folder / "nltk_data" for folder in (data / chair.NAME, data)))
-    return {name: one for name, one in chair.PROFILES.items() if name != "official" or not text.missing_data()}
+        raise missing_file(marks.NAME, "ground_truth_maxlinn.json.gz")
+    tables = object_words.load_tables(tables_folder(path, data))
+    return _ChairWorld(path=path, truth=open_truth(path, tables, words=normaliser.words), tables=tables)
 
 
 def _score_caption(sample: Sample, answer: str, profile: str) -> Score:
-    return chair.score_caption(chair.PROFILES[profile].words(answer), sample.target, _chair_world().tables)
+    return marks.score_caption(object_words.PROFILES[profile].words(answer), sample.target, _chair_world().tables)

@@ -17,6 +17,7 @@ from harness.errors import DataError, UsageError
 from tasks.data.annotations import AnnotatedImage, annotation_files, read_captions, read_instances
 from tasks.data.containers import is_pickle
 from tasks.data.rows import as_row, is_list_of, listed, read_document
+from tasks.reading.object_words import ChairTables, merge_words, named_classes, normalise
 
 OBJECTS: Mapping[str, str] = MappingProxyType(
     {"all": "instances and what the human captions name", "instances": "annotated instances only"}
@@ -172,3 +173,14 @@ def _read_ready(path: Path) -> _Ready:
         found = listed(list(row.content))
         raise DataError(f'{path}: expected {{"categories": [names], "images": {{"<id>": [indices]}}}}, found {found}')
     return _Ready(path=path, categories=categories, images=images)
+
+
+def open_truth(
+    truth: Path, tables: ChairTables, *, objects: str = "all", words: Callable[[str], Sequence[str]] = normalise
+) -> ChairTruth:
+    """The classes of each image by these tables and this normaliser: `chair_truth.read_truth`, with its errors."""
+
+    def named(caption: str) -> list[str]:
+        return named_classes(merge_words(words(caption), tables), tables)
+
+    return read_truth(truth, objects, {name: name for name in tables.synonyms} | dict(tables.class_of), named)

@@ -9,11 +9,10 @@ from pathlib import Path
 from statistics import fmean
 
 from harness.types import Details, Metric, Sample, Score, Scorer
-from tasks.chair import marks as chair
 from tasks.data.folder import coco_picture, missing_file
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.grounding import marks as grounding
+from tasks.grounding import marks, questions, readers
 from tasks.ic.build import ids_digest
 
 
@@ -26,17 +25,17 @@ class Grounding:
     models (`tasks.grounding.marks.FRAMES`).
     """
 
-    name: str = grounding.NAME
-    version: int = grounding.VERSION
-    metrics: tuple[Metric, ...] = grounding.GROUNDING_METRICS
-    headline: str = grounding.HEADLINE
+    name: str = marks.NAME
+    version: int = marks.VERSION
+    metrics: tuple[Metric, ...] = marks.GROUNDING_METRICS
+    headline: str = marks.HEADLINE
     max_tokens: int = 64
     profile: str = "strict"
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         annotations = grounding_annotations(data_folder())
-        asked = grounding.load_questions(annotations)
+        asked = questions.load_questions(annotations)
         return [
             replace(one, images=(coco_picture(self.name, one.meta["file_name"], [annotations.name]),)) for one in asked
         ]
@@ -46,10 +45,10 @@ class Grounding:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        return {name: partial(_score_box, name) for name in grounding.PROFILES}
+        return {name: partial(_score_box, name) for name in readers.PROFILES}
 
     def gold(self, sample: Sample) -> str:
-        return grounding.fractions_text(sample.target, sample.meta["size"])
+        return readers.fractions_text(sample.target, sample.meta["size"])
 
     def details(self, samples: Sequence[Sample]) -> Details:
         info = {
@@ -57,19 +56,19 @@ class Grounding:
             "annotations": grounding_annotations(data_folder()).name,
             "categories": len({sample.meta["object"] for sample in samples}),
             "ids": ids_digest(sample.id for sample in samples),
-            "whole_picture_IoU": fmean(grounding.cover(sample.target, sample.meta["size"]) for sample in samples),
+            "whole_picture_IoU": fmean(questions.cover(sample.target, sample.meta["size"]) for sample in samples),
         }
         return Details(metrics=self.metrics, info=info)
 
 
 def grounding_annotations(data: Path) -> Path:
     """The instances that grounding asks for: its own or CHAIR's; raises `MissingError` where there are none."""
-    places = [data / task / folder for task in (grounding.NAME, chair.NAME) for folder in ("annotations", "")]
-    found = grounding.annotations_in(places)
+    places = [data / task / folder for task in (marks.NAME, "chair") for folder in ("annotations", "")]
+    found = questions.annotations_in(places)
     if found is None:
-        raise missing_file(grounding.NAME, "annotations/instances_val2014.json")
+        raise missing_file(marks.NAME, "annotations/instances_val2014.json")
     return found
 
 
 def _score_box(profile: str, sample: Sample, answer: str) -> Score:
-    return grounding.score_framed(sample.target, answer, sample.meta["size"], profile)
+    return marks.score_framed(sample.target, answer, sample.meta["size"], profile)

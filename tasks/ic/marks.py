@@ -15,16 +15,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
-from harness.errors import DataError
-from harness.types import Metric, Sample, Score
-from tasks.chair.marks import CHAIR_METRICS, PROMPT, ChairTables, merge_words, named_places, score_caption
-from tasks.data.rows import AnswerFile, as_row, is_list_of, listed, read_document, refuse_unanswered
-from tasks.ic.build import TRUTH_FILE, ascending, ids_digest
-from tasks.reading.caption_files import Captioned, join_images, read_captions
-from tasks.reading.row_claims import echoes_in
+from harness.types import Metric, Score
+from tasks.chair.marks import CHAIR_METRICS, score_caption
+from tasks.reading.object_words import ChairTables, merge_words, named_places
 
 NAME = "ic"
 VERSION = 1
@@ -60,61 +55,6 @@ _ADJECTIVES = (
     "wooden wood glass metal plastic ceramic paper stuffed stuff toy parked park"
 )
 _DESCRIBING = frozenset(_ADJECTIVES.split())
-
-
-def load_answers(answers: Path, truth: Path, tables: ChairTables, *, partial: bool = False) -> AnswerFile:
-    """Captions joined to a set of pictures: `join_truth` of `caption_files.read_captions`."""
-    return join_truth(answers, read_captions(answers), truth, tables, partial=partial)
-
-
-def join_truth(
-    answers: Path, captions: Sequence[Captioned], truth: Path, tables: ChairTables, *, partial: bool = False
-) -> AnswerFile:
-    """The captions of a file joined to a set that `tasks.ic.build.write_ic` wrote: its folder or its truth file.
-
-    `Sample.target` maps each class in the picture to how many there are, None where nobody counted. Raises
-    `DataError` for what `caption_files.join_images` names, for a truth in another layout, for a category that the
-    synonyms know no class for, and, unless `partial`, for a picture of the set without a caption.
-    """
-    path = truth / TRUTH_FILE if truth.is_dir() else truth
-    asked = load_questions(path, tables)
-    joined = join_images(captions, _Asked(asked), path)
-    unanswered = [image for image in ascending(asked) if image not in joined]
-    refuse_unanswered(answers, unanswered, len(joined), partial)
-    info = {
-        "truth": truth.name or truth.resolve().name,
-        "truth_files": [path.name],
-        "ids": ids_digest(asked),
-        "images_of_truth": len(asked),
-        "captions": len(joined),
-        "unanswered": unanswered,
-    }
-    samples, captions_said = tuple(asked[image] for image in joined), tuple(joined.values())
-    return AnswerFile(
-        samples=samples, answers=captions_said, info={**info, **echoes_in(answers, samples, captions_said)}
-    )
-
-
-class _Asked(dict[str, Sample]):
-    """The questions of a set as images that captions may name."""
-
-    @property
-    def file_names(self) -> Mapping[str, str]:
-        return {image: str(sample.meta["file_name"]) for image, sample in self.items()}
-
-
-def load_questions(path: Path, tables: ChairTables) -> dict[str, Sample]:
-    """Image -> question of a truth file: what `load_answers` joins captions to, with its errors.
-
-    `Sample.images` is empty; `Sample.meta["file_name"]` names the picture.
-    """
-    images = _read_truth(path, {name: name for name in tables.synonyms} | dict(tables.class_of))
-    return {
-        image: Sample(
-            id=image, prompt=PROMPT, images=(), target=one.counts, cluster=image, meta={"file_name": one.file_name}
-        )
-        for image, one in images.items()
-    }
 
 
 def score_ic(words: Sequence[str], target: Mapping[str, int | None], tables: ChairTables) -> Score:
@@ -174,35 +114,3 @@ def _number(word: str) -> int | None:
     if word.isascii() and word.isdigit() and len(word) <= _LARGEST_DIGITS:
         return int(word) or None
     return _NUMBERS.get(word)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class _Image:
-    file_name: str
-    counts: Mapping[str, int | None]
-
-
-def _read_truth(path: Path, class_of: Mapping[str, str]) -> dict[str, _Image]:
-    """Image id -> its file name and its classes with their counts."""
-    row = as_row(str(path), read_document(path, f"the folder of `strop data build ic`, or its {TRUTH_FILE}"))
-    if row.one_of("benchmark", [NAME]) and row.integer("version") != VERSION:
-        raise row.wrong("version", f"{VERSION}; build the set again")
-    images: dict[str, _Image] = {}
-    every = row.inner("images")
-    for image in every.content:
-        one = every.inner(image)
-        objects, counts = one.content.get("objects"), one.inner("counts")
-        if not is_list_of(str, objects):
-            raise one.wrong("objects", "a list of strings")
-        names: list[str] = list(objects or ())
-        strangers = sorted(set(names) - set(class_of))
-        if strangers:
-            raise DataError(f"{one.place}: synonyms.json has no class for {listed(strangers)}; add them there")
-        found: dict[str, int | None] = {}
-        for name in names:
-            count = counts.integer(name) if name in counts.content else None
-            # Categories that are one class are counted together, or not at all.
-            before = found.get(class_of[name], 0)
-            found[class_of[name]] = None if count is None or before is None else before + count
-        images[image] = _Image(file_name=one.text("file_name"), counts=found)
-    return images

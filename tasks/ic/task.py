@@ -10,24 +10,23 @@ from pathlib import Path
 from harness.errors import MissingError
 from harness.files import read_json
 from harness.types import Details, Metric, Sample, Score, Scorer
-from tasks.chair import marks as chair
-from tasks.chair.task import normalisers
 from tasks.chair.truth import tables_folder
 from tasks.data.folder import coco_picture
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.ic import marks as ic
+from tasks.ic import marks, questions
 from tasks.ic.build import TRUTH_FILE, ids_digest
+from tasks.reading import object_words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ic:
     """IC: which objects a description names, and how many of each, on the set that `strop data build ic` chose."""
 
-    name: str = ic.NAME
-    version: int = ic.VERSION
-    metrics: tuple[Metric, ...] = ic.IC_METRICS
-    headline: str = ic.HEADLINE
+    name: str = marks.NAME
+    version: int = marks.VERSION
+    metrics: tuple[Metric, ...] = marks.IC_METRICS
+    headline: str = marks.HEADLINE
     frontier: tuple[str, str] = ("precision", "recall")
     max_tokens: int = 512  # as CHAIR
 
@@ -36,7 +35,7 @@ class Ic:
         truth = data_folder() / self.name / TRUTH_FILE
         if not truth.is_file():
             raise MissingError(f"{truth}: no such file; choose a set by `strop data build ic --out {truth.parent}`")
-        asked = ic.load_questions(truth, _tables())
+        asked = questions.load_questions(truth, _tables())
         annotations = read_json(truth).get("annotations", ())
         return [
             replace(one, images=(coco_picture(self.name, one.meta["file_name"], annotations),))
@@ -49,33 +48,33 @@ class Ic:
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score ic`."""
-        return next(iter(normalisers(data_folder())))
+        return next(iter(object_words.normalisers(data_folder())))
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        return {name: partial(_score_caption, name) for name in normalisers(data_folder())}
+        return {name: partial(_score_caption, name) for name in object_words.normalisers(data_folder())}
 
     def gold(self, sample: Sample) -> str:
-        return chair.caption_naming(set(sample.target), _tables(), chair.PROFILES[self.profile].words)
+        return object_words.caption_naming(set(sample.target), _tables(), object_words.PROFILES[self.profile].words)
 
     def details(self, samples: Sequence[Sample]) -> Details:
         info = {
             "questions": "data folder",
             "ids": ids_digest(sample.id for sample in samples),
-            "normaliser": chair.PROFILES[self.profile].package,
+            "normaliser": object_words.PROFILES[self.profile].package,
         }
         return Details(metrics=self.metrics, info=info)
 
 
 def _score_caption(profile: str, sample: Sample, answer: str) -> Score:
-    return ic.score_ic(chair.PROFILES[profile].words(answer), sample.target, _tables())
+    return marks.score_ic(object_words.PROFILES[profile].words(answer), sample.target, _tables())
 
 
-def _tables() -> chair.ChairTables:
-    return _tables_in(tables_folder(data_folder() / ic.NAME / TRUTH_FILE, data_folder()))
+def _tables() -> object_words.ChairTables:
+    return _tables_in(tables_folder(data_folder() / marks.NAME / TRUTH_FILE, data_folder()))
 
 
 @lru_cache(maxsize=2)
-def _tables_in(folder: Path) -> chair.ChairTables:
+def _tables_in(folder: Path) -> object_words.ChairTables:
     """Read once: every caption is marked by them."""
-    return chair.load_tables(folder)
+    return object_words.load_tables(folder)

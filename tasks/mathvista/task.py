@@ -16,7 +16,7 @@ from tasks.data.hub import HubSource, questions_from, read_hub, required_picture
 from tasks.data.rows import Row
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.mathvista import marks as mathvista
+from tasks.mathvista import marks, questions
 from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.reading.readers import LETTERS
 
@@ -34,10 +34,10 @@ MATHVISTA_HUB = HubSource(
 class MathVista:
     """MathVista: mathematics in pictures, by option or by number; the 1,000 questions of testmini, the hint first."""
 
-    name: str = mathvista.NAME
-    version: int = mathvista.VERSION
-    metrics: tuple[Metric, ...] = mathvista.mathvista_metrics()
-    headline: str = mathvista.HEADLINE
+    name: str = marks.NAME
+    version: int = marks.VERSION
+    metrics: tuple[Metric, ...] = marks.mathvista_metrics()
+    headline: str = marks.HEADLINE
     max_tokens: int = 1024
     profile: str = "strict"
 
@@ -49,8 +49,8 @@ class MathVista:
         for wanted in ("testmini.json", "query.json"):
             if not (folder / wanted).is_file():
                 raise missing_file(self.name, wanted, MATHVISTA_HUB)
-        asked = mathvista.load_questions(folder / "testmini.json")
-        prompts = mathvista.load_prompts(folder / "query.json", asked)
+        asked = questions.load_questions(folder / "testmini.json")
+        prompts = questions.load_prompts(folder / "query.json", asked)
         picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
         return [
             replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
@@ -64,12 +64,12 @@ class MathVista:
     def profiles(self) -> Mapping[str, Scorer]:
         """Those that read the response: the official ones read what a language model took out of it, and here none is
         asked."""
-        names = (name for name in MATHVISTA_PROFILES if not name.startswith(mathvista.EXTRACTED))
+        names = (name for name in MATHVISTA_PROFILES if not name.startswith(marks.EXTRACTED))
         return {name: partial(_score_mathvista, profile=name) for name in names}
 
     @property
     def replicas(self) -> Collection[str]:
-        return mathvista.REPLICAS
+        return marks.REPLICAS
 
     def gold(self, sample: Sample) -> str:
         """By letter, since an option may be called "(b)" and not be the second."""
@@ -79,7 +79,7 @@ class MathVista:
 
     def details(self, samples: Sequence[Sample]) -> Details:
         info = {**questions_from(MATHVISTA_HUB), "prompt": "query.json: the hint first"}
-        return Details(metrics=mathvista.mathvista_metrics(mathvista.cells_of(samples)), info=info)
+        return Details(metrics=marks.mathvista_metrics(marks.cells_of(samples)), info=info)
 
 
 def _mathvista_of_hub() -> list[Sample]:
@@ -88,11 +88,11 @@ def _mathvista_of_hub() -> list[Sample]:
         precision = row.content["precision"]
         whole = int(precision) if isinstance(precision, float) else precision  # the table has no column of integers
         pid = row.identifier("pid")
-        question = mathvista.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
+        question = questions.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
         asked[pid] = replace(question, images=required_picture(row, picture))
-    mathvista.refuse_another_size(MATHVISTA_HUB.name, asked, mathvista.TESTMINI)
+    questions.refuse_another_size(MATHVISTA_HUB.name, asked, questions.TESTMINI)
     return list(asked.values())
 
 
 def _score_mathvista(sample: Sample, answer: str, profile: str) -> Score:
-    return mathvista.score_mathvista(sample.target, Reply(response=answer), profile)
+    return marks.score_mathvista(sample.target, Reply(response=answer), profile)

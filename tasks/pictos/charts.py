@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from tasks.pictos.catalogue import BY_NAME, CATEGORIES
 from tasks.pictos.language import LETTERS, Question, hinted
 from tasks.pictos.world import SIDE, pictogram
-from tasks.scienceqa.marks import scienceqa_prompt
+from tasks.scienceqa.questions import scienceqa_prompt
 
 HIGHEST_BAR = "Which has the highest bar?"
 

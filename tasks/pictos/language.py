@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tasks.grounding.marks import REQUEST
+from tasks.grounding.questions import REQUEST
 from tasks.pictos.catalogue import BY_NAME, CATEGORIES, COMPANIONS
 from tasks.pictos.world import SIDE, Scene, Thing
 from tasks.reading import readers
-from tasks.scienceqa.marks import INSTRUCTION, scienceqa_prompt
+from tasks.scienceqa.questions import INSTRUCTION, scienceqa_prompt
 
 DESCRIBE = "Please describe this image in detail."
 SHORT = "Answer the question using a single word or phrase."

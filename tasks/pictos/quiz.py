@@ -16,8 +16,9 @@ from functools import lru_cache
 import numpy as np
 
 from harness.types import Metric, Sample, Score
-from tasks.grounding.marks import GROUNDING_METRICS, box_text, score_grounding
+from tasks.grounding.marks import GROUNDING_METRICS, score_grounding
 from tasks.grounding.marks import HEADLINE as GROUNDING_HEADLINE
+from tasks.grounding.readers import box_text
 from tasks.mathvista.marks import mathvista_metrics, score_mathvista
 from tasks.mathvista.readers import Question, Reply
 from tasks.pictos.benchmarks import ChartPicture, ScenePicture
@@ -34,7 +35,8 @@ from tasks.pictos.language import (
 )
 from tasks.pictos.world import VERSION, compose, seeds_of
 from tasks.reading.readers import LETTERS
-from tasks.scienceqa.marks import Problem, scienceqa_metrics, scienceqa_prompt, score_scienceqa
+from tasks.scienceqa.marks import Problem, scienceqa_metrics, score_scienceqa
+from tasks.scienceqa.questions import scienceqa_prompt
 
 QUESTIONS = 1_000
 """Questions of each task."""

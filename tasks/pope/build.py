@@ -187,7 +187,7 @@ def built_set(folder: Path) -> BuiltSet | None:
 
 
 def write_questions(folder: Path, questions: Mapping[str, Sequence[PopeQuestion]]) -> list[Path]:
-    """Write the authors' label files and LLaVA's question file, as `tasks.pope.answer_files.load_answers` reads them.
+    """Write the authors' label files and LLaVA's question file, as `tasks.pope.answers.load_answers` reads them.
 
     ``coco_pope_<group>.json`` has an object a line with `question_id` (from 1 in each file), `image`, `text`, `label`;
     `llava_pope_test.jsonl` all questions with ids of their own, `category`, and the request for a short answer. Raises

@@ -13,7 +13,7 @@ from tasks.data.hub import HubPicture, HubSource, questions_from, read_hub, requ
 from tasks.data.rows import Row
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.pope import marks as pope
+from tasks.pope import marks, questions
 from tasks.pope.build import built_set
 from tasks.reading.profiles import scorers_by_reader
 from tasks.reading.readers import YES_NO_PROFILES
@@ -34,10 +34,10 @@ class Pope:
     Or as many as were built from other annotations (`strop data build pope`), which results then say.
     """
 
-    name: str = pope.NAME
-    version: int = pope.VERSION
-    metrics: tuple[Metric, ...] = pope.pope_metrics(tuple(pope.ROWS))
-    headline: str = pope.HEADLINE
+    name: str = marks.NAME
+    version: int = marks.VERSION
+    metrics: tuple[Metric, ...] = marks.pope_metrics(tuple(questions.ROWS))
+    headline: str = marks.HEADLINE
     max_tokens: int = 128  # LLaVA's model_vqa_loader.py
     profile: str = "official"
 
@@ -45,14 +45,14 @@ class Pope:
         refuse_other_split(self.name, split)
         if wanted_hub():
             return _pope_of_hub()
-        folder = pope.labels_folder(data_folder() / self.name)
+        folder = questions.labels_folder(data_folder() / self.name)
         if folder is None:
             raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
         built = built_set(folder)
         if built is None:
-            asked = pope.load_questions(folder)
+            asked = questions.load_questions(folder)
         else:
-            asked = pope.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
+            asked = questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
         annotations = built.annotations if built else ()
         return [replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),)) for one in asked]
 
@@ -61,11 +61,11 @@ class Pope:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        return scorers_by_reader(YES_NO_PROFILES, pope.score_pope)
+        return scorers_by_reader(YES_NO_PROFILES, marks.score_pope)
 
     @property
     def replicas(self) -> Collection[str]:
-        return pope.REPLICAS
+        return marks.REPLICAS
 
     def gold(self, sample: Sample) -> str:
         return str(sample.target).capitalize()
@@ -75,7 +75,7 @@ class Pope:
             **questions_from(POPE_HUB),
             "rows": dict(Counter(str(one.meta["group"]) for one in samples)),
         }
-        folder = None if wanted_hub() else pope.labels_folder(data_folder() / self.name)
+        folder = None if wanted_hub() else questions.labels_folder(data_folder() / self.name)
         if folder and (built := built_set(folder)):
             info["built"] = built.about
         return Details(metrics=self.metrics, info=info)
@@ -85,14 +85,14 @@ def _pope_of_hub() -> list[Sample]:
     samples = []
     first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
     for row, picture in read_hub(POPE_HUB).rows():
-        image, category = row.text("image_source"), row.one_of("category", tuple(pope.ROWS))
+        image, category = row.text("image_source"), row.one_of("category", tuple(questions.ROWS))
         label = Row(
             row.place,
             {"image": f"{image}.jpg", "text": row.text("question"), "label": row.text("answer").strip().lower()},
         )
         shown = first.setdefault(image, picture)
-        samples.append(replace(pope.question_sample(label, category), images=required_picture(row, shown)))
+        samples.append(replace(questions.question_sample(label, category), images=required_picture(row, shown)))
     counted = Counter(sample.meta["group"] for sample in samples)
-    for category in pope.ROWS:
-        pope.refuse_another_size(POPE_HUB.name, category, counted[category], pope.ROWS[category][:1])
-    return pope.together(samples)
+    for category in questions.ROWS:
+        questions.refuse_another_size(POPE_HUB.name, category, counted[category], questions.ROWS[category][:1])
+    return questions.together(samples)

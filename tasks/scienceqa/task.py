@@ -13,7 +13,7 @@ from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.reading.profiles import scorers_by_reader
 from tasks.reading.readers import OPTION_PROFILES
-from tasks.scienceqa import marks as scienceqa
+from tasks.scienceqa import marks, questions
 
 SCIENCEQA_HUB = HubSource(
     id="derek-thomas/ScienceQA",
@@ -28,10 +28,10 @@ SCIENCEQA_HUB = HubSource(
 class ScienceQa:
     """ScienceQA: school science with two to five options, 4,241 questions, 2,017 of them with a picture (SQA-IMG)."""
 
-    name: str = scienceqa.NAME
-    version: int = scienceqa.VERSION
-    metrics: tuple[Metric, ...] = scienceqa.scienceqa_metrics()
-    headline: str = scienceqa.HEADLINE
+    name: str = marks.NAME
+    version: int = marks.VERSION
+    metrics: tuple[Metric, ...] = marks.scienceqa_metrics()
+    headline: str = marks.HEADLINE
     max_tokens: int = 1024  # LLaVA's model_vqa_science.py
     profile: str = "official"
 
@@ -39,14 +39,14 @@ class ScienceQa:
         refuse_other_split(self.name, split)
         if wanted_hub():
             return _scienceqa_of_hub()
-        folder = data_folder() / scienceqa.NAME
-        questions = first_file(folder, "llava_test_CQM-A.json", "problems.json")
-        if questions is None:
-            raise missing_file(scienceqa.NAME, "llava_test_CQM-A.json", SCIENCEQA_HUB)
+        folder = data_folder() / marks.NAME
+        path = first_file(folder, "llava_test_CQM-A.json", "problems.json")
+        if path is None:
+            raise missing_file(marks.NAME, "llava_test_CQM-A.json", SCIENCEQA_HUB)
         pictures = picture_folder(
-            scienceqa.NAME, "test.zip", *(f"{scienceqa.NAME}/{place}" for place in ("test", "images/test", "images"))
+            marks.NAME, "test.zip", *(f"{marks.NAME}/{place}" for place in ("test", "images/test", "images"))
         )
-        asked = scienceqa.load_questions(questions, first_file(folder, "pid_splits.json"))
+        asked = questions.load_questions(path, first_file(folder, "pid_splits.json"))
         return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -54,18 +54,18 @@ class ScienceQa:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        return scorers_by_reader(OPTION_PROFILES, scienceqa.score_scienceqa)
+        return scorers_by_reader(OPTION_PROFILES, marks.score_scienceqa)
 
     @property
     def replicas(self) -> Collection[str]:
-        return scienceqa.REPLICAS
+        return marks.REPLICAS
 
     def gold(self, sample: Sample) -> str:
         return str(sample.target.gold)
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        cells = dict.fromkeys([*scienceqa.CELLS, *(cell for sample in samples for cell in sample.target.cells)])
-        return Details(metrics=scienceqa.scienceqa_metrics(list(cells)), info=questions_from(SCIENCEQA_HUB))
+        cells = dict.fromkeys([*marks.CELLS, *(cell for sample in samples for cell in sample.target.cells)])
+        return Details(metrics=marks.scienceqa_metrics(list(cells)), info=questions_from(SCIENCEQA_HUB))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,7 @@ def _scienceqa_of_hub() -> list[Sample]:
     asked = {}
     for index, (row, picture) in enumerate(read_hub(SCIENCEQA_HUB).rows()):
         problem = Row(row.place, {**row.content, "image": "image.png" if picture else ""})
-        one = scienceqa.problem_sample(f"row-{index}", problem)
+        one = questions.problem_sample(f"row-{index}", problem)
         asked[one.id] = replace(one, images=(picture,) if picture else ())
-    scienceqa.refuse_another_size(SCIENCEQA_HUB.name, asked, scienceqa.TEST)
+    questions.refuse_another_size(SCIENCEQA_HUB.name, asked, questions.TEST)
     return list(asked.values())

@@ -13,10 +13,8 @@ import pytest
 from harness.files import json_text, parsed, read_json, read_jsonl, write_json, write_jsonl
 from harness.results import read_results
 from strop.terminal import harmless_streams
-from tests.strop.test_cli import Strop, strop
 from tests.support.served import prompt_of, served
-
-__all__ = ["strop"]
+from tests.support.shell import Strop
 
 SAID: Mapping[str, tuple[str, str]] = {
     "half an emoji": ("Yes \ud83d", "Yes \ufffd"),
@@ -39,7 +37,7 @@ def own_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my").mkdir()
     text = f'''
 from dataclasses import replace
-from tests.strop.test_rescore import Quiz
+from tests.support.quiz import Quiz
 
 class Odd(Quiz):
     """Asks \\x1b[2J\\u202e odd things."""

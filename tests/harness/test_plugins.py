@@ -1,10 +1,8 @@
-"""Other people's tasks: the README's example runs as it stands, and what is no task is named with its file."""
+"""Other people's tasks: the example of docs/extending.md runs, and what is no task is named with its file."""
 
 from __future__ import annotations
 
 import json
-import re
-import textwrap
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -16,19 +14,13 @@ from harness.errors import UsageError
 from harness.results import read_results
 from tasks.pictos.benchmarks import PictosPope
 from tasks.registry import TASKS, find_task, known_tasks
-from tests.strop.test_cli import ROOT, Strop, strop, tiny
-
-__all__ = ["strop", "tiny"]
-
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("## A task of your own")[1].split("\n## ")[0]
-EXAMPLE = next(
-    textwrap.dedent(block) for block in re.findall(r"(?:^ {4}.*\n|^\n)+", SECTION, re.MULTILINE) if "TASKS = " in block
-)
+from tests.support.own_task import EXAMPLE
+from tests.support.shell import Strop
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The README's `my_tasks`."""
+    """The `my_tasks` of docs/extending.md."""
     (tmp_path / "my_tasks").mkdir()
     (tmp_path / "my_tasks/colours.py").write_text(EXAMPLE, encoding="utf-8")
     for name in ("STROP_PLUGIN_PATH", "STROP_DATA"):
@@ -36,7 +28,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "my_tasks"
 
 
-def test_the_readmes_example_is_thirty_lines_and_runs(folder: Path, strop: Strop, tiny: Path, tmp_path: Path) -> None:
+def test_the_example_of_the_docs_is_thirty_lines_and_runs(
+    folder: Path, strop: Strop, tiny: Path, tmp_path: Path
+) -> None:
     assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 30
     listed = json.loads(strop("tasks", "--plugin-path", folder, "--json").out)
     assert listed["colours"] == {"version": 1, "headline": "accuracy", "about": "Plain pictures: red or blue?"}

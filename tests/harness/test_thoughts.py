@@ -27,11 +27,11 @@ from strop.app import app
 from strop.commands.eval import read_longest
 from strop.notes import notes_of
 from tasks.chair.cut import cut_captions
-from tasks.chair.marks import ChairTables, Normaliser
 from tasks.ic.judge import judge_captions, opinion_counts
 from tasks.mathvista.readers import Question
+from tasks.reading.object_words import ChairTables, Normaliser
 from tasks.registry import find_task
-from tests.harness.test_engine import Scripted
+from tests.support.scripted import Scripted
 from tests.support.worlds import yes_no
 
 THOUGHTS = pytest.mark.reported("thoughts")

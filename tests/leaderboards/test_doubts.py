@@ -18,9 +18,10 @@ from leaderboards.render import Cell
 from leaderboards.site.cells import judged
 from leaderboards.verdicts import UNTOLD, compare_results
 from strop.notes import notes_of
-from tasks.chair.marks import CHAIR_METRICS, ChairTables, score_caption
+from tasks.chair.marks import CHAIR_METRICS, score_caption
 from tasks.pope.marks import pope_metrics, score_pope
 from tasks.reading.cells import cell_metrics, cell_score
+from tasks.reading.object_words import ChairTables
 from tests.support.worlds import captions, write_run, yes_no
 
 VERDICTS = pytest.mark.reported("verdicts")

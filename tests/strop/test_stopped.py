@@ -30,7 +30,7 @@ PRELOADED = [
     "harness.engine",
     "harness.models.endpoint",
     "tasks.registry",
-    "tests.strop.test_rescore",
+    "tests.support.quiz",
     "tests.support.sites",
 ]
 FORKS.set_forkserver_preload(PRELOADED)
@@ -83,7 +83,7 @@ def _eval(url: str, out: Path, deaf_to: Sequence[int] = ()) -> Started:
         url,
         "--tasks",
         "quiz",
-        *_tasks(out, "strop.test_rescore", QUESTIONS),
+        *_tasks(out, "support.quiz", QUESTIONS),
     ]
     return _start([*words, "--out", out, "--parallel", PARALLEL], out / "errors.txt", deaf_to)
 

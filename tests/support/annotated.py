@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.files import write_json
-from tasks.chair.marks import ChairTables
 from tasks.pictos.catalogue import CATEGORIES
+from tasks.reading.object_words import ChairTables
 
 
 def annotate(

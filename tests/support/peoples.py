@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.files import write_json, write_jsonl
-from tasks.chair import marks as chair
-from tasks.mathvista import marks as mathvista
-from tasks.pope import marks as pope
-from tasks.scienceqa import marks as scienceqa
+from tasks.chair import questions as chair
+from tasks.mathvista import questions as mathvista
+from tasks.pope import questions as pope
+from tasks.scienceqa import questions as scienceqa
 
 PHOTO = "COCO_val2014_000000000001.jpg"
 

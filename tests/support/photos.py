@@ -20,10 +20,10 @@ from harness.files import read_json, write_jsonl
 from harness.results import Marked, mark
 from harness.stats import Estimate, estimate
 from harness.types import Sample
-from tasks.chair.marks import ChairTables, load_tables, merge_words, named_classes, normalise
 from tasks.ic.build import is_eligible
 from tasks.ic.marks import IC_METRICS, score_ic
 from tasks.reading import text
+from tasks.reading.object_words import ChairTables, load_tables, merge_words, named_classes, normalise
 from tests.support.annotated import annotate
 
 BUILD = "areebol"

@@ -21,27 +21,28 @@ from harness.profiles import profiles_of, remark
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.types import Advance, Detailed, Profiled, Sample, Sampling, Task
-from tasks.chair import marks as chair
-from tasks.chair.task import Chair, normalisers
+from tasks.chair import answers as chair_answers
+from tasks.chair import questions as chair_questions
+from tasks.chair.task import Chair
 from tasks.data.folder import coco_picture
+from tasks.ic import answers as ic_answers
 from tasks.ic import marks as ic
 from tasks.ic.build import ic_from_coco, write_ic
 from tasks.ic.task import Ic
-from tasks.mathvista import marks as mathvista
+from tasks.mathvista import questions as mathvista
 from tasks.mathvista.task import MathVista
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
-from tasks.pope import marks as pope
-from tasks.pope.answer_files import load_answers as load_pope_answers
+from tasks.pope import questions as pope
+from tasks.pope.answers import load_answers as load_pope_answers
 from tasks.pope.task import Pope
-from tasks.reading import text
+from tasks.reading import object_words, text
+from tasks.reading.object_words import normalisers
 from tasks.registry import find_task
 from tasks.scienceqa.task import ScienceQa, ScienceQaImg
-from tests.harness.test_engine import Scripted
-from tests.strop.test_cli import Strop, strop, tiny
+from tests.support.scripted import Scripted
+from tests.support.shell import Strop
 from tests.support.worlds import yes_no
-
-__all__ = ["strop", "tiny"]
 
 REAL = ("pope", "chair", "scienceqa", "mathvista", "ic", "grounding")
 LABEL = {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "label": "yes"}
@@ -264,7 +265,7 @@ def test_chair_describes_operas_500_with_popes_pictures(data: Path, conformance:
     samples = Chair().samples("test")
     assert samples[0].images == (data / "pope/val2014/COCO_val2014_000000226988.jpg",)
     assert {one.prompt for one in samples} == {"Please describe this image in detail."}
-    published = chair.load_answers(
+    published = chair_answers.load_answers(
         conformance / "chair/opera/llava-1.5/greedy.jsonl", conformance / "chair/ground_truth_maxlinn.json.gz"
     )
     assert [(one.id, one.target) for one in samples] == [(one.id, one.target) for one in published.samples]
@@ -316,7 +317,7 @@ def test_malformed_ids_are_one_line(tmp_path: Path, content: object, message: st
     path = tmp_path / "ids.json"
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=message):
-        chair.load_image_ids(path, 2)
+        chair_questions.load_image_ids(path, 2)
 
 
 def test_several_truths_are_for_the_user_to_choose_from(data: Path, conformance: Path) -> None:
@@ -435,16 +436,16 @@ def test_a_chosen_set_is_asked_with_cocos_pictures_and_marked_as_published_capti
     found = check(Ic(), samples)
     assert (found.failures, found.counts["pictures"]) == ((), 20)
     assert samples[0].images == (data / "pope/val2014" / samples[0].meta["file_name"],)
-    assert samples[0].prompt == chair.PROMPT
+    assert samples[0].prompt == chair_questions.PROMPT
     captions = {one.id: f"There are two {next(iter(one.target))}s." for one in samples}
     rows = [{"image_id": int(image), "caption": caption} for image, caption in captions.items()]
     write_jsonl(tmp_path / "captions.jsonl", rows)
-    tables = chair.load_tables(data / "chair")
-    published = ic.load_answers(tmp_path / "captions.jsonl", data / "ic", tables)
+    tables = object_words.load_tables(data / "chair")
+    published = ic_answers.load_answers(tmp_path / "captions.jsonl", data / "ic", tables)
     said = {one.images: captions[one.id] for one in samples}
     ours = _asked(lambda one: said[one.images], Ic(), 20)
     assert [row.counts for row in ours.rows] == [
-        ic.score_ic(chair.normalise(answer), one.target, tables).counts
+        ic.score_ic(object_words.normalise(answer), one.target, tables).counts
         for one, answer in zip(published.samples, published.answers, strict=True)
     ]
     assert ours.info["ids"] == published.info["ids"]

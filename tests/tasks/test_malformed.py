@@ -15,8 +15,8 @@ from PIL import Image
 from harness.check import check
 from harness.errors import DataError, PictureError
 from harness.pictures import LARGEST_SIDE, open_picture
-from tasks.chair import marks as chair
-from tasks.pope import marks as pope
+from tasks.chair import questions as chair
+from tasks.pope import questions as pope
 from tasks.registry import TASKS, find_task
 from tests.support.peoples import PICTURES, expect_one, write_all
 

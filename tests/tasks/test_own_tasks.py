@@ -21,10 +21,8 @@ from harness.pictures import open_picture
 from harness.profiles import scorer_of
 from harness.types import Metric, Sample, Sampling, Score
 from tasks.registry import TASKS, TasksByName, find_task, known_tasks, usable_tasks
-from tests.harness.test_plugins import EXAMPLE
-from tests.strop.test_cli import Strop, strop
-
-__all__ = ["strop"]
+from tests.support.own_task import EXAMPLE
+from tests.support.shell import Strop
 
 tasks = pytest.mark.reported("tasks")
 
@@ -251,7 +249,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The README's task, and a file beside it that each test writes."""
+    """The task of docs/extending.md, and a file beside it that each test writes."""
     (tmp_path / "colours.py").write_text(EXAMPLE, encoding="utf-8")
     monkeypatch.setenv("STROP_PLUGIN_PATH", str(tmp_path))
     monkeypatch.setenv("STROP_DATA", "")

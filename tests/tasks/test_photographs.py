@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.files import read_json, read_jsonl
 from harness.pictures import open_picture
-from tasks.chair.marks import load_answers, load_tables
+from tasks.chair.answers import load_answers
+from tasks.reading.object_words import load_tables
 
 
 def test_cocos_photographs_open_and_their_truths_are_those_counted(conformance: Path, expected: dict[str, Any]) -> None:

@@ -29,8 +29,8 @@ from tasks.data.sources import DEFAULT_DATA
 if TYPE_CHECKING:
     from harness.types import Sample, Score
     from strop.commands.score.deliver import Curves
-    from tasks.chair.marks import ChairTables, Normaliser
     from tasks.data.rows import AnswerFile
+    from tasks.reading.object_words import ChairTables, Normaliser
 
 
 def chair(
@@ -76,21 +76,23 @@ def chair(
     strop score chair --answers mine.jsonl --truth my/annotations --objects instances --out scored/mine
     """
     from harness.profiles import side_by_side
+    from tasks.chair import answers as task_answers
     from tasks.chair import marks as task
     from tasks.chair.truth import tables_folder
+    from tasks.reading import object_words
     from tasks.reading.caption_files import read_captions
 
-    wanted = (None,) if profile is None else chosen_profiles(profile, tuple(task.PROFILES), out)
+    wanted = (None,) if profile is None else chosen_profiles(profile, tuple(object_words.PROFILES), out)
     if cut and len(wanted) > 1:
         raise UsageError("--cut marks by one profile; name it, or leave --cut away to see all of them")
     captions = read_captions(answers, id_key, answer_key)  # a bad line is told before anything large is loaded
     folder = data.expanduser()
     truth = truth or _chair_truth(folder / task.NAME)
-    tables = task.load_tables(tables_folder(truth, folder))
+    tables = object_words.load_tables(tables_folder(truth, folder))
     marked = []
     for one in wanted:
         used, normaliser = caption_reader(one, truth, folder)
-        found = task.join_truth(
+        found = task_answers.join_truth(
             *(answers, captions, truth),
             objects=objects,
             tables=tables,

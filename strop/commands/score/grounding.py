@@ -53,17 +53,20 @@ def grounding(
 
     strop score grounding --answers boxes.jsonl --truth annotations --profile all
     """
+    from tasks.grounding import answers as task_answers
     from tasks.grounding import marks as task
+    from tasks.grounding import questions as task_questions
+    from tasks.grounding import readers as task_readers
     from tasks.grounding.task import grounding_annotations
 
-    profiles = chosen_profiles(profile, task.PROFILES, out)
-    annotations = task.annotations_of(truth) if truth else grounding_annotations(data.expanduser())
-    found = task.load_answers(answers, annotations, partial=partial)
+    profiles = chosen_profiles(profile, task_readers.PROFILES, out)
+    annotations = task_questions.annotations_of(truth) if truth else grounding_annotations(data.expanduser())
+    found = task_answers.load_answers(answers, annotations, partial=partial)
 
     def scorer(frame: str) -> Callable[[Sample, str], Score]:
         return lambda sample, answer: task.score_framed(sample.target, answer, sample.meta["size"], frame)
 
     about = (task.NAME, task.VERSION, task.HEADLINE)
-    marked = mark_each(about, profiles, found, task.GROUNDING_METRICS, scorer, task.box_text)
+    marked = mark_each(about, profiles, found, task.GROUNDING_METRICS, scorer, task_readers.box_text)
     write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, [answers], annotations)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from harness.judge import Judge
     from harness.results import TaskResult
     from harness.types import Sample, Score
-    from tasks.chair.marks import ChairTables, Normaliser
     from tasks.data.rows import AnswerFile
+    from tasks.reading.object_words import ChairTables, Normaliser
 
 
 def ic(
@@ -70,9 +70,10 @@ def ic(
     strop score ic --answers captions.jsonl --truth data/ic --judge my/llava --images val2014
     """
     from harness.profiles import side_by_side
-    from tasks.chair import marks as chair
     from tasks.chair.truth import tables_folder
+    from tasks.ic import answers as task_answers
     from tasks.ic import marks as task
+    from tasks.reading import object_words as chair
     from tasks.reading.caption_files import read_captions
 
     wanted = (None,) if profile is None else chosen_profiles(profile, tuple(chair.PROFILES), out)
@@ -82,7 +83,7 @@ def ic(
     folder = data.expanduser()
     truth = truth or in_data("--truth", folder / task.NAME, [folder / task.NAME / "truth.json"]).parent
     tables = chair.load_tables(tables_folder(truth, folder))
-    found = task.join_truth(answers, captions, truth, tables, partial=partial)
+    found = task_answers.join_truth(answers, captions, truth, tables, partial=partial)
     marked = []
     for one in wanted:
         used, normaliser = caption_reader(one, truth, folder)

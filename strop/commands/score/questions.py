@@ -68,7 +68,7 @@ def pope(
     strop score pope --answers random=a.jsonl,popular=b.jsonl,adversarial=c.jsonl --truth labels_3000
     """
     from tasks.pope import marks as task
-    from tasks.pope.answer_files import are_labels, load_answers
+    from tasks.pope.answers import are_labels, load_answers
     from tasks.reading.readers import YES_NO_PROFILES
 
     profiles = chosen_profiles(profile, tuple(YES_NO_PROFILES), out)
@@ -94,7 +94,7 @@ def pope(
 
 def _pope_truth(folder: Path) -> Path:
     """The folder of label files below the data folder: AoiDragon/POPE's own, or one named after its rows."""
-    from tasks.pope.marks import labels_folder
+    from tasks.pope.questions import labels_folder
 
     return labels_folder(folder) or in_data("--truth", folder, [folder / "coco_pope_adversarial.json"])
 
@@ -138,6 +138,7 @@ def scienceqa(
     from harness.profiles import PLAIN
     from harness.thoughts import without_thought
     from tasks.reading.readers import OPTION_PROFILES
+    from tasks.scienceqa import answers as task_answers
     from tasks.scienceqa import marks as task
 
     profiles = judged_profiles(judge, profile, tuple(OPTION_PROFILES), out)
@@ -145,7 +146,9 @@ def scienceqa(
     questions = questions or in_data(
         "--questions", folder, [folder / "llava_test_CQM-A.json", folder / "problems.json"]
     )
-    found = task.load_answers(answers, questions, truth or if_there(folder / "pid_splits.json"), partial=partial)
+    found = task_answers.load_answers(
+        answers, questions, truth or if_there(folder / "pid_splits.json"), partial=partial
+    )
 
     def scorer(reader: str) -> Callable[[Sample, str], Score]:
         return lambda sample, answer: task.score_scienceqa(sample.target, answer, reader)
@@ -197,14 +200,17 @@ def mathvista(
     """
     from harness.profiles import PLAIN
     from harness.thoughts import without_thought
+    from tasks.mathvista import answers as task_answers
     from tasks.mathvista import marks as task
     from tasks.mathvista.readers import MATHVISTA_PROFILES
 
     if profile is not None:
         chosen_profiles(profile, tuple(MATHVISTA_PROFILES), out)  # a wrong name is told before a file is read
     questions = questions or if_there(data.expanduser() / task.NAME / "testmini.json")
-    found = task.load_answers(answers, questions, partial=partial)
-    profiles = judged_profiles(judge, profile, tuple(MATHVISTA_PROFILES), out, default=task.default_profile(found))
+    found = task_answers.load_answers(answers, questions, partial=partial)
+    profiles = judged_profiles(
+        judge, profile, tuple(MATHVISTA_PROFILES), out, default=task_answers.default_profile(found)
+    )
 
     def scorer(reader: str) -> Callable[[Sample, str], Score]:
         return lambda sample, answer: task.score_mathvista(sample.target, found.reply(sample.id, answer), reader)
@@ -212,7 +218,7 @@ def mathvista(
     metrics = task.mathvista_metrics(found.info["cells"])
     about = (task.NAME, task.VERSION, task.HEADLINE)
     # where hardly an extraction is stored, official is no figure to hold another against
-    beside = [one for one in profile_beside(profiles) if one in (PLAIN, task.default_profile(found))]
+    beside = [one for one in profile_beside(profiles) if one in (PLAIN, task_answers.default_profile(found))]
     marked = mark_each(about, profiles, found, metrics, scorer, lambda target: target.answer, beside, task.REPLICAS)
     marked = with_judge(open_judge(judge, judge_endpoint), marked, found.samples, without_thought(scorer(PLAIN)), data)
     write_disagreements(disagreements, [marked])

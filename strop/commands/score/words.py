@@ -11,14 +11,14 @@ import typer
 from harness.errors import DataError
 
 if TYPE_CHECKING:
-    from tasks.chair.marks import Normaliser
     from tasks.data.rows import AnswerFile
+    from tasks.reading.object_words import Normaliser
 
 
 def caption_reader(profile: str | None, truth: Path, data: Path) -> tuple[str, Normaliser]:
     """The profile to use and its normaliser; NLTK's data may lie in `truth`, beside it or above, or in `data`."""
-    from tasks.chair.marks import PROFILES
     from tasks.reading import text
+    from tasks.reading.object_words import PROFILES
 
     near = truth.resolve()
     text.look_in(*(folder / "nltk_data" for folder in (near, *near.parents[:2], data)))

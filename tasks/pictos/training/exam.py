@@ -13,7 +13,8 @@ from harness.models.encoder import Encoder, load_encoder
 from harness.models.vlm import Vlm, load_vlm
 from harness.models.weights import model_digest, weight_files
 from harness.types import Picture, Sample, Sampling
-from tasks.grounding.marks import read_box, score_grounding
+from tasks.grounding.marks import score_grounding
+from tasks.grounding.readers import read_box
 from tasks.pictos.benchmarks import ChartPicture, PictosCaptions, PictosChair, PictosPope, ScenePicture
 from tasks.pictos.charts import chart_questions, compose_chart
 from tasks.pictos.language import Question, claims, false_claim, questions

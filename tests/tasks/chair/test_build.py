@@ -20,8 +20,8 @@ from harness.files import read_json, write_json, write_jsonl
 from strop.commands.data import data_app
 from strop.commands.score import score_app
 from tasks.chair.build import double_words, read_source
-from tasks.chair.marks import load_tables
 from tasks.chair.truth import read_truth, truth_in
+from tasks.reading.object_words import load_tables
 from tests.support.annotated import annotate
 
 

@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 from harness.types import Sample
 from strop.commands.score import score_app
+from tasks.chair.answers import load_answers
 from tasks.chair.cut import Cut, cut_captions, first_words
-from tasks.chair.marks import PROFILES, ChairTables, load_answers, load_tables, score_caption
+from tasks.chair.marks import score_caption
 from tasks.data.rows import AnswerFile
+from tasks.reading.object_words import PROFILES, ChairTables, load_tables
 
 TOY = ChairTables(synonyms={"cat": ["cat"], "bus": ["bus"]})
 OFFLINE = PROFILES["lemminflect"]

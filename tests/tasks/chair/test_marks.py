@@ -17,21 +17,12 @@ from harness.errors import DataError
 from harness.results import Marked, mark
 from harness.stats import estimate
 from harness.types import Sample, Score
-from tasks.chair.marks import (
-    CHAIR_METRICS,
-    ChairTables,
-    first_sentences,
-    load_answers,
-    load_tables,
-    merge_words,
-    named_classes,
-    normalise,
-    open_truth,
-    score_caption,
-    score_mentions,
-)
+from tasks.chair.answers import load_answers
+from tasks.chair.marks import CHAIR_METRICS, score_caption, score_mentions
+from tasks.chair.truth import open_truth
 from tasks.data.rows import AnswerFile
 from tasks.reading import text
+from tasks.reading.object_words import ChairTables, first_sentences, load_tables, merge_words, named_classes, normalise
 
 OPERA = "opera/llava-1.5"
 FILES = {

@@ -16,11 +16,11 @@ from harness.errors import DataError, MissingError, PictureError
 from harness.pictures import open_picture
 from harness.types import Sample
 from tasks.data.hub import HubSource, read_hub
-from tasks.mathvista import marks as mathvista
+from tasks.mathvista import questions as mathvista
 from tasks.mathvista.task import MATHVISTA_HUB, MathVista
-from tasks.pope import marks as pope
+from tasks.pope import questions as pope
 from tasks.pope.task import POPE_HUB, Pope
-from tasks.scienceqa import marks as scienceqa
+from tasks.scienceqa import questions as scienceqa
 from tasks.scienceqa.task import SCIENCEQA_HUB, ScienceQa
 
 TEXT = datasets.Value("string")

@@ -23,10 +23,8 @@ from strop.commands.board import find_pool
 from tasks.data.pools import PROMPT, world_slot
 from tasks.pictos.benchmarks import caption_samples
 from tasks.registry import training_pool
-from tests.loops.test_recipe import JUDGE_FREE
-from tests.strop.test_cli import Strop, strop, tiny
-
-__all__ = ["strop", "tiny"]
+from tests.support.recipes import JUDGE_FREE
+from tests.support.shell import Strop
 
 
 @pytest.fixture

@@ -23,18 +23,9 @@ from harness.stats import estimate
 from harness.types import Sample
 from strop.app import app
 from tasks.data.annotations import AloneInstance, Box, box_overlap, read_alone
-from tasks.grounding.marks import (
-    GROUNDING_METRICS,
-    LEAST,
-    PROFILES,
-    box_text,
-    choose,
-    fractions_text,
-    read_box,
-    resized_for_qwen,
-    score_framed,
-    score_grounding,
-)
+from tasks.grounding.marks import GROUNDING_METRICS, score_framed, score_grounding
+from tasks.grounding.questions import LEAST, choose
+from tasks.grounding.readers import PROFILES, box_text, fractions_text, read_box, resized_for_qwen
 from tasks.grounding.task import Grounding
 from tasks.pictos import coco
 from tasks.pictos.world import SIDE, compose, draw, seeds_of

@@ -20,12 +20,14 @@ from typer.testing import CliRunner, Result
 from harness.errors import DataError, UsageError
 from harness.files import digest_of_file, write_folder, write_json
 from strop.commands.data import data_app
-from tasks.chair.marks import PROFILES, load_answers, load_tables, score_caption
+from tasks.chair.answers import load_answers
+from tasks.chair.marks import score_caption
 from tasks.data.annotations import read_instances
 from tasks.ic.build import ascending, choose, ids_digest, is_eligible, temptation
 from tasks.pictos import coco
 from tasks.pictos.world import compose, seeds_of
 from tasks.pope.build import presence
+from tasks.reading.object_words import PROFILES, load_tables
 from tests.support import tempting
 from tests.support.annotated import annotate
 

@@ -19,12 +19,12 @@ from harness.stats import estimate
 from harness.types import Sample
 from strop.commands.data import data_app
 from strop.commands.score import score_app
-from tasks.chair.marks import PROFILES, ChairTables, merge_words
 from tasks.ic.marks import IC_METRICS, said_counts, score_ic
 from tasks.pictos import coco
 from tasks.pictos.benchmarks import PictosCaptions
 from tasks.pictos.language import caption, human_captions
 from tasks.pictos.world import compose, seeds_of
+from tasks.reading.object_words import PROFILES, ChairTables, merge_words
 from tests.support import photos
 from tests.support.annotated import annotate, pictos_tables
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.models.vlm import Vlm
 from harness.types import Sample, Sampling, Task
-from tasks.grounding.marks import box_text
+from tasks.grounding.readers import box_text
 from tasks.pictos import coco
 from tasks.pictos.benchmarks import SCENES, ChartPicture, ScenePicture
 from tasks.pictos.catalogue import CATEGORIES

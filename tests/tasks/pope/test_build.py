@@ -21,7 +21,7 @@ from harness.files import write_json, write_jsonl
 from strop.commands.data import data_app
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
-from tasks.pope.answer_files import load_answers
+from tasks.pope.answers import load_answers
 from tasks.pope.build import (
     EACH,
     GROUPS,
@@ -33,7 +33,8 @@ from tasks.pope.build import (
     questions_from_coco,
     write_questions,
 )
-from tasks.pope.marks import object_asked_for, score_pope
+from tasks.pope.marks import score_pope
+from tasks.pope.questions import object_asked_for
 from tasks.pope.task import Pope
 from tasks.reading.readers import YES_NO_PROFILES
 from tests.support.annotated import annotate

@@ -17,11 +17,12 @@ from typer.testing import CliRunner, Result
 from harness.errors import DataError
 from harness.files import write_json, write_jsonl
 from strop.commands.score import score_app
-from tasks.chair.marks import ChairTables, load_answers
-from tasks.ic import marks as ic
+from tasks.chair.answers import load_answers
+from tasks.ic import answers as ic
 from tasks.ic.build import TRUTH_FILE
 from tasks.reading.caption_files import ANSWER_KEYS, ID_KEYS, join_images, read_captions
-from tests.tasks.data.test_containers import CONTAINERS
+from tasks.reading.object_words import ChairTables
+from tests.support.containers import CONTAINERS
 
 
 class Known(dict[str, str]):

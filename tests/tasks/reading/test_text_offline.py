@@ -16,17 +16,10 @@ from hypothesis import strategies as st
 from harness.errors import DataError
 from harness.results import mark
 from harness.stats import estimate
-from tasks.chair.marks import (
-    CHAIR_METRICS,
-    PROFILES,
-    ChairTables,
-    load_answers,
-    load_tables,
-    merge_words,
-    named_classes,
-    score_caption,
-)
+from tasks.chair.answers import load_answers
+from tasks.chair.marks import CHAIR_METRICS, score_caption
 from tasks.reading import text, text_offline
+from tasks.reading.object_words import PROFILES, ChairTables, load_tables, merge_words, named_classes
 
 ROOT = Path(__file__).resolve().parents[3]
 LLAVA = "chair/opera/llava-1.5"

@@ -20,15 +20,9 @@ from harness.stats import estimate
 from strop.commands.score import score_app
 from tasks.data.rows import AnswerFile
 from tasks.reading.readers import LETTERS, OPTION_PROFILES, read_option_strict
-from tasks.scienceqa.marks import (
-    INSTRUCTION,
-    Problem,
-    Size,
-    load_answers,
-    scienceqa_metrics,
-    scienceqa_prompt,
-    score_scienceqa,
-)
+from tasks.scienceqa.answers import load_answers
+from tasks.scienceqa.marks import Problem, scienceqa_metrics, score_scienceqa
+from tasks.scienceqa.questions import INSTRUCTION, Size, scienceqa_prompt
 
 RUNS = ("scienceqa/llava-1.5-13b", "scienceqa/gpt3-QCM-ALE")
 OURS = {"llava": "official", "lmms-eval": "lmms-eval"}

@@ -12,7 +12,7 @@ from harness.types import Sample
 from tasks.data.rows import AnswerFile, Row, listed, read_rows, refuse_repeats, refuse_unanswered
 from tasks.pope.build import built_set
 from tasks.pope.join import Answer, Question, join, objects_named
-from tasks.pope.marks import LABELS, ROWS, label_file, label_of, object_asked_for, object_of, question_name
+from tasks.pope.questions import LABELS, ROWS, label_file, label_of, object_asked_for, object_of, question_name
 from tasks.reading.row_claims import echoes_in, plain, questions_named
 
 QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"

@@ -1,0 +1,29 @@
+"""Files of boxes as answers, joined to the questions on a file of COCO's instances."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.data.rows import AnswerFile, read_rows, refuse_repeats, refuse_unanswered, refuse_unknown
+from tasks.grounding.questions import load_questions
+from tasks.ic.build import ids_digest
+from tasks.reading.row_claims import echoes_in
+
+
+def load_answers(answers: Path, annotations: Path, *, partial: bool = False) -> AnswerFile:
+    """Answers (a JSON object a line with `question_id` and `text`) joined to the questions on a file of instances.
+
+    Raises `DataError` as `load_questions` does, for an id given twice or of no question, and, unless `partial`, for a
+    question without an answer.
+    """
+    asked = {sample.id: sample for sample in load_questions(annotations)}
+    rows = [(row, row.identifier("question_id")) for row in read_rows(answers)]
+    given = [(row.place, identifier) for row, identifier in rows]
+    refuse_repeats(given, "question_id")
+    refuse_unknown(given, "question_id", asked.keys(), annotations)
+    said = {identifier: row.text("text") for row, identifier in rows}
+    unanswered = [identifier for identifier in asked if identifier not in said]
+    refuse_unanswered(answers, unanswered, len(said), partial)
+    samples, texts = tuple(asked[identifier] for identifier in said), tuple(said.values())
+    info = {"truth": annotations.name, "ids": ids_digest(asked), "unanswered": unanswered}
+    return AnswerFile(samples=samples, answers=texts, info={**info, **echoes_in(answers, samples, texts)})

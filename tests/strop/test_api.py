@@ -1,0 +1,60 @@
+"""The Python API: names that load when they are used, and docstrings whose examples run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import strop
+
+ROOT = Path(__file__).resolve().parents[2]
+
+EXAMPLES = (
+    "strop", "strop.comparison", "strop.evaluation", "strop.models", "strop.running", "harness.tables",
+    "harness.types", "harness.wording",
+)  # fmt: skip
+"""Modules whose docstrings hold examples of the API."""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_of_the_docstrings_run(name: str) -> None:
+    ended = doctest.testmod(importlib.import_module(name))
+    assert ended.attempted > 0
+    assert ended.failed == 0
+
+
+def test_every_name_of_the_api_is_there_and_documented() -> None:
+    assert dir(strop) == strop.__all__ == sorted(strop.__all__)
+    for name in strop.__all__:
+        assert getattr(strop, name).__doc__, name
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'strop' has no attribute 'evalute'"):
+        strop.evalute  # noqa: B018
+
+
+def test_commands_do_not_hide_the_functions() -> None:
+    importlib.import_module("strop.app")
+    assert all(callable(getattr(strop, name)) for name in ("compare", "evaluate", "run"))
+
+
+def test_import_strop_loads_nothing_heavy() -> None:
+    heavy = "torch transformers lm_eval numpy pandas openai typer rich pydantic harness tasks loops leaderboards"
+    code = f"import sys, strop; print([name for name in {heavy.split()} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_evaluating_in_python_needs_no_command_line() -> None:
+    code = (
+        "import sys, strop; strop.evaluate, strop.compare, strop.run, strop.load_model; "
+        "strop.find_tasks('pictos_pope'); print('typer' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ended.stdout.strip() == "False"
