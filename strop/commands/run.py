@@ -69,7 +69,7 @@ def run(
     from loops.notes import notes_of_run
     from loops.recipe import find_shipped, load_recipe
     from loops.reserve import refuse_reserve
-    from loops.rounds import run_recipe
+    from loops.run import run_recipe
 
     set_places(data, plugin_path)
     found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
