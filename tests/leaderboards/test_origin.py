@@ -177,11 +177,11 @@ TASKS = {"colours": Colours}
 @pytest.fixture
 def asked(strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A results folder of a tiny model on a task in a folder, both beside it."""
-    monkeypatch.setenv("STROP_TASK_PATH", "")  # what the command sets is gone after the test
+    monkeypatch.setenv("STROP_PLUGIN_PATH", "")  # what the command sets is gone after the test
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/colours.py").write_text(COLOURS)
     save_tiny(tmp_path / "tiny", seed=1)
-    words = ("eval", "--model", "./tiny", "--tasks", "colours", "--task-path", "mine", "--limit", 4, "--out", "first")
+    words = ("eval", "--model", "./tiny", "--tasks", "colours", "--plugin-path", "mine", "--limit", 4, "--out", "first")
     said = strop(*words)
     assert said.code == 0, said.err
     return tmp_path / "first"
@@ -201,8 +201,8 @@ def test_an_evaluation_is_repeated_and_every_figure_is_the_same(
     again = tmp_path / "elsewhere/again"
     assert (again / "colours.jsonl").read_bytes() == (asked / "colours.jsonl").read_bytes()
     known = find_origin(str(again)).rounds[None]["provenance"]
-    assert known["command"][1:] == ["eval", "--model", "./tiny", "--tasks", "colours", "--task-path", "mine", "--limit",
-                                    "4", "--out", str(again)]  # fmt: skip
+    assert known["command"][1:] == ["eval", "--model", "./tiny", "--tasks", "colours", "--plugin-path", "mine",
+                                    "--limit", "4", "--out", str(again)]  # fmt: skip
     assert known["folder"] == str(tmp_path)
     assert strop("rerun", again, "--out", "third").code == 0
 

@@ -177,12 +177,12 @@ def test_a_site_that_finds_no_room_leaves_the_old_one(tmp_path: Path, full: Call
 def test_answers_are_kept_where_the_results_find_no_room(
     tmp_path: Path, strop: Strop, full: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STROP_TASK_PATH", "")  # the command sets it for its process
+    monkeypatch.setenv("STROP_PLUGIN_PATH", "")  # the command sets it for its process
     (tmp_path / "my").mkdir()
     (tmp_path / "my/quiz.py").write_text('from tests.support.quiz import Quiz\nTASKS = {"quiz": Quiz}\n')
     full("quiz.jsonl")
     with served(lambda _: "Yes") as server:
-        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "quiz", "--task-path", "my")
+        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "quiz", "--plugin-path", "my")
         error = strop(*words, "--out", "out").error()
         assert len(server.asked) == 4
     assert error.startswith("out/quiz.jsonl cannot be written (No space left on device)")

@@ -108,7 +108,7 @@ def _tasks(folder: Path, module: str, count: int) -> list[object]:
 def _plugin(folder: Path, text: str) -> list[object]:
     (folder / "tasks").mkdir(exist_ok=True)
     (folder / "tasks/quiz.py").write_text(textwrap.dedent(text))
-    return ["--task-path", folder / "tasks"]
+    return ["--plugin-path", folder / "tasks"]
 
 
 @contextmanager

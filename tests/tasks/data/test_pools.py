@@ -253,7 +253,7 @@ def hone(strop: Strop, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """`strop run` of two small rounds of the tiny model, with these changes."""
     (tmp_path / "my_tasks").mkdir()
     (tmp_path / "my_tasks/greys.py").write_text(TASKS_WITH_POOLS)
-    for name in ("STROP_TASK_PATH", "STROP_DATA"):
+    for name in ("STROP_PLUGIN_PATH", "STROP_DATA"):
         monkeypatch.setenv(name, "")  # the command sets it for its process
     (tmp_path / "small.yaml").write_text(
         yaml.safe_dump(
@@ -271,7 +271,7 @@ def hone(strop: Strop, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     def run(*changes: str) -> object:
         sets = [word for change in changes for word in ("--set", change)]
-        return strop("run", "small.yaml", "--out", "out", "--task-path", "my_tasks", *sets)
+        return strop("run", "small.yaml", "--out", "out", "--plugin-path", "my_tasks", *sets)
 
     return run
 
