@@ -14,8 +14,9 @@ from hypothesis import settings
 
 from tests.support.shell import Ran, Strop
 
-# as `strop` sets it, before any library reads it
+# before any library reads them: as `strop` sets it, and a thread for each of the processes that share the tests
 os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPORTED = pytest.StashKey[Counter[str]]()
 """How many inputs of each kind the tests marked `reported` try; of a whole collection alone."""
