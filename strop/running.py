@@ -77,7 +77,7 @@ def run(
     """
     from loops.notes import notes_of_run
     from loops.reserve import refuse_reserve
-    from loops.rounds import run_recipe
+    from loops.run import run_recipe
     from strop.places import set_places
     from tasks.data.sources import data_folder
 

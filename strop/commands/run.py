@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from strop.options import ChangesOption, DataOption, JsonOption, TaskPathOption, writable_file, writable_folder
+from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_file, writable_folder
 from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
@@ -40,7 +40,7 @@ def run(
         ),
     ] = None,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     only_check: Annotated[
         bool,
         typer.Option("--check", help="Only check the whole recipe against the real model, and say what was checked."),
@@ -69,9 +69,9 @@ def run(
     from loops.notes import notes_of_run
     from loops.recipe import find_shipped, load_recipe
     from loops.reserve import refuse_reserve
-    from loops.rounds import run_recipe
+    from loops.run import run_recipe
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
     if not of_grid:
         refuse_reserve(found.evaluate.split, "strop run")
