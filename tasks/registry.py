@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UnknownTaskError, UsageError
@@ -133,9 +133,8 @@ def find_task(name: str, data: DataRoot = DataRoot()) -> Task:
 
 def reading(task: Task, data: DataRoot) -> Task:
     """The task with `data` in its field `data_root`, if it is a dataclass that has one."""
-    if is_dataclass(task) and any(field.name == "data_root" for field in fields(task)):
-        return replace(task, data_root=data)
-    return task
+    has_root = "data_root" in getattr(task, "__dataclass_fields__", ())
+    return replace(cast(Any, task), data_root=data) if has_root else task
 
 
 def usable_tasks(data: DataRoot = DataRoot()) -> tuple[dict[str, Task], list[str]]:
