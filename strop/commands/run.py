@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from strop.options import ChangesOption, DataOption, JsonOption, TaskPathOption, writable_file, writable_folder
+from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_file, writable_folder
 from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
@@ -39,7 +39,7 @@ def run(
         ),
     ] = None,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     only_check: Annotated[
         bool,
         typer.Option("--check", help="Only check the whole recipe against the real model, and say what was checked."),
@@ -66,7 +66,7 @@ def run(
     """
     from strop.running import open_recipe, run_opened, setting
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     opened = open_recipe(recipe, changes or (), of_grid=of_grid)
     if only_check:
         from loops.check_recipe import check_recipe

@@ -15,7 +15,7 @@ from loops.ledger import Done, Outcome
 from loops.recipe import load_recipe
 from loops.rounds import plan_recipe, run_recipe
 from strop.running import setting
-from tests.loops.test_recipe import JUDGE_FREE
+from tests.support.recipes import JUDGE_FREE
 
 LEARNT = "L3, encoder trained on this world's gold"
 
