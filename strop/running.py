@@ -100,7 +100,7 @@ def run_opened(
 ) -> Run:
     """Run a loaded recipe in a folder; `checked` says that `loops.check_recipe` has been through it."""
     from loops.notes import notes_of_run
-    from loops.rounds import run_recipe
+    from loops.run import run_recipe
 
     finished = run_recipe(recipe, folder, setting(progress), answers=answers, shared=shared, checked=checked)
     return Run(

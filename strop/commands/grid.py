@@ -137,7 +137,7 @@ def _progress(console: Console, out: Path) -> Iterator[Watched]:
 
 def _plan(found: Grid, out: Path) -> dict[str, Any]:
     """The cells with the states of their runs, and for each stage how many runs have it and how many of them do it."""
-    from loops.rounds import plan_recipe
+    from loops.run import plan_recipe
     from loops.run_grid import find_states, runs_of
     from strop.running import setting
 
