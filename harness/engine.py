@@ -24,7 +24,6 @@ from lm_eval.tasks import TaskManager
 from PIL.Image import Image
 
 from harness.errors import DataError
-from harness.marking import samples_of, try_task
 from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture
 from harness.profiles import details_of, profile_of, readings, replicas_of, scorer_of
@@ -32,6 +31,7 @@ from harness.provenance import data_digest
 from harness.ranked import OWN, steps_of
 from harness.results import Step, TaskResult, mark
 from harness.store import Answering, Store, ask
+from harness.task_faults import samples_of, try_task
 from harness.thoughts import answer_of, thoughts_in
 from harness.types import Advance, Metric, Picture, Ranked, Sample, Sampling, Score, Task
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from harness.errors import DataError, UsageError
-from harness.marking import careful, gold_of
 from harness.ranked import steps_of, sureness_of
 from harness.results import Marked, TaskResult, mark
+from harness.task_faults import careful, gold_of
 from harness.thoughts import thoughts_in, without_thought
 from harness.types import Detailed, Details, Metric, Profiled, Replicating, Sample, Scorer, Task
 from harness.wording import counted
@@ -28,7 +28,7 @@ def profile_of(task: Task) -> str:
 
 def profiles_of(task: Task) -> Mapping[str, Scorer]:
     """Every way of marking a model's texts, by name: the whole of them in replicas of others' scripts, else the answers
-    in them (`harness.thoughts`); what a scorer gives is looked at (`harness.marking`)."""
+    in them (`harness.thoughts`); what a scorer gives is looked at (`harness.task_faults`)."""
     scorers = task.profiles if isinstance(task, Profiled) else {PLAIN: task.score}
     replicas = replicas_of(task)
     sound = {name: careful(task.name, score) for name, score in scorers.items()}

@@ -48,7 +48,7 @@ def check(
     strop check pictos_pope --limit 200 --json
     """
     from harness.check import check as check_task
-    from harness.marking import listed_samples
+    from harness.task_faults import listed_samples
     from strop.progress import progress_bars
     from tasks.registry import find_task, usable_tasks
 
