@@ -33,7 +33,7 @@ from strop.commands.rescore import rescore
 from strop.commands.run import run
 from strop.commands.score import score_app
 from strop.commands.show import show
-from strop.parsing import OnceCommand
+from strop.parsing import OnceCommand, current_word
 from strop.terminal import harmless_streams
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
+    context_settings={"token_normalize_func": current_word},
 )
 
 PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
+from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
 from tasks.data.sources import DATA_VARIABLE
-from tasks.plugins import TASK_PATH_VARIABLE
 
 DEFAULT_RUNS = Path("runs")
 """Default of `--runs`."""
@@ -22,9 +22,13 @@ DataOption = Annotated[
         "--data", envvar=DATA_VARIABLE, help="The data folder, with a folder a task: files not named lie there."
     ),
 ]
-TaskPathOption = Annotated[
+PluginPathOption = Annotated[
     Path | None,
-    typer.Option("--task-path", envvar=TASK_PATH_VARIABLE, help="Folder of Python files with TASKS; they are run."),
+    typer.Option(
+        "--plugin-path",
+        envvar=[PLUGIN_PATH_VARIABLE, OLDER_PATH_VARIABLE],
+        help="Folder of Python files with TASKS, COLLECTORS, VERIFIERS or OPTIMISERS; they are run.",
+    ),
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which a digest of weights is looked up.")]
 CocoOption = Annotated[

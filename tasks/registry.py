@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UnknownTaskError, UsageError
+from harness.plugins import Broken, Offer, Plugin, read_plugins
 from harness.types import Pooled, Task
 from tasks.chair.task import Chair
 from tasks.data.pairs import pair_pool
@@ -20,7 +23,6 @@ from tasks.mathvista.task import MathVista
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
 from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
 from tasks.pictos.world import SPLITS
-from tasks.plugins import Broken, plugins
 from tasks.pope.task import Pope
 from tasks.scienceqa.task import ScienceQa, ScienceQaImg
 
@@ -41,7 +43,7 @@ TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
         "grounding": Grounding,
     }
 )
-"""Those that come with Strop; `tasks.plugins` finds those of others."""
+"""Those that come with Strop; `harness.plugins` finds those of others."""
 
 POOLS = ("pictos_captions", "pictos_chair")
 """Those of them that have a training pool: scenes of the embedded world, to be described."""
@@ -59,18 +61,45 @@ class Registered:
 
 def registered() -> Registered:
     """All that there is, with what of other people's cannot be used. Builds no task."""
-    makers: dict[str, Callable[[], Task]] = dict(TASKS)
-    broken: list[Broken] = []
-    taken: dict[str, Broken] = {}
-    for plugin in plugins():
-        if isinstance(plugin, Broken):
-            broken.append(plugin)
-        elif plugin.name in makers:
-            why = f"{plugin.origin}: a task '{plugin.name}' is there already; give this one another name"
-            taken[plugin.name] = Broken(origin=plugin.origin, why=why)
-        else:
-            makers[plugin.name] = plugin.make
-    return Registered(makers=makers, broken=tuple(broken), taken=taken)
+    plugins = read_plugins(OFFER, TASKS)
+    tasks = {name: partial(_made, plugin) for name, plugin in plugins.usable.items()}
+    return Registered(makers={**TASKS, **tasks}, broken=plugins.broken, taken=plugins.taken)
+
+
+def _tasks_of_file(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and callable(make) for name, make in value.items()
+    ):
+        raise UsageError("TASKS must be a dictionary of name -> what makes the task, such as its class")
+    return value
+
+
+OFFER = Offer(group="strop.tasks", variable="TASKS", noun="task", names=_tasks_of_file)
+"""Other people's tasks: what an entry point is named, or a key of TASKS, is the task's name and leads to its maker."""
+
+
+def _made(plugin: Plugin) -> Task:
+    make = plugin.load()
+    try:
+        task = make()
+        complete = isinstance(task, Task)  # which reads its properties
+    except TypeError as error:
+        raise UsageError(f"{plugin.origin}: task '{plugin.name}' cannot be made without arguments ({error})") from error
+    except Exception as error:
+        raise UsageError(
+            f"{plugin.origin}: task '{plugin.name}' cannot be made ({type(error).__name__}: {error})"
+        ) from error
+    if not (complete and isinstance(task, Task)):
+        missing = sorted(name for name in vars(Task) if not name.startswith("_") and not hasattr(task, name))
+        raise UsageError(
+            f"{plugin.origin}: what TASKS or the entry point calls '{plugin.name}' is no task: it lacks "
+            f"{', '.join(missing)}"
+        )
+    if task.name != plugin.name:
+        raise UsageError(
+            f"{plugin.origin}: the task is listed as '{plugin.name}' and calls itself '{task.name}'; use one name"
+        )
+    return task
 
 
 def known_tasks() -> Mapping[str, Callable[[], Task]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# as `strop` sets it, before any library reads it
+from tests.support.shell import Ran, Strop
+
+# before any library reads them: as `strop` sets it, and a thread for each of the processes that share the tests
 os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPORTED = pytest.StashKey[Counter[str]]()
 """How many inputs of each kind the tests marked `reported` try; of a whole collection alone."""
@@ -54,3 +58,30 @@ def nltk_data(conformance: Path) -> Path:
 
     text.look_in(conformance / "nltk_data")
     return conformance / "nltk_data"
+
+
+@pytest.fixture
+def strop(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Strop:
+    """`strop ...` in this process, in an empty folder."""
+    from strop import app as command_line
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["strop", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        code = ended.value.code
+        printed = capfd.readouterr()
+        return Ran(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small VLM of the embedded world (`tests.support.tiny`), of seed 1; no test writes into it."""
+    from tests.support.tiny import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)

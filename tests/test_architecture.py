@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -55,11 +57,45 @@ def _imported(tree: ast.Module) -> set[str]:
     return found
 
 
+def _at_import(nodes: Iterable[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports that run when a module is imported: not those of functions, nor those for type checkers alone."""
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from _at_import(node.orelse)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _at_import(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
+
+
+def _import_graph() -> dict[str, set[str]]:
+    """Module -> the modules of ours that it imports when it is imported; a package is the module of its name."""
+    trees = {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree for path, tree in _modules(*FOLDERS)
+    }
+    graph: dict[str, set[str]] = {}
+    for module, tree in trees.items():
+        names = set()
+        for node in _at_import(tree.body):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            else:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                names |= {name if name in trees else str(node.module) for name in inner}
+        graph[module] = names & trees.keys() - {module}
+    return graph
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_arrows_between_the_folders_point_one_way(folder: str) -> None:
     forbidden = set(FOLDERS) - {folder} - MAY_IMPORT[folder]
     wrong = {path: found for path, tree in _modules(folder) if (found := _imported(tree) & forbidden)}
     assert wrong == {}
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    """graphlib names the modules of a circle in its error."""
+    TopologicalSorter(_import_graph()).prepare()
 
 
 @pytest.mark.parametrize("folder", ["tasks", "loops", "leaderboards"])
@@ -95,7 +131,7 @@ def test_code_from_the_hub_is_never_run() -> None:
     [
         ("strop.app", "torch transformers lm_eval numpy pandas openai"),
         (
-            "loops.rounds, loops.recipe, loops.setting, tasks.registry",
+            "loops.run, loops.recipe, loops.setting, tasks.registry",
             "torch transformers lm_eval trl open_clip nltk lemminflect",
         ),
     ],
@@ -105,3 +141,20 @@ def test_what_must_answer_at_once_imports_nothing_heavy(modules: str, heavy: str
     code = f"import sys, {modules}; print([name for name in {heavy.split()} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
+
+
+# Tests ----------------------------------------------------------------------------------------------------------------
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def test_what_tests_share_lies_in_no_file_of_tests() -> None:
+    """It lies in tests/support or a conftest.py; a name in a string is an import of a process that a test starts."""
+    a_test_file = re.compile(r"\b(?:from|import) tests\.(?:\w+\.)*test_|[\"' ](?:tests|strop)\.(?:\w+\.)*test_")
+    assert [path.name for path in TESTS if a_test_file.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_tests_mirror_the_house() -> None:
+    """A folder of tests, but what they share and the examples of the documentation, is a folder of the code."""
+    folders = {path.parent.relative_to(ROOT / "tests") for path in TESTS} - {Path(), Path("support"), Path("docs")}
+    assert [folder for folder in sorted(folders) if not (ROOT / folder).is_dir()] == []

@@ -11,7 +11,7 @@ import typer
 
 from harness.errors import DataError
 from harness.wording import counted
-from strop.options import DataOption, JsonOption, TaskPathOption, writable_folder
+from strop.options import DataOption, JsonOption, PluginPathOption, writable_folder
 from strop.places import set_places
 from strop.progress import spinner
 from tasks.data.sources import DEFAULT_DATA
@@ -45,7 +45,7 @@ def board(
         ),
     ] = 200,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     reported: Annotated[
         bool,
         typer.Option(
@@ -77,7 +77,7 @@ def board(
     from leaderboards.build import assemble, read_entries, write_board
     from leaderboards.reported import read_tables
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     grids = [path for path in runs if is_grid(path)]
     written: list[Path] = []
     notes: list[str] = []

@@ -15,7 +15,7 @@ import typer
 
 from harness.errors import MissingError
 from harness.wording import names_in, one_line
-from strop.options import DataOption, JsonOption, LimitOption, SplitOption, TaskPathOption
+from strop.options import DataOption, JsonOption, LimitOption, PluginPathOption, SplitOption
 from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
@@ -29,7 +29,7 @@ def check(
         typer.Argument(help="Names of tasks, also separated by commas; default: all that `strop tasks` lists."),
     ] = None,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     limit: LimitOption = None,
     split: SplitOption = "test",
     as_json: JsonOption = False,
@@ -52,7 +52,7 @@ def check(
     from strop.progress import progress_bars
     from tasks.registry import find_task, usable_tasks
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     named = [name for word in tasks or () for name in names_in(word)]
     usable, unusable = ({}, []) if named else usable_tasks()
     chosen = [find_task(name) for name in dict.fromkeys(named)] or list(usable.values())

@@ -28,8 +28,8 @@ from strop.options import (
     ModelOption,
     ParallelOption,
     PicturesOption,
+    PluginPathOption,
     SplitOption,
-    TaskPathOption,
     writable_folder,
 )
 from strop.places import set_places
@@ -70,7 +70,7 @@ def evaluate(
     endpoint: EndpointOption = None,
     parallel: ParallelOption = PARALLEL,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model the questions of some tasks and mark its answers.
@@ -87,7 +87,7 @@ def evaluate(
 
     strop eval --model my/thinker --tasks pope,mathvista --max-tokens 1024,mathvista=4096 --out runs/thinker
     """
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     chosen = find_tasks(tasks)
     if not chosen:
         raise UsageError("--tasks names no task; `strop tasks` lists them")
@@ -187,7 +187,7 @@ def _often_cut(result: TaskResult, lengths: Lengths) -> Iterator[str]:
 
 
 def tasks(
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the tasks.
@@ -198,8 +198,8 @@ def tasks(
     """
     from tasks.registry import usable_tasks
 
-    if task_path is not None:
-        set_places(data_folder(), task_path)
+    if plugin_path is not None:
+        set_places(data_folder(), plugin_path)
     found, unusable = usable_tasks()
     for why in unusable:
         Console(stderr=True).print(f"not usable: {why}", highlight=False, markup=False, soft_wrap=True)

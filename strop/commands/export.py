@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import StropError
-from strop.options import DataOption, JsonOption, TaskPathOption, writable_folder
+from strop.options import DataOption, JsonOption, PluginPathOption, writable_folder
 from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
@@ -28,7 +28,7 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="Folder for what is written.", callback=writable_folder)] = Path("export"),
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write figures as tables for a paper or README, data frames, a model card.
@@ -44,7 +44,7 @@ def export(
     """
     from leaderboards.export import export as write
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     written = write(runs, [name.strip() for name in to.split(",") if name.strip()], out, _questions)
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in written]}))

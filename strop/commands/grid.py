@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from strop.options import ChangesOption, DataOption, JsonOption, TaskPathOption, writable_folder
+from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_folder
 from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
@@ -44,7 +44,7 @@ def grid(
         typer.Option("--open-reserve", help="Open the part of the test reserve that the grid asks, for it alone."),
     ] = False,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe with fields varied and several training seeds, and say what matters.
@@ -65,9 +65,9 @@ def grid(
     from loops.recipe import find_shipped
     from loops.reserve import open_reserve
     from loops.run_grid import check_grid, file_states, find_states, run_grid
-    from strop.commands.run import setting
+    from strop.running import setting
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     found = load_grid(find_shipped(file, "grid"), changes or ())
     if dry_run:
         plan = _plan(found, out)
@@ -137,9 +137,9 @@ def _progress(console: Console, out: Path) -> Iterator[Watched]:
 
 def _plan(found: Grid, out: Path) -> dict[str, Any]:
     """The cells with the states of their runs, and for each stage how many runs have it and how many of them do it."""
-    from loops.rounds import plan_recipe
+    from loops.run import plan_recipe
     from loops.run_grid import find_states, runs_of
-    from strop.commands.run import setting
+    from strop.running import setting
 
     states, world = find_states(found, out), setting()
     needed: dict[str, list[str]] = {}

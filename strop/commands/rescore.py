@@ -14,7 +14,7 @@ from harness.wording import names_in
 from strop.commands.score.deliver import marked_as_json, print_marked, write_disagreements
 from strop.commands.score.options import ALL_PROFILES, DisagreementsOption
 from strop.models import open_judge, with_judge
-from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption, TaskPathOption, writable_folder
+from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption, PluginPathOption, writable_folder
 from strop.places import set_places
 from tasks.data.sources import DEFAULT_DATA
 
@@ -28,7 +28,7 @@ def rescore(
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     disagreements: DisagreementsOption = None,
     as_json: JsonOption = False,
     out: Annotated[
@@ -56,7 +56,7 @@ def rescore(
     from tasks.reading.answer_judge import can_judge
     from tasks.registry import find_task
 
-    set_places(data, task_path)
+    set_places(data, plugin_path)
     if judge and profile not in (PLAIN, ALL_PROFILES):
         raise UsageError(
             f"--judge is asked about what {PLAIN} leaves unread; name {PLAIN} or {ALL_PROFILES} by --profile"

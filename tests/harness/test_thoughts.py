@@ -31,7 +31,7 @@ from tasks.ic.judge import judge_captions, opinion_counts
 from tasks.mathvista.readers import Question
 from tasks.reading.object_words import ChairTables, Normaliser
 from tasks.registry import find_task
-from tests.harness.test_engine import Scripted
+from tests.support.scripted import Scripted
 from tests.support.worlds import yes_no
 
 THOUGHTS = pytest.mark.reported("thoughts")

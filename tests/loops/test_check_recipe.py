@@ -19,10 +19,8 @@ from loops.optimise.trial import try_training
 from loops.recipe import Optimise
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.models import shipped
-from tests.strop.test_cli import Strop, strop, tiny
+from tests.support.shell import Strop
 from tests.support.tiny import llama_like_processor
-
-__all__ = ["strop", "tiny"]
 
 settings = pytest.mark.reported("settings")
 

@@ -24,10 +24,8 @@ from loops.optimise import dpo
 from loops.optimise.dpo import Trained, optimise_dpo
 from loops.recipe import Optimise
 from tasks.pictos.benchmarks import caption_samples
-from tests.strop.test_cli import Strop, strop, tiny
+from tests.support.shell import Strop
 from tests.support.worlds import captions, write_run, yes_no
-
-__all__ = ["strop", "tiny"]
 
 training = pytest.mark.reported("training")
 

@@ -7,12 +7,10 @@ from typing import get_args
 
 import pytest
 
-import loops
 from harness.autonomy import LEVELS
 from harness.errors import RecipeError
 from loops.recipe import Verify, load_recipe
-
-JUDGE_FREE = Path(loops.__file__).parent / "recipes" / "judge_free.yaml"
+from tests.support.recipes import JUDGE_FREE
 
 
 @pytest.fixture

@@ -40,11 +40,9 @@ from tasks.reading import object_words, text
 from tasks.reading.object_words import normalisers
 from tasks.registry import find_task
 from tasks.scienceqa.task import ScienceQa, ScienceQaImg
-from tests.harness.test_engine import Scripted
-from tests.strop.test_cli import Strop, strop, tiny
+from tests.support.scripted import Scripted
+from tests.support.shell import Strop
 from tests.support.worlds import yes_no
-
-__all__ = ["strop", "tiny"]
 
 REAL = ("pope", "chair", "scienceqa", "mathvista", "ic", "grounding")
 LABEL = {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "label": "yes"}

@@ -19,7 +19,7 @@ from harness.types import Sampling
 from loops.optimise.dpo import optimise_dpo
 from loops.recipe import Optimise
 from tasks.pictos.benchmarks import caption_samples
-from tests.support.tiny import save_tiny
+from tests.support.tiny import save_adapter, save_tiny
 from tests.support.variants import Weights, complaint_of, variant
 
 EMBEDDINGS, NORM = "language_model.model.embed_tokens.weight", "language_model.model.layers.1.input_layernorm.weight"
@@ -241,9 +241,7 @@ def test_numbers_that_break_only_later_are_an_error_when_they_do(base: Path, tmp
 @pytest.mark.reported("loading")
 def test_an_adapter_in_a_models_place_or_in_its_folder_is_refused(base: Path, tmp_path: Path) -> None:
     """transformers would load another base, or put it in and report on its weights alone."""
-    from tests.harness.models.test_vlm import _adapter
-
-    adapter = _adapter(base, tmp_path / "adapter")
+    adapter = save_adapter(base, tmp_path / "adapter")
     assert complaint_of(adapter) == "m: is an adapter and no model; name its base model by --model and it by --adapter"
     both = variant(base, tmp_path / "both")
     for file in adapter.glob("adapter_*"):

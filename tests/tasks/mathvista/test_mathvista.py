@@ -31,6 +31,7 @@ from tasks.mathvista.readers import (
     read_official_old_integers,
     read_strict,
 )
+from tests.support.questions import CHOICE, METADATA, QUESTION
 
 RUNS = (
     "bard/bard",
@@ -332,27 +333,6 @@ def test_a_profile_that_does_not_exist_is_a_usage_error() -> None:
         score_mathvista(INTEGER, Reply(response="5"), "gpt4")
 
 
-METADATA = {
-    "language": "english",
-    "source": "TQA",
-    "category": "general-vqa",
-    "task": "figure question answering",
-    "context": "table",
-    "grade": "college",
-    "skills": ["logical reasoning", "numeric commonsense"],
-}
-QUESTION = {
-    "question": "How many?",
-    "image": "images/1.jpg",
-    "choices": None,
-    "precision": None,
-    "answer": "5",
-    "question_type": "free_form",
-    "answer_type": "integer",
-    "pid": "1",
-    "metadata": METADATA,
-}
-CHOICE = {**QUESTION, "question_type": "multi_choice", "answer_type": "text", "pid": "2", "choices": ["5", "6"]}
 ROWS = {"1": {**QUESTION, "response": "5"}, "2": {**CHOICE, "response": "B", "extraction": "A"}}
 
 

@@ -12,11 +12,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from harness.models.vlm import COSTS, load_vlm
 from harness.types import Sampling
 from tasks.pictos.benchmarks import caption_samples
-from tests.strop.test_cli import Strop, strop
+from tests.support.shell import Strop
 from tests.support.tiny import save_tiny
 from tests.support.variants import Weights, complaint_of, variant
-
-__all__ = ["strop"]
 
 NO_MODEL = (
     "m: does not load as an image-text-to-text model; restore its files from where it came from, or install what it "

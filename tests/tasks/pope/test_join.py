@@ -16,7 +16,7 @@ from strop.app import app
 from tasks.data.rows import AnswerFile
 from tasks.pope.answers import load_answers
 from tasks.pope.marks import pope_metrics, score_pope
-from tests.tasks.pope.test_marks import _marked
+from tests.support.marked import mark_pope
 
 PHOTO = "COCO_val2014_{:012d}.jpg"
 
@@ -69,7 +69,7 @@ def _load(world: Path, rows: Sequence[dict[str, Any]], **options: Any) -> Answer
 def _right(found: AnswerFile) -> dict[str, float]:
     """Accuracy by category."""
     groups = list(dict.fromkeys(str(sample.meta["group"]) for sample in found.samples))
-    figures = estimate(_marked(found, "official"), pope_metrics(groups), draws=1)
+    figures = estimate(mark_pope(found, "official"), pope_metrics(groups), draws=1)
     return {group: figures[f"{group}/accuracy"].value or 0.0 for group in groups}
 
 
