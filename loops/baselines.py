@@ -18,7 +18,7 @@ from harness.sentences import split_sentences
 from harness.store import Store, ask
 from harness.thoughts import answer_of
 from harness.types import Advance, Group, Picture, Ranked, Sample, Sampling, Task
-from loops.verify.verifiers import Verifier
+from loops.verify.clip import Verifier
 
 TEMPERATURE = 1.0
 

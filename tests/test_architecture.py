@@ -131,7 +131,7 @@ def test_code_from_the_hub_is_never_run() -> None:
     [
         ("strop.app", "torch transformers lm_eval numpy pandas openai"),
         (
-            "loops.rounds, loops.recipe, loops.setting, tasks.registry",
+            "loops.run, loops.recipe, loops.setting, tasks.registry",
             "torch transformers lm_eval trl open_clip nltk lemminflect",
         ),
     ],

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.chair import marks, questions
-from tasks.chair.truth import ChairTruth, open_truth, tables_folder, truth_in
+from tasks.chair.truth import ChairTruth, open_truth, truth_in
 from tasks.data.folder import coco_picture, first_file, missing_file
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.reading import object_words
+from tasks.reading.object_words import tables_folder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,22 +9,14 @@ from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import coco_picture, missing_file
-from tasks.data.hub import HubPicture, HubSource, questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.hub import HubPicture, questions_from, read_hub, required_picture, wanted_hub
 from tasks.data.rows import Row
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.pope import marks, questions
+from tasks.pope import marks, questions, sources
 from tasks.pope.build import built_set
 from tasks.reading.profiles import scorers_by_reader
 from tasks.reading.readers import YES_NO_PROFILES
-
-POPE_HUB = HubSource(
-    id="lmms-lab/POPE",
-    revision="4db1276663dfa5eb8ad16a52d24c31a09e470896",
-    files="data/test-*.parquet",
-    picture="image",
-    columns=("question", "answer", "image_source", "category"),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +41,7 @@ class Pope:
             return _pope_of_hub(self.rows)
         folder = questions.labels_folder(data_folder() / self.name)
         if folder is None:
-            raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
+            raise missing_file(self.name, "coco_pope_random.json", sources.HUB)
         built = built_set(folder)
         if built is None:
             asked = questions.load_questions(folder, self.rows)
@@ -74,7 +66,7 @@ class Pope:
 
     def details(self, samples: Sequence[Sample]) -> Details:
         info: dict[str, Any] = {
-            **questions_from(POPE_HUB),
+            **questions_from(sources.HUB),
             "rows": dict(Counter(str(one.meta["group"]) for one in samples)),
         }
         folder = None if wanted_hub() else questions.labels_folder(data_folder() / self.name)
@@ -86,7 +78,7 @@ class Pope:
 def _pope_of_hub(rows: Mapping[str, tuple[int, ...]]) -> list[Sample]:
     samples = []
     first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
-    for row, picture in read_hub(POPE_HUB).rows():
+    for row, picture in read_hub(sources.HUB).rows():
         image, category = row.text("image_source"), row.one_of("category", tuple(rows))
         label = Row(
             row.place,
@@ -96,5 +88,5 @@ def _pope_of_hub(rows: Mapping[str, tuple[int, ...]]) -> list[Sample]:
         samples.append(replace(questions.question_sample(label, category), images=required_picture(row, shown)))
     counted = Counter(sample.meta["group"] for sample in samples)
     for category, sizes in rows.items():
-        questions.refuse_another_size(POPE_HUB.name, category, counted[category], sizes[:1])
+        questions.refuse_another_size(sources.HUB.name, category, counted[category], sizes[:1])
     return questions.together(samples)

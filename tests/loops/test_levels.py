@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from harness.autonomy import level_of
-from loops import rounds
+from loops import run as rounds
 from loops.ledger import Done, Outcome
 from loops.recipe import load_recipe
-from loops.rounds import plan_recipe, run_recipe
-from strop.commands.run import setting
+from loops.run import plan_recipe, run_recipe
+from strop.running import setting
 from tests.support.recipes import JUDGE_FREE
 
 LEARNT = "L3, encoder trained on this world's gold"

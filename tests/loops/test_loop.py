@@ -31,10 +31,10 @@ from loops.ledger import Ledger, Outcome
 from loops.optimise.dpo import check_settings, optimise_dpo
 from loops.optimise.parts import prepare
 from loops.recipe import Collect, Optimise, Ratio, Recipe, Select
-from loops.rounds import plan_recipe, run_recipe
-from loops.select import select
+from loops.run import plan_recipe, run_recipe
+from loops.select.pairs import select
 from loops.setting import Bar, Pool, Setting
-from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
+from loops.verify.clip import Clip, NoVerifier, Oracle, Random, Shorter
 from tasks.data.pools import WorldPool
 from tasks.pictos.benchmarks import caption_pool, caption_samples
 from tasks.pictos.models import shipped
@@ -190,7 +190,7 @@ def test_silence_is_given_no_opinion(aggregate: str) -> None:
 
 
 def test_many_groups_are_judged_in_parts_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loops.verify.verifiers.BATCH", 3)
+    monkeypatch.setattr("loops.verify.clip.BATCH", 3)
     clip, told = Clip(encoder=Scripted(SCORES), aggregate="min"), list[int]()  # type: ignore[arg-type]
     found = clip.verify([_group(name) for name in ("A cat.", "Two dogs.") * 4], told.append)
     assert [one.reward for (one,) in found] == [2.0, -1.0] * 4

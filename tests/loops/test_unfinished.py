@@ -13,7 +13,7 @@ from harness.types import Advance, Answer, Group, Sample, Sampling
 from loops.collect.controlled_hallucination import controlled_hallucination
 from loops.collect.sampling import sampled_answers
 from loops.recipe import Collect, Select
-from loops.select import select
+from loops.select.pairs import select
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.models import shipped
 

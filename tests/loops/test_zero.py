@@ -15,7 +15,7 @@ from PIL import Image
 from harness.errors import ModelError, RecipeError
 from harness.models.card import CARD, read_card
 from harness.types import Group, Sample
-from loops.verify.verifiers import Clip
+from loops.verify.clip import Clip
 from loops.verify.zero import Zero, find_zero
 from tasks.pictos.models import shipped
 from tasks.pictos.training.encoder import ABOUT

@@ -16,7 +16,7 @@ from harness.files import read_jsonl
 from harness.models.vlm import Hallucination, Vlm, load_vlm
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe
-from loops.rounds import run_recipe
+from loops.run import run_recipe
 from loops.setting import Bar, Setting
 from tasks.pictos.benchmarks import ScenePicture, caption_samples
 from tasks.pictos.models import shipped

@@ -24,7 +24,7 @@ from harness.models.vlm import Vlm, load_vlm
 from harness.results import read_results
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe
-from loops.rounds import plan_recipe, run_recipe
+from loops.run import plan_recipe, run_recipe
 from loops.setting import Bar, Setting
 from strop.app import app
 from tasks.grounding.marks import score_framed

@@ -18,7 +18,7 @@ from harness.files import read_jsonl
 from harness.pictures import open_picture
 from leaderboards.build import build_board
 from loops.recipe import load_recipe
-from loops.rounds import round_samples
+from loops.run import round_samples
 from strop.commands.board import find_pool
 from tasks.data.pools import PROMPT, world_slot
 from tasks.pictos.benchmarks import caption_samples

@@ -27,11 +27,11 @@ from loops.check_recipe import check_recipe
 from loops.groups import read_groups, read_pairs, write_groups, write_pairs
 from loops.ledger import Done, Ledger, Outcome, open_run
 from loops.recipe import Recipe, read_document, validated
-from loops.select import select
+from loops.select.pairs import select
 from loops.setting import Paired, Pool, Setting
 
 if TYPE_CHECKING:
-    from loops.verify.verifiers import Verifier
+    from loops.verify.clip import Verifier
 
 COLLECT_VERSION = VERIFY_VERSION = OPTIMISE_VERSION = BASELINES_VERSION = 1
 SELECT_VERSION = LORA_VERSION = 2
@@ -352,7 +352,7 @@ class _Run:
         return Outcome(facts=facts, cost=_costs_of(verifier))
 
     def verifier(self, seed: int, groups: Sequence[Group]) -> Verifier:
-        from loops.verify.verifiers import Clip, NoVerifier, Oracle, Random, Shorter
+        from loops.verify.clip import Clip, NoVerifier, Oracle, Random, Shorter
 
         asked = self.recipe.verify
         if asked.kind == "oracle":
@@ -458,7 +458,7 @@ def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
 
 def _costs_of(verifier: Verifier) -> Mapping[str, float]:
     """What its encoder did, where it has one."""
-    from loops.verify.verifiers import Clip
+    from loops.verify.clip import Clip
 
     return verifier.encoder.costs if isinstance(verifier, Clip) else {}
 
