@@ -17,11 +17,14 @@ from harness.pictures import open_picture
 from harness.types import Sample
 from tasks.data.hub import HubSource, read_hub
 from tasks.mathvista import questions as mathvista
-from tasks.mathvista.task import MATHVISTA_HUB, MathVista
+from tasks.mathvista.sources import HUB as MATHVISTA_HUB
+from tasks.mathvista.task import MathVista
 from tasks.pope import questions as pope
-from tasks.pope.task import POPE_HUB, Pope
+from tasks.pope.sources import HUB as POPE_HUB
+from tasks.pope.task import Pope
 from tasks.scienceqa import questions as scienceqa
-from tasks.scienceqa.task import SCIENCEQA_HUB, ScienceQa
+from tasks.scienceqa.sources import HUB as SCIENCEQA_HUB
+from tasks.scienceqa.task import ScienceQa
 
 TEXT = datasets.Value("string")
 TEXTS = datasets.List(TEXT)
