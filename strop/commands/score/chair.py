@@ -78,9 +78,9 @@ def chair(
     from harness.profiles import side_by_side
     from tasks.chair import answers as task_answers
     from tasks.chair import marks as task
-    from tasks.chair.truth import tables_folder
     from tasks.reading import object_words
     from tasks.reading.caption_files import read_captions
+    from tasks.reading.object_words import tables_folder
 
     wanted = (None,) if profile is None else chosen_profiles(profile, tuple(object_words.PROFILES), out)
     if cut and len(wanted) > 1:

@@ -70,11 +70,11 @@ def ic(
     strop score ic --answers captions.jsonl --truth data/ic --judge my/llava --images val2014
     """
     from harness.profiles import side_by_side
-    from tasks.chair.truth import tables_folder
     from tasks.ic import answers as task_answers
     from tasks.ic import marks as task
     from tasks.reading import object_words as chair
     from tasks.reading.caption_files import read_captions
+    from tasks.reading.object_words import tables_folder
 
     wanted = (None,) if profile is None else chosen_profiles(profile, tuple(chair.PROFILES), out)
     if images is not None and judge is None:
