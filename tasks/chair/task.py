@@ -27,6 +27,7 @@ class Chair:
     headline: str = marks.HEADLINE
     frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 512  # OPERA's protocol
+    count: int = questions.IMAGES
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -42,7 +43,7 @@ class Chair:
                 target=world.truth.classes(str(image)),
                 cluster=str(image),
             )
-            for image in questions.load_image_ids(ids)
+            for image in questions.load_image_ids(ids, self.count)
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:

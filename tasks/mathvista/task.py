@@ -31,16 +31,17 @@ class MathVista:
     headline: str = marks.HEADLINE
     max_tokens: int = 1024
     profile: str = "strict"
+    size: questions.Size = questions.TESTMINI
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if wanted_hub():
-            return _mathvista_of_hub()
+            return _mathvista_of_hub(self.size)
         folder = data_folder() / self.name
         for wanted in ("testmini.json", "query.json"):
             if not (folder / wanted).is_file():
                 raise missing_file(self.name, wanted, sources.HUB)
-        asked = questions.load_questions(folder / "testmini.json")
+        asked = questions.load_questions(folder / "testmini.json", self.size)
         prompts = questions.load_prompts(folder / "query.json", asked)
         picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
         return [
@@ -73,7 +74,7 @@ class MathVista:
         return Details(metrics=marks.mathvista_metrics(marks.cells_of(samples)), info=info)
 
 
-def _mathvista_of_hub() -> list[Sample]:
+def _mathvista_of_hub(size: questions.Size) -> list[Sample]:
     asked = {}
     for row, picture in read_hub(sources.HUB).rows():
         precision = row.content["precision"]
@@ -81,7 +82,7 @@ def _mathvista_of_hub() -> list[Sample]:
         pid = row.identifier("pid")
         question = questions.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
         asked[pid] = replace(question, images=required_picture(row, picture))
-    questions.refuse_another_size(sources.HUB.name, asked, questions.TESTMINI)
+    questions.refuse_another_size(sources.HUB.name, asked, size)
     return list(asked.values())
 
 

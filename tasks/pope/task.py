@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
@@ -32,17 +32,19 @@ class Pope:
     headline: str = marks.HEADLINE
     max_tokens: int = 128  # LLaVA's model_vqa_loader.py
     profile: str = "official"
+    rows: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: questions.ROWS, hash=False)
+    """Category -> the numbers of questions that its editions have."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if wanted_hub():
-            return _pope_of_hub()
+            return _pope_of_hub(self.rows)
         folder = questions.labels_folder(data_folder() / self.name)
         if folder is None:
             raise missing_file(self.name, "coco_pope_random.json", sources.HUB)
         built = built_set(folder)
         if built is None:
-            asked = questions.load_questions(folder)
+            asked = questions.load_questions(folder, self.rows)
         else:
             asked = questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
         annotations = built.annotations if built else ()
@@ -73,11 +75,11 @@ class Pope:
         return Details(metrics=self.metrics, info=info)
 
 
-def _pope_of_hub() -> list[Sample]:
+def _pope_of_hub(rows: Mapping[str, tuple[int, ...]]) -> list[Sample]:
     samples = []
     first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
     for row, picture in read_hub(sources.HUB).rows():
-        image, category = row.text("image_source"), row.one_of("category", tuple(questions.ROWS))
+        image, category = row.text("image_source"), row.one_of("category", tuple(rows))
         label = Row(
             row.place,
             {"image": f"{image}.jpg", "text": row.text("question"), "label": row.text("answer").strip().lower()},
@@ -85,6 +87,6 @@ def _pope_of_hub() -> list[Sample]:
         shown = first.setdefault(image, picture)
         samples.append(replace(questions.question_sample(label, category), images=required_picture(row, shown)))
     counted = Counter(sample.meta["group"] for sample in samples)
-    for category in questions.ROWS:
-        questions.refuse_another_size(sources.HUB.name, category, counted[category], questions.ROWS[category][:1])
+    for category, sizes in rows.items():
+        questions.refuse_another_size(sources.HUB.name, category, counted[category], sizes[:1])
     return questions.together(samples)

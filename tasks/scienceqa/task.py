@@ -26,11 +26,12 @@ class ScienceQa:
     headline: str = marks.HEADLINE
     max_tokens: int = 1024  # LLaVA's model_vqa_science.py
     profile: str = "official"
+    size: questions.Size = questions.TEST
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if wanted_hub():
-            return _scienceqa_of_hub()
+            return _scienceqa_of_hub(self.size)
         folder = data_folder() / marks.NAME
         path = first_file(folder, "llava_test_CQM-A.json", "problems.json")
         if path is None:
@@ -38,7 +39,7 @@ class ScienceQa:
         pictures = picture_folder(
             marks.NAME, "test.zip", *(f"{marks.NAME}/{place}" for place in ("test", "images/test", "images"))
         )
-        asked = questions.load_questions(path, first_file(folder, "pid_splits.json"))
+        asked = questions.load_questions(path, first_file(folder, "pid_splits.json"), self.size)
         return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -71,12 +72,12 @@ class ScienceQaImg(ScienceQa):
         return [one for one in ScienceQa.samples(self, split) if one.images]
 
 
-def _scienceqa_of_hub() -> list[Sample]:
+def _scienceqa_of_hub(size: questions.Size) -> list[Sample]:
     """The hub has no problem ids, so that a question goes by its row."""
     asked = {}
     for index, (row, picture) in enumerate(read_hub(sources.HUB).rows()):
         problem = Row(row.place, {**row.content, "image": "image.png" if picture else ""})
         one = questions.problem_sample(f"row-{index}", problem)
         asked[one.id] = replace(one, images=(picture,) if picture else ())
-    questions.refuse_another_size(sources.HUB.name, asked, questions.TEST)
+    questions.refuse_another_size(sources.HUB.name, asked, size)
     return list(asked.values())
