@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from harness.errors import UsageError
+from harness.profiles import ALL_PROFILES
 from harness.wording import names_in
-from strop.commands.score.deliver import marked_as_json, print_marked, write_disagreements
-from strop.commands.score.options import ALL_PROFILES, DisagreementsOption
+from strop.commands.score.options import DisagreementsOption
+from strop.commands.score.report import marked_as_json, print_marked, write_disagreements
 from strop.models import open_judge, with_judge
 from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption, PluginPathOption, writable_folder
 from strop.places import set_places

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Chair:
     headline: str = marks.HEADLINE
     frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 512  # OPERA's protocol
+    bound: object_words.CaptionReader | None = field(default=None, hash=False)
+    """What the captions of a file are read by; None: truth and tables of the data folder."""
     count: int = questions.IMAGES
 
     def samples(self, split: str) -> Sequence[Sample]:
@@ -47,24 +49,30 @@ class Chair:
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
-        return _score_caption(sample, answer, self.profile)
+        return self.profiles[self.profile](sample, answer)
 
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score chair`."""
-        return next(iter(object_words.normalisers(data_folder())))
+        return self.bound.profile if self.bound else next(iter(object_words.normalisers(data_folder())))
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
+        if self.bound:
+            return {self.bound.profile: partial(_score_bound, self.bound)}
         # the truth of an annotation folder names what the headline's normaliser reads in the human captions
         return {name: partial(_score_caption, profile=name) for name in object_words.normalisers(data_folder())}
 
     def gold(self, sample: Sample) -> str:
+        if self.bound:
+            return object_words.caption_naming(sample.target, self.bound.tables, self.bound.normaliser.words)
         return object_words.caption_naming(
             sample.target, _chair_world().tables, object_words.PROFILES[self.profile].words
         )
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.bound:
+            return Details(metrics=self.metrics, info=self.bound.info)
         world, package = _chair_world(), object_words.PROFILES[self.profile].package
         info = {
             "questions": "data folder",
@@ -100,3 +108,7 @@ def _chair_world_in(data: Path, normaliser: object_words.Normaliser) -> _ChairWo
 
 def _score_caption(sample: Sample, answer: str, profile: str) -> Score:
     return marks.score_caption(object_words.PROFILES[profile].words(answer), sample.target, _chair_world().tables)
+
+
+def _score_bound(reader: object_words.CaptionReader, sample: Sample, answer: str) -> Score:
+    return marks.score_caption(reader.normaliser.words(answer), sample.target, reader.tables)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import coco_picture, missing_file
@@ -31,6 +32,8 @@ class Grounding:
     headline: str = marks.HEADLINE
     max_tokens: int = 64
     profile: str = "strict"
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -51,6 +54,8 @@ class Grounding:
         return readers.fractions_text(sample.target, sample.meta["size"])
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.about is not None:
+            return Details(metrics=self.metrics, info=self.about)
         info = {
             "questions": "data folder",
             "annotations": grounding_annotations(data_folder()).name,

@@ -17,7 +17,6 @@ from harness.judge import Judge, ask_judge
 from harness.store import Store
 from harness.thoughts import answer_of
 from harness.types import Advance, Metric, Sample
-from tasks.data.rows import AnswerFile
 
 PROMPT_VERSION = 1
 
@@ -75,7 +74,12 @@ def judge_metrics(judge: str) -> tuple[Metric, ...]:
 
 
 def judge_captions(
-    judge: Judge, found: AnswerFile, images: Path | None, store: Store, advance: Advance | None = None
+    judge: Judge,
+    samples: Sequence[Sample],
+    answers: Sequence[str],
+    images: Path | None,
+    store: Store,
+    advance: Advance | None = None,
 ) -> list[Opinion | None]:
     """An opinion of each caption, without the thought before it; None where there is none; a blank caption is not asked
     about.
@@ -83,11 +87,9 @@ def judge_captions(
     With `images`, a folder, the judge sees each picture beside the annotators' counts. Raises `PictureError` for a
     picture that is not there, and the errors of `harness.judge.ask_judge`.
     """
-    captions = [answer_of(text).answer for text in found.answers]
+    captions = [answer_of(text).answer for text in answers]
     asked = [
-        _question(sample, caption, images)
-        for sample, caption in zip(found.samples, captions, strict=True)
-        if caption.strip()
+        _question(sample, caption, images) for sample, caption in zip(samples, captions, strict=True) if caption.strip()
     ]
     replies = iter(ask_judge(judge, asked, store, advance))
     opinions: list[Opinion | None] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -30,6 +30,8 @@ class Ic:
     headline: str = marks.HEADLINE
     frontier: tuple[str, str] = ("precision", "recall")
     max_tokens: int = 512  # as CHAIR
+    bound: object_words.CaptionReader | None = field(default=None, hash=False)
+    """What the captions of a file are read by; None: truth and tables of the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -44,21 +46,27 @@ class Ic:
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
-        return _score_caption(self.profile, sample, answer)
+        return self.profiles[self.profile](sample, answer)
 
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score ic`."""
-        return next(iter(object_words.normalisers(data_folder())))
+        return self.bound.profile if self.bound else next(iter(object_words.normalisers(data_folder())))
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
+        if self.bound:
+            return {self.bound.profile: partial(_score_bound, self.bound)}
         return {name: partial(_score_caption, name) for name in object_words.normalisers(data_folder())}
 
     def gold(self, sample: Sample) -> str:
+        if self.bound:
+            return object_words.caption_naming(set(sample.target), self.bound.tables, self.bound.normaliser.words)
         return object_words.caption_naming(set(sample.target), _tables(), object_words.PROFILES[self.profile].words)
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.bound:
+            return Details(metrics=self.metrics, info=self.bound.info)
         info = {
             "questions": "data folder",
             "ids": ids_digest(sample.id for sample in samples),
@@ -69,6 +77,10 @@ class Ic:
 
 def _score_caption(profile: str, sample: Sample, answer: str) -> Score:
     return marks.score_ic(object_words.PROFILES[profile].words(answer), sample.target, _tables())
+
+
+def _score_bound(reader: object_words.CaptionReader, sample: Sample, answer: str) -> Score:
+    return marks.score_ic(reader.normaliser.words(answer), sample.target, reader.tables)
 
 
 def _tables() -> object_words.ChairTables:

@@ -258,12 +258,10 @@ class _Judge:
 
 @THOUGHTS
 def test_a_judge_sees_no_thought_and_its_own_is_no_reply(tmp_path: Path) -> None:
-    from tasks.data.rows import AnswerFile
-
     judge = _Judge("<think>precision: 1\nrecall: 2</think>precision: 80\nrecall: 50")
     sample = Sample(id="1", prompt="?", images=(), target={"cat": 1}, cluster="1")
-    captions = AnswerFile(samples=(sample, sample), answers=("<think>A dog.</think>A cat.", "<think>A dog."))
-    opinion, blank = judge_captions(judge, captions, None, Store(tmp_path / "kept.jsonl"))
+    captions = ["<think>A dog.</think>A cat.", "<think>A dog."]
+    opinion, blank = judge_captions(judge, [sample, sample], captions, None, Store(tmp_path / "kept.jsonl"))
     assert opinion is not None
     assert (opinion.precision, opinion.recall, blank) == (0.8, 0.5, None)
     assert len(judge.asked) == 1
@@ -288,12 +286,9 @@ def test_a_collected_answer_is_kept_without_its_thought() -> None:
 
 
 def test_cut_captions_without_thoughts_are_what_they_were() -> None:
-    from tasks.data.rows import AnswerFile
-
     sample = Sample(id="1", prompt="?", images=(), target=frozenset({"cat"}), cluster="1")
-    found = AnswerFile(samples=(sample,), answers=("A cat. A dog.",))
     plain = Normaliser(package="none", words=lambda text: text.lower().split(), sentences=lambda text: text.split(". "))
-    cuts = list(cut_captions(found, ChairTables(synonyms={"cat": ["cat"]}), plain))
+    cuts = list(cut_captions([sample], ["A cat. A dog."], ChairTables(synonyms={"cat": ["cat"]}), plain))
     assert [cut.rows[0].answer for cut in cuts][-1] == "A cat. A dog."
 
 

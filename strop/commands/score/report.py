@@ -1,26 +1,28 @@
-"""What the commands of `strop score` do once answers are read: mark, estimate, write, print."""
+"""The one way of `strop score`: mark, estimate, write, print."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from harness.errors import UsageError
+from harness.profiles import ALL_PROFILES, PLAIN
 from harness.wording import counted, one_line
 from strop.notes import notes_of
+from strop.scoring import Judged, refuse_profiles, score_answered, write_scores
 
 if TYPE_CHECKING:
+    from harness.judge import Judge
+    from harness.marking import Answered
     from harness.results import TaskResult
     from harness.stats import Estimate
-    from harness.types import Metric, Sample, Score
     from tasks.chair.cut import Cut
-    from tasks.data.rows import AnswerFile
 
     Curves = Sequence[tuple[Cut, Mapping[str, Estimate]]]
 
@@ -28,99 +30,83 @@ SHOWN = 5
 """How many of the answers that profiles read differently are printed."""
 
 
-def mark_all(
-    task: tuple[str, int, str],
-    profile: str,
-    found: AnswerFile,
-    metrics: Sequence[Metric],
-    score: Callable[[Sample, str], Score],
-    *,
-    replica: bool = False,
-) -> TaskResult:
-    """Mark every answer; `task` is its name, version and headline. A `replica` of another's script is given a model's
-    whole text, any other profile the answer in it (`harness.thoughts`)."""
-    from harness.results import TaskResult, mark
-    from harness.thoughts import thoughts_in, without_thought
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Output:
+    """Where figures go: printed, as JSON if `as_json`; into the results folder `out`, the model called `name`; the
+    answers that profiles read differently into the file `disagreements`.
 
-    if not replica:
-        score = without_thought(score)
-
-    rows = (
-        mark(sample, answer, score(sample, answer)) for sample, answer in zip(found.samples, found.answers, strict=True)
-    )
-    return TaskResult(
-        task=task[0],
-        version=task[1],
-        headline=task[2],
-        profile=profile,
-        split="test",
-        metrics=tuple(metrics),
-        rows=tuple(rows),
-        info={**found.info, **thoughts_in(found.answers, marked=replica)},
-    )
-
-
-def mark_each(
-    task: tuple[str, int, str],
-    profiles: Sequence[str],
-    found: AnswerFile,
-    metrics: Sequence[Metric],
-    scorer: Callable[[str], Callable[[Sample, str], Score]],
-    gold: Callable[[Any], str],
-    beside: Sequence[str] = (),
-    replicas: Collection[str] = (),
-) -> list[TaskResult]:
-    """Mark every answer under every profile; `info` tells which they do not read alike. `gold` is of a target.
-
-    Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`; `replicas` as in `mark_all`.
+    Raises `UsageError` where `profile` stands for all of them and `out` holds one.
     """
-    from harness.marking import headline_values, side_by_side
 
-    def marked_by(profile: str) -> TaskResult:
-        return mark_all(task, profile, found, metrics, scorer(profile), replica=profile in replicas)
+    profile: str | None
+    as_json: bool
+    out: Path | None
+    name: str | None
+    disagreements: Path | None
 
-    right = {sample.id: gold(sample.target) for sample in found.samples}
-    marked = [marked_by(profile) for profile in profiles]
-    if len(marked) == 1 and beside:
-        others = [marked_by(name) for name in beside if name not in profiles]
-        values = headline_values([*marked, *others])
-        return [replace(one, info={**one.info, "headline_by_profile": values}) for one in marked]
-    return side_by_side(marked, lambda index: right[found.samples[index].id])
+    def __post_init__(self) -> None:
+        refuse_profiles(self.out is not None and self.profile == ALL_PROFILES)
 
 
-def deliver(
-    marked: Sequence[TaskResult],
-    as_json: bool,
-    out: Path | None,
-    name: str | None,
-    answers: Sequence[Path],
-    truth: Path,
-    curves: Curves | None = None,
+def score(
+    output: Output,
+    answered: Mapping[str, Answered],
+    judged: Judged | None = None,
+    curves: Callable[[Answered], Curves] | None = None,
 ) -> None:
-    """Estimate, write the results folder if one is wanted, and print: figures are shown only after they are safe.
-
-    `answers` are the files that were read.
-    """
+    """Mark the answers of a file under each profile, estimate, write, and print: figures are shown only after they are
+    safe. `judged` adds a judge's opinions, `curves` are those of the captions cut short."""
     from harness.files import write_json
-    from harness.stats import estimate
 
-    estimates = [estimate(result.rows, result.metrics) for result in marked]
-    if out is not None:
-        _write(out, marked[0], estimates[0], name, answers, truth)
-        beside = out / f"{marked[0].task}_cut.json"
-        if curves is None:
+    evaluation = score_answered(answered, name=output.name, judged=judged)
+    results, estimates = evaluation.results.tasks, evaluation.estimates
+    cut = curves(next(iter(answered.values()))) if curves else None
+    write_disagreements(output.disagreements, [results])
+    if output.out is not None:
+        write_scores(evaluation, output.out)
+        beside = output.out / f"{results[0].task}_cut.json"
+        if cut is None:
             beside.unlink(missing_ok=True)  # that of an earlier call, perhaps against another truth
         else:
-            write_json(beside, curves_as_json(curves))
-    if as_json:
-        shown = [marked_as_json(result, figures) for result, figures in zip(marked, estimates, strict=True)]
-        if curves is not None:
-            shown[0]["cut"] = curves_as_json(curves)
+            write_json(beside, curves_as_json(cut))
+    if output.as_json:
+        shown = [marked_as_json(result, figures) for result, figures in zip(results, estimates, strict=True)]
+        if cut is not None:
+            shown[0]["cut"] = curves_as_json(cut)
         typer.echo(json.dumps(shown[0] if len(shown) == 1 else shown, ensure_ascii=False, allow_nan=False))
-    else:
-        print_marked(marked, estimates)
-        if curves is not None:
-            _print_curves(curves)
+        return
+    print_marked(results, estimates)
+    if cut is not None:
+        _print_curves(cut)
+
+
+def judged_profile(judge: str | None, profile: str | None) -> str | None:
+    """The profile to mark by where there may be a judge, who is shown what `strict` leaves unread: then the default.
+
+    Raises `UsageError` where there is a judge and `strict` is not among the profiles.
+    """
+    if judge is None:
+        return profile
+    if profile not in (None, PLAIN, ALL_PROFILES):
+        raise UsageError(
+            f"--judge is asked about what {PLAIN} leaves unread; leave --profile away, or name {PLAIN} or all"
+        )
+    return profile or PLAIN
+
+
+def judge_answers(judge: str | None, endpoint: str | None, data: Path) -> Judged | None:
+    """What adds the opinions of a judge of short answers to results, None where there is no judge."""
+    from strop.models import open_judge
+
+    opened = open_judge(judge, endpoint)
+    return partial(_judged, opened, data) if opened else None
+
+
+def _judged(judge: Judge, data: Path, results: Sequence[TaskResult], answered: Answered) -> list[TaskResult]:
+    from harness.profiles import profiles_of
+    from strop.models import with_judge
+
+    return with_judge(judge, results, answered.samples, profiles_of(answered.task)[PLAIN], data)
 
 
 def marked_as_json(result: TaskResult, figures: Mapping[str, Estimate]) -> dict[str, Any]:
@@ -138,51 +124,6 @@ def curves_as_json(curves: Curves) -> dict[str, list[dict[str, Any]]]:
     for one, figures in curves:
         plain.setdefault(one.unit, []).append({"k": one.k, "shortened": one.shortened, "metrics": as_plain(figures)})
     return plain
-
-
-def _write(
-    out: Path,
-    result: TaskResult,
-    figures: Mapping[str, Estimate],
-    name: str | None,
-    answers: Sequence[Path],
-    truth: Path,
-) -> None:
-    from harness.files import digest_of_bytes, digest_of_file
-    from harness.provenance import provenance
-    from harness.results import Results, write_results
-    from harness.stats import as_plain
-
-    digests = [digest_of_file(path) for path in answers]
-    digest = digests[0] if len(digests) == 1 else digest_of_bytes(*(one.encode() for one in digests))
-    _refuse_other_results(out, digest)
-    truths = [truth]
-    if truth.is_dir():
-        named = result.info.get("truth_files") or [path.name for path in truth.iterdir() if path.is_file()]
-        truths = sorted(truth / name for name in named)
-    # outputs that hold their own questions differ from each other whatever is asked
-    data = None if truth in answers else digest_of_bytes(*(path.read_bytes() for path in truths))
-    results = Results(
-        model=name or ", ".join(path.stem for path in answers),
-        digest=digest,
-        parent=None,
-        tasks=(replace(result, data=data),),
-        provenance={
-            **provenance(),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "answers": ", ".join(path.name for path in answers),
-            "truth": truth.name,
-        },
-    )
-    write_results(out, results, {result.task: as_plain(figures)})
-
-
-def _refuse_other_results(out: Path, digest: str) -> None:
-    """Scoring the same answers again may replace its own results, and nobody else's."""
-    from harness.results import read_owner
-
-    if (out / "results.json").exists() and read_owner(out).digest != digest:
-        raise UsageError(f"--out {out} holds the results of other answers; name another folder or remove it")
 
 
 def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, Estimate]]) -> None:
