@@ -69,7 +69,7 @@ def _check_each(
 ) -> tuple[list[Checked], dict[str, str]]:
     """(the checked tasks; of those whose data are not here, the reason by name)."""
     from harness.check import check as check_task
-    from harness.marking import listed_samples
+    from harness.task_faults import listed_samples
     from strop.progress import progress_bars
 
     checked: list[Checked] = []
