@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from strop.options import DataOption, DeviceOption, JsonOption, ModelOption
-from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA, data_folder
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from tasks.reading.object_words import ChairTables
@@ -60,9 +59,8 @@ def bench(
 
     taskset -c 0 strop bench --captions greedy.jsonl --json
     """
-    set_places(data, None)
     measured = {}
-    for one in chain(_captions(captions, runs), _bootstrap(runs), _questions(model, device, runs)):
+    for one in chain(_captions(captions, runs, data.expanduser()), _bootstrap(runs), _questions(model, device, runs)):
         measured[one.name] = {"value": one.value, **asdict(one)}
         if not as_json:
             spread = f" ({_short(min(one.runs))} to {_short(max(one.runs))})" if one.runs else ""
@@ -75,7 +73,7 @@ def bench(
         typer.echo(", ".join(f"{name} {value}" for name, value in machine.items() if isinstance(value, str | int)))
 
 
-def _captions(path: Path | None, runs: int) -> Iterator[Measured]:
+def _captions(path: Path | None, runs: int, data: Path) -> Iterator[Measured]:
     """Captions marked a second under each profile of CHAIR; no run sees a caption of another, since lemmas are kept."""
     from tasks.chair import marks as chair
     from tasks.data.rows import read_rows
@@ -92,7 +90,7 @@ def _captions(path: Path | None, runs: int) -> Iterator[Measured]:
         said = [row.text("caption") for row in read_rows(path)]
     else:
         said = [caption(compose(seed)) for seed in seeds_of("dev", CAPTIONS)]
-    text.look_in(*(folder / "nltk_data" for folder in (data_folder() / chair.NAME, data_folder())))
+    text.look_in(*(folder / "nltk_data" for folder in (data / chair.NAME, data)))
     for name, normaliser in object_words.PROFILES.items():
         title, unit = f"CHAIR by {normaliser.package}", "captions/s"
         if name == "official" and (missing := text.missing_data()):

@@ -16,8 +16,8 @@ import typer
 from harness.errors import MissingError
 from harness.wording import names_in, one_line
 from strop.options import DataOption, JsonOption, LimitOption, PluginPathOption, SplitOption
-from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA
+from strop.places import data_root, set_plugin_path
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.check import Checked
@@ -52,10 +52,10 @@ def check(
     from strop.progress import progress_bars
     from tasks.registry import find_task, usable_tasks
 
-    set_places(data, plugin_path)
+    set_plugin_path(plugin_path)
     named = [name for word in tasks or () for name in names_in(word)]
-    usable, unusable = ({}, []) if named else usable_tasks()
-    chosen = [find_task(name) for name in dict.fromkeys(named)] or list(usable.values())
+    usable, unusable = ({}, []) if named else usable_tasks(data_root(data))
+    chosen = [find_task(name, data_root(data)) for name in dict.fromkeys(named)] or list(usable.values())
     checked: list[Checked] = []
     without_data: dict[str, str] = {}
     with progress_bars() as bars:

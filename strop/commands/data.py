@@ -14,7 +14,7 @@ from harness.errors import DataError, MissingError, UsageError
 from harness.wording import counted
 from strop.options import CocoOption, DataOption, JsonOption, writable_file, writable_folder
 from strop.parsing import OnceCommand
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from tasks.data.fetch import Begin
