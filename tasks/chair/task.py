@@ -28,6 +28,7 @@ class Chair:
     frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 512  # OPERA's protocol
     data_root: DataRoot = field(default_factory=DataRoot)
+    count: int = questions.IMAGES
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -43,7 +44,7 @@ class Chair:
                 target=world.truth.classes(str(image)),
                 cluster=str(image),
             )
-            for image in questions.load_image_ids(ids)
+            for image in questions.load_image_ids(ids, self.count)
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:

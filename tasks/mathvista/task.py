@@ -32,20 +32,20 @@ class MathVista:
     max_tokens: int = 1024
     profile: str = "strict"
     data_root: DataRoot = field(default_factory=DataRoot)
+    size: questions.Size = questions.TESTMINI
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if self.data_root.hub:
-            return _mathvista_of_hub(self.data_root)
+            return _mathvista_of_hub(self.data_root, self.size)
         folder = self.data_root.folder / self.name
         for wanted in ("testmini.json", "query.json"):
             if not (folder / wanted).is_file():
                 raise missing_file(self.data_root.folder, self.name, wanted, sources.HUB)
-        asked = questions.load_questions(folder / "testmini.json")
+        asked = questions.load_questions(folder / "testmini.json", self.size)
         prompts = questions.load_prompts(folder / "query.json", asked)
-        picture_folder(
-            self.data_root.folder, self.name, "images.zip", f"{self.name}/images"
-        )  # the questions name it themselves
+        # refused where it is missing; the questions name it themselves
+        picture_folder(self.data_root.folder, self.name, "images.zip", f"{self.name}/images")
         return [
             replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
             for pid, one in asked.items()
@@ -76,7 +76,7 @@ class MathVista:
         return Details(metrics=marks.mathvista_metrics(marks.cells_of(samples)), info=info)
 
 
-def _mathvista_of_hub(data: DataRoot) -> list[Sample]:
+def _mathvista_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
     asked = {}
     for row, picture in read_hub(sources.HUB, data).rows():
         precision = row.content["precision"]
@@ -84,7 +84,7 @@ def _mathvista_of_hub(data: DataRoot) -> list[Sample]:
         pid = row.identifier("pid")
         question = questions.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
         asked[pid] = replace(question, images=required_picture(row, picture))
-    questions.refuse_another_size(sources.HUB.name, asked, questions.TESTMINI)
+    questions.refuse_another_size(sources.HUB.name, asked, size)
     return list(asked.values())
 
 

@@ -33,17 +33,19 @@ class Pope:
     max_tokens: int = 128  # LLaVA's model_vqa_loader.py
     profile: str = "official"
     data_root: DataRoot = field(default_factory=DataRoot)
+    rows: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: questions.ROWS, hash=False)
+    """Category -> the numbers of questions that its editions have."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if self.data_root.hub:
-            return _pope_of_hub(self.data_root)
+            return _pope_of_hub(self.data_root, self.rows)
         folder = questions.labels_folder(self.data_root.folder / self.name)
         if folder is None:
             raise missing_file(self.data_root.folder, self.name, "coco_pope_random.json", sources.HUB)
         built = built_set(folder)
         if built is None:
-            asked = questions.load_questions(folder)
+            asked = questions.load_questions(folder, self.rows)
         else:
             asked = questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
         annotations = built.annotations if built else ()
@@ -77,11 +79,11 @@ class Pope:
         return Details(metrics=self.metrics, info=info)
 
 
-def _pope_of_hub(data: DataRoot) -> list[Sample]:
+def _pope_of_hub(data: DataRoot, rows: Mapping[str, tuple[int, ...]]) -> list[Sample]:
     samples = []
     first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
     for row, picture in read_hub(sources.HUB, data).rows():
-        image, category = row.text("image_source"), row.one_of("category", tuple(questions.ROWS))
+        image, category = row.text("image_source"), row.one_of("category", tuple(rows))
         label = Row(
             row.place,
             {"image": f"{image}.jpg", "text": row.text("question"), "label": row.text("answer").strip().lower()},
@@ -89,6 +91,6 @@ def _pope_of_hub(data: DataRoot) -> list[Sample]:
         shown = first.setdefault(image, picture)
         samples.append(replace(questions.question_sample(label, category), images=required_picture(row, shown)))
     counted = Counter(sample.meta["group"] for sample in samples)
-    for category in questions.ROWS:
-        questions.refuse_another_size(sources.HUB.name, category, counted[category], questions.ROWS[category][:1])
+    for category, sizes in rows.items():
+        questions.refuse_another_size(sources.HUB.name, category, counted[category], sizes[:1])
     return questions.together(samples)

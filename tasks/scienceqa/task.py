@@ -27,11 +27,12 @@ class ScienceQa:
     max_tokens: int = 1024  # LLaVA's model_vqa_science.py
     profile: str = "official"
     data_root: DataRoot = field(default_factory=DataRoot)
+    size: questions.Size = questions.TEST
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if self.data_root.hub:
-            return _scienceqa_of_hub(self.data_root)
+            return _scienceqa_of_hub(self.data_root, self.size)
         folder = self.data_root.folder / marks.NAME
         path = first_file(folder, "llava_test_CQM-A.json", "problems.json")
         if path is None:
@@ -42,7 +43,7 @@ class ScienceQa:
             "test.zip",
             *(f"{marks.NAME}/{place}" for place in ("test", "images/test", "images")),
         )
-        asked = questions.load_questions(path, first_file(folder, "pid_splits.json"))
+        asked = questions.load_questions(path, first_file(folder, "pid_splits.json"), self.size)
         return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -75,12 +76,12 @@ class ScienceQaImg(ScienceQa):
         return [one for one in ScienceQa.samples(self, split) if one.images]
 
 
-def _scienceqa_of_hub(data: DataRoot) -> list[Sample]:
+def _scienceqa_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
     """The hub has no problem ids, so that a question goes by its row."""
     asked = {}
     for index, (row, picture) in enumerate(read_hub(sources.HUB, data).rows()):
         problem = Row(row.place, {**row.content, "image": "image.png" if picture else ""})
         one = questions.problem_sample(f"row-{index}", problem)
         asked[one.id] = replace(one, images=(picture,) if picture else ())
-    questions.refuse_another_size(sources.HUB.name, asked, questions.TEST)
+    questions.refuse_another_size(sources.HUB.name, asked, size)
     return list(asked.values())
