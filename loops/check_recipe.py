@@ -80,8 +80,8 @@ def _unknown_task(name: str, setting: Setting) -> str:
 
 def _check_evaluation(recipe: Recipe, setting: Setting) -> str:
     """Its tasks are there, each once, with samples that can be marked."""
-    from harness.marking import samples_of, try_task
     from harness.profiles import details_of
+    from harness.task_faults import samples_of, try_task
 
     asked = recipe.evaluate
     if not asked.tasks:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError, StropError, UsageError
-from harness.profiles import remark
+from harness.marking import remark
 from tasks.data.root import DataRoot
 from tasks.mathvista import questions as mathvista
 from tasks.mathvista.task import MathVista
