@@ -194,14 +194,12 @@ def find_tasks(
         ['pictos_pope', 'pictos_chair']
     """
     from harness.wording import names_in
-    from strop.places import set_places
-    from tasks.data.sources import data_folder
+    from strop.places import data_root, set_plugin_path
     from tasks.registry import find_task
 
-    if data is not None or plugin_path is not None:
-        set_places(Path(data) if data is not None else data_folder(), Path(plugin_path) if plugin_path else None)
+    set_plugin_path(plugin_path)
     listed = names_in(tasks) if isinstance(tasks, str) else tasks if isinstance(tasks, Sequence) else [tasks]
-    return [find_task(each) if isinstance(each, str) else each for each in listed]
+    return [find_task(each, data_root(data)) if isinstance(each, str) else each for each in listed]
 
 
 def refuse_other_model(folder: Path, model: Measured | Results) -> None:

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from strop.options import DataOption, DeviceOption, JsonOption, ModelOption
-from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA, data_folder
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from tasks.reading.object_words import ChairTables
@@ -60,9 +59,10 @@ def bench(
 
     taskset -c 0 strop bench --captions greedy.jsonl --json
     """
-    set_places(data, None)
     measured = {}
-    for timing in chain(_captions(captions, runs), _bootstrap(runs), _questions(model, device, runs)):
+    for timing in chain(
+        _captions(captions, runs, data.expanduser()), _bootstrap(runs), _questions(model, device, runs)
+    ):
         measured[timing.name] = {"value": timing.value, **asdict(timing)}
         if not as_json:
             typer.echo(_as_text(timing))
@@ -80,13 +80,13 @@ def _as_text(timing: Timing) -> str:
     return f"{timing.name}: {_short(median(timing.runs))} {timing.unit} ({spread}); {timing.about}"
 
 
-def _captions(path: Path | None, runs: int) -> Iterator[Timing]:
+def _captions(path: Path | None, runs: int, data: Path) -> Iterator[Timing]:
     """Captions marked a second under each profile of CHAIR; no run sees a caption of another, since lemmas are kept."""
     from tasks.chair.marks import NAME
     from tasks.reading import object_words, text
 
     captions, tables = _captions_to_mark(path), _pictos_tables()
-    text.look_in(*(folder / "nltk_data" for folder in (data_folder() / NAME, data_folder())))
+    text.look_in(*(folder / "nltk_data" for folder in (data / NAME, data)))
     for name, normaliser in object_words.PROFILES.items():
         title, unit = f"CHAIR by {normaliser.package}", "captions/s"
         if name == "official" and (missing := text.missing_data()):
