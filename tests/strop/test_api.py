@@ -19,7 +19,7 @@ from harness.profiles import profiles_of
 ROOT = Path(__file__).resolve().parents[2]
 
 EXAMPLES = (
-    "strop", "strop.comparison", "strop.evaluation", "strop.models", "strop.running", "strop.scoring",
+    "strop", "strop.comparison", "strop.evaluation", "strop.models", "strop.running", "strop.task_answers",
     "harness.tables",
     "harness.types", "harness.wording",
 )  # fmt: skip
