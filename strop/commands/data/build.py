@@ -10,7 +10,7 @@ import typer
 
 from harness.wording import counted
 from strop.options import CocoOption, DataOption, JsonOption, writable_file, writable_folder
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 
 def pope(

@@ -11,7 +11,7 @@ import typer
 from harness.errors import DataError, MissingError, UsageError
 from harness.wording import counted
 from strop.options import DataOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from tasks.data.fetch import Begin

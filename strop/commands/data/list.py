@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from strop.options import DataOption, JsonOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from tasks.data.sources import Held
