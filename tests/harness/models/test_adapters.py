@@ -24,15 +24,14 @@ from loops.groups import Pair
 from loops.optimise.dpo import optimise_dpo
 from loops.recipe import Optimise
 from tasks.pictos.benchmarks import caption_samples
-from tests.support.tiny import save_tiny
 
 SAMPLES = caption_samples("dev", 4)
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(tiny: Path) -> Path:
     """With word embeddings and head in one."""
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+    return tiny
 
 
 def _adapter(base: Path, out: Path, config: Any) -> Path:
