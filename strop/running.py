@@ -103,7 +103,8 @@ def run(
 
 def open_recipe(recipe: str | Path | Recipe, changes: Mapping[str, Any] | Sequence[str] = ()) -> Recipe:
     """The recipe of a file or of a shipped name, with some fields changed; raises `RecipeError` naming the field."""
-    from loops.recipe import Recipe, find_shipped, load_recipe
+    from loops.documents import find_shipped
+    from loops.recipe import Recipe, load_recipe
 
     if isinstance(recipe, Recipe):
         return recipe

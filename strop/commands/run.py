@@ -66,8 +66,9 @@ def run(
     strop run judge_free --out runs/photos --set source=folder:my/pictures --set collect.samples=500
     """
     from loops.check_recipe import check_recipe
+    from loops.documents import find_shipped
     from loops.notes import notes_of_run
-    from loops.recipe import find_shipped, load_recipe
+    from loops.recipe import load_recipe
     from loops.reserve import refuse_reserve
     from loops.run import run_recipe
 
