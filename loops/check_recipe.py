@@ -86,8 +86,8 @@ def _unknown_task(name: str, setting: Setting) -> str:
 
 def _check_evaluation(measured: Evaluate, study: Study) -> str:
     """Its tasks are there, each once, with samples that can be marked."""
-    from harness.marking import samples_of, try_task
     from harness.profiles import details_of
+    from harness.task_faults import samples_of, try_task
 
     if not measured.tasks:
         raise RecipeError("evaluate.tasks: names no task, so nothing would be measured")

@@ -1,8 +1,8 @@
 """What a kind of collector, verifier, selector or optimiser is, and what it is told of the run around it.
 
-A kind is a class in a file of its own: a frozen part of a recipe that holds its fields, says what its result depends on
-and which autonomy level follows from it, and opens what does the work. Its imports of models lie inside `open`: a recipe
-is read and a finished run recognised without them.
+A kind is a class in a file of its own: a frozen part of a recipe. It holds its fields, says what its result depends on
+and which autonomy level follows from it, and opens what does the work. It imports model libraries inside `open`: a
+recipe is read, and a finished run recognised, without them.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def _no_facts(groups: Sequence[Group]) -> Mapping[str, float]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collecting:
-    """A collector at work. `collect` gives a group of answers to each sample and tells `advance` of each sample `passes`
-    times; `facts` are further counts of the groups, and `costs` what it took so far."""
+    """A collector at work. `collect` gives a group of answers to each sample and reports each sample to `advance` once a
+    pass; `facts` are further counts of the groups, and `costs` what it took so far."""
 
     collect: Callable[[Sequence[Sample], Advance], list[Group]]
     passes: int = 1
@@ -143,9 +143,9 @@ class Verifier(Kind):
     """A way to judge candidate answers.
 
     `level` is the autonomy level of who judges (`harness.autonomy`). One that does not declare `sees_gold` is given
-    samples without targets. `widest` is how far two of its rewards can differ. `overrules` says that its order owes
-    nothing to whoever ordered the answers before, and `filters` that it judges any single text by its picture: then what
-    it is worth without training is measured as a baseline.
+    samples without targets. `widest` is the most that two of its rewards can differ by. `overrules` says that its order
+    owes nothing to whoever ordered the answers before. `filters` says that it judges any single text by its picture:
+    then its worth without training is measured as a baseline.
     """
 
     level: ClassVar[str]

@@ -81,11 +81,9 @@ class Slot:
             fault = PydanticCustomError("kind", "{why}", {"why": str(error)})
             details = InitErrorDetails(type=fault, loc=("kind",), input=name)
             raise ValidationError.from_exception_data(self.field, [details]) from error
-        unknown = value.keys() - kind.model_fields
-        others = {field for other in self.kinds() for field in other.model_fields} if unknown else set()
-        return kind.model_validate(
-            {field: value[field] for field in value if field not in others - kind.model_fields.keys()}
-        )
+        own = kind.model_fields.keys()
+        others = {field for other in self.kinds() for field in other.model_fields} if value.keys() - own else set()
+        return kind.model_validate({field: value[field] for field in value if field in own or field not in others})
 
 
 def name_of(kind: type[Kind]) -> str:

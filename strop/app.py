@@ -24,7 +24,7 @@ from strop.commands.check import check
 from strop.commands.compare import compare
 from strop.commands.data import data_app
 from strop.commands.diff import diff
-from strop.commands.eval import evaluate, tasks
+from strop.commands.eval import evaluate
 from strop.commands.export import export
 from strop.commands.grid import grid
 from strop.commands.reported import reported
@@ -33,6 +33,7 @@ from strop.commands.rescore import rescore
 from strop.commands.run import run
 from strop.commands.score import score_app
 from strop.commands.show import show
+from strop.commands.tasks import tasks
 from strop.parsing import OnceCommand, current_word
 from strop.terminal import harmless_streams
 

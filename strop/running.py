@@ -75,24 +75,34 @@ def run(
         ...     finished.frame().query("headline")[["round", "task", "metric", "n"]].to_dict("records")
         [{'round': 0, 'task': 'pictos_pope', 'metric': 'macro/f1', 'n': 12}]
     """
-    from loops.notes import notes_of_run
-    from loops.reserve import refuse_reserve
-    from loops.run import run_recipe
     from strop.places import set_places
     from tasks.data.sources import data_folder
 
     if data is not None or plugin_path is not None:
         set_places(Path(data) if data is not None else data_folder(), Path(plugin_path) if plugin_path else None)
-    loaded = open_recipe(recipe, changes)
-    refuse_reserve(loaded.evaluate.split, "strop run")
-    folder = Path(out).expanduser()
-    finished = run_recipe(
-        loaded,
-        folder,
-        setting(progress),
+    return run_opened(
+        open_recipe(recipe, changes),
+        Path(out).expanduser(),
         answers=Path(answers) if answers else None,
         shared=Path(shared) if shared else None,
+        progress=progress,
     )
+
+
+def run_opened(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    answers: Path | None = None,
+    shared: Path | None = None,
+    progress: bool = False,
+    checked: bool = False,
+) -> Run:
+    """Run a loaded recipe in a folder; `checked` says that `loops.check_recipe` has been through it."""
+    from loops.notes import notes_of_run
+    from loops.run import run_recipe
+
+    finished = run_recipe(recipe, folder, setting(progress), answers=answers, shared=shared, checked=checked)
     return Run(
         folder=folder,
         checkpoints=finished.checkpoints,
@@ -101,19 +111,23 @@ def run(
     )
 
 
-def open_recipe(recipe: str | Path | Recipe, changes: Mapping[str, Any] | Sequence[str] = ()) -> Recipe:
-    """The recipe of a file or of a shipped name, with some fields changed; raises `RecipeError` naming the field."""
+def open_recipe(
+    recipe: str | Path | Recipe, changes: Mapping[str, Any] | Sequence[str] = (), *, of_grid: bool = False
+) -> Recipe:
+    """The recipe of a file or of a shipped name, with some fields changed.
+
+    Raises `RecipeError` naming the field, and `UsageError` for test pictures that only a grid may open (`of_grid`).
+    """
     from loops.documents import find_shipped
     from loops.recipe import Recipe, load_recipe
+    from loops.reserve import refuse_reserve
 
-    if isinstance(recipe, Recipe):
-        return recipe
-    words = (
-        [f"{field}={json.dumps(value)}" for field, value in changes.items()]
-        if isinstance(changes, Mapping)
-        else changes
-    )
-    return load_recipe(find_shipped(str(recipe), "recipe"), words)
+    if isinstance(changes, Mapping):
+        changes = [f"{field}={json.dumps(value)}" for field, value in changes.items()]
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(find_shipped(str(recipe), "recipe"), changes)
+    if not of_grid:
+        refuse_reserve(loaded.evaluate.split, "strop run")
+    return loaded
 
 
 def setting(progress: bool = True) -> Setting:

@@ -154,6 +154,13 @@ def test_what_tests_share_lies_in_no_file_of_tests() -> None:
     assert [path.name for path in TESTS if a_test_file.search(path.read_text(encoding="utf-8"))] == []
 
 
+def test_no_test_changes_the_defaults_of_a_function() -> None:
+    """A size that a test needs smaller is a field or a parameter of what is tested."""
+    for path in TESTS:
+        if path != Path(__file__):
+            assert "__defaults__" not in path.read_text(encoding="utf-8"), path
+
+
 def test_tests_mirror_the_house() -> None:
     """A folder of tests, but what they share and the examples of the documentation, is a folder of the code."""
     folders = {path.parent.relative_to(ROOT / "tests") for path in TESTS} - {Path(), Path("support"), Path("docs")}

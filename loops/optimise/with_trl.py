@@ -243,17 +243,14 @@ def _config(config: Any, ours: Mapping[str, Any], settings: Mapping[str, Any]) -
         return build(settings)
     except TROUBLE as error:
         trouble = error
+    remedy = f"it takes the fields of TRL's {config.__name__}"
     for name in settings:
         try:
             build({other: value for other, value in settings.items() if other != name})
         except TROUBLE:
             continue
-        raise RecipeError(
-            f"optimise.trl.{name} {settings[name]!r}: {first_line(trouble)}; it takes the fields of TRL's {config.__name__}"
-        ) from trouble
-    raise RecipeError(
-        f"optimise.trl: {first_line(trouble)}; it takes the fields of TRL's {config.__name__}"
-    ) from trouble
+        raise RecipeError(f"optimise.trl.{name} {settings[name]!r}: {first_line(trouble)}; {remedy}") from trouble
+    raise RecipeError(f"optimise.trl: {first_line(trouble)}; {remedy}") from trouble
 
 
 @contextmanager

@@ -60,14 +60,15 @@ def list_data(
 
     strop data list
     """
-    from tasks.data.sources import SOURCES, held
+    from tasks.data.sources import held
+    from tasks.registry import all_sources
 
     data = data.expanduser()
-    found = [held(data, source) for source in SOURCES]
+    found = [held(data, source) for source in all_sources()]
     if as_json:
         listed = {
             task: [_as_json(one) for one in found if one.source.task == task]
-            for task in dict.fromkeys(source.task for source in SOURCES)
+            for task in dict.fromkeys(one.source.task for one in found)
         }
         typer.echo(json.dumps({"data": str(data), "tasks": listed}, ensure_ascii=False))
         return
@@ -101,7 +102,8 @@ def fetch_data(
     strop data fetch mathvista --from ~/downloads --file images.zip --sha256 images.zip=4f0c...
     """
     from strop.progress import byte_bars
-    from tasks.data.sources import sources_of, stand_ins
+    from tasks.data.sources import stand_ins
+    from tasks.registry import sources_of
 
     known = sources_of(task)
     digests = {source.file: source.sha256 for source in known} | _digests(sha256 or [], known)
@@ -109,7 +111,7 @@ def fetch_data(
     absent: dict[str, str] = {}
     for source in _chosen(files, known):
         # what is named is meant; what is needed may be had in another form
-        forms = (source,) if files else (source, *stand_ins(source))
+        forms = (source,) if files else (source, *stand_ins(source, known))
         try:
             with byte_bars() as bars:
                 said = _bring(forms, origin, data, digests, bars)
@@ -277,7 +279,8 @@ def ic(
 
     strop score ic --answers captions.jsonl --truth data/ic
     """
-    from tasks.ic.build import ic_from_coco, ids_digest, write_ic
+    from tasks.data.ids import ids_digest
+    from tasks.ic.build import ic_from_coco, write_ic
 
     chosen = ic_from_coco(coco, size, seed)
     written = write_ic(out, chosen)

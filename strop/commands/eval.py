@@ -1,4 +1,4 @@
-"""`strop eval` and `strop tasks`."""
+"""`strop eval`: asks a model the questions of tasks and marks its answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from strop.options import (
     writable_folder,
 )
 from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA, data_folder
+from tasks.data.sources import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.results import Results, TaskResult
@@ -158,21 +158,21 @@ def _notes(result: TaskResult) -> list[str]:
     ]
 
 
-def read_longest(given: str | None, names: Sequence[str]) -> dict[str, int]:
-    """Task -> longest answers, of what `--max-tokens` says of these tasks; raises `UsageError` for anything else."""
-    found: dict[str, int] = {}
-    for piece in (given or "").split(",") if given is not None else ():
-        name, named, tokens = piece.strip().rpartition("=")
-        if named and name not in names:
+def read_longest(text: str | None, names: Sequence[str]) -> dict[str, int]:
+    """Task -> longest answers, of the text of `--max-tokens` for these tasks; raises `UsageError` for anything else."""
+    lengths: dict[str, int] = {}
+    for piece in (text or "").split(",") if text is not None else ():
+        name, equals, tokens = piece.strip().rpartition("=")
+        if equals and name not in names:
             near = difflib.get_close_matches(name, names, n=1) or names
             raise UsageError(f"--max-tokens {piece}: --tasks does not name '{name}'; it names {', '.join(near)}")
         if not (tokens.isascii() and tokens.isdecimal() and int(tokens)):
             raise UsageError(f"--max-tokens {piece}: not a number of tokens above 0; say e.g. 2048 or pope=1024")
-        if name in found:
-            raise UsageError(f"--max-tokens {given}: {name or 'every task'} is given twice; keep one")
-        found[name] = int(tokens)
-    every = found.pop("", None)
-    return {**({} if every is None else dict.fromkeys(names, every)), **found}
+        if name in lengths:
+            raise UsageError(f"--max-tokens {text}: {name or 'every task'} is given twice; keep one")
+        lengths[name] = int(tokens)
+    every = lengths.pop("", None)
+    return {**({} if every is None else dict.fromkeys(names, every)), **lengths}
 
 
 def _often_cut(result: TaskResult, lengths: Lengths) -> Iterator[str]:
@@ -184,31 +184,3 @@ def _often_cut(result: TaskResult, lengths: Lengths) -> Iterator[str]:
             f"{counted(longest, 'token')}, the longest allowed: "
             f"--max-tokens {result.task}={2 * longest} allows longer ones"
         )
-
-
-def tasks(
-    plugin_path: PluginPathOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List the tasks.
-
-    **Example**
-
-    strop tasks
-    """
-    from tasks.registry import usable_tasks
-
-    if plugin_path is not None:
-        set_places(data_folder(), plugin_path)
-    found, unusable = usable_tasks()
-    for why in unusable:
-        Console(stderr=True).print(f"not usable: {why}", highlight=False, markup=False, soft_wrap=True)
-    about = {name: " ".join((type(task).__doc__ or "").split("\n\n")[0].split()) for name, task in found.items()}
-    if as_json:
-        listed = {n: {"version": t.version, "headline": t.headline, "about": about[n]} for n, t in found.items()}
-        typer.echo(json.dumps(listed))
-        return
-    table = Table("task", "headline", "what it asks")
-    for name, task in found.items():
-        table.add_row(name, task.headline, about[name])
-    Console(markup=False).print(table)

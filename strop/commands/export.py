@@ -43,9 +43,10 @@ def export(
     strop export runs/demo --to lm-eval,model-card
     """
     from leaderboards.export import export as write
+    from loops.recipe import level_of
 
     set_places(data, plugin_path)
-    written = write(runs, [name.strip() for name in to.split(",") if name.strip()], out, _questions)
+    written = write(runs, [name.strip() for name in to.split(",") if name.strip()], out, _questions, level_of)
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in written]}))
         return

@@ -65,7 +65,7 @@ def grid(
     from loops.grid import load_grid
     from loops.reserve import open_reserve
     from loops.run_grid import check_grid, file_states, find_states, run_grid
-    from strop.commands.run import setting
+    from strop.running import setting
 
     set_places(data, plugin_path)
     found = load_grid(find_shipped(file, "grid"), changes or ())
@@ -139,7 +139,7 @@ def _plan(found: Grid, out: Path) -> dict[str, Any]:
     """The cells with the states of their runs, and for each stage how many runs have it and how many of them do it."""
     from loops.run import plan_recipe
     from loops.run_grid import find_states, runs_of
-    from strop.commands.run import setting
+    from strop.running import setting
 
     states, world = find_states(found, out), setting()
     needed: dict[str, list[str]] = {}

@@ -49,10 +49,11 @@ def rescore(
 
     strop rescore runs/mine --tasks pope --profile strict --out runs/mine-strict
     """
-    from harness.marking import samples_of
-    from harness.profiles import PLAIN, profiles_of, remark_each
+    from harness.marking import remark_each
+    from harness.profiles import PLAIN, profiles_of
     from harness.results import read_results, write_results
     from harness.stats import as_plain, estimate
+    from harness.task_faults import samples_of
     from tasks.reading.answer_judge import can_judge
     from tasks.registry import find_task
 

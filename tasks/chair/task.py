@@ -9,11 +9,12 @@ from pathlib import Path
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.chair import marks, questions
-from tasks.chair.truth import ChairTruth, open_truth, tables_folder, truth_in
+from tasks.chair.truth import ChairTruth, open_truth, truth_in
 from tasks.data.folder import coco_picture, first_file, missing_file
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.reading import object_words
+from tasks.reading.object_words import tables_folder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +27,7 @@ class Chair:
     headline: str = marks.HEADLINE
     frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 512  # OPERA's protocol
+    count: int = questions.IMAGES
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -41,7 +43,7 @@ class Chair:
                 target=world.truth.classes(str(image)),
                 cluster=str(image),
             )
-            for image in questions.load_image_ids(ids)
+            for image in questions.load_image_ids(ids, self.count)
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import MissingError
 from tasks.data.hub import HubSource
-from tasks.data.sources import data_folder
+from tasks.data.sources import Source, data_folder
 
 COCO_PICTURES = "val2014"
 """The folder that COCO's val2014.zip unpacks into; POPE, CHAIR, IC and grounding share it."""
@@ -61,4 +61,17 @@ def missing_file(task: str, wanted: str, hub: HubSource | None = None) -> Missin
     return MissingError(
         f"{data_folder() / task / wanted}: no such file; put it there (`strop data list` says where it comes from)"
         f"{otherwise}"
+    )
+
+
+def coco_pictures(task: str, shared_with: tuple[str, ...]) -> Source:
+    """COCO's photographs as a source of a task; a copy in the folder of a task of `shared_with` serves too."""
+    return Source(
+        task=task,
+        file="val2014.zip",
+        about="pictures, to ask a model (of other annotations those that they name, such as val2017)",
+        origin="COCO 2014, zips/val2014.zip",
+        licence="each photographer's Flickr terms",
+        unpacked="val2014/*.jpg",
+        shared_with=shared_with,
     )

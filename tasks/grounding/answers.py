@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.data.ids import ids_digest
 from tasks.data.rows import AnswerFile, read_rows, refuse_repeats, refuse_unanswered, refuse_unknown
 from tasks.grounding.questions import load_questions
-from tasks.ic.build import ids_digest
 from tasks.reading.row_claims import echoes_in
 
 

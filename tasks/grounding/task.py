@@ -10,10 +10,10 @@ from statistics import fmean
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import coco_picture, missing_file
+from tasks.data.ids import ids_digest
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.grounding import marks, questions, readers
-from tasks.ic.build import ids_digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

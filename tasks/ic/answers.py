@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.types import Sample
+from tasks.data.ids import ascending, ids_digest
 from tasks.data.rows import AnswerFile, refuse_unanswered
-from tasks.ic.build import TRUTH_FILE, ascending, ids_digest
+from tasks.ic.build import TRUTH_FILE
 from tasks.ic.questions import load_questions
 from tasks.reading.caption_files import Captioned, join_images, read_captions
 from tasks.reading.object_words import ChairTables

@@ -10,13 +10,14 @@ from pathlib import Path
 from harness.errors import MissingError
 from harness.files import read_json
 from harness.types import Details, Metric, Sample, Score, Scorer
-from tasks.chair.truth import tables_folder
 from tasks.data.folder import coco_picture
+from tasks.data.ids import ids_digest
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.ic import marks, questions
-from tasks.ic.build import TRUTH_FILE, ids_digest
+from tasks.ic.build import TRUTH_FILE
 from tasks.reading import object_words
+from tasks.reading.object_words import tables_folder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,22 +12,13 @@ from functools import partial
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import missing_file, picture_folder, pictures_in
-from tasks.data.hub import HubSource, questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.hub import questions_from, read_hub, required_picture, wanted_hub
 from tasks.data.rows import Row
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.mathvista import marks, questions
+from tasks.mathvista import marks, questions, sources
 from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.reading.readers import LETTERS
-
-MATHVISTA_HUB = HubSource(
-    id="AI4Math/MathVista",
-    revision="2b6ad69445fbb5695c9b165475e8decdbeb97747",
-    files="data/testmini-*.parquet",
-    picture="decoded_image",
-    columns=("pid", "query", "question", "image", "choices", "precision", "answer", "question_type", "answer_type",
-             "metadata"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,16 +31,17 @@ class MathVista:
     headline: str = marks.HEADLINE
     max_tokens: int = 1024
     profile: str = "strict"
+    size: questions.Size = questions.TESTMINI
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if wanted_hub():
-            return _mathvista_of_hub()
+            return _mathvista_of_hub(self.size)
         folder = data_folder() / self.name
         for wanted in ("testmini.json", "query.json"):
             if not (folder / wanted).is_file():
-                raise missing_file(self.name, wanted, MATHVISTA_HUB)
-        asked = questions.load_questions(folder / "testmini.json")
+                raise missing_file(self.name, wanted, sources.HUB)
+        asked = questions.load_questions(folder / "testmini.json", self.size)
         prompts = questions.load_prompts(folder / "query.json", asked)
         picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
         return [
@@ -78,19 +70,19 @@ class MathVista:
         return f'The answer is "{said}".'
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        info = {**questions_from(MATHVISTA_HUB), "prompt": "query.json: the hint first"}
+        info = {**questions_from(sources.HUB), "prompt": "query.json: the hint first"}
         return Details(metrics=marks.mathvista_metrics(marks.cells_of(samples)), info=info)
 
 
-def _mathvista_of_hub() -> list[Sample]:
+def _mathvista_of_hub(size: questions.Size) -> list[Sample]:
     asked = {}
-    for row, picture in read_hub(MATHVISTA_HUB).rows():
+    for row, picture in read_hub(sources.HUB).rows():
         precision = row.content["precision"]
         whole = int(precision) if isinstance(precision, float) else precision  # the table has no column of integers
         pid = row.identifier("pid")
         question = questions.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
         asked[pid] = replace(question, images=required_picture(row, picture))
-    questions.refuse_another_size(MATHVISTA_HUB.name, asked, questions.TESTMINI)
+    questions.refuse_another_size(sources.HUB.name, asked, size)
     return list(asked.values())
 
 

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import coco_picture, missing_file
-from tasks.data.hub import HubPicture, HubSource, questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.hub import HubPicture, questions_from, read_hub, required_picture, wanted_hub
 from tasks.data.rows import Row
 from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.pope import marks, questions
+from tasks.pope import marks, questions, sources
 from tasks.pope.build import built_set
 from tasks.reading.profiles import scorers_by_reader
 from tasks.reading.readers import YES_NO_PROFILES
-
-POPE_HUB = HubSource(
-    id="lmms-lab/POPE",
-    revision="4db1276663dfa5eb8ad16a52d24c31a09e470896",
-    files="data/test-*.parquet",
-    picture="image",
-    columns=("question", "answer", "image_source", "category"),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,17 +32,19 @@ class Pope:
     headline: str = marks.HEADLINE
     max_tokens: int = 128  # LLaVA's model_vqa_loader.py
     profile: str = "official"
+    rows: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: questions.ROWS, hash=False)
+    """Category -> the numbers of questions that its editions have."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if wanted_hub():
-            return _pope_of_hub()
+            return _pope_of_hub(self.rows)
         folder = questions.labels_folder(data_folder() / self.name)
         if folder is None:
-            raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
+            raise missing_file(self.name, "coco_pope_random.json", sources.HUB)
         built = built_set(folder)
         if built is None:
-            asked = questions.load_questions(folder)
+            asked = questions.load_questions(folder, self.rows)
         else:
             asked = questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
         annotations = built.annotations if built else ()
@@ -72,7 +66,7 @@ class Pope:
 
     def details(self, samples: Sequence[Sample]) -> Details:
         info: dict[str, Any] = {
-            **questions_from(POPE_HUB),
+            **questions_from(sources.HUB),
             "rows": dict(Counter(str(one.meta["group"]) for one in samples)),
         }
         folder = None if wanted_hub() else questions.labels_folder(data_folder() / self.name)
@@ -81,11 +75,11 @@ class Pope:
         return Details(metrics=self.metrics, info=info)
 
 
-def _pope_of_hub() -> list[Sample]:
+def _pope_of_hub(rows: Mapping[str, tuple[int, ...]]) -> list[Sample]:
     samples = []
     first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
-    for row, picture in read_hub(POPE_HUB).rows():
-        image, category = row.text("image_source"), row.one_of("category", tuple(questions.ROWS))
+    for row, picture in read_hub(sources.HUB).rows():
+        image, category = row.text("image_source"), row.one_of("category", tuple(rows))
         label = Row(
             row.place,
             {"image": f"{image}.jpg", "text": row.text("question"), "label": row.text("answer").strip().lower()},
@@ -93,6 +87,6 @@ def _pope_of_hub() -> list[Sample]:
         shown = first.setdefault(image, picture)
         samples.append(replace(questions.question_sample(label, category), images=required_picture(row, shown)))
     counted = Counter(sample.meta["group"] for sample in samples)
-    for category in questions.ROWS:
-        questions.refuse_another_size(POPE_HUB.name, category, counted[category], questions.ROWS[category][:1])
+    for category, sizes in rows.items():
+        questions.refuse_another_size(sources.HUB.name, category, counted[category], sizes[:1])
     return questions.together(samples)

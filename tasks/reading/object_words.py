@@ -16,6 +16,7 @@ from types import MappingProxyType
 from harness.errors import DataError
 from harness.files import read_json
 from tasks.data.rows import is_list_of
+from tasks.data.sources import Source
 from tasks.reading import text, text_offline
 
 
@@ -157,3 +158,37 @@ def caption_naming(classes: Set[str], tables: ChairTables, words: Callable[[str]
                 said.append(sentence)
                 break
     return " ".join(said) or "Nothing."
+
+
+def tables_folder(truth: Path, data: Path) -> Path:
+    """The folder of synonyms.json and double_words.json: the truth's own, the one above a folder of annotations (COCO's
+    archive unpacks into one), or CHAIR's or IC's of the data folder; the truth's own where they are nowhere."""
+    if not truth.exists():
+        raise DataError(f"{truth}: no such file or folder; name the truth by --truth")
+    home = truth if truth.is_dir() else truth.parent
+    places = (home, truth.parent, data / "ic", data / "chair")
+    return next((place for place in places if (place / "synonyms.json").exists()), home)
+
+
+def caption_tables(task: str, shared_with: tuple[str, ...] = ()) -> list[Source]:
+    """The tables that captions are read by, as sources of a task."""
+    return [
+        Source(
+            task=task,
+            file="synonyms.json",
+            about="class -> words",
+            origin="LisaAnne/Hallucination 6e4d33c4, data/synonyms.txt (`strop data build chair` makes JSON of it)",
+            licence="BSD-2-Clause by its README",
+            needed=True,
+            shared_with=shared_with,
+        ),
+        Source(
+            task=task,
+            file="double_words.json",
+            about="two words -> the one they stand for",
+            origin="utils/chair.py there, and inside either of the two chair.pkl (`strop data build chair`)",
+            licence="BSD-2-Clause by its README",
+            needed=True,
+            shared_with=shared_with,
+        ),
+    ]

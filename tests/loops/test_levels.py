@@ -14,7 +14,7 @@ from loops import run as rounds
 from loops.ledger import Done, Outcome
 from loops.recipe import load_recipe
 from loops.run import plan_recipe, run_recipe
-from strop.commands.run import setting
+from strop.running import setting
 from tests.support.recipes import JUDGE_FREE
 
 LEARNT = "L3, encoder trained on this world's gold"

@@ -16,8 +16,8 @@ from harness.errors import DataError, StropError, UsageError
 from harness.files import digest_of_file
 from strop.commands.data import data_app
 from strop.commands.score import score_app
-from tasks.data import sources
-from tasks.data.sources import SOURCES, Source, data_folder, held
+from tasks.data.sources import Source, data_folder, held
+from tasks.registry import all_sources
 from tests.support.annotated import annotate
 
 HOME = Path(__file__).resolve().parents[2]
@@ -39,7 +39,7 @@ def quiz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         _source("old/labels.json", instead_of="labels.json"),
         _source("pictures.zip", unpacked="pictures/*.png"),
     )
-    monkeypatch.setattr(sources, "SOURCES", known)
+    monkeypatch.setattr("tasks.registry.all_sources", lambda: known)
     monkeypatch.setenv("STROP_DATA", str(tmp_path / "data"))
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror/questions.json").write_bytes(QUESTIONS)
@@ -80,8 +80,8 @@ def test_every_task_of_others_data_says_what_it_needs_and_whose_it_is(tmp_path: 
 
 
 def test_the_known_digests_are_those_of_the_published_files(conformance: Path) -> None:
-    known = {source.file: source for source in SOURCES if source.sha256 and "coco_pope" not in source.file}
-    known |= {f"{source.task}/{source.file}": source for source in SOURCES if source.file.startswith("labels_")}
+    known = {source.file: source for source in all_sources() if source.sha256 and "coco_pope" not in source.file}
+    known |= {f"{source.task}/{source.file}": source for source in all_sources() if source.file.startswith("labels_")}
     assert len(known) == 12
     captions = known.pop("greedy.jsonl")
     assert digest_of_file(conformance / "chair/opera/llava-1.5/greedy.jsonl") == captions.sha256
@@ -90,11 +90,11 @@ def test_the_known_digests_are_those_of_the_published_files(conformance: Path) -
 
 
 def _of(task: str, file: str) -> Source:
-    return next(source for source in SOURCES if (source.task, source.file) == (task, file))
+    return next(source for source in all_sources() if (source.task, source.file) == (task, file))
 
 
 def test_nothing_of_others_is_in_the_repository() -> None:
-    names = {Path(source.file).name for source in SOURCES}
+    names = {Path(source.file).name for source in all_sources()}
     folders = [HOME / folder for folder in ("harness", "tasks", "loops", "leaderboards", "tests")]
     assert [path for folder in folders for path in folder.rglob("*") if path.name in names] == []
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from harness.engine import evaluate
 from harness.errors import DataError, UsageError
 from harness.files import read_jsonl
-from harness.profiles import remark
+from harness.marking import remark
 from harness.results import Results, TaskResult, read_results, write_results
 from harness.stats import as_plain, estimate
 from strop.app import app

@@ -26,13 +26,13 @@ from harness.store import Store, ask
 from harness.types import Sampling
 from strop.models import load_model
 from tasks.data.annotations import read_instances
+from tasks.data.presence import presence
 from tasks.ic.build import TOP, choose, is_eligible, temptation
 from tasks.ic.marks import score_ic
 from tasks.pictos import coco
 from tasks.pictos.benchmarks import SCENES, PictosCaptions
 from tasks.pictos.language import caption
 from tasks.pictos.world import compose, seeds_of
-from tasks.pope.build import presence
 from tasks.reading.object_words import PROFILES
 from tests.support.annotated import pictos_tables
 

@@ -16,8 +16,9 @@ from harness.check import check
 from harness.engine import evaluate
 from harness.errors import DataError, MissingError, PictureError, StropError, UsageError
 from harness.files import write_json, write_jsonl
+from harness.marking import remark
 from harness.pictures import open_picture
-from harness.profiles import profiles_of, remark
+from harness.profiles import profiles_of
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.types import Advance, Detailed, Profiled, Sample, Sampling, Task

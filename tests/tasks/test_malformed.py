@@ -6,6 +6,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from PIL import Image
 from harness.check import check
 from harness.errors import DataError, PictureError
 from harness.pictures import LARGEST_SIDE, open_picture
-from tasks.chair import questions as chair
-from tasks.pope import questions as pope
+from tasks.chair.task import Chair
+from tasks.pope.task import Pope
 from tasks.registry import TASKS, find_task
-from tests.support.peoples import PICTURES, expect_one, write_all
+from tests.support.peoples import PICTURES, expect_one, replace_tasks, write_all
 
 SIZE = (64, 48)
 
@@ -219,8 +220,7 @@ def test_a_malformed_row_is_one_line_with_its_file(
 
 def _expect_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row more, so that its number is no fault."""
-    monkeypatch.setattr(pope.load_questions, "__defaults__", ({"random": (2,)},))
-    monkeypatch.setattr(chair.load_image_ids, "__defaults__", (2,))
+    replace_tasks(monkeypatch, pope=partial(Pope, rows={"random": (2,)}), chair=partial(Chair, count=2))
 
 
 def test_every_task_has_every_fault() -> None:

@@ -16,9 +16,9 @@ from PIL import Image
 
 from harness.engine import evaluate
 from harness.errors import DataError, PictureError, UsageError
-from harness.marking import samples_of, try_task
 from harness.pictures import open_picture
 from harness.profiles import scorer_of
+from harness.task_faults import samples_of, try_task
 from harness.types import Metric, Sample, Sampling, Score
 from tasks.registry import TASKS, TasksByName, find_task, known_tasks, usable_tasks
 from tests.support.own_task import EXAMPLE

@@ -75,12 +75,12 @@ def chair(
 
     strop score chair --answers mine.jsonl --truth my/annotations --objects instances --out scored/mine
     """
-    from harness.profiles import side_by_side
+    from harness.marking import side_by_side
     from tasks.chair import answers as task_answers
     from tasks.chair import marks as task
-    from tasks.chair.truth import tables_folder
     from tasks.reading import object_words
     from tasks.reading.caption_files import read_captions
+    from tasks.reading.object_words import tables_folder
 
     wanted = (None,) if profile is None else chosen_profiles(profile, tuple(object_words.PROFILES), out)
     if cut and len(wanted) > 1:
@@ -106,7 +106,7 @@ def chair(
         marked.append(mark_all((task.NAME, task.VERSION, task.HEADLINE), title, found, task.CHAIR_METRICS, score))
     curves = _curves(found, tables, normaliser) if cut else None
     right = {sample.id: sorted(sample.target) for sample in found.samples}
-    marked = side_by_side(marked, right.__getitem__)
+    marked = side_by_side(marked, lambda index: right[found.samples[index].id])
     write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, [answers], truth, curves)
 

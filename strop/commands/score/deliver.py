@@ -74,7 +74,7 @@ def mark_each(
 
     Of the profiles `beside` the headline alone is told, in `info["headline_by_profile"]`; `replicas` as in `mark_all`.
     """
-    from harness.profiles import headline_values, side_by_side
+    from harness.marking import headline_values, side_by_side
 
     def marked_by(profile: str) -> TaskResult:
         return mark_all(task, profile, found, metrics, scorer(profile), replica=profile in replicas)
@@ -85,7 +85,7 @@ def mark_each(
         others = [marked_by(name) for name in beside if name not in profiles]
         values = headline_values([*marked, *others])
         return [replace(one, info={**one.info, "headline_by_profile": values}) for one in marked]
-    return side_by_side(marked, right.__getitem__)
+    return side_by_side(marked, lambda index: right[found.samples[index].id])
 
 
 def deliver(

@@ -69,12 +69,12 @@ def ic(
 
     strop score ic --answers captions.jsonl --truth data/ic --judge my/llava --images val2014
     """
-    from harness.profiles import side_by_side
-    from tasks.chair.truth import tables_folder
+    from harness.marking import side_by_side
     from tasks.ic import answers as task_answers
     from tasks.ic import marks as task
     from tasks.reading import object_words as chair
     from tasks.reading.caption_files import read_captions
+    from tasks.reading.object_words import tables_folder
 
     wanted = (None,) if profile is None else chosen_profiles(profile, tuple(chair.PROFILES), out)
     if images is not None and judge is None:
@@ -93,7 +93,7 @@ def ic(
     if asked := open_judge(judge, judge_endpoint):
         marked = [_judged(one, found, asked, images, folder / task.NAME / KEPT) for one in marked]
     right = {sample.id: sorted(sample.target) for sample in found.samples}
-    marked = side_by_side(marked, right.__getitem__)
+    marked = side_by_side(marked, lambda index: right[found.samples[index].id])
     write_disagreements(disagreements, [marked])
     deliver(marked, as_json, out, name, [answers], truth)
 

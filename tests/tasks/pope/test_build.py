@@ -19,20 +19,11 @@ from harness.check import check
 from harness.errors import DataError, UsageError
 from harness.files import write_json, write_jsonl
 from strop.commands.data import data_app
+from tasks.data.presence import Presence, most_frequent, presence
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
 from tasks.pope.answers import load_answers
-from tasks.pope.build import (
-    EACH,
-    GROUPS,
-    PopeQuestion,
-    Presence,
-    draw_questions,
-    most_frequent,
-    presence,
-    questions_from_coco,
-    write_questions,
-)
+from tasks.pope.build import EACH, GROUPS, PopeQuestion, draw_questions, questions_from_coco, write_questions
 from tasks.pope.marks import score_pope
 from tasks.pope.questions import object_asked_for
 from tasks.pope.task import Pope
