@@ -75,8 +75,8 @@ def _no_facts(groups: Sequence[Group]) -> Mapping[str, float]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collecting:
-    """A collector at work. `collect` gives a group of answers to each sample and reports each sample to `advance` once a
-    pass; `facts` are further counts of the groups, and `costs` what it took so far."""
+    """A collector at work. `collect` gives a group of answers to each sample, and reports every sample to `advance` as
+    often as `passes` says; `facts` are further counts of the groups, and `costs` what it took so far."""
 
     collect: Callable[[Sequence[Sample], Advance], list[Group]]
     passes: int = 1
