@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_folder
-from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA
+from strop.places import data_root, set_plugin_path
+from tasks.data.root import DEFAULT_DATA, DataRoot
 
 if TYPE_CHECKING:
     from loops.grid import Grid
@@ -67,15 +67,16 @@ def grid(
     from loops.run_grid import check_grid, file_states, find_states, run_grid
     from strop.running import setting
 
-    set_places(data, plugin_path)
+    set_plugin_path(plugin_path)
+    root = data_root(data)
     found = load_grid(find_shipped(file, "grid"), changes or ())
     if dry_run:
-        plan = _plan(found, out)
+        plan = _plan(found, out, root)
         typer.echo(json.dumps(plan, ensure_ascii=False) if as_json else _plan_text(plan))
         return
     console = Console(markup=False, stderr=True, highlight=False, soft_wrap=True)
     if not table_only:
-        check_grid(found, find_states(found, out), setting())
+        check_grid(found, find_states(found, out), setting(root))
     for note in () if table_only else open_reserve(found, opening):
         console.print(note, markup=False)
     if table_only:
@@ -89,7 +90,14 @@ def grid(
 
         with _progress(console, out) as watched:
             states = dict(
-                run_grid(found, out, lambda run: _command(found, run, out), jobs=jobs, told=told, watched=watched)
+                run_grid(
+                    found,
+                    out,
+                    lambda run: _command(found, run, out, root.folder),
+                    jobs=jobs,
+                    told=told,
+                    watched=watched,
+                )
             )
     written = write_ablation(out)
     counts = Counter(state.state for state in states.values())
@@ -104,11 +112,11 @@ def grid(
         sys.exit(1)
 
 
-def _command(found: Grid, run: Run, out: Path) -> list[str]:
+def _command(found: Grid, run: Run, out: Path, data: Path) -> list[str]:
     from loops.run_grid import SHARED
 
     words = [str(Path(sys.executable).with_name("strop")), "run", str(found.base), "--out", str(out / run.folder)]
-    words += ["--shared", str(out / SHARED), "--of-grid"]
+    words += ["--shared", str(out / SHARED), "--of-grid", "--data", str(data)]
     for change in (*run.cell.changes, f"seed={run.seed}"):
         words += ["--set", change]
     return words
@@ -135,13 +143,13 @@ def _progress(console: Console, out: Path) -> Iterator[Watched]:
         yield watched
 
 
-def _plan(found: Grid, out: Path) -> dict[str, Any]:
+def _plan(found: Grid, out: Path, data: DataRoot) -> dict[str, Any]:
     """The cells with the states of their runs, and for each stage how many runs have it and how many of them do it."""
     from loops.run import plan_recipe
     from loops.run_grid import find_states, runs_of
     from strop.running import setting
 
-    states, world = find_states(found, out), setting()
+    states, world = find_states(found, out), setting(data)
     needed: dict[str, list[str]] = {}
     for run in runs_of(found):
         for stage, key in plan_recipe(run.recipe, world).items():

@@ -25,6 +25,8 @@ from tasks.pictos.training.build import processor
 from tests.support.tiny import HUB_TEMPLATE, llama_like_processor, save_tiny
 from tests.support.variants import variant
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = (("A cat on the left. Two dogs.", "A cup."), ("Two dogs.", "A cat on the left. A bear."))
 PAIRS = [
     Pair(sample=sample, chosen=chosen, rejected=rejected, reversed=False)

@@ -46,7 +46,6 @@ from tasks.data.pools import WorldPool
 from tasks.pictos.benchmarks import caption_pool, caption_samples
 from tasks.pictos.models import shipped
 from tasks.registry import TASKS, find_task, training_pool
-from tests.support.tiny import save_tiny
 
 # Collect --------------------------------------------------------------------------------------------------------------
 
@@ -376,8 +375,8 @@ def test_groups_and_pairs_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def seed_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("seed"), seed=1)
+def seed_model(tiny: Path) -> Path:
+    return tiny
 
 
 TRL = {"learning_rate": 1e-3, "num_train_epochs": 1, "per_device_train_batch_size": 4}

@@ -24,7 +24,7 @@ from strop.commands.score.options import (
 )
 from strop.commands.score.words import caption_reader, read_by
 from strop.options import DataOption, JsonOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.types import Sample, Score

@@ -18,7 +18,7 @@ from strop.commands.score.options import (
     chosen_profiles,
 )
 from strop.options import DataOption, JsonOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.types import Sample, Score

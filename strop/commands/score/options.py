@@ -10,7 +10,7 @@ import typer
 
 from harness.errors import DataError, UsageError
 from strop.options import writable_file, writable_folder
-from tasks.data.sources import DATA_VARIABLE
+from tasks.data.root import DATA_VARIABLE
 
 ALL_PROFILES = "all"
 

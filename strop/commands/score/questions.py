@@ -25,7 +25,7 @@ from strop.commands.score.options import (
 )
 from strop.models import open_judge, with_judge
 from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.types import Sample, Score

@@ -23,15 +23,14 @@ from harness.types import Sampling
 from loops.groups import Pair
 from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
-from tests.support.tiny import save_tiny
 
 SAMPLES = caption_samples("dev", 4)
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(tiny: Path) -> Path:
     """With word embeddings and head in one."""
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+    return tiny
 
 
 def _adapter(base: Path, out: Path, config: Any) -> Path:

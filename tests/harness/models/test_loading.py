@@ -18,15 +18,15 @@ from harness.models.vlm import load_vlm
 from harness.types import Sampling
 from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
-from tests.support.tiny import save_adapter, save_tiny
+from tests.support.tiny import save_adapter
 from tests.support.variants import Weights, complaint_of, variant
 
 EMBEDDINGS, NORM = "language_model.model.embed_tokens.weight", "language_model.model.layers.1.input_layernorm.weight"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+def base(tiny: Path) -> Path:
+    return tiny
 
 
 def _without(*parts: str) -> object:
