@@ -61,8 +61,8 @@ def grid(
     strop grid my.yaml --out runs/mine --set rounds=1 --dry-run
     """
     from leaderboards.ablation_text import write_ablation
+    from loops.documents import find_shipped
     from loops.grid import load_grid
-    from loops.recipe import find_shipped
 
     set_plugin_path(plugin_path)
     root = data_root(data)
