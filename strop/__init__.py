@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from strop.evaluation import Evaluation, evaluate, find_tasks, read_evaluation
     from strop.models import load_model
     from strop.running import Run, run
+    from strop.task_answers import score
 
 __all__ = [
     "Checkpoint",
@@ -41,6 +42,7 @@ __all__ = [
     "load_model",
     "read_evaluation",
     "run",
+    "score",
 ]
 
 _MODULES = {
@@ -49,6 +51,7 @@ _MODULES = {
     "strop.evaluation": ("Evaluation", "evaluate", "find_tasks", "read_evaluation"),
     "strop.models": ("load_model",),
     "strop.running": ("Run", "run"),
+    "strop.task_answers": ("score",),
 }
 """The names that each module offers."""
 

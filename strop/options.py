@@ -9,7 +9,7 @@ import typer
 
 from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
 from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
-from tasks.data.sources import DATA_VARIABLE
+from tasks.data.root import DATA_VARIABLE
 
 DEFAULT_RUNS = Path("runs")
 """Default of `--runs`."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from loops.recipe import Recipe
     from loops.setting import Setting
     from strop.evaluation import Evaluation
+    from tasks.data.root import DataRoot
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,14 +76,13 @@ def run(
         ...     finished.frame().query("headline")[["round", "task", "metric", "n"]].to_dict("records")
         [{'round': 0, 'task': 'pictos_pope', 'metric': 'macro/f1', 'n': 12}]
     """
-    from strop.places import set_places
-    from tasks.data.sources import data_folder
+    from strop.places import data_root, set_plugin_path
 
-    if data is not None or plugin_path is not None:
-        set_places(Path(data) if data is not None else data_folder(), Path(plugin_path) if plugin_path else None)
+    set_plugin_path(plugin_path)
     return run_opened(
         open_recipe(recipe, changes),
         Path(out).expanduser(),
+        data_root(data),
         answers=Path(answers) if answers else None,
         shared=Path(shared) if shared else None,
         progress=progress,
@@ -92,17 +92,19 @@ def run(
 def run_opened(
     recipe: Recipe,
     folder: Path,
+    data: DataRoot,
     *,
     answers: Path | None = None,
     shared: Path | None = None,
     progress: bool = False,
     checked: bool = False,
 ) -> Run:
-    """Run a loaded recipe in a folder; `checked` says that `loops.check_recipe` has been through it."""
+    """Run a loaded recipe in a folder, with tasks that read `data`; `checked` says that `loops.check_recipe` has passed
+    it."""
     from loops.notes import notes_of_run
     from loops.run import run_recipe
 
-    finished = run_recipe(recipe, folder, setting(progress), answers=answers, shared=shared, checked=checked)
+    finished = run_recipe(recipe, folder, setting(data, progress), answers=answers, shared=shared, checked=checked)
     return Run(
         folder=folder,
         checkpoints=finished.checkpoints,
@@ -118,7 +120,8 @@ def open_recipe(
 
     Raises `RecipeError` naming the field, and `UsageError` for test pictures that only a grid may open (`of_grid`).
     """
-    from loops.recipe import Recipe, find_shipped, load_recipe
+    from loops.documents import find_shipped
+    from loops.recipe import Recipe, load_recipe
     from loops.reserve import refuse_reserve
 
     if isinstance(changes, Mapping):
@@ -129,7 +132,7 @@ def open_recipe(
     return loaded
 
 
-def setting(progress: bool = True) -> Setting:
+def setting(data: DataRoot, progress: bool = True) -> Setting:
     """Tasks, pools and models as this installation has them, with progress bars or without."""
     from functools import partial
 
@@ -139,5 +142,8 @@ def setting(progress: bool = True) -> Setting:
     from tasks.registry import TasksByName, training_pool
 
     return Setting(
-        tasks=TasksByName(), pool=cache(training_pool), shipped=shipped, bars=partial(progress_bars, progress)
+        tasks=TasksByName(data),
+        pool=cache(partial(training_pool, data=data)),
+        shipped=shipped,
+        bars=partial(progress_bars, progress),
     )

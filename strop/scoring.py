@@ -1,14 +1,12 @@
-"""Scores files of answers by the rules of their benchmark: `strop score`, and `strop.score` in Python."""
+"""Scores a file of answers that is bound to its truth: what the commands of `strop score` share, without a terminal."""
 
 from __future__ import annotations
 
-import difflib
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 
@@ -17,53 +15,8 @@ if TYPE_CHECKING:
     from harness.results import Results, TaskResult
     from strop.evaluation import Evaluation
 
-BENCHMARKS = ("pope", "chair", "ic", "grounding", "scienceqa", "mathvista")
-"""Those whose answer files are read: `open_answers` in `tasks/<name>/answers.py`."""
-
 Judged = Callable[[Sequence["TaskResult"], "Answered"], list["TaskResult"]]
 """Adds a judge's opinions to results."""
-
-
-def score(
-    task: str,
-    answers: str | Path | Mapping[str, str | Path],
-    *,
-    profile: str | None = None,
-    partial: bool = False,
-    data: str | Path | None = None,
-    out: str | Path | None = None,
-    name: str | None = None,
-    **options: Any,
-) -> Evaluation:
-    """Score a file of answers to one of `BENCHMARKS`, in any layout that `strop score` reads.
-
-    `answers` is a file; for POPE also a mapping of category -> file. `profile` names who reads them, "all" stands for
-    every profile, each of which is then an entry of `results.tasks`. `partial` accepts questions without an answer.
-    `options` are those of the benchmark: `questions` and `truth` (default: those of the data folder `data`), CHAIR's
-    `objects`. With `out`, a results folder is written, in which the model is called `name`.
-
-    Raises `harness.errors.StropError` for a file, a profile or a folder that does not fit, with the remedy.
-
-    Example:
-        >>> import strop
-        >>> strop.score("pope", "no-such-file.jsonl")
-        Traceback (most recent call last):
-        ...
-        harness.errors.DataError: ...
-    """
-    from tasks.data.sources import data_folder
-
-    if task not in BENCHMARKS:
-        near = difflib.get_close_matches(task, BENCHMARKS, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise UsageError(f"no answer files are read for a task '{task}'; {hint}tasks: {', '.join(BENCHMARKS)}")
-    files = {key: Path(path) for key, path in answers.items()} if isinstance(answers, Mapping) else Path(answers)
-    paths = {key: Path(value) if key in ("questions", "truth") and value else value for key, value in options.items()}
-    opened = importlib.import_module(f"tasks.{task}.answers").open_answers(
-        files, data=Path(data) if data else data_folder(), profile=profile, partial=partial, **paths
-    )
-    evaluation = score_answered(opened, name=name)
-    return evaluation if out is None else write_scores(evaluation, Path(out).expanduser())
 
 
 def score_answered(

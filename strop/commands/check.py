@@ -16,8 +16,8 @@ import typer
 from harness.errors import MissingError
 from harness.wording import names_in, one_line
 from strop.options import DataOption, JsonOption, LimitOption, PluginPathOption, SplitOption
-from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA
+from strop.places import data_root, set_plugin_path
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.check import Checked
@@ -50,9 +50,11 @@ def check(
     """
     from tasks.registry import find_task, usable_tasks
 
-    set_places(data, plugin_path)
+    set_plugin_path(plugin_path)
     names = list(dict.fromkeys(name for word in tasks or () for name in names_in(word)))
-    usable, unusable = ({name: find_task(name) for name in names}, []) if names else usable_tasks()
+    usable, unusable = (
+        ({name: find_task(name, data_root(data)) for name in names}, []) if names else usable_tasks(data_root(data))
+    )
     checked, without_data = _check_each(list(usable.values()), split, limit, missing_is_error=bool(names))
     if as_json:
         typer.echo(json.dumps(_as_json(split, checked, without_data, unusable), ensure_ascii=False))

@@ -32,8 +32,8 @@ from strop.options import (
     SplitOption,
     writable_folder,
 )
-from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA
+from strop.places import set_plugin_path
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.results import Results, TaskResult
@@ -87,8 +87,8 @@ def evaluate(
 
     strop eval --model my/thinker --tasks pope,mathvista --max-tokens 1024,mathvista=4096 --out runs/thinker
     """
-    set_places(data, plugin_path)
-    chosen = find_tasks(tasks)
+    set_plugin_path(plugin_path)
+    chosen = find_tasks(tasks, data=data)
     if not chosen:
         raise UsageError("--tasks names no task; `strop tasks` lists them")
     longest = read_longest(max_tokens, [task.name for task in chosen])

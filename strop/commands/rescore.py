@@ -16,8 +16,8 @@ from strop.commands.score.options import DisagreementsOption
 from strop.commands.score.report import marked_as_json, print_marked, write_disagreements
 from strop.models import open_judge, with_judge
 from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption, PluginPathOption, writable_folder
-from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA
+from strop.places import data_root, set_plugin_path
+from tasks.data.root import DEFAULT_DATA
 
 
 def rescore(
@@ -58,7 +58,7 @@ def rescore(
     from tasks.reading.answer_judge import can_judge
     from tasks.registry import find_task
 
-    set_places(data, plugin_path)
+    set_plugin_path(plugin_path)
     if judge and profile not in (PLAIN, ALL_PROFILES):
         raise UsageError(
             f"--judge is asked about what {PLAIN} leaves unread; name {PLAIN} or {ALL_PROFILES} by --profile"
@@ -72,7 +72,7 @@ def rescore(
     asked = open_judge(judge, judge_endpoint)
     marked = []
     for name in names:
-        result, task = results.task(name), find_task(name)
+        result, task = results.task(name), find_task(name, data_root(data))
         samples = samples_of(task, result.split)
         wanted = list(profiles_of(task)) if profile == ALL_PROFILES else [profile]
         each = remark_each(result, task, samples, wanted)

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 
 from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_file, writable_folder
-from strop.places import set_places
-from tasks.data.sources import DEFAULT_DATA
+from strop.places import data_root, set_plugin_path
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from strop.running import Run
@@ -66,15 +66,15 @@ def run(
     """
     from strop.running import open_recipe, run_opened, setting
 
-    set_places(data, plugin_path)
+    set_plugin_path(plugin_path)
     opened = open_recipe(recipe, changes or (), of_grid=of_grid)
     if only_check:
         from loops.check_recipe import check_recipe
 
-        checked = check_recipe(opened, setting(), new=True)
+        checked = check_recipe(opened, setting(data_root(data)), new=True)
         typer.echo(json.dumps({"checked": dict(checked)}) if as_json else _checked_text(checked))
         return
-    finished = run_opened(opened, out, answers=answers, shared=shared, progress=True, checked=of_grid)
+    finished = run_opened(opened, out, data_root(data), answers=answers, shared=shared, progress=True, checked=of_grid)
     if as_json:
         typer.echo(json.dumps(_as_json(finished)))
     else:
@@ -103,4 +103,4 @@ def _print(finished: Run) -> None:
 
 
 def _checked_text(checked: Mapping[str, str]) -> str:
-    return "\n".join([*(f"{part}: {line}" for part, line in checked.items()), "nothing is wrong with the recipe"])
+    return "\n".join([*(f"{field}: {line}" for field, line in checked.items()), "nothing is wrong with the recipe"])

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from strop.options import JsonOption, PluginPathOption
-from strop.places import set_places
-from tasks.data.sources import data_folder
+from strop.places import set_plugin_path
 
 
 def tasks(plugin_path: PluginPathOption = None, as_json: JsonOption = False) -> None:
@@ -24,7 +23,7 @@ def tasks(plugin_path: PluginPathOption = None, as_json: JsonOption = False) -> 
     from tasks.registry import usable_tasks
 
     if plugin_path is not None:
-        set_places(data_folder(), plugin_path)
+        set_plugin_path(plugin_path)
     usable, unusable = usable_tasks()
     for why in unusable:
         Console(stderr=True).print(f"not usable: {why}", highlight=False, markup=False, soft_wrap=True)

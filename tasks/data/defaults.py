@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import DataError
-from tasks.data.sources import DATA_VARIABLE
+from tasks.data.root import DATA_VARIABLE
 
 
 def default_file(option: str, folder: Path, *names: str) -> Path:

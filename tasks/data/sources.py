@@ -7,16 +7,11 @@ None of them is part of Strop, and IC's set is made of them. They lie in the dat
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.files import digest_of_file
-
-DATA_VARIABLE = "STROP_DATA"
-
-DEFAULT_DATA = Path("~/.cache/strop/data")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,11 +53,6 @@ class Held:
 
 LLAVA_EVALUATION = "haotian-liu/LLaVA 32cebc38 (pull request 1199), playground/data/eval/"
 """Where LLaVA's authors keep the questions that they ask of benchmarks."""
-
-
-def data_folder() -> Path:
-    """Where data lie that nobody named: STROP_DATA, else a folder in the home. A task finds its own files below it."""
-    return Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA).expanduser()
 
 
 def held(data: Path, source: Source) -> Held:

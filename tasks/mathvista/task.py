@@ -13,9 +13,9 @@ from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import missing_file, picture_folder, pictures_in
-from tasks.data.hub import questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.hub import questions_from, read_hub, required_picture
+from tasks.data.root import DataRoot
 from tasks.data.rows import Row
-from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.mathvista import marks, questions, sources
 from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
@@ -32,6 +32,7 @@ class MathVista:
     headline: str = marks.HEADLINE
     max_tokens: int = 1024
     profile: str = "strict"
+    data_root: DataRoot = field(default_factory=DataRoot)
     size: questions.Size = questions.TESTMINI
     about: Mapping[str, Any] | None = field(default=None, hash=False)
     """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
@@ -40,15 +41,16 @@ class MathVista:
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        if wanted_hub():
-            return _mathvista_of_hub(self.size)
-        folder = data_folder() / self.name
+        if self.data_root.hub:
+            return _mathvista_of_hub(self.data_root, self.size)
+        folder = self.data_root.folder / self.name
         for wanted in ("testmini.json", "query.json"):
             if not (folder / wanted).is_file():
-                raise missing_file(self.name, wanted, sources.HUB)
+                raise missing_file(self.data_root.folder, self.name, wanted, sources.HUB)
         asked = questions.load_questions(folder / "testmini.json", self.size)
         prompts = questions.load_prompts(folder / "query.json", asked)
-        picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
+        # refused where it is missing; the questions name it themselves
+        picture_folder(self.data_root.folder, self.name, "images.zip", f"{self.name}/images")
         return [
             replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
             for pid, one in asked.items()
@@ -80,13 +82,13 @@ class MathVista:
     def details(self, samples: Sequence[Sample]) -> Details:
         info = self.about
         if info is None:
-            info = {**questions_from(sources.HUB), "prompt": "query.json: the hint first"}
+            info = {**questions_from(sources.HUB, self.data_root), "prompt": "query.json: the hint first"}
         return Details(metrics=marks.mathvista_metrics(marks.cells_of(samples)), info=info)
 
 
-def _mathvista_of_hub(size: questions.Size) -> list[Sample]:
+def _mathvista_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
     asked = {}
-    for row, picture in read_hub(sources.HUB).rows():
+    for row, picture in read_hub(sources.HUB, data).rows():
         precision = row.content["precision"]
         whole = int(precision) if isinstance(precision, float) else precision  # the table has no column of integers
         pid = row.identifier("pid")

@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import coco_picture, missing_file
-from tasks.data.hub import HubPicture, questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.hub import HubPicture, questions_from, read_hub, required_picture
+from tasks.data.root import DataRoot
 from tasks.data.rows import Row
-from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.pope import marks, questions, sources
 from tasks.pope.build import built_set
@@ -32,6 +32,7 @@ class Pope:
     headline: str = marks.HEADLINE
     max_tokens: int = 128  # LLaVA's model_vqa_loader.py
     profile: str = "official"
+    data_root: DataRoot = field(default_factory=DataRoot)
     rows: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: questions.ROWS, hash=False)
     """Category -> the numbers of questions that its editions have."""
     about: Mapping[str, Any] | None = field(default=None, hash=False)
@@ -39,18 +40,21 @@ class Pope:
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        if wanted_hub():
-            return _pope_of_hub(self.rows)
-        folder = questions.labels_folder(data_folder() / self.name)
+        if self.data_root.hub:
+            return _pope_of_hub(self.data_root, self.rows)
+        folder = questions.labels_folder(self.data_root.folder / self.name)
         if folder is None:
-            raise missing_file(self.name, "coco_pope_random.json", sources.HUB)
+            raise missing_file(self.data_root.folder, self.name, "coco_pope_random.json", sources.HUB)
         built = built_set(folder)
         if built is None:
             asked = questions.load_questions(folder, self.rows)
         else:
             asked = questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
         annotations = built.annotations if built else ()
-        return [replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),)) for one in asked]
+        return [
+            replace(one, images=(coco_picture(self.data_root.folder, self.name, one.meta["image"], annotations),))
+            for one in asked
+        ]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -70,19 +74,19 @@ class Pope:
         if self.about is not None:
             return Details(metrics=self.metrics, info=self.about)
         info: dict[str, Any] = {
-            **questions_from(sources.HUB),
+            **questions_from(sources.HUB, self.data_root),
             "rows": dict(Counter(str(one.meta["group"]) for one in samples)),
         }
-        folder = None if wanted_hub() else questions.labels_folder(data_folder() / self.name)
+        folder = None if self.data_root.hub else questions.labels_folder(self.data_root.folder / self.name)
         if folder and (built := built_set(folder)):
             info["built"] = built.about
         return Details(metrics=self.metrics, info=info)
 
 
-def _pope_of_hub(rows: Mapping[str, tuple[int, ...]]) -> list[Sample]:
+def _pope_of_hub(data: DataRoot, rows: Mapping[str, tuple[int, ...]]) -> list[Sample]:
     samples = []
     first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
-    for row, picture in read_hub(sources.HUB).rows():
+    for row, picture in read_hub(sources.HUB, data).rows():
         image, category = row.text("image_source"), row.one_of("category", tuple(rows))
         label = Row(
             row.place,

@@ -21,8 +21,9 @@ from harness.store import Store
 from harness.thoughts import answer_of, thoughts_in
 from harness.types import Answer, Sample
 from leaderboards.verdicts import compare_results
+from loops.collect.controlled_hallucination import ControlledHallucination
 from loops.collect.unfinished import settle
-from loops.recipe import Collect, Evaluate, Recipe, load_recipe
+from loops.recipe import Evaluate, Recipe, load_recipe
 from strop.app import app
 from strop.commands.eval import read_longest
 from strop.notes import notes_of
@@ -277,12 +278,15 @@ def test_a_judge_sees_no_thought_and_its_own_is_no_reply(tmp_path: Path) -> None
 @THOUGHTS
 def test_a_collected_answer_is_kept_without_its_thought() -> None:
     whole = "<think>A dog? No.</think>A cat. A bus."
-    assert settle(Answer(text=whole), Collect()) == ("A cat. A bus.", {"said": whole})
+    assert settle(Answer(text=whole), ControlledHallucination()) == ("A cat. A bus.", {"said": whole})
     cut = Answer(text="<think>A dog.</think>A cat. A b", finished=False)
-    assert settle(cut, Collect()) == ("A cat.", {"said": cut.text, "unfinished": True, "left_out": " A b"})
+    assert settle(cut, ControlledHallucination()) == (
+        "A cat.",
+        {"said": cut.text, "unfinished": True, "left_out": " A b"},
+    )
     thinking = Answer(text="<think>A dog. A cat.", finished=False)
-    assert settle(thinking, Collect())[0] == ""
-    assert settle(thinking, Collect(unfinished="keep"))[0] == ""
+    assert settle(thinking, ControlledHallucination())[0] == ""
+    assert settle(thinking, ControlledHallucination(unfinished="keep"))[0] == ""
 
 
 def test_cut_captions_without_thoughts_are_what_they_were() -> None:

@@ -17,6 +17,8 @@ from tests.support.shell import Strop
 from tests.support.tiny import save_tiny
 from tests.support.worlds import write_folder, write_run, yes_no
 
+pytestmark = pytest.mark.slow
+
 MARKS = [1, 0] * 10
 
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import strop
+from harness.errors import StropError
+from harness.profiles import profiles_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 EXAMPLES = (
-    "strop", "strop.comparison", "strop.evaluation", "strop.models", "strop.running", "harness.tables",
+    "strop", "strop.comparison", "strop.evaluation", "strop.models", "strop.running", "strop.task_answers",
+    "harness.tables",
     "harness.types", "harness.wording",
 )  # fmt: skip
 """Modules whose docstrings hold examples of the API."""
@@ -41,7 +46,43 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 def test_commands_do_not_hide_the_functions() -> None:
     importlib.import_module("strop.app")
-    assert all(callable(getattr(strop, name)) for name in ("compare", "evaluate", "run"))
+    assert all(callable(getattr(strop, name)) for name in ("compare", "evaluate", "run", "score"))
+
+
+@pytest.fixture(scope="module")
+def task() -> strop.Task:
+    (pope,) = strop.find_tasks("pictos_pope")
+    return pope
+
+
+def test_answers_are_scored_as_those_that_a_model_is_asked_for(task: strop.Task, tmp_path: Path) -> None:
+    asked = strop.evaluate("pictos-seed", task, limit=36)
+    answers = dict(zip(asked.answers()["id"], asked.answers()["answer"], strict=True))
+    assert strop.score(task, answers, partial=True).figures() == asked.figures()
+    file = tmp_path / "answers.jsonl"
+    file.write_text("\n".join(json.dumps({"question_id": id, "text": text}) for id, text in answers.items()))
+    assert strop.score("pictos_pope", file, partial=True).figures() == asked.figures()
+
+
+def test_a_score_of_all_profiles_has_rows_of_each() -> None:
+    (chair,) = strop.find_tasks("pictos_chair")
+    answers = {sample.id: "A cat." for sample in chair.samples("test")[:3]}
+    frame = strop.score(chair, answers, partial=True, profile="all").frame()
+    assert set(frame["profile"]) == set(profiles_of(chair))
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({"nobody": "yes"}, "pictos_pope has no sample 'nobody' in the split test"),
+        ({}, "pictos_pope: 9000 samples have no answer"),
+        (["yes"], "pictos_pope has 9000 samples and 1 answer came; give one for each"),
+    ],
+)
+def test_answers_that_do_not_fit_the_samples_are_named(task: strop.Task, answers: Any, message: str) -> None:
+    with pytest.raises(StropError) as raised:
+        strop.score(task, answers)
+    assert str(raised.value).startswith(message)
 
 
 def test_import_strop_loads_nothing_heavy() -> None:

@@ -16,7 +16,9 @@ from harness.errors import DataError, StropError, UsageError
 from harness.files import digest_of_file
 from strop.commands.data import data_app
 from strop.commands.score import score_app
-from tasks.data.sources import Source, data_folder, held
+from strop.places import data_root
+from tasks.data.root import DataRoot
+from tasks.data.sources import Source, held
 from tasks.registry import all_sources
 from tests.support.annotated import annotate
 
@@ -121,9 +123,16 @@ def test_the_list_tells_what_is_here_from_what_is_another_version(quiz: Path, tm
 
 def test_data_nobody_named_lie_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STROP_DATA", str(tmp_path))
-    assert data_folder() == tmp_path
+    assert data_root().folder == tmp_path
+    assert data_root("named").folder == Path("named")
     monkeypatch.delenv("STROP_DATA")
-    assert data_folder() == Path.home() / ".cache/strop/data"
+    assert data_root().folder == Path.home() / ".cache/strop/data"
+
+
+@pytest.mark.parametrize(("value", "hub"), [("", False), ("0", False), ("1", True), ("copies", Path("copies"))])
+def test_the_hub_is_read_where_the_environment_says(value: str, hub: Path | bool) -> None:
+    assert DataRoot.from_environment({"STROP_HUB": value}).hub == hub
+    assert DataRoot.from_environment({}).hub is False
 
 
 def test_what_another_task_has_need_not_be_had_twice(tmp_path: Path) -> None:

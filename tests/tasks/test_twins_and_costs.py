@@ -24,6 +24,8 @@ from tasks.pictos.world import seeds_of
 from tasks.registry import find_task, training_pool
 from tests.support.tiny import llama_like_processor, save_tiny
 
+pytestmark = pytest.mark.slow
+
 GREEDY = Sampling(max_tokens=12)
 SCENES = seeds_of("dev", 6)
 MAKERS = {"word level": lambda: None, "Llama-like": lambda: llama_like_processor("first")}

@@ -22,7 +22,7 @@ from strop.commands.score.options import (
 from strop.commands.score.report import Output, score
 from strop.commands.score.words import offer_download
 from strop.options import DataOption, JsonOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.marking import Answered

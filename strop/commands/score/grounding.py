@@ -10,7 +10,7 @@ import typer
 from strop.commands.score.options import AnswersOption, DisagreementsOption, NameOption, OutOption, PartialOption
 from strop.commands.score.report import Output, score
 from strop.options import DataOption, JsonOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 
 def grounding(

@@ -25,7 +25,7 @@ from strop.commands.score.report import Output, score
 from strop.commands.score.words import offer_download
 from strop.models import KEPT, open_judge
 from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.judge import Judge

@@ -17,7 +17,7 @@ from strop.commands.score.options import (
 )
 from strop.commands.score.report import Output, score
 from strop.options import DataOption, JsonOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 
 def pope(

@@ -10,7 +10,7 @@ import typer
 from strop.commands.score.options import AnswersOption, DisagreementsOption, NameOption, OutOption, PartialOption
 from strop.commands.score.report import Output, judge_answers, judged_profile, score
 from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA
 
 
 def scienceqa(

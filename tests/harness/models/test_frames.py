@@ -32,6 +32,8 @@ from tasks.pictos.training.build import processor
 from tasks.registry import find_task, training_pool
 from tests.support.tiny import llama_like_processor, save_tiny
 
+pytestmark = pytest.mark.slow
+
 MEAN = (122, 116, 104)
 """int(255 * mean) of CLIP's mean colour (0.48145466, 0.4578275, 0.40821073)."""
 

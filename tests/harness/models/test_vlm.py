@@ -27,8 +27,8 @@ PROMPTS = ("What do you see?", "How many cats are there in the image?", "Is ther
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+def folder(tiny: Path) -> Path:
+    return tiny
 
 
 @pytest.fixture(scope="module")

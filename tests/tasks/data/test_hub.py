@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import pytest
@@ -16,6 +17,7 @@ from harness.errors import DataError, MissingError, PictureError
 from harness.pictures import open_picture
 from harness.types import Sample
 from tasks.data.hub import HubSource, read_hub
+from tasks.data.root import DataRoot
 from tasks.mathvista import questions as mathvista
 from tasks.mathvista.sources import HUB as MATHVISTA_HUB
 from tasks.mathvista.task import MathVista
@@ -89,12 +91,17 @@ SMALL_MATHVISTA = MathVista(size=mathvista.Size(questions=2, multi_choice=1))
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of copies of the hub's repositories, two or four rows each."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setenv("STROP_HUB", str(tmp_path / "mirror"))
-    monkeypatch.setenv("STROP_DATA", str(tmp_path / "data"))
     _write(tmp_path / "mirror", POPE_HUB, POPE_ROWS, POPE)
     _write(tmp_path / "mirror", SCIENCEQA_HUB, SCIENCEQA_ROWS, SCIENCEQA)
     _write(tmp_path / "mirror", MATHVISTA_HUB, MATHVISTA_ROWS, MATHVISTA)
     return tmp_path / "mirror"
+
+
+HubTask = TypeVar("HubTask", Pope, ScienceQa, MathVista)
+
+
+def _of(mirror: Path, task: HubTask) -> HubTask:
+    return replace(task, data_root=DataRoot(folder=mirror.parent / "data", hub=mirror))
 
 
 def _write(mirror: Path, source: HubSource, rows: Sequence[Mapping[str, Any]], features: Mapping[str, Any]) -> None:
@@ -112,7 +119,7 @@ def _colour(sample: Sample) -> object:
 
 
 def test_popes_table_gives_what_its_label_files_give(mirror: Path, tmp_path: Path) -> None:
-    samples = SMALL_POPE.samples("test")
+    samples = _of(mirror, SMALL_POPE).samples("test")
     assert [one.id for one in samples] == [
         "random/COCO_val2014_000000000001/cat",
         "popular/COCO_val2014_000000000001/fire-hydrant",
@@ -130,11 +137,11 @@ def test_popes_table_gives_what_its_label_files_give(mirror: Path, tmp_path: Pat
     assert [(one.id, one.prompt, one.target, one.cluster, one.meta) for one in samples] == [
         (one.id, one.prompt, one.target, one.cluster, one.meta) for one in theirs
     ]
-    assert SMALL_POPE.details(samples).info["questions"] == "lmms-lab/POPE@4db12766"
+    assert _of(mirror, SMALL_POPE).details(samples).info["questions"] == "lmms-lab/POPE@4db12766"
 
 
 def test_scienceqas_table_gives_what_problems_json_gives(mirror: Path, tmp_path: Path) -> None:
-    samples = SMALL_SCIENCEQA.samples("test")
+    samples = _of(mirror, SMALL_SCIENCEQA).samples("test")
     problems = {
         f"row-{n}": {**row, "image": "image.png" if row["image"] else None, "split": "test"}
         for n, row in enumerate(SCIENCEQA_ROWS)
@@ -144,11 +151,11 @@ def test_scienceqas_table_gives_what_problems_json_gives(mirror: Path, tmp_path:
     assert [(one.prompt, one.target) for one in samples] == [(one.prompt, one.target) for one in theirs.values()]
     assert [len(one.images) for one in samples] == [1, 0]
     assert _colour(samples[0]) == (255, 0, 0)
-    assert "grade/1-6/accuracy" in {metric.name for metric in SMALL_SCIENCEQA.details(samples).metrics}
+    assert "grade/1-6/accuracy" in {metric.name for metric in _of(mirror, SMALL_SCIENCEQA).details(samples).metrics}
 
 
 def test_mathvistas_table_gives_what_testmini_gives(mirror: Path, tmp_path: Path) -> None:
-    samples = SMALL_MATHVISTA.samples("test")
+    samples = _of(mirror, SMALL_MATHVISTA).samples("test")
     rows = {row["pid"]: {**row, "precision": row["precision"] and 1} for row in MATHVISTA_ROWS}
     plain = {pid: {k: v for k, v in row.items() if k != "decoded_image"} for pid, row in rows.items()}
     (tmp_path / "testmini.json").write_text(json.dumps(plain))
@@ -161,11 +168,11 @@ def test_mathvistas_table_gives_what_testmini_gives(mirror: Path, tmp_path: Path
 
 def test_another_number_of_rows_is_refused(mirror: Path) -> None:
     with pytest.raises(DataError, match="lmms-lab/POPE@4db12766 has 2 rows, but POPE's random questions are 3000"):
-        Pope(rows={"random": (3000,), "popular": (2,)}).samples("test")
+        _of(mirror, Pope(rows={"random": (3000,), "popular": (2,)})).samples("test")
     with pytest.raises(DataError, match="ScienceQA@f18b0a70 gives 2 questions, 1 of them with a picture"):
-        ScienceQa().samples("test")
+        _of(mirror, ScienceQa()).samples("test")
     with pytest.raises(DataError, match="MathVista@2b6ad694 holds 2 questions, 1 of them with options"):
-        MathVista().samples("test")
+        _of(mirror, MathVista()).samples("test")
 
 
 @pytest.mark.parametrize(
@@ -180,27 +187,26 @@ def test_another_number_of_rows_is_refused(mirror: Path) -> None:
 def test_a_malformed_row_is_named(mirror: Path, changed: dict[str, Any], message: str) -> None:
     _write(mirror, POPE_HUB, [{**POPE_ROWS[0], **changed}, *POPE_ROWS[1:]], POPE)
     with pytest.raises(DataError, match=f"lmms-lab/POPE@4db12766: {message}"):
-        SMALL_POPE.samples("test")
+        _of(mirror, SMALL_POPE).samples("test")
 
 
 def test_a_column_that_is_missing_is_named(mirror: Path) -> None:
     features = {name: kind for name, kind in POPE.items() if name != "category"}
     _write(mirror, POPE_HUB, [{name: row[name] for name in features} for row in POPE_ROWS], features)
     with pytest.raises(DataError, match="has no column category; found id, question_id"):
-        SMALL_POPE.samples("test")
+        _of(mirror, SMALL_POPE).samples("test")
 
 
 def test_a_picture_that_is_cut_off_is_named_by_its_row(mirror: Path) -> None:
     _write(mirror, SCIENCEQA_HUB, [_problem(_png("red", cut=60)), SCIENCEQA_ROWS[1]], SCIENCEQA)
-    sample, _ = SMALL_SCIENCEQA.samples("test")
+    sample, _ = _of(mirror, SMALL_SCIENCEQA).samples("test")
     with pytest.raises(PictureError, match="ScienceQA@f18b0a70: row 0: does not open as a picture"):
         open_picture(sample.images[0])
 
 
-def test_a_repository_that_is_not_in_the_folder_is_named(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STROP_HUB", str(mirror / "no"))
+def test_a_repository_that_is_not_in_the_folder_is_named(mirror: Path) -> None:
     with pytest.raises(MissingError, match=r"no/lmms-lab/POPE/data/test-\*\.parquet: no such file; STROP_HUB names"):
-        SMALL_POPE.samples("test")
+        _of(mirror / "no", SMALL_POPE).samples("test")
 
 
 @pytest.mark.parametrize("source", [POPE_HUB, SCIENCEQA_HUB, MATHVISTA_HUB])
@@ -214,11 +220,10 @@ def test_the_hub_is_asked_for_the_pinned_revision_and_the_files_of_the_split_onl
         raise ConnectionError("Couldn't reach the Hub\nwith a second line")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    monkeypatch.setenv("STROP_HUB", "1")
     with pytest.raises(
         MissingError, match=r"cannot be read from the hub \(Couldn't reach the Hub\); without STROP_HUB"
     ):
-        read_hub(source)
+        read_hub(source, DataRoot(hub=True))
     assert asked == {"path": source.id, "revision": source.revision, "data_files": {"test": source.files},
                      "split": "test", "verification_mode": "no_checks"}  # fmt: skip
     assert len(source.revision) == 40
@@ -229,8 +234,7 @@ def test_without_being_asked_for_the_hub_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
 ) -> None:
     monkeypatch.setattr(datasets, "load_dataset", None)
-    monkeypatch.setenv("STROP_DATA", str(tmp_path))
-    monkeypatch.setenv("STROP_HUB", value)
-    for task in (Pope(), ScienceQa(), MathVista()):
+    root = DataRoot.from_environment({"STROP_DATA": str(tmp_path), "STROP_HUB": value})
+    for task in (Pope(data_root=root), ScienceQa(data_root=root), MathVista(data_root=root)):
         with pytest.raises(MissingError, match=r"or set STROP_HUB=1 to read [\w/-]+@\w{8} from the hub"):
             task.samples("test")
