@@ -99,18 +99,18 @@ def join_truth(
     # A ready-made truth names its classes itself.
     tables = tables or ChairTables(synonyms={})
     normaliser = PROFILES[profile] if words is None else replace(PROFILES[profile], words=words)
-    found = open_truth(truth, tables, objects=objects, words=normaliser.words)
-    joined = join_images(captions, found, truth)
-    refuse_too_few(answers, len(joined), min(len(found), IMAGES), partial)
+    objects_of = open_truth(truth, tables, objects=objects, words=normaliser.words)
+    joined = join_images(captions, objects_of, truth)
+    refuse_too_few(answers, len(joined), min(len(objects_of), IMAGES), partial)
     samples = tuple(
-        Sample(id=image, prompt=PROMPT, images=(), target=found.classes(image), cluster=image, meta={})
+        Sample(id=image, prompt=PROMPT, images=(), target=objects_of.classes(image), cluster=image, meta={})
         for image in joined
     )
     info = {
         "truth": truth.name or truth.resolve().name,
-        "truth_files": [path.name for path in found.files],
-        "objects": found.about,
-        "images_of_truth": len(found),
+        "truth_files": [path.name for path in objects_of.files],
+        "objects": objects_of.about,
+        "images_of_truth": len(objects_of),
         "captions": len(joined),
         **echoes_in(answers, samples, tuple(joined.values())),
         "normaliser": f"{normaliser.package} {version(normaliser.package)}",

@@ -20,16 +20,16 @@ def load_answers(answers: Path, annotations: Path, *, partial: bool = False) -> 
     Raises `DataError` as `load_questions` does, for an id given twice or of no question, and, unless `partial`, for a
     question without an answer.
     """
-    asked = {sample.id: sample for sample in load_questions(annotations)}
+    questions = {sample.id: sample for sample in load_questions(annotations)}
     rows = [(row, row.identifier("question_id")) for row in read_rows(answers)]
-    given = [(row.place, identifier) for row, identifier in rows]
-    refuse_repeats(given, "question_id")
-    refuse_unknown(given, "question_id", asked.keys(), annotations)
-    said = {identifier: row.text("text") for row, identifier in rows}
-    unanswered = [identifier for identifier in asked if identifier not in said]
-    refuse_unanswered(answers, unanswered, len(said), partial)
-    samples, texts = tuple(asked[identifier] for identifier in said), tuple(said.values())
-    info = {"truth": annotations.name, "ids": ids_digest(asked), "unanswered": unanswered}
+    ids = [(row.place, identifier) for row, identifier in rows]
+    refuse_repeats(ids, "question_id")
+    refuse_unknown(ids, "question_id", questions.keys(), annotations)
+    boxes = {identifier: row.text("text") for row, identifier in rows}
+    unanswered = [identifier for identifier in questions if identifier not in boxes]
+    refuse_unanswered(answers, unanswered, len(boxes), partial)
+    samples, texts = tuple(questions[identifier] for identifier in boxes), tuple(boxes.values())
+    info = {"truth": annotations.name, "ids": ids_digest(questions), "unanswered": unanswered}
     return Answered(
         task=Grounding(about={**info, **echoes_in(answers, samples, texts)}),
         samples=samples,

@@ -74,19 +74,19 @@ def join_truth(
     synonyms know no class for, and, unless `partial`, for a picture of the set without a caption.
     """
     path = truth / TRUTH_FILE if truth.is_dir() else truth
-    asked = load_questions(path, tables)
-    joined = join_images(captions, _Asked(asked), path)
-    unanswered = [image for image in ascending(asked) if image not in joined]
+    questions = load_questions(path, tables)
+    joined = join_images(captions, _ImagesOfSet(questions), path)
+    unanswered = [image for image in ascending(questions) if image not in joined]
     refuse_unanswered(answers, unanswered, len(joined), partial)
     info: dict[str, Any] = {
         "truth": truth.name or truth.resolve().name,
         "truth_files": [path.name],
-        "ids": ids_digest(asked),
-        "images_of_truth": len(asked),
+        "ids": ids_digest(questions),
+        "images_of_truth": len(questions),
         "captions": len(joined),
         "unanswered": unanswered,
     }
-    samples, answered = tuple(asked[image] for image in joined), tuple(joined.values())
+    samples, answered = tuple(questions[image] for image in joined), tuple(joined.values())
     normaliser = PROFILES[profile]
     info |= echoes_in(answers, samples, answered)
     info |= {"normaliser": f"{normaliser.package} {version(normaliser.package)}"}
@@ -94,7 +94,7 @@ def join_truth(
     return Answered(task=Ic(bound=reader), samples=samples, answers=answered, files=(answers,), truth=truth)
 
 
-class _Asked(dict[str, Sample]):
+class _ImagesOfSet(dict[str, Sample]):
     """The questions of a set as images that captions may name."""
 
     @property

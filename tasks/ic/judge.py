@@ -55,10 +55,10 @@ def read_opinion(reply: str) -> Opinion | None:
         >>> read_opinion("precision: 0.75, recall: 50") is None
         True
     """
-    found = [[int(number) for number in pattern.findall(reply)] for pattern in (_PRECISION, _RECALL)]
-    if any(len(numbers) != 1 or numbers[0] > 100 for numbers in found):
+    percentages = [[int(number) for number in pattern.findall(reply)] for pattern in (_PRECISION, _RECALL)]
+    if any(len(numbers) != 1 or numbers[0] > 100 for numbers in percentages):
         return None
-    return Opinion(precision=found[0][0] / 100, recall=found[1][0] / 100)
+    return Opinion(precision=percentages[0][0] / 100, recall=percentages[1][0] / 100)
 
 
 def judge_metrics(judge: str) -> tuple[Metric, ...]:
@@ -88,10 +88,10 @@ def judge_captions(
     picture that is not there, and the errors of `harness.judge.ask_judge`.
     """
     captions = [answer_of(text).answer for text in answers]
-    asked = [
+    questions = [
         _question(sample, caption, images) for sample, caption in zip(samples, captions, strict=True) if caption.strip()
     ]
-    replies = iter(ask_judge(judge, asked, store, advance))
+    replies = iter(ask_judge(judge, questions, store, advance))
     opinions: list[Opinion | None] = []
     for caption in captions:
         reply = next(replies) if caption.strip() else None

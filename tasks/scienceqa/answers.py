@@ -59,33 +59,33 @@ def load_answers(
     else `DataError` counts and shows the rows that do not. Other faults raise `DataError` with file and line, or file
     and key.
     """
-    asked = load_questions(questions, truth, size)
+    by_id = load_questions(questions, truth, size)
     rows, picks = _rows(answers)
     ids = [(row.place, identifier) for identifier, row in rows]
     refuse_repeats(ids, "question_id")
-    refuse_unknown(ids, "question_id", asked.keys(), questions)
-    wrong = [claim for identifier, row in rows for claim in _contradictions(row, asked[identifier])]
+    refuse_unknown(ids, "question_id", by_id.keys(), questions)
+    wrong = [claim for identifier, row in rows for claim in _contradictions(row, by_id[identifier])]
     refuse_contradictions(
         wrong, len(rows), "name the questions that were asked (--questions), and give each row its own id"
     )
     texts = {identifier: row.text("text") for identifier, row in rows}
-    unanswered = [identifier for identifier in asked if identifier not in texts]
+    unanswered = [identifier for identifier in by_id if identifier not in texts]
     refuse_unanswered(answers, unanswered, len(texts), partial)
-    samples = tuple(sample for identifier, sample in asked.items() if identifier in texts)
-    found = tuple(texts[sample.id] for sample in samples)
+    samples = tuple(sample for identifier, sample in by_id.items() if identifier in texts)
+    outputs = tuple(texts[sample.id] for sample in samples)
     info: dict[str, Any] = {
         "questions": questions.name,
         "cells": list(dict.fromkeys([*CELLS, *(cell for sample in samples for cell in sample.target.cells)])),
         "unanswered": unanswered,
         "unnamed": sum(names_nothing(row) for _, row in rows),
-        **echoes_in(answers, samples, found),
+        **echoes_in(answers, samples, outputs),
     }
     if picks is not None:
-        info["stored_picks"] = _stored_picks(answers, samples, found, picks)
+        info["stored_picks"] = _stored_picks(answers, samples, outputs, picks)
     return Answered(
         task=ScienceQa(about=info),
         samples=samples,
-        answers=found,
+        answers=outputs,
         files=(answers,),
         truth=questions,
         reference="official",
@@ -134,8 +134,8 @@ def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
 def _may_ask(text: str, sample: Sample) -> bool:
     if "Context: " in text and "\nA. " in text:  # LLaVA's own layout, in which questions may differ in context alone
         return holds(text, sample.prompt.removesuffix(INSTRUCTION))
-    asked = sample.prompt.split("\nA. ", 1)[0].splitlines()[-1:]
-    return repeats(text, sample.prompt, "".join(asked), sample.target.options)
+    question = sample.prompt.split("\nA. ", 1)[0].splitlines()[-1:]
+    return repeats(text, sample.prompt, "".join(question), sample.target.options)
 
 
 def _stored_picks(path: Path, samples: Sequence[Sample], answers: Sequence[str], picks: Any) -> dict[str, int]:

@@ -121,8 +121,8 @@ def curves_as_json(curves: Curves) -> dict[str, list[dict[str, Any]]]:
     from harness.stats import as_plain
 
     plain: dict[str, list[dict[str, Any]]] = {}
-    for one, figures in curves:
-        plain.setdefault(one.unit, []).append({"k": one.k, "shortened": one.shortened, "metrics": as_plain(figures)})
+    for cut, figures in curves:
+        plain.setdefault(cut.unit, []).append({"k": cut.k, "shortened": cut.shortened, "metrics": as_plain(figures)})
     return plain
 
 
@@ -145,10 +145,10 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
     console = Console(markup=False)
     console.print(table)
     for metric in first.metrics:
-        if metric.name == first.headline:  # said again, since a table of cells is longer than a screen
+        if metric.name == first.headline:  # repeated: a table of cells is longer than a screen
             cells = [_cell(figures[metric.name], 100 if metric.percent else 1, alone) for figures in estimates]
-            said = (f"{result.profile} {cell}" for result, cell in zip(marked, cells, strict=True))
-            console.print(f"{metric.name}: {', '.join(said)}", highlight=False, markup=False, soft_wrap=True)
+            headlines = (f"{result.profile} {cell}" for result, cell in zip(marked, cells, strict=True))
+            console.print(f"{metric.name}: {', '.join(headlines)}", highlight=False, markup=False, soft_wrap=True)
     for note in notes_of(marked):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     if first.info.get("disagreements") and not alone:
@@ -167,7 +167,7 @@ def write_disagreements(path: Path | None, marked: Sequence[Sequence[TaskResult]
     if all(len(results) == 1 for results in marked):
         raise UsageError("--disagreements compares profiles; ask for all of them (--profile all)")
     compared = (results[0] for results in marked if len(results) > 1)
-    write_jsonl(path, ({"task": one.task, **row} for one in compared for row in one.info["disagreements"]))
+    write_jsonl(path, ({"task": result.task, **row} for result in compared for row in result.info["disagreements"]))
 
 
 def _print_disagreements(disagreements: Sequence[Mapping[str, Any]]) -> None:
@@ -175,9 +175,9 @@ def _print_disagreements(disagreements: Sequence[Mapping[str, Any]]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    for one in disagreements[:SHOWN]:
-        console.print(f"  {shortened(one['id'])}: {shortened(one['answer'], 100)}")
-        read = {**one["read"], "gold": one["gold"]}
+    for row in disagreements[:SHOWN]:
+        console.print(f"  {shortened(row['id'])}: {shortened(row['answer'], 100)}")
+        read = {**row["read"], "gold": row["gold"]}
         console.print("    " + "; ".join(f"{name}: {shortened(_shown(parsed))}" for name, parsed in read.items()))
     if len(disagreements) > SHOWN:
         console.print(f"  ... and {len(disagreements) - SHOWN} more: --disagreements FILE.jsonl writes all of them")
@@ -188,7 +188,7 @@ def _shown(parsed: Any) -> str:
     if parsed is None:
         return "unread"
     if isinstance(parsed, list):
-        return ", ".join(one["name"] if isinstance(one, dict) else str(one) for one in parsed)
+        return ", ".join(item["name"] if isinstance(item, dict) else str(item) for item in parsed)
     return str(parsed)
 
 
@@ -207,15 +207,15 @@ def _print_curves(curves: Curves) -> None:
     table.add_column("first", no_wrap=True)
     for heading in ("shortened", "recall", "CHAIRi [95 % over images]", "CHAIRs", "words"):
         table.add_column(heading, justify="right")
-    for one, figures in curves:
+    for cut, figures in curves:
         cells = [
             _cell(figures["recall"], 100, False),
             _cell(figures["CHAIRi"], 100, True),
             _cell(figures["CHAIRs"], 100, False),
             _cell(figures["words"], 1, False),
         ]
-        unit = one.unit.removesuffix("s") if one.k == 1 else one.unit
-        table.add_row(f"{one.k or 'all'} {unit}", str(one.shortened), *cells, end_section=one.k is None)
+        unit = cut.unit.removesuffix("s") if cut.k == 1 else cut.unit
+        table.add_row(f"{cut.k or 'all'} {unit}", str(cut.shortened), *cells, end_section=cut.k is None)
     Console(markup=False).print(table)
 
 
