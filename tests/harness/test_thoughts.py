@@ -30,7 +30,7 @@ from strop.notes import notes_of
 from tasks.chair.cut import cut_captions
 from tasks.ic.judge import judge_captions, opinion_counts
 from tasks.mathvista.readers import Question
-from tasks.reading.object_words import ChairTables, Normaliser
+from tasks.reading.object_words import CaptionReader, ChairTables, Normaliser
 from tasks.registry import find_task
 from tests.support.scripted import Scripted
 from tests.support.worlds import yes_no
@@ -292,7 +292,9 @@ def test_a_collected_answer_is_kept_without_its_thought() -> None:
 def test_cut_captions_without_thoughts_are_what_they_were() -> None:
     sample = Sample(id="1", prompt="?", images=(), target=frozenset({"cat"}), cluster="1")
     plain = Normaliser(package="none", words=lambda text: text.lower().split(), sentences=lambda text: text.split(". "))
-    cuts = list(cut_captions([sample], ["A cat. A dog."], ChairTables(synonyms={"cat": ["cat"]}), plain))
+    tables = ChairTables(synonyms={"cat": ["cat"]})
+    reader = CaptionReader(profile="plain", normaliser=plain, tables=tables, info={})
+    cuts = list(cut_captions([sample], ["A cat. A dog."], reader))
     assert [cut.rows[0].answer for cut in cuts][-1] == "A cat. A dog."
 
 

@@ -99,5 +99,5 @@ def _curves(answered: Answered) -> Curves:
 
     task = answered.task
     assert isinstance(task, Chair) and task.bound is not None
-    cuts = cut_captions(answered.samples, answered.answers, task.bound.tables, task.bound.normaliser)
+    cuts = cut_captions(answered.samples, answered.answers, task.bound)
     return [(cut, estimate(cut.rows, CHAIR_METRICS)) for cut in cuts]
