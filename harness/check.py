@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from harness.errors import StropError
-from harness.marking import fault_of_sample, fault_of_task, gold_of, uncounted
 from harness.pictures import open_picture
 from harness.profiles import PLAIN, details_of, profiles_of, scorer_of
+from harness.task_faults import fault_of_sample, fault_of_task, gold_of, uncounted
 from harness.types import Advance, Picture, Sample, Score, Scorer, Task
 
 CLAIMS: Mapping[str, str] = MappingProxyType(

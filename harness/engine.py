@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -24,15 +24,16 @@ from lm_eval.tasks import TaskManager
 from PIL.Image import Image
 
 from harness.errors import DataError
-from harness.marking import samples_of, try_task
+from harness.marking import Sureness, mark_with_readings
 from harness.models.vlm import Vlm, load_vlm
 from harness.pictures import open_picture
-from harness.profiles import details_of, profile_of, readings, replicas_of, scorer_of
+from harness.profiles import details_of, scorer_of
 from harness.provenance import data_digest
-from harness.ranked import OWN, steps_of
-from harness.results import Step, TaskResult, mark
+from harness.ranked import OWN
+from harness.results import TaskResult
 from harness.store import Answering, Store, ask
-from harness.thoughts import answer_of, thoughts_in
+from harness.task_faults import samples_of, try_task
+from harness.thoughts import answer_of
 from harness.types import Advance, Metric, Picture, Ranked, Sample, Sampling, Score, Task
 
 PLACEHOLDER = "<image>"
@@ -127,29 +128,15 @@ def evaluate(
         found = lm_eval_evaluate(lm=lm, task_dict=loaded, bootstrap_iters=0, log_samples=True)
         logged = sorted(found["samples"][task.name], key=lambda row: row["doc_id"])
         answers = [_said(row["filtered_resps"]) for row in logged]
-        ranked = _ranked(model, task, samples, answers, sureness)
-        rows = tuple(
-            mark(sample, answer, scores[index], ranked[index])
-            for index, (sample, answer) in enumerate(zip(samples, answers, strict=True))
-        )
+        sentences = _sureness(model, task, samples, answers, sureness)
+        marked = mark_with_readings(task, samples, answers, split=split, sureness=sentences)
         results.append(
-            TaskResult(
-                task=task.name,
-                version=task.version,
-                profile=profile_of(task),
-                split=split,
-                headline=task.headline,
-                metrics=details.metrics,
-                rows=rows,
-                info={
-                    **details.info,
-                    **readings(task, samples, answers),
-                    **thoughts_in(answers, marked=profile_of(task) in replicas_of(task)),
-                    "lm_eval": _figures(found["results"][task.name], details.metrics),
-                },
+            replace(
+                marked,
+                info={**marked.info, "lm_eval": _figures(found["results"][task.name], details.metrics)},
                 data=data_digest(samples),
                 sampling=asdict(Sampling(max_tokens=longest)),
-                frontier=task.frontier if isinstance(task, Ranked) and any(ranked) else None,
+                frontier=task.frontier if isinstance(task, Ranked) and any(sentences) else None,
             )
         )
     return results
@@ -159,29 +146,25 @@ _Said = tuple[tuple[Picture, ...], str, str]
 """Pictures, prompt and answer."""
 
 
-def _ranked(
+def _sureness(
     model: Answering,
     task: Task,
     samples: Sequence[Sample],
     answers: Sequence[str],
-    sureness: dict[_Said, list[float]],
-) -> Sequence[Mapping[str, Sequence[Step]]]:
-    """For each answer its sentences ranked by the model's own sureness; nothing of a task that is not `Ranked`, nor of
-    a model that gives no log-probabilities (one that is served). What is not yet in `sureness` is put there."""
+    known: dict[_Said, list[float]],
+) -> Sequence[Sureness]:
+    """How sure the model is of each sentence of each answer; nothing of a task that is not `Ranked`, nor of a model
+    that gives no log-probabilities (one that is served). What is not yet in `known` is put there."""
     if not (isinstance(task, Ranked) and isinstance(model, Vlm)):
         return [{}] * len(samples)
     said: list[_Said] = [
         (sample.images, sample.prompt, answer) for sample, answer in zip(samples, answers, strict=True)
     ]
-    new = {key: sample for key, sample in zip(said, samples, strict=True) if key not in sureness}
+    new = {key: sample for key, sample in zip(said, samples, strict=True) if key not in known}
     # without the thought before it, as chat templates leave it out of what was said
     values = model.sentence_log_likelihoods(list(new.values()), [answer_of(answer).answer for _, _, answer in new])
-    sureness |= dict(zip(new, values, strict=True))
-    score = scorer_of(task)
-    return [
-        {OWN: steps_of(sample, answer, sureness[key], score)}
-        for key, sample, answer in zip(said, samples, answers, strict=True)
-    ]
+    known |= dict(zip(new, values, strict=True))
+    return [{OWN: known[key]} for key in said]
 
 
 def lm_eval_task(task: Task, split: str = "test") -> ConfigurableTask:

@@ -1,213 +1,229 @@
-"""Other people's tasks at their word: what their `samples` and `score` give is looked at before it is used.
+"""Marks answers: what `strop eval`, `strop score`, `strop rescore` and the Python API share.
 
-A task of somebody's own may raise, give nothing, or count what is no number. Each is a `DataError` that names task,
-sample and reason; nothing of it reaches a figure or a file.
+Answers to samples of a task become a `TaskResult`, under one of the task's profiles or under each of them. Who else
+needs a single mark (the verifiers `rule` and `oracle`, rankings of sentences) takes `harness.profiles.scorer_of`, which
+is what everything here marks by.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from numbers import Real
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, StropError
-from harness.files import plain
-from harness.types import Metric, Profiled, Sample, Score, Scorer, Task
-from harness.wording import first_line, mended
+from harness.errors import DataError, UsageError
+from harness.profiles import PLAIN, details_of, profile_of, profiles_of, replicas_of, scorer_of
+from harness.ranked import steps_of, sureness_of
+from harness.results import Marked, TaskResult, mark
+from harness.task_faults import gold_of
+from harness.thoughts import thoughts_in
+from harness.types import Metric, Sample, Scorer, Task
+from harness.wording import counted
 
-TRIED = 3
-"""Samples of a task that are marked before a model is asked anything."""
-
-ANSWERS = "answers"
-"""The store's name in a folder of results, where every task has a file too."""
-
-LONGEST_NAME = 200
-"""Bytes of a task's name: a file's may have 255 on common disks, its ending and that of a half-written one included."""
+Sureness = Mapping[str, Sequence[float]]
+"""Of one answer: who ranked its sentences -> a number a sentence (`harness.ranked.steps_of`)."""
 
 
-def careful(task: str, score: Scorer) -> Scorer:
-    """The scorer of a task of that name, whose mistakes are a `DataError`."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """A file of answers, ready to mark: `answers[i]` is the text given to `samples[i]`.
 
-    def marked(sample: Sample, answer: str) -> Score:
-        where = f"task {task}, sample {sample.id}"
-        try:
-            mark = score(sample, answer)
-        except StropError:
-            raise
-        except Exception as error:
-            raise DataError(f"{where}: score fails on the answer {answer!r:.60} ({_why(error)})") from error
-        if fault := fault_of_score(mark):
-            raise DataError(f"{where}: of the answer {answer!r:.60} {fault}")
-        return mark
-
-    return marked
-
-
-def fault_of_score(mark: Any) -> str | None:
-    """What is wrong with what a scorer gave, None where nothing is."""
-    if not isinstance(mark, Score):
-        return f"score gives {mark!r:.40} and no Score"
-    if not _finite(mark.value):
-        return f"the mark is {mark.value!r:.40}, which is no finite number"
-    counts: Any = mark.counts
-    if not isinstance(counts, Mapping):
-        return f"the counts are {counts!r:.40} and no mapping of names to numbers"
-    for name, count in counts.items():
-        if not isinstance(name, str) or not _finite(count):
-            return f"the count {name!r:.40} is {count!r:.40}, which is no finite number"
-    try:
-        json.dumps(mark.parsed, default=plain, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        return f"parsed is {mark.parsed!r:.60}, which JSON does not know ({error}); give a text, a number or a list"
-    return None
-
-
-def listed_samples(task: Task, split: str) -> list[Sample]:
-    """What the task gives as the samples of a split; raises `DataError` where it fails."""
-    try:
-        return list(task.samples(split))
-    except StropError:
-        raise
-    except Exception as error:
-        raise DataError(f"task {task.name}: its samples of the split {split} cannot be had ({_why(error)})") from error
-
-
-def samples_of(task: Task, split: str) -> Sequence[Sample]:
-    """The samples of a split, each looked at, their texts mended (`harness.wording.mended`: names of files may be no
-    text); raises `DataError` for the first that is none, or has another's id."""
-    samples = listed_samples(task, split)
-    places: dict[str, int] = {}
-    for place, sample in enumerate(samples, start=1):
-        if fault := fault_of_sample(sample):
-            raise DataError(f"task {task.name}, sample {place} of {split}: {fault}")
-        id, prompt, cluster = map(mended, (sample.id, sample.prompt, sample.cluster))
-        if (id, prompt, cluster) != (sample.id, sample.prompt, sample.cluster):
-            sample = samples[place - 1] = replace(sample, id=id, prompt=prompt, cluster=cluster)
-        if (first := places.setdefault(sample.id, place)) != place:
-            raise DataError(f"task {task.name}: samples {first} and {place} of {split} have one id, {sample.id}")
-    return samples
-
-
-def fault_of_sample(sample: Any) -> str | None:
-    """What is wrong with a sample, None where nothing is."""
-    if not isinstance(sample, Sample):
-        return f"is {sample!r:.40} and no Sample"
-    for name in ("id", "prompt", "cluster"):
-        if not isinstance(getattr(sample, name), str):
-            return f"its {name} is {getattr(sample, name)!r:.40}, which is no text"
-    if not sample.id:
-        return "its id is empty"
-    images: Any = sample.images
-    if not isinstance(images, tuple):
-        return f"its images are {images!r:.40} and no tuple of pictures"
-    for picture in images:
-        if not (isinstance(picture, Path) or callable(picture)):
-            return f"its picture {picture!r:.60} is neither a Path nor a function that draws one"
-    meta: Any = sample.meta
-    if not isinstance(meta, Mapping):
-        return f"its meta is {meta!r:.40} and no mapping"
-    group = meta.get("group")
-    return None if isinstance(group, str | None) else f"its group is {group!r:.40}, which is no text"
-
-
-def fault_of_task(task: Task, metrics: Sequence[Metric]) -> str | None:
-    """What is wrong with a task beside its samples, None where nothing is; `metrics` are those of its samples."""
-    if fault := _fault_of_name(task.name):
-        return fault
-    if isinstance(task.max_tokens, bool) or not isinstance(task.max_tokens, int) or task.max_tokens < 1:
-        return f"max_tokens is {task.max_tokens!r:.40}; an answer needs a whole number of tokens, one or more"
-    if not isinstance(metrics, list | tuple) or not all(isinstance(metric, Metric) for metric in metrics):
-        return f"its metrics are {metrics!r:.60} and no tuple of Metric"
-    names = [metric.name for metric in metrics]
-    if task.headline not in names:
-        return f"the headline {task.headline!r:.40} is none of its metrics ({', '.join(names) or 'it has none'})"
-    if twice := [name for name in names if names.count(name) > 1]:
-        return f"two metrics are called {twice[0]}"
-    for metric in metrics:
-        if absent := [name for name in metric.macro if name not in names]:
-            return f"the metric {metric.name} is a mean of {absent[0]}, which is none of its metrics"
-        if not metric.macro and not (metric.terms and metric.over):
-            return f"the metric {metric.name} has no terms or nothing that they are over"
-        if not all(map(_finite, (*metric.terms.values(), *metric.over.values()))):
-            return f"the metric {metric.name} has a weight that is no finite number"
-        if metric.better not in ("higher", "lower", "neither"):
-            return f"the metric {metric.name} is better {metric.better!r:.40}; say higher, lower or neither"
-    if circular := _circular(metrics):
-        return f"the metric {circular} is a mean of itself"
-    return None
-
-
-def _fault_of_name(name: str) -> str | None:
-    """Files are named after a task, beside the store of answers."""
-    if Path(name).name != name or name == "..":
-        return "its name is a file's too, so it holds no / and is no .."
-    if name == ANSWERS:
-        return f"its file would be {ANSWERS}.jsonl, which is the store of answers; give it another name"
-    if len(name.encode()) > LONGEST_NAME:
-        return f"its name is a file's too, and longer than {LONGEST_NAME} bytes; give it a shorter one"
-    return None
-
-
-def _circular(metrics: Sequence[Metric]) -> str | None:
-    """The name of a mean of means that comes back to itself, None where none does."""
-    computed: set[str] = set()
-    waiting = list(metrics)
-    while ready := [metric for metric in waiting if computed.issuperset(metric.macro)]:
-        computed |= {metric.name for metric in ready}
-        waiting = [metric for metric in waiting if metric.name not in computed]
-    return waiting[0].name if waiting else None
-
-
-def uncounted(metrics: Sequence[Metric], headline: str, counts: Sequence[Mapping[str, float]]) -> str | None:
-    """A metric that is wrong because no mark has a count that it names, as a fault; None where there is none.
-
-    A metric that nothing of is counted at all may be one of a cell that no sample lies in, the headline excepted.
+    `task` is bound to the truth that was named; its details tell which, and what was joined to what. `files` are the
+    files of answers, and `truth` is the file or folder that holds the right ones: the answer file itself where that
+    repeats its questions. `reference` is the profile that published figures are read by: where answers are marked
+    under one profile, its headline is told beside that of `strict`, and strict's beside any other's; None: neither is.
     """
-    seen = {name for counted in counts for name in counted}
-    for metric in metrics:
-        absent = [name for name in (*metric.over, *metric.terms) if name not in seen]
-        if absent and (metric.name == headline or seen & set(metric.over)):
-            return f"the metric {metric.name} is of {absent[0]!r}, which no mark counts; count it as 0 where it is none"
-    return None
+
+    task: Task
+    samples: tuple[Sample, ...]
+    answers: tuple[str, ...]
+    files: tuple[Path, ...] = field(default=(), compare=False)
+    truth: Path | None = field(default=None, compare=False)
+    reference: str | None = None
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What the task's details tell of the samples."""
+        return details_of(self.task, self.samples).info
 
 
-def try_task(task: Task, samples: Sequence[Sample], metrics: Sequence[Metric]) -> None:
-    """Mark the right answer and an empty one of the first samples, before a model is asked; raises `DataError`.
-    `metrics` are the task's of these samples."""
-    if fault := fault_of_task(task, metrics):
-        raise DataError(f"task {task.name}: {fault}")
-    scorers: Mapping[str, Scorer] = task.profiles if isinstance(task, Profiled) else {"": task.score}
-    counts = []
-    for sample in samples[:TRIED]:
-        for answer in dict.fromkeys((gold_of(task, sample), "")):
-            counts += [careful(task.name, score)(sample, answer).counts for score in scorers.values()]
-    headlines = [metric for metric in metrics if metric.name == task.headline]
-    if samples and (fault := uncounted(headlines, task.headline, counts)):
-        raise DataError(f"task {task.name}: {fault}")
+def mark_answers(
+    task: Task,
+    samples: Sequence[Sample],
+    answers: Sequence[str],
+    *,
+    profile: str | None = None,
+    split: str = "test",
+    sureness: Sequence[Sureness] | None = None,
+) -> TaskResult:
+    """Marks answers under a profile of the task, by default its own; `answers[i]` is the text given to `samples[i]`.
+
+    With `sureness`, one mapping an answer, each is also marked after each of its sentences, the surest first. Raises
+    `UsageError` for a profile that the task does not have, `DataError` for a scorer that fails.
+    """
+    profile = profile_of(task) if profile is None else profile
+    score = _scorer(task, profile)
+    details = details_of(task, samples)
+    rankings: Sequence[Sureness] = [{}] * len(samples) if sureness is None else sureness
+    return TaskResult(
+        task=task.name,
+        version=task.version,
+        profile=profile,
+        split=split,
+        headline=task.headline,
+        metrics=details.metrics,
+        rows=tuple(
+            _mark(sample, answer, score, ranking)
+            for sample, answer, ranking in zip(samples, answers, rankings, strict=True)
+        ),
+        info={**details.info, **thoughts_in(answers, marked=profile in replicas_of(task))},
+    )
 
 
-def gold_of(task: Task, sample: Sample) -> str:
-    """A right answer; raises `DataError` where the task gives none."""
-    where = f"task {task.name}, sample {sample.id}"
-    try:
-        answer: Any = task.gold(sample)
-    except StropError:
-        raise
-    except Exception as error:
-        raise DataError(f"{where}: gold fails ({_why(error)})") from error
-    if isinstance(answer, str):
-        return answer
-    raise DataError(f"{where}: gold gives {answer!r:.40}, which is no text")
+def mark_with_readings(
+    task: Task,
+    samples: Sequence[Sample],
+    answers: Sequence[str],
+    *,
+    split: str = "test",
+    sureness: Sequence[Sureness] | None = None,
+) -> TaskResult:
+    """As `mark_answers` under the task's own profile; `info` tells what each of its profiles makes of the answers.
+
+    Beside what `compare_profiles` adds, "headline_by_profile" has fractions. A task with one profile has none of it.
+    """
+    own = profile_of(task)
+    results = {
+        name: mark_answers(
+            task, samples, answers, profile=name, split=split, sureness=sureness if name == own else None
+        )
+        for name in profiles_of(task)
+    }
+    if len(results) == 1:
+        return results[own]
+    compared = compare_profiles(list(results.values()), lambda index: read_gold(task, samples[index]))
+    info = {**results[own].info, **compared, "headline_by_profile": headline_values(list(results.values()))}
+    return replace(results[own], info=info)
 
 
-def _finite(number: Any) -> bool:
-    # numpy's numbers are reals too, its booleans and 0-dimensional arrays are not
-    return isinstance(number, Real) and math.isfinite(number)
+def mark_by_profiles(answered: Mapping[str, Answered]) -> list[TaskResult]:
+    """The answers of a file under each of these profiles (profile -> answers), `side_by_side`.
+
+    The samples are the same under each, but their truth may be the profile's own. Beside a single profile, the headline
+    of another is kept in `info["headline_by_profile"]` (`Answered.reference`).
+    """
+    results = [_mark_file(each, profile) for profile, each in answered.items()]
+    first = next(iter(answered.values()))
+    if len(results) > 1:
+        return side_by_side(results, lambda index: read_gold(first.task, first.samples[index]))
+    other = first.reference if PLAIN in answered else PLAIN
+    if first.reference is None or other is None or other in answered:
+        return results
+    values = headline_values([*results, _mark_file(first, other)])
+    return [replace(result, info={**result.info, "headline_by_profile": values}) for result in results]
 
 
-def _why(error: Exception) -> str:
-    return f"{type(error).__name__}: {first_line(error)}" if str(error).strip() else repr(error)
+def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: str) -> TaskResult:
+    """The stored answers of a task marked again under one of its profiles; `samples` are those of the result's split.
+
+    Raises `UsageError` for a profile that the task does not have and `DataError` where the answers were given to
+    another version of the task or to questions that its data no longer hold.
+    """
+    _scorer(task, profile)
+    if result.version != task.version:
+        raise DataError(
+            f"{task.name} was asked as version {result.version} and is version {task.version} now; ask again"
+        )
+    answered = _samples_of_rows(result, task, samples)
+    marked = mark_answers(
+        task,
+        answered,
+        [row.answer for row in result.rows],
+        profile=profile,
+        split=result.split,
+        sureness=[{name: sureness_of(steps) for name, steps in row.ranked.items()} for row in result.rows],
+    )
+    # what lm-eval made of the marks was made of other marks
+    info = {name: value for name, value in result.info.items() if name not in ("lm_eval", "thoughts")}
+    info |= {name: value for name, value in marked.info.items() if name == "thoughts"}
+    return replace(result, profile=profile, metrics=marked.metrics, rows=marked.rows, info=info)
+
+
+def remark_each(result: TaskResult, task: Task, samples: Sequence[Sample], profiles: Sequence[str]) -> list[TaskResult]:
+    """`remark` under each of these profiles, `side_by_side`."""
+    results = [remark(result, task, samples, profile) for profile in profiles]
+    answered = _samples_of_rows(result, task, samples)
+    return side_by_side(results, lambda index: read_gold(task, answered[index]))
+
+
+def side_by_side(results: Sequence[TaskResult], gold: Callable[[int], Any]) -> list[TaskResult]:
+    """The same answers marked under several profiles, each result with what `compare_profiles` tells in its `info`."""
+    if len(results) == 1:
+        return list(results)
+    compared = compare_profiles(results, gold)
+    return [replace(result, info={**result.info, **compared}) for result in results]
+
+
+def compare_profiles(results: Sequence[TaskResult], gold: Callable[[int], Any]) -> dict[str, Any]:
+    """What several profiles read in the same answers, for the results' `info`.
+
+    "unread_by_profile" and "read_differently" are counts; "disagreements" lists the answers that not all profiles read
+    alike: {"id", "answer", "gold", "read": {profile: what it reads, None: unread}}. `gold` maps the index of an answer
+    to what is read in a right one.
+    """
+    disagreements = []
+    for index, rows in enumerate(zip(*(result.rows for result in results), strict=True)):
+        if any(row.parsed != rows[0].parsed for row in rows):
+            read = {result.profile: row.parsed for result, row in zip(results, rows, strict=True)}
+            disagreements.append({"id": rows[0].id, "answer": rows[0].answer, "gold": gold(index), "read": read})
+    return {
+        "unread_by_profile": {result.profile: sum(row.parsed is None for row in result.rows) for result in results},
+        "read_differently": len(disagreements),
+        "disagreements": disagreements,
+    }
+
+
+def headline_values(results: Sequence[TaskResult]) -> dict[str, float | None]:
+    """The headline of the same answers by each profile, as a fraction; None for 0/0."""
+    return {result.profile: _headline_value(result.rows, result.metrics, result.headline) for result in results}
+
+
+def read_gold(task: Task, sample: Sample) -> Any:
+    """What the task reads in a right answer: what was read in another is judged beside it."""
+    return scorer_of(task)(sample, gold_of(task, sample)).parsed
+
+
+def _headline_value(rows: Sequence[Marked], metrics: Sequence[Metric], headline: str) -> float | None:
+    from harness.stats import estimate
+
+    return estimate(rows, metrics, draws=1)[headline].value
+
+
+def _mark_file(answered: Answered, profile: str) -> TaskResult:
+    return mark_answers(answered.task, answered.samples, answered.answers, profile=profile)
+
+
+def _mark(sample: Sample, answer: str, score: Scorer, sureness: Sureness) -> Marked:
+    ranked = {name: steps_of(sample, answer, numbers, score) for name, numbers in sureness.items()}
+    return mark(sample, answer, score(sample, answer), ranked)
+
+
+def _scorer(task: Task, profile: str) -> Scorer:
+    profiles = profiles_of(task)
+    if profile not in profiles:
+        raise UsageError(f"{task.name} has no profile '{profile}'; it has {', '.join(profiles)}")
+    return profiles[profile]
+
+
+def _samples_of_rows(result: TaskResult, task: Task, samples: Sequence[Sample]) -> list[Sample]:
+    """The sample of each row; raises `DataError` where a row has none."""
+    by_id = {sample.id: sample for sample in samples}
+    strangers = [row.id for row in result.rows if row.id not in by_id]
+    if strangers:
+        answers = counted(len(strangers), "answer is", "answers are")
+        raise DataError(
+            f"{answers} to questions that the data of {task.name} here do not hold, such as "
+            f"{strangers[0]}; read the data that were asked"
+        )
+    return [by_id[row.id] for row in result.rows]

@@ -46,17 +46,36 @@ def measure(
     store: Path | None = None,
     progress: Progress | None = None,
 ) -> Figures:
-    """Evaluate `model` and write a results folder. Answers already in `store` are not asked for again.
+    """Evaluate `model` as `answer_tasks` does and write a results folder."""
+    return write_measured(
+        folder,
+        answer_tasks(
+            model, tasks, split=split, limit=limit, max_tokens=max_tokens, parent=parent, store=store, progress=progress
+        ),
+    )
+
+
+def answer_tasks(
+    model: Measured,
+    tasks: Sequence[Task],
+    *,
+    split: str,
+    limit: int | None = None,
+    max_tokens: Mapping[str, int] = MappingProxyType({}),
+    parent: str | None = None,
+    store: Path | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Evaluate `model`. Answers already in `store` are not asked for again.
 
     `limit` keeps the first samples of each task, `max_tokens` is as in `harness.engine.evaluate`; `parent` is the
     weights' digest of the checkpoint trained from.
     """
     kept = Store(store) if store else None
-    found = evaluate(model, tasks, split=split, limit=limit, max_tokens=max_tokens, store=kept, progress=progress)
+    results = evaluate(model, tasks, split=split, limit=limit, max_tokens=max_tokens, store=kept, progress=progress)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     origin = {**provenance(), "model": dict(model.about), "pictures": SHOWN_AS, "finished": finished}
-    results = Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(found), provenance=origin)
-    return write_measured(folder, results)
+    return Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(results), provenance=origin)
 
 
 def write_measured(folder: Path, results: Results) -> Figures:

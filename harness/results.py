@@ -17,6 +17,7 @@ from typing import Any
 from harness.disks import refuse_unwritable_folder
 from harness.errors import DataError
 from harness.files import read_json, read_jsonl, write_json, write_jsonl
+from harness.runs.names import RESULTS
 from harness.types import Metric, Sample, Score
 from harness.wording import REPLACEMENT, counted, mended
 
@@ -131,11 +132,11 @@ def write_results(folder: Path, results: Results, estimates: Mapping[str, Mappin
     The rows are written first and `results.json` last, each atomically: a folder with `results.json` is whole.
     """
     refuse_unwritable_folder(folder)
-    (folder / "results.json").unlink(missing_ok=True)  # of an earlier call, whose rows go now
+    (folder / RESULTS).unlink(missing_ok=True)  # of an earlier call, whose rows go now
     for result in results.tasks:
         write_jsonl(folder / f"{result.task}.jsonl", (dataclasses.asdict(row) for row in result.rows))
     write_json(
-        folder / "results.json",
+        folder / RESULTS,
         {
             "format": FORMAT,
             "model": results.model,
@@ -188,7 +189,7 @@ def read_owner(folder: Path) -> Results:
 
 
 def _read(folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[TaskResult, ...]]) -> Results:
-    path = folder / "results.json"
+    path = folder / RESULTS
     if not path.is_file():
         raise DataError(f"{folder} holds no results.json; write one with `strop eval --out` or `strop score --out`")
     try:

@@ -11,51 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import DataError
-from harness.files import read_json
 from harness.results import Results, TaskResult, read_results
+from harness.runs.grids import Grid, GridCell, GridRun, read_grid
+from harness.runs.names import RESULTS, evaluation_folder
+from harness.runs.reading import read_stages
 from harness.stats import Corrected, Difference, corrected, untestable_notes, widening
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
-from leaderboards.ledger import read_stages
 from leaderboards.paired import other_data, pair_seeds, same_answers
 from leaderboards.untrained import untrained, words_of
 
 DRAWS = 10_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GridRun:
-    """One cell with one training seed. `state` is "done", "failed" or "not run"; `why` is the last line of the error,
-    or what kept it from being started."""
-
-    seed: int
-    folder: Path
-    state: str
-    why: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GridCell:
-    """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order; where
-    settings have names of their own it has the name as "setting", and `varied` says what the cell changes."""
-
-    name: str
-    label: Mapping[str, str]
-    varied: str
-    rounds: int
-    runs: tuple[GridRun, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Grid:
-    """A grid's folder. `baseline` is the name of the cell that the others are held against, None where there is none;
-    `show` names the (task, metric) that the tables show, empty for every headline and its companions."""
-
-    name: str
-    baseline: str | None
-    show: tuple[tuple[str, str], ...]
-    cells: tuple[GridCell, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,39 +83,6 @@ class Ablation:
     notes: tuple[str, ...]
 
 
-def read_grid(folder: Path) -> Grid:
-    """What `strop grid` left of its cells in ``grid.json``; raises `DataError` where there is none."""
-    raw = read_json(folder / "grid.json")
-    try:
-        return Grid(
-            name=raw["name"],
-            baseline=raw["baseline"],
-            show=tuple((task, metric) for task, metric in raw["show"]),
-            cells=tuple(
-                GridCell(
-                    name=cell["name"],
-                    label=cell["label"],
-                    varied=cell["varied"],
-                    rounds=cell["rounds"],
-                    runs=tuple(GridRun(**{**run, "folder": folder / run["folder"]}) for run in cell["runs"]),
-                )
-                for cell in raw["cells"]
-            ),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder / 'grid.json'} is not of this version ({error!r}); run `strop grid` again") from error
-
-
-def is_grid(folder: Path) -> bool:
-    """Whether `strop grid` wrote the folder."""
-    return (folder / "grid.json").is_file()
-
-
-def done_runs(folder: Path) -> list[Path]:
-    """The finished runs of a grid's folder; raises as `read_grid`."""
-    return [run.folder for cell in read_grid(folder).cells for run in cell.runs if run.state == "done"]
-
-
 def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
     """Every figure of a grid's finished runs. Raises `DataError` for a folder without a grid and for broken results."""
     grid = read_grid(folder)
@@ -191,11 +124,11 @@ def _ends(cell: GridCell, seed_models: dict[bytes, Results]) -> _Ends:
     read once: `seed_models` holds those read so far by what their `results.json` says."""
     ends = {}
     for run in (run for run in cell.runs if run.state == "done"):
-        first = run.folder / "round-0" / "eval"
-        says = (first / "results.json").read_bytes() if (first / "results.json").is_file() else b""
+        first = evaluation_folder(run.folder, 0)
+        says = (first / RESULTS).read_bytes() if (first / RESULTS).is_file() else b""
         if says not in seed_models:
             seed_models[says] = read_results(first)
-        ends[run.seed] = seed_models[says], read_results(run.folder / f"round-{cell.rounds}" / "eval")
+        ends[run.seed] = seed_models[says], read_results(evaluation_folder(run.folder, cell.rounds))
     return ends
 
 
@@ -312,7 +245,7 @@ def _widened(found: Difference | None, family: int) -> tuple[float, float] | Non
 
 
 def _cost(cell: GridCell) -> CellCost:
-    ledgers = [read_stages(run.folder / "ledger.jsonl") for run in cell.runs if run.state == "done"]
+    ledgers = [read_stages(run.folder) for run in cell.runs if run.state == "done"]
     stages = [stage for ledger in ledgers for stage in ledger]
     # a stage that was done again has a line for each time, and the last one is what became of it
     last = [stage for ledger in ledgers for stage in {stage.name: stage for stage in ledger}.values()]

@@ -10,11 +10,12 @@ from pathlib import Path
 from harness.errors import DataError, UsageError
 from harness.files import write_text
 from harness.results import Results, TaskResult
+from harness.runs.ids import DEFAULT_RUNS, locate_all
+from harness.runs.reading import LevelOf, Run, cost_names, filed_level, read_run, recipe_digest
 from harness.stats import corrected, estimate, untestable_notes
 from harness.types import Metric
 from harness.wording import counted
 from leaderboards.beside import Beside, Measured, set_beside
-from leaderboards.ledger import Run, cost_names, read_run, recipe_digest
 from leaderboards.paired import (
     frontier_of,
     obstacle,
@@ -78,11 +79,13 @@ def write_board(
     return beside
 
 
-def read_entries(runs: Sequence[Path]) -> list[Entry]:
-    """The folders read, each under a name of its own; raises as `build_board`."""
-    if not runs:
+def read_entries(ids: Sequence[str | Path], level_of: LevelOf = filed_level, runs: Path = DEFAULT_RUNS) -> list[Entry]:
+    """Reads what the IDs lead to (`harness.runs.ids`; a grid's folder stands for its finished runs), each run under a
+    name of its own; raises as `build_board`."""
+    locations = locate_all(ids, runs)
+    if not locations:
         raise UsageError("no folder to make a board of: name run folders or results folders, e.g. `strop board runs/*`")
-    return _named([read_run(path) for path in {path.resolve(): path for path in runs}.values()])
+    return _named([read_run(location, level_of) for location in locations])
 
 
 def assemble(entries: Sequence[Entry]) -> Board:

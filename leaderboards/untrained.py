@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.ranked import OWN, VERIFIER, at_words
 from harness.results import Results, TaskResult, read_results
+from harness.runs.names import BASELINES, FILTER, RERANK, stage_name
 from harness.stats import difference, estimate
 from leaderboards.paired import shared_metrics
 from leaderboards.render import NOTHING, Section, Table, arrow, figure, interval
@@ -30,9 +31,9 @@ def untrained(run: Path, seed: Results, words: Mapping[str, float]) -> dict[str,
     """The baselines of a run's folder by name. `words` maps a ranked task to how many a caption are to be left; the
     tasks are those, and of filter and rerank there is none where the run has none."""
     named = {"quiet": _cut(seed, OWN, words)}
-    if (kept := run / "round-0" / "baselines" / "filter").is_dir():
+    if (kept := run / stage_name(0, BASELINES) / FILTER).is_dir():
         named["filter"] = _cut(read_results(kept), VERIFIER, words)
-    if (best := run / "round-0" / "baselines" / "rerank").is_dir():
+    if (best := run / stage_name(0, BASELINES) / RERANK).is_dir():
         named["rerank"] = _only(read_results(best), words)
     return {name: results for name, results in named.items() if results.tasks}
 

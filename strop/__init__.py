@@ -4,8 +4,9 @@ Each name is imported when it is first used; `import strop` itself loads nothing
 
 Example:
     >>> import strop
-    >>> sorted(set(dir(strop)) & {"Sample", "Verdict"})
-    ['Sample', 'Verdict']
+    >>> evaluation = strop.evaluate("pictos-seed", "pictos_pope", limit=12)
+    >>> evaluation.frame().columns.to_list()
+    ['task', 'profile', 'split', 'metric', 'value', 'low', 'high', 'n', 'method', 'headline']
 """
 
 from __future__ import annotations
@@ -16,27 +17,52 @@ from typing import TYPE_CHECKING, Any
 from strop.hidden import hidden_packages
 
 if TYPE_CHECKING:
-    from harness.types import Checkpoint as Checkpoint
-    from harness.types import Details as Details
-    from harness.types import Group as Group
-    from harness.types import Metric as Metric
-    from harness.types import Sample as Sample
-    from harness.types import Score as Score
-    from harness.types import Task as Task
-    from harness.types import Verdict as Verdict
+    from harness.types import Checkpoint, Details, Group, Metric, Sample, Score, Task, Verdict
+    from strop.comparison import Comparison, compare
+    from strop.evaluation import Evaluation, evaluate, find_tasks, read_evaluation
+    from strop.models import load_model
+    from strop.running import Run, run
+    from strop.task_answers import score
 
-__all__ = ["Checkpoint", "Details", "Group", "Metric", "Sample", "Score", "Task", "Verdict"]
+__all__ = [
+    "Checkpoint",
+    "Comparison",
+    "Details",
+    "Evaluation",
+    "Group",
+    "Metric",
+    "Run",
+    "Sample",
+    "Score",
+    "Task",
+    "Verdict",
+    "compare",
+    "evaluate",
+    "find_tasks",
+    "load_model",
+    "read_evaluation",
+    "run",
+    "score",
+]
 
-_MODULES = dict.fromkeys(__all__, "harness.types")
-"""The module of each name."""
+_MODULES = {
+    "harness.types": ("Checkpoint", "Details", "Group", "Metric", "Sample", "Score", "Task", "Verdict"),
+    "strop.comparison": ("Comparison", "compare"),
+    "strop.evaluation": ("Evaluation", "evaluate", "find_tasks", "read_evaluation"),
+    "strop.models": ("load_model",),
+    "strop.running": ("Run", "run"),
+    "strop.task_answers": ("score",),
+}
+"""The names that each module offers."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    module = next((module for module, names in _MODULES.items() if name in names), None)
+    if module is None:
         raise AttributeError(f"module 'strop' has no attribute '{name}'")
     if line := hidden_packages():
         raise ImportError(line)
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    return getattr(importlib.import_module(module), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Models as the command line names them: loaded here, or served somewhere."""
+"""Models by name: loaded here, or served at an endpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from strop.options import PARALLEL
 
 if TYPE_CHECKING:
     from harness.judge import Judge
@@ -17,22 +16,36 @@ if TYPE_CHECKING:
     from harness.results import TaskResult
     from harness.types import Sample, Scorer
 
+PARALLEL = 8
+"""How many questions an endpoint is asked at once, by default."""
+
 KEPT = "judge.jsonl"
 """The file of a judge's replies, in the task's folder below the data folder."""
 
 
-def open_model(
+def load_model(
     name: str,
     *,
+    adapter: str | Path | None = None,
     endpoint: str | None = None,
     parallel: int = PARALLEL,
-    adapter: str | None = None,
     device: str | None = None,
     pictures: Pictures | None = None,
 ) -> Measured:
-    """The model so named at an endpoint or, without one, loaded here, where `pictures` says how it is shown them.
+    """A vision-language model, loaded here or, with `endpoint`, served there under its name.
 
-    Raises `UsageError` for options of the other.
+    `name` is a shipped model (pictos-seed), a local folder, or a hub id with an optional @revision; `adapter` is a LoRA
+    adapter to merge in, `device` cpu, cuda, cuda:1 ... (by default a GPU where there is one), `pictures` how they are
+    shown ("pad" or "processor"). `endpoint` is the base URL of an OpenAI-compatible server, which is asked `parallel`
+    questions at once.
+
+    Raises `harness.errors.ModelError` where it cannot be loaded, `UsageError` for options of the other kind of model.
+
+    Example:
+        >>> import strop
+        >>> model = strop.load_model("pictos-seed", device="cpu")
+        >>> model.name, len(model.digest)
+        ('pictos-seed', 64)
     """
     if endpoint is not None:
         from harness.models.endpoint import Endpoint
@@ -55,7 +68,7 @@ def open_judge(name: str | None, endpoint: str | None) -> Judge | None:
         if endpoint is not None:
             raise UsageError("--judge-endpoint says where a judge is served; name it by --judge")
         return None
-    return ModelJudge(name=name, model=open_model(name, endpoint=endpoint))
+    return ModelJudge(name=name, model=load_model(name, endpoint=endpoint))
 
 
 def with_judge(

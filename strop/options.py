@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
-from tasks.data.sources import DATA_VARIABLE
-from tasks.plugins import TASK_PATH_VARIABLE
-
-PARALLEL = 8
-"""Default of `--parallel`."""
+from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
+from tasks.data.root import DATA_VARIABLE
 
 DEFAULT_RUNS = Path("runs")
 """Default of `--runs`."""
@@ -26,9 +22,13 @@ DataOption = Annotated[
         "--data", envvar=DATA_VARIABLE, help="The data folder, with a folder a task: files not named lie there."
     ),
 ]
-TaskPathOption = Annotated[
+PluginPathOption = Annotated[
     Path | None,
-    typer.Option("--task-path", envvar=TASK_PATH_VARIABLE, help="Folder of Python files with TASKS; they are run."),
+    typer.Option(
+        "--plugin-path",
+        envvar=[PLUGIN_PATH_VARIABLE, OLDER_PATH_VARIABLE],
+        help="Folder of Python files with TASKS, COLLECTORS, VERIFIERS or OPTIMISERS; they are run.",
+    ),
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which a digest of weights is looked up.")]
 CocoOption = Annotated[
@@ -98,11 +98,6 @@ SplitOption = Annotated[str, typer.Option("--split", help="Split of the tasks: t
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-def names_in(text: str) -> list[str]:
-    """The names in a text that separates them by commas, each once."""
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
 def writable_folder(folder: Path | None) -> Path | None:
     """The callback of an option that names a folder for results: refuses one that cannot be written before the work."""
     if folder is not None:
@@ -115,10 +110,3 @@ def writable_file(path: Path | None) -> Path | None:
     if path is not None:
         refuse_unwritable_file(path)
     return path
-
-
-def set_places(data: Path, task_path: Path | None) -> None:
-    """Sets where this process looks for data (`tasks.data.sources.data_folder`) and for tasks (`tasks.plugins`)."""
-    os.environ[DATA_VARIABLE] = str(data.expanduser())
-    if task_path is not None:
-        os.environ[TASK_PATH_VARIABLE] = str(task_path)

@@ -38,3 +38,12 @@ class OnceCommand(TyperCommand):
 
 def _takes_one(parameter: object) -> bool:
     return getattr(parameter, "param_type_name", "") == "option" and not getattr(parameter, "multiple", False)
+
+
+OLDER_WORDS = {"task-path": "plugin-path"}
+"""Names that options had before, which are still read."""
+
+
+def current_word(word: str) -> str:
+    """The present name of an option."""
+    return OLDER_WORDS.get(word, word)

@@ -22,9 +22,10 @@ from harness.wording import one_line
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Within it, ``bars(description, total)`` starts a bar and gives the function that moves it on."""
-    with _bars(MofNCompleteColumn()) as begin:
+def progress_bars(shown: bool = True) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Within it, ``bars(description, total)`` starts a bar and gives the function that moves it on; not `shown`, they
+    draw nothing."""
+    with _bars(MofNCompleteColumn(), shown=shown) as begin:
         yield begin
 
 
@@ -47,11 +48,11 @@ def spinner() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _bars(*counted: ProgressColumn) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
+def _bars(*counted: ProgressColumn, shown: bool = True) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), *counted, TimeRemainingColumn())
     console = Console(stderr=True)
     # where nobody watches, a bar leaves empty lines behind
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as bars:
 
         def begin(description: str, total: int | None) -> Callable[[int], None]:
             bar = bars.add_task(one_line(description), total=total)

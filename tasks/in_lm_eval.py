@@ -5,11 +5,13 @@ lm-eval knows the model `strop` once this module was imported, which it is where
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from harness.engine import lm_eval_task
+from tasks.data.root import DataRoot
 from tasks.registry import TASKS, find_task
 
 
@@ -21,4 +23,4 @@ def __getattr__(name: str) -> Callable[[], Any]:
 
 
 def _make(name: str) -> Any:
-    return lm_eval_task(find_task(name))
+    return lm_eval_task(find_task(name, DataRoot.from_environment(os.environ)))

@@ -1,106 +1,150 @@
-"""The tasks by name. A new one is a file and a line here."""
+"""The tasks by name. A new benchmark is a folder, and a word in `BENCHMARKS`."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any, cast
 
 from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UnknownTaskError, UsageError
+from harness.plugins import Offer, Plugin, Plugins, read_plugins
 from harness.types import Pooled, Task
-from tasks.chair.task import Chair
 from tasks.data.pairs import pair_pool
-from tasks.data.pools import OwnPool, WorldPool, own_pool
-from tasks.grounding.task import Grounding
-from tasks.ic.task import Ic
-from tasks.mathvista.task import MathVista
-from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope, caption_pool
-from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
-from tasks.pictos.world import SPLITS
-from tasks.plugins import Broken, plugins
-from tasks.pope.task import Pope
-from tasks.scienceqa.task import ScienceQa, ScienceQaImg
+from tasks.data.pools import OwnPool, WorldPool, own_pool, task_pool
+from tasks.data.root import DataRoot
+from tasks.data.sources import Source
 
-TASKS: Mapping[str, Callable[[], Task]] = MappingProxyType(
-    {
-        "pictos_pope": PictosPope,
-        "pictos_chair": PictosChair,
-        "pictos_captions": PictosCaptions,
-        "pictos_scienceqa": PictosScienceQA,
-        "pictos_mathvista": PictosMathVista,
-        "pictos_grounding": PictosGrounding,
-        "pope": Pope,
-        "chair": Chair,
-        "scienceqa": ScienceQa,
-        "scienceqa_img": ScienceQaImg,
-        "mathvista": MathVista,
-        "ic": Ic,
-        "grounding": Grounding,
-    }
-)
-"""Those that come with Strop; `tasks.plugins` finds those of others."""
+BENCHMARKS = ("pictos", "pope", "chair", "scienceqa", "mathvista", "ic", "grounding")
+"""The folders of this package that are benchmarks. Each offers `TASKS`, as a file of a plug-in folder does, and lists
+the data that it needs in its `sources.py`."""
 
-POOLS = ("pictos_captions", "pictos_chair")
-"""Those of them that have a training pool: scenes of the embedded world, to be described."""
+Maker = Callable[[], Task]
+"""A function or class without required arguments that makes a task."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Registered:
-    """Tasks by name: ours, then other people's. `broken` are files that offer none, and `taken` those whose task has a
-    name that is another's already, by that name: whoever asks for it must choose."""
+class _Offered(Mapping[str, Maker]):
+    """The tasks that the folders of `BENCHMARKS` offer, by name. A folder is imported when its tasks are asked for:
+    that of a name is the one whose own name the task's begins with."""
 
-    makers: Mapping[str, Callable[[], Task]]
-    broken: tuple[Broken, ...] = ()
-    taken: Mapping[str, Broken] = field(default_factory=dict)
+    def __getitem__(self, name: str) -> Maker:
+        likely = sorted(BENCHMARKS, key=lambda folder: not f"{name}_".startswith(f"{folder}_"))
+        for folder in likely:
+            if name in (makers := _tasks_in(folder)):
+                return makers[name]
+        raise KeyError(name)
 
+    def __iter__(self) -> Iterator[str]:
+        return (name for folder in BENCHMARKS for name in _tasks_in(folder))
 
-def registered() -> Registered:
-    """All that there is, with what of other people's cannot be used. Builds no task."""
-    makers: dict[str, Callable[[], Task]] = dict(TASKS)
-    broken: list[Broken] = []
-    taken: dict[str, Broken] = {}
-    for plugin in plugins():
-        if isinstance(plugin, Broken):
-            broken.append(plugin)
-        elif plugin.name in makers:
-            why = f"{plugin.origin}: a task '{plugin.name}' is there already; give this one another name"
-            taken[plugin.name] = Broken(origin=plugin.origin, why=why)
-        else:
-            makers[plugin.name] = plugin.make
-    return Registered(makers=makers, broken=tuple(broken), taken=taken)
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-def known_tasks() -> Mapping[str, Callable[[], Task]]:
-    """What makes each task, by name."""
-    return registered().makers
+def _tasks_in(folder: str) -> Mapping[str, Maker]:
+    makers: Mapping[str, Maker] = import_module(f"tasks.{folder}").TASKS
+    return makers
 
 
-def find_task(name: str) -> Task:
-    """The task of that name; raises `UsageError` with the nearest name where there is none, or with the file that
-    keeps it from being known."""
-    every = registered()
-    if name in every.taken:
-        raise UsageError(every.taken[name].why)
-    if name in every.makers:
-        return every.makers[name]()
-    if unusable := [*every.broken, *every.taken.values()]:
-        raise UsageError(f"no task is called '{name}', and {'; '.join(one.why for one in unusable)}")
-    near = difflib.get_close_matches(name, every.makers, n=1)
+TASKS: Mapping[str, Maker] = _Offered()
+"""The tasks that come with Strop; `harness.plugins` reads those of others."""
+
+
+def all_sources() -> tuple[Source, ...]:
+    """The files of other people's that the benchmarks need, benchmark by benchmark."""
+    return tuple(source for folder in BENCHMARKS for source in import_module(f"tasks.{folder}.sources").SOURCES)
+
+
+def sources_of(task: str) -> tuple[Source, ...]:
+    """The files of a task; raises `UsageError` where no data of others are known for it."""
+    sources = all_sources()
+    chosen = tuple(source for source in sources if source.task == task)
+    if not chosen:
+        names = ", ".join(dict.fromkeys(source.task for source in sources))
+        raise UsageError(f"no data are known for a task '{task}'; these need some: {names}")
+    return chosen
+
+
+def _tasks_of_file(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and callable(make) for name, make in value.items()
+    ):
+        raise UsageError("TASKS must be a dictionary of name -> what makes the task, such as its class")
+    return value
+
+
+OFFER = Offer(group="strop.tasks", variable="TASKS", noun="task", names=_tasks_of_file)
+"""Other people's tasks: what an entry point is named, or a key of TASKS, is the task's name and leads to its maker."""
+
+
+def _make(plugin: Plugin) -> Task:
+    make = plugin.load()
+    try:
+        task = make()
+        complete = isinstance(task, Task)  # which reads its properties
+    except TypeError as error:
+        raise UsageError(f"{plugin.origin}: task '{plugin.name}' cannot be made without arguments ({error})") from error
+    except Exception as error:
+        raise UsageError(
+            f"{plugin.origin}: task '{plugin.name}' cannot be made ({type(error).__name__}: {error})"
+        ) from error
+    if not (complete and isinstance(task, Task)):
+        missing = sorted(name for name in vars(Task) if not name.startswith("_") and not hasattr(task, name))
+        raise UsageError(
+            f"{plugin.origin}: what TASKS or the entry point calls '{plugin.name}' is no task: it lacks "
+            f"{', '.join(missing)}"
+        )
+    if task.name != plugin.name:
+        raise UsageError(
+            f"{plugin.origin}: the task is listed as '{plugin.name}' and calls itself '{task.name}'; use one name"
+        )
+    return task
+
+
+def _plugins() -> Plugins:
+    return read_plugins(OFFER, TASKS)
+
+
+def known_tasks() -> Mapping[str, Maker]:
+    """What makes each task, by name: ours, then other people's. Builds no task."""
+    return {**TASKS, **{name: partial(_make, plugin) for name, plugin in _plugins().usable.items()}}
+
+
+def find_task(name: str, data: DataRoot = DataRoot()) -> Task:
+    """The task of that name, reading its data where `data` says; raises `UsageError` with the nearest name where there
+    is none, or with the file that keeps it from being known."""
+    plugins = _plugins()
+    if name in plugins.taken:
+        raise UsageError(plugins.taken[name].why)
+    if name in TASKS:
+        return reading(TASKS[name](), data)
+    if name in plugins.usable:
+        return reading(_make(plugins.usable[name]), data)
+    if unusable := [*plugins.broken, *plugins.taken.values()]:
+        raise UsageError(f"no task is called '{name}', and {'; '.join(broken.why for broken in unusable)}")
+    near = difflib.get_close_matches(name, [*TASKS, *plugins.usable], n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     raise UnknownTaskError(f"no task is called '{name}'{hint} (`strop tasks` lists them all)")
 
 
-def usable_tasks() -> tuple[dict[str, Task], list[str]]:
+def reading(task: Task, data: DataRoot) -> Task:
+    """The task with `data` in its field `data_root`, if it is a dataclass that has one."""
+    has_root = "data_root" in getattr(task, "__dataclass_fields__", ())
+    return replace(cast(Any, task), data_root=data) if has_root else task
+
+
+def usable_tasks(data: DataRoot = DataRoot()) -> tuple[dict[str, Task], list[str]]:
     """(every task that can be built, by name; why each file or task that is here cannot be used)."""
-    every = registered()
+    plugins = _plugins()
     tasks: dict[str, Task] = {}
-    unusable = [broken.why for broken in (*every.broken, *every.taken.values())]
-    for name, make in every.makers.items():
+    unusable = [broken.why for broken in (*plugins.broken, *plugins.taken.values())]
+    for name, make in known_tasks().items():
         try:
-            tasks[name] = make()
+            tasks[name] = reading(make(), data)
         except UsageError as error:
             unusable.append(str(error))
     return tasks, unusable
@@ -109,17 +153,18 @@ def usable_tasks() -> tuple[dict[str, Task], list[str]]:
 class TasksByName(Mapping[str, Task]):
     """Every task, built when it is first asked for: one that cannot be built is in nobody else's way."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: DataRoot = DataRoot()) -> None:
+        self._data = data
         self._built: dict[str, Task] = {}
 
     def __getitem__(self, name: str) -> Task:
         if name not in self._built:
-            self._built[name] = find_task(name)
+            self._built[name] = find_task(name, self._data)
         return self._built[name]
 
     def __contains__(self, name: object) -> bool:
-        every = registered()
-        return name in every.makers or name in every.taken
+        plugins = _plugins()
+        return name in TASKS or name in plugins.usable or name in plugins.taken
 
     def __iter__(self) -> Iterator[str]:
         return iter(known_tasks())
@@ -128,20 +173,18 @@ class TasksByName(Mapping[str, Task]):
         return len(known_tasks())
 
 
-def training_pool(source: str) -> WorldPool | OwnPool:
+def training_pool(source: str, data: DataRoot = DataRoot()) -> WorldPool | OwnPool:
     """The training pool of a task, or of the pictures or pairs that KIND:PATH names (`tasks.data.pools`,
     `tasks.data.pairs`): nothing that tasks measure on. Raises `UsageError` for a task without one."""
     if source.startswith(GIVEN_PAIRS):
         return pair_pool(source, Path(source.removeprefix(GIVEN_PAIRS)).expanduser())
     if ":" in source:
         return own_pool(source)
-    if source in POOLS:
-        return WorldPool(name=source, size=len(SPLITS["pool"]), scenes=caption_pool)
-    task = find_task(source)
+    task = find_task(source, data)
     if not isinstance(task, Pooled):
+        pooled = sorted(name for name, make in TASKS.items() if hasattr(make, "pool"))
         raise UsageError(
-            f"task '{source}' has no training pool; these have one: {', '.join(POOLS)}; pictures of your own are one "
+            f"task '{source}' has no training pool; these have one: {', '.join(pooled)}; pictures of your own are one "
             "too: source=folder:PATH"
         )
-    samples = tuple(task.pool())
-    return OwnPool(source=source, samples=samples, has_gold=all(one.target is not None for one in samples))
+    return task_pool(source, task.pool())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,33 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# as `strop` sets it, before any library reads it
+from tests.support.shell import Ran, Strop
+
+# before any library reads them: as `strop` sets it, and a thread for each of the processes that share the tests
 os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPORTED = pytest.StashKey[Counter[str]]()
 """How many inputs of each kind the tests marked `reported` try; of a whole collection alone."""
 
 
+SLOW = {"conformance", "tiny", "browser"}
+"""Fixtures that make a test slow: published files are read, a model is asked or trained, a browser is driven."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Count before anything is deselected."""
+    """Before anything is deselected: mark what is slow by what it uses, and count."""
+    for item in items:
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
     if {item.path for item in items} == set(Path(__file__).parent.rglob("test_*.py")):
         marks = [mark.args[0] for item in items for mark in item.iter_markers("reported")]
         config.stash[REPORTED] = Counter(marks)
 
 
 settings.register_profile("strop", deadline=None)  # the first example may wait for a library to load
+settings.register_profile("fast", settings.get_profile("strop"), max_examples=20)
 settings.load_profile("strop")
 
 
@@ -54,3 +66,30 @@ def nltk_data(conformance: Path) -> Path:
 
     text.look_in(conformance / "nltk_data")
     return conformance / "nltk_data"
+
+
+@pytest.fixture
+def strop(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Strop:
+    """`strop ...` in this process, in an empty folder."""
+    from strop import app as command_line
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["strop", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        code = ended.value.code
+        printed = capfd.readouterr()
+        return Ran(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small VLM of the embedded world (`tests.support.tiny`), of seed 1; no test writes into it."""
+    from tests.support.tiny import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)

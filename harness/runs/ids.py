@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, UsageError
 from harness.files import read_json
+from harness.runs.grids import done_runs, find_grid, is_grid
 from harness.runs.names import (
     BASELINES,
     EVAL,
-    GRID,
     LEDGER,
     RECIPE,
     RESULTS,
@@ -96,9 +96,23 @@ def locate(id: str | Path, runs: Path = DEFAULT_RUNS, *, same_figures_do: bool =
     raise UsageError(f"{name}: no such folder; name {ID_FORMS}")
 
 
-def is_grid(folder: Path) -> bool:
-    """Whether `strop grid` wrote the folder."""
-    return (folder / GRID).is_file()
+def locate_all(ids: Iterable[str | Path], runs: Path = DEFAULT_RUNS) -> list[Location]:
+    """Resolves several IDs, each run and each results folder once: rounds of one run that are named apart are taken
+    together. A grid's folder stands for its finished runs."""
+    locations: dict[Path, Location] = {}
+    for id in ids:
+        grid = find_grid(id, runs)
+        for each in done_runs(grid) if grid else [id]:
+            location = locate(each, runs, same_figures_do=True)
+            key = (location.run or location.folder).resolve()
+            locations[key] = _together(locations[key], location) if key in locations else location
+    return list(locations.values())
+
+
+def _together(a: Location, b: Location) -> Location:
+    """Two locations in one run, or of one results folder."""
+    rounds = dict(sorted({**a.rounds, **b.rounds}.items())) if a.run else a.rounds  # type: ignore[arg-type]
+    return Location(folder=a.folder if a.is_whole else b.folder, run=a.run, rounds=rounds)
 
 
 def _of_folder(folder: Path) -> Location | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Run:
     recipe: Mapping[str, Any]
     rounds: Mapping[int | None, Results]
     stages: tuple[Stage, ...]
+    level: str = ""
 
     @property
     def seed(self) -> str | None:
@@ -53,17 +54,21 @@ class Run:
         return None if value is None else str(value)
 
     @property
-    def level(self) -> str:
-        """The autonomy level as filed; empty where no recipe is filed."""
-        return str(self.recipe.get("level") or "")
-
-    @property
     def verifier(self) -> str:
         """The kind of verifier; a recipe may give it as a word, as a mapping with `kind`, or as a list of either."""
         return _kind(self.recipe.get("verify"))
 
 
-def read_run(location: Location) -> Run:
+LevelOf = Callable[[Mapping[str, Any]], str]
+"""Gives the autonomy level of a recipe's fields; an old run may have filed another."""
+
+
+def filed_level(recipe: Mapping[str, Any]) -> str:
+    """The level as a run filed it."""
+    return str(recipe.get("level") or "")
+
+
+def read_run(location: Location, level_of: LevelOf = filed_level) -> Run:
     """Reads the recipe, the stages and the marked answers of the rounds that an ID names; raises `DataError` naming the
     file that is broken."""
     rounds = {number: read_results(path) for number, path in location.rounds.items()}
@@ -77,6 +82,7 @@ def read_run(location: Location) -> Run:
         recipe=recipe,
         rounds=rounds,
         stages=stages if location.is_whole else tuple(each for each in stages if round_of(each.name) in rounds),
+        level=level_of(recipe),
     )
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from harness.files import write_json, write_jsonl
 from harness.results import TaskResult, read_results
+from harness.runs.names import RESULTS
+from harness.runs.reading import read_evaluation
 from harness.types import Metric
-from leaderboards.origin import read_evaluation
 
 Question = tuple[str, str]
 """A sample's prompt and a right answer in words."""
@@ -100,7 +101,7 @@ def _time(known: Mapping[str, Any], evaluation: Path) -> datetime:
     """When the evaluation ended: as recorded or, for older results, as the file system has it."""
     if known.get("finished"):
         return datetime.fromisoformat(known["finished"]).astimezone(UTC)
-    return datetime.fromtimestamp((evaluation / "results.json").stat().st_mtime, UTC)
+    return datetime.fromtimestamp((evaluation / RESULTS).stat().st_mtime, UTC)
 
 
 def _name(metric: Metric) -> str:

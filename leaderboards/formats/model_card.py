@@ -12,9 +12,9 @@ from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_res
 
 from harness.files import write_text
 from harness.results import TaskResult, read_results
+from harness.runs.reading import read_evaluation
 from harness.types import Metric
 from leaderboards.build import shown_metrics
-from leaderboards.origin import read_evaluation
 from leaderboards.render import arrow, figure, interval, md
 
 _Figures = Mapping[str, Mapping[str, Any]]

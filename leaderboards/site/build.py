@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.runs.names import judged_rounds
 from leaderboards.ablation import Ablation
 from leaderboards.beside import listing, set_beside
 from leaderboards.build import Entry, measured, task_labels
@@ -16,7 +17,7 @@ from leaderboards.site.forests import level_chart
 from leaderboards.site.front import write_front
 from leaderboards.site.run import RunPage, write_run
 from leaderboards.site.samples import FindTask, write_samples
-from leaderboards.site.verifiers import FindPool, judged_rounds, write_verifiers
+from leaderboards.site.verifiers import FindPool, write_verifiers
 
 
 def write_site(

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
+from harness.runs.reading import Stage, cost_names
 from harness.stats import Estimate
 from harness.types import Metric
 from leaderboards.build import Entry
 from leaderboards.charts import Point, Series, rounds_drawing
-from leaderboards.ledger import Stage, cost_names
 from leaderboards.render import MEANINGS, NOTHING, Board, Cell, Row, TaskView, arrow, interval
 from leaderboards.site.cells import Figure, bounds, on_axis, shown
 from leaderboards.site.folder import Chart, Link, SiteFolder

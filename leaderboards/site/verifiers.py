@@ -8,7 +8,6 @@ picture's influence (Obuchowski, Nonparametric analysis of clustered ROC curve d
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,6 +20,7 @@ from scipy.stats import rankdata
 from harness.errors import StropError
 from harness.files import read_jsonl
 from harness.profiles import scorer_of
+from harness.runs.names import judged_rounds
 from leaderboards.charts import Curve, Drawing, Point, Series, rounds_drawing, unit_square
 from leaderboards.render import NOTHING
 from leaderboards.site.folder import Chart, SiteFolder
@@ -86,15 +86,6 @@ class _Part:
     title: str
     href: str
     charts: tuple[Chart, ...]
-
-
-def judged_rounds(folder: Path) -> dict[int, Path]:
-    """The files of judged answers of a run folder, by round."""
-    found = {}
-    for path in folder.glob("round-*/verify/groups.jsonl"):
-        if match := re.fullmatch(r"round-(\d+)", path.parents[1].name):
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
 
 
 def try_verifier(path: Path, asked: Asked) -> Trial:

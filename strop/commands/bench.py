@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strop.options import DataOption, DeviceOption, JsonOption, ModelOption, set_places
-from tasks.data.sources import DEFAULT_DATA, data_folder
+from strop.options import DataOption, DeviceOption, JsonOption, ModelOption
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from tasks.reading.object_words import ChairTables
@@ -28,8 +28,8 @@ CAPTIONS, SCENES, DRAWS = 5_000, 20, 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Measured:
-    """What was measured, or (no value) why not; `about` says on what."""
+class Timing:
+    """The runs of a measurement, none where it was skipped; `about` says on what it was made, or why it was not."""
 
     name: str
     unit: str
@@ -59,14 +59,13 @@ def bench(
 
     taskset -c 0 strop bench --captions greedy.jsonl --json
     """
-    set_places(data, None)
     measured = {}
-    for one in chain(_captions(captions, runs), _bootstrap(runs), _questions(model, device, runs)):
-        measured[one.name] = {"value": one.value, **asdict(one)}
+    for timing in chain(
+        _captions(captions, runs, data.expanduser()), _bootstrap(runs), _questions(model, device, runs)
+    ):
+        measured[timing.name] = {"value": timing.value, **asdict(timing)}
         if not as_json:
-            spread = f" ({_short(min(one.runs))} to {_short(max(one.runs))})" if one.runs else ""
-            value = f"{_short(median(one.runs))} {one.unit}{spread}; " if one.runs else ""
-            typer.echo(f"{one.name}: {value}{one.about}")
+            typer.echo(_as_text(timing))
     machine = _machine()
     if as_json:
         typer.echo(json.dumps({"machine": machine, "measured": measured}))
@@ -74,35 +73,51 @@ def bench(
         typer.echo(", ".join(f"{name} {value}" for name, value in machine.items() if isinstance(value, str | int)))
 
 
-def _captions(path: Path | None, runs: int) -> Iterator[Measured]:
+def _as_text(timing: Timing) -> str:
+    if not timing.runs:
+        return f"{timing.name}: {timing.about}"
+    spread = f"{_short(min(timing.runs))} to {_short(max(timing.runs))}"
+    return f"{timing.name}: {_short(median(timing.runs))} {timing.unit} ({spread}); {timing.about}"
+
+
+def _captions(path: Path | None, runs: int, data: Path) -> Iterator[Timing]:
     """Captions marked a second under each profile of CHAIR; no run sees a caption of another, since lemmas are kept."""
-    from tasks.chair import marks as chair
-    from tasks.data.rows import read_rows
-    from tasks.pictos.catalogue import CATEGORIES
-    from tasks.pictos.language import caption
-    from tasks.pictos.world import compose, seeds_of
+    from tasks.chair.marks import NAME
     from tasks.reading import object_words, text
 
-    names = [category.name for category in CATEGORIES]
-    tables = object_words.ChairTables(
-        synonyms={name: [name] for name in names}, double_words={name: name for name in names if " " in name}
-    )
-    if path:
-        said = [row.text("caption") for row in read_rows(path)]
-    else:
-        said = [caption(compose(seed)) for seed in seeds_of("dev", CAPTIONS)]
-    text.look_in(*(folder / "nltk_data" for folder in (data_folder() / chair.NAME, data_folder())))
+    captions, tables = _captions_to_mark(path), _pictos_tables()
+    text.look_in(*(folder / "nltk_data" for folder in (data / NAME, data)))
     for name, normaliser in object_words.PROFILES.items():
         title, unit = f"CHAIR by {normaliser.package}", "captions/s"
         if name == "official" and (missing := text.missing_data()):
             why = f"skipped: NLTK's data are missing ({', '.join(missing)}); set NLTK_DATA"
-            yield Measured(name=title, unit=unit, about=why)
+            yield Timing(name=title, unit=unit, about=why)
             continue
         normaliser.words("A man was sitting on a chair.")  # loads what it needs
-        parts = [part for start in range(runs) if (part := said[start::runs])]
-        rates = tuple(len(part) / _seconds(_mark, part, normaliser.words, tables) for part in parts)
-        about = f"{len(said)} captions of {path.name if path else 'Pictos'}, each marked once"
-        yield Measured(name=title, unit=unit, about=about, runs=rates)
+        shares = [share for start in range(runs) if (share := captions[start::runs])]
+        rates = tuple(len(share) / _seconds(_mark, share, normaliser.words, tables) for share in shares)
+        about = f"{len(captions)} captions of {path.name if path else 'Pictos'}, each marked once"
+        yield Timing(name=title, unit=unit, about=about, runs=rates)
+
+
+def _captions_to_mark(path: Path | None) -> list[str]:
+    from tasks.data.rows import read_rows
+    from tasks.pictos.language import caption
+    from tasks.pictos.world import compose, seeds_of
+
+    if path:
+        return [row.text("caption") for row in read_rows(path)]
+    return [caption(compose(seed)) for seed in seeds_of("dev", CAPTIONS)]
+
+
+def _pictos_tables() -> ChairTables:
+    from tasks.pictos.catalogue import CATEGORIES
+    from tasks.reading.object_words import ChairTables
+
+    names = [category.name for category in CATEGORIES]
+    return ChairTables(
+        synonyms={name: [name] for name in names}, double_words={name: name for name in names if " " in name}
+    )
 
 
 def _mark(captions: Sequence[str], words: Callable[[str], list[str]], tables: ChairTables) -> None:
@@ -112,7 +127,7 @@ def _mark(captions: Sequence[str], words: Callable[[str], list[str]], tables: Ch
         score_caption(words(caption), frozenset(), tables)
 
 
-def _bootstrap(runs: int) -> Iterator[Measured]:
+def _bootstrap(runs: int) -> Iterator[Timing]:
     """Seconds for the differences of all metrics of POPE, between right answers and such of which 15 % are drawn to be
     wrong."""
     import numpy as np
@@ -124,14 +139,14 @@ def _bootstrap(runs: int) -> Iterator[Measured]:
     task = find_task("pictos_pope")
     samples = task.samples("test")
     wrong = np.random.default_rng(0).random(len(samples)) < 0.15
-    said = [
+    answers = [
         {"yes": "no", "no": "yes"}[sample.target] if miss else sample.target
         for sample, miss in zip(samples, wrong, strict=True)
     ]
-    rows = [mark(sample, answer, task.score(sample, answer)) for sample, answer in zip(samples, said, strict=True)]
+    rows = [mark(sample, answer, task.score(sample, answer)) for sample, answer in zip(samples, answers, strict=True)]
     right = [mark(sample, sample.target, task.score(sample, sample.target)) for sample in samples]
     clusters = len({row.cluster for row in rows})
-    yield Measured(
+    yield Timing(
         name="bootstrap",
         unit="s",
         about=f"{DRAWS} draws of {len(task.metrics)} metrics over {len(rows)} answers to {clusters} pictures",
@@ -139,7 +154,7 @@ def _bootstrap(runs: int) -> Iterator[Measured]:
     )
 
 
-def _questions(model: str, device: str | None, runs: int) -> Iterator[Measured]:
+def _questions(model: str, device: str | None, runs: int) -> Iterator[Timing]:
     """The same questions answered together, a picture's prefix shared by its questions, and one by one."""
     from harness.models.vlm import load_vlm
     from harness.types import Sampling
@@ -157,16 +172,16 @@ def _questions(model: str, device: str | None, runs: int) -> Iterator[Measured]:
         alone.append(len(samples) / _seconds(lambda: [vlm.generate([sample], greedy) for sample in samples]))
     about = f"{len(samples)} questions about {SCENES} pictures by {vlm.name} on {vlm.device}"
     for name, rates in {"questions, prefix shared": shared, "questions, one by one": alone}.items():
-        yield Measured(name=name, unit="questions/s", about=about, runs=tuple(rates))
+        yield Timing(name=name, unit="questions/s", about=about, runs=tuple(rates))
 
 
 def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def _seconds(work: Callable[..., Any], *arguments: Any, **named: Any) -> float:
+def _seconds(work: Callable[..., Any], *arguments: Any, **options: Any) -> float:
     begun = perf_counter()
-    work(*arguments, **named)
+    work(*arguments, **options)
     return perf_counter() - begun
 
 
@@ -176,7 +191,7 @@ def _machine() -> dict[str, Any]:
 
     from harness.provenance import provenance
 
-    known = provenance()
+    origin = provenance()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    rest = {name: value for name, value in known.items() if name not in ("hardware", "versions")}
-    return {**known["hardware"], "peak_memory_mb": round(peak / 1e6), **rest, **known["versions"]}
+    rest = {name: value for name, value in origin.items() if name not in ("hardware", "versions")}
+    return {**origin["hardware"], "peak_memory_mb": round(peak / 1e6), **rest, **origin["versions"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +11,10 @@ import typer
 
 from harness.errors import DataError
 from harness.wording import counted
-from strop.options import DataOption, JsonOption, TaskPathOption, set_places, writable_folder
+from strop.options import DataOption, JsonOption, PluginPathOption, writable_folder
+from strop.places import data_root, set_plugin_path
 from strop.progress import spinner
-from tasks.data.sources import DEFAULT_DATA
+from tasks.data.root import DEFAULT_DATA, DataRoot
 
 if TYPE_CHECKING:
     from leaderboards.site.samples import Asked
@@ -44,7 +45,7 @@ def board(
         ),
     ] = 200,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     reported: Annotated[
         bool,
         typer.Option(
@@ -75,14 +76,17 @@ def board(
     from leaderboards.ablation import ablate, done_runs, is_grid
     from leaderboards.build import assemble, read_entries, write_board
     from leaderboards.reported import read_tables
+    from loops.recipe import level_of
 
-    set_places(data, task_path)
+    set_plugin_path(plugin_path)
+    root = data_root(data)
     grids = [path for path in runs if is_grid(path)]
     written: list[Path] = []
     notes: list[str] = []
     with spinner() as tell:
         tell("reading what the runs left")
-        entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
+        folders = [folder for path in runs for folder in (done_runs(path) if path in grids else [path])]
+        entries = read_entries(folders, level_of)
         tell(f"resampling the answers of {counted(len(entries), 'run')}")
         assembled = assemble(entries)
         if out is not None or site is None:
@@ -100,8 +104,8 @@ def board(
                 site,
                 read_tables(),
                 [ablate(path) for path in grids],
-                find_task=find_asked,
-                find_pool=find_pool,
+                find_task=partial(find_asked, root),
+                find_pool=partial(find_pool, root),
                 rest=samples,
             )
             written.append(site / "index.html")
@@ -114,32 +118,32 @@ def board(
 
 
 @cache
-def find_asked(name: str, version: int, split: str) -> Asked:
+def find_asked(data: DataRoot, name: str, version: int, split: str) -> Asked:
     """The questions of a task as they were asked; raises `DataError` where the task at hand is another version."""
     from leaderboards.site.samples import Asked
     from tasks.registry import find_task
 
-    task = find_task(name)
+    task = find_task(name, data)
     if task.version != version:
         raise DataError(f"{name} was asked as version {version} and is version {task.version} now")
     return Asked(task=task, samples={sample.id: sample for sample in task.samples(split)})
 
 
 @cache
-def _pool(source: str, seed: int, number: int, count: int) -> Asked:
+def _pool(data: DataRoot, source: str, seed: int, number: int, count: int) -> Asked:
     from leaderboards.site.samples import Asked
     from tasks.registry import find_task, training_pool
 
-    pool = training_pool(source)
+    pool = training_pool(source, data)
     if not pool.has_gold:
         raise DataError(f"source {source} has no right answers to hold the verdicts against")
     samples = pool.of_round(seed=seed, number=number, count=count)
-    return Asked(task=find_task(source), samples={one.id: one for one in samples})
+    return Asked(task=find_task(source, data), samples={one.id: one for one in samples})
 
 
-def find_pool(folder: Path, number: int) -> Asked:
+def find_pool(data: DataRoot, folder: Path, number: int) -> Asked:
     """The training samples that round `number` of a run folder collected on."""
     from loops.recipe import load_recipe
 
     recipe = load_recipe(folder / "recipe.yaml")
-    return _pool(recipe.source, recipe.seed, number, recipe.collect.samples)
+    return _pool(data, recipe.source, recipe.seed, number, recipe.collect.samples)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -15,9 +16,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.stats.calibrate import Calibration, FigureCalibration, RunsCalibration, Share
+    from harness.types import Advance
 
 COMPARED, TRAINED, MEASURED = (500, 20), (100,), (50, 100, 500)
 """Pictures of comparisons, of those over training runs, and of single figures, where none are named."""
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Simulated:
+    """The rows of the three tables: comparisons of two models, of several training runs, and single figures."""
+
+    cases: tuple[Calibration, ...]
+    runs: tuple[RunsCalibration, ...]
+    figures: tuple[FigureCalibration, ...]
 
 
 def calibrate(
@@ -58,89 +71,68 @@ def calibrate(
 
     strop calibrate --pictures 100 --comparisons 4000 --json
     """
+    simulated = _simulate(pictures, runs, ratio, comparisons=comparisons, draws=draws, seed=seed)
+    if as_json:
+        typer.echo(json.dumps({"comparisons": comparisons, "draws": draws, **asdict(simulated)}))
+    else:
+        _print(simulated, comparisons)
+
+
+def _simulate(
+    pictures: Sequence[int] | None,
+    runs: Sequence[int] | None,
+    ratios: Sequence[float] | None,
+    *,
+    comparisons: int,
+    draws: int,
+    seed: int,
+) -> Simulated:
+    """All simulations; where training runs or their ratio are named, those of several runs alone."""
     from harness.stats.calibrate import CASES, RARE, calibrate_figure, calibrate_runs, study_rows
-    from harness.stats.calibrate import calibrate as simulate
+    from harness.stats.calibrate import calibrate as calibrate_case
     from strop.progress import progress_bars
 
-    of_study = bool(runs or ratio)
-    single = [] if of_study else [(case, size) for size in pictures or COMPARED for case in CASES]
-    trained = [(*row, size) for size in pictures or TRAINED for row in study_rows(runs, ratio)]
-    rare = [] if of_study else [(case, size) for case in RARE for size in pictures or MEASURED]
-    cases: list[Calibration] = []
-    by_runs: list[RunsCalibration] = []
-    figures: list[FigureCalibration] = []
+    only_runs = bool(runs or ratios)
+    options = {"comparisons": comparisons, "draws": draws, "seed": seed}
+    cases = [
+        partial(calibrate_case, case, pictures=size, **options)
+        for size in (() if only_runs else pictures or COMPARED)
+        for case in CASES
+    ]
+    by_runs = [
+        partial(calibrate_runs, number, ratio, pictures=size, **options)
+        for size in pictures or TRAINED
+        for number, ratio in study_rows(runs, ratios)
+    ]
+    figures = [
+        partial(calibrate_figure, case, pictures=size, samples=comparisons, seed=seed)
+        for case in (() if only_runs else RARE)
+        for size in pictures or MEASURED
+    ]
     with progress_bars() as bars:
-        advance = bars("simulating", len(single) + len(trained) + len(rare))
-        for case, number in single:
-            cases.append(simulate(case, pictures=number, comparisons=comparisons, draws=draws, seed=seed))
-            advance(1)
-        for many, far, number in trained:
-            by_runs.append(calibrate_runs(many, far, pictures=number, comparisons=comparisons, draws=draws, seed=seed))
-            advance(1)
-        for case, number in rare:
-            figures.append(calibrate_figure(case, pictures=number, samples=comparisons, seed=seed))
-            advance(1)
-    if as_json:
-        plain = {
-            "cases": [asdict(row) for row in cases],
-            "runs": [asdict(row) for row in by_runs],
-            "figures": [asdict(row) for row in figures],
-        }
-        typer.echo(json.dumps({"comparisons": comparisons, "draws": draws, **plain}))
-    else:
-        _print(cases, by_runs, figures, comparisons)
+        advance = bars("simulating", len(cases) + len(by_runs) + len(figures))
+        return Simulated(
+            cases=tuple(_results(cases, advance)),
+            runs=tuple(_results(by_runs, advance)),
+            figures=tuple(_results(figures, advance)),
+        )
 
 
-def _print(
-    cases: Sequence[Calibration],
-    by_runs: Sequence[RunsCalibration],
-    figures: Sequence[FigureCalibration],
-    comparisons: int,
-) -> None:
+def _results(simulations: Iterable[Callable[[], Row]], advance: Advance) -> Iterator[Row]:
+    for simulation in simulations:
+        yield simulation()
+        advance(1)
+
+
+def _print(simulated: Simulated, comparisons: int) -> None:
     from rich.console import Console
 
     from harness.stats.calibrate import COVERED, FALSE, FOUND
 
     console = Console(markup=False, highlight=False)
-    _print_table(
-        console,
-        "two models",
-        ("answers", "metric", "pictures", "false", "planted", "found", "covered"),
-        [
-            (
-                *(row.case, row.metric, str(row.pictures), _words(row.false), f"{100 * row.planted:.1f}"),
-                *(_words(row.found), _words(row.covered)),
-            )
-            for row in cases
-        ],
-        2,
-    )
-    _print_table(
-        console,
-        "several training runs",
-        ("runs", "ratio", "ratio seen", "pictures", "false", "p < 0.05", "planted", "found", "covered"),
-        [
-            (
-                *(str(row.runs), f"{row.ratio:g}", f"{row.ratio_seen:.1f}", str(row.pictures), _words(row.false)),
-                *(_words(row.starred), f"{row.planted:.1f}", _words(row.found), _words(row.covered)),
-            )
-            for row in by_runs
-        ],
-        0,
-    )
-    _print_table(
-        console,
-        "single figures",
-        ("answers", "metric", "true", "pictures", "covered", "width", "none seen", "interval"),
-        [
-            (
-                *(row.case, row.metric, f"{100 * row.mean:.0f}", str(row.pictures), _words(row.covered)),
-                *(f"{100 * row.width:.1f}", f"{100 * row.none_seen:.1f}", row.method),
-            )
-            for row in figures
-        ],
-        2,
-    )
+    _print_cases(console, simulated.cases)
+    _print_runs(console, simulated.runs)
+    _print_figures(console, simulated.figures)
     low, high = ([f"{100 * bounds[end]:.0f}" for bounds in (FALSE, FOUND, COVERED)] for end in (0, 1))
     console.print(
         f"In % of {comparisons} comparisons, ± the simulation's own standard error. false: a difference seen between "
@@ -149,7 +141,7 @@ def _print(
         f"({low[1]}-{high[1]}). covered: intervals that hold the truth ({low[2]}-{high[2]}). *: outside.",
         markup=False,
     )
-    if by_runs:
+    if simulated.runs:
         console.print(
             "Several runs: the ratio is that of the standard deviation between runs to one run's standard error over "
             "pictures; seen: what is printed as such, in the median. Here a difference is seen where the interval "
@@ -157,6 +149,42 @@ def _print(
             "what they say to be detectable rests on a spread of three.",
             markup=False,
         )
+
+
+def _print_cases(console: Console, rows: Sequence[Calibration]) -> None:
+    headings = ("answers", "metric", "pictures", "false", "planted", "found", "covered")
+    lines = [
+        (
+            *(row.case, row.metric, str(row.pictures), _words(row.false), f"{100 * row.planted:.1f}"),
+            *(_words(row.found), _words(row.covered)),
+        )
+        for row in rows
+    ]
+    _print_table(console, "two models", headings, lines, 2)
+
+
+def _print_runs(console: Console, rows: Sequence[RunsCalibration]) -> None:
+    headings = ("runs", "ratio", "ratio seen", "pictures", "false", "p < 0.05", "planted", "found", "covered")
+    lines = [
+        (
+            *(str(row.runs), f"{row.ratio:g}", f"{row.ratio_seen:.1f}", str(row.pictures), _words(row.false)),
+            *(_words(row.starred), f"{row.planted:.1f}", _words(row.found), _words(row.covered)),
+        )
+        for row in rows
+    ]
+    _print_table(console, "several training runs", headings, lines, 0)
+
+
+def _print_figures(console: Console, rows: Sequence[FigureCalibration]) -> None:
+    headings = ("answers", "metric", "true", "pictures", "covered", "width", "none seen", "interval")
+    lines = [
+        (
+            *(row.case, row.metric, f"{100 * row.mean:.0f}", str(row.pictures), _words(row.covered)),
+            *(f"{100 * row.width:.1f}", f"{100 * row.none_seen:.1f}", row.method),
+        )
+        for row in rows
+    ]
+    _print_table(console, "single figures", headings, lines, 2)
 
 
 def _words(share: Share) -> str:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import MissingError
-from harness.wording import one_line
-from strop.options import DataOption, JsonOption, LimitOption, SplitOption, TaskPathOption, names_in, set_places
-from tasks.data.sources import DEFAULT_DATA
+from harness.wording import names_in, one_line
+from strop.options import DataOption, JsonOption, LimitOption, PluginPathOption, SplitOption
+from strop.places import data_root, set_plugin_path
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.check import Checked
+    from harness.types import Task
 
 
 def check(
@@ -28,7 +30,7 @@ def check(
         typer.Argument(help="Names of tasks, also separated by commas; default: all that `strop tasks` lists."),
     ] = None,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     limit: LimitOption = None,
     split: SplitOption = "test",
     as_json: JsonOption = False,
@@ -46,46 +48,56 @@ def check(
 
     strop check pictos_pope --limit 200 --json
     """
-    from harness.check import check as check_task
-    from harness.marking import listed_samples
-    from strop.progress import progress_bars
     from tasks.registry import find_task, usable_tasks
 
-    set_places(data, task_path)
-    named = [name for word in tasks or () for name in names_in(word)]
-    usable, unusable = ({}, []) if named else usable_tasks()
-    chosen = [find_task(name) for name in dict.fromkeys(named)] or list(usable.values())
-    checked: list[Checked] = []
-    without_data: dict[str, str] = {}
-    with progress_bars() as bars:
-        for task in chosen:
-            try:
-                samples = listed_samples(task, split)[:limit]
-            except MissingError as error:
-                if named:
-                    raise
-                without_data[task.name] = str(error)
-            else:
-                checked.append(check_task(task, samples, bars(task.name, len(samples))))
+    set_plugin_path(plugin_path)
+    names = list(dict.fromkeys(name for word in tasks or () for name in names_in(word)))
+    usable, unusable = (
+        ({name: find_task(name, data_root(data)) for name in names}, []) if names else usable_tasks(data_root(data))
+    )
+    checked, without_data = _check_each(list(usable.values()), split, limit, missing_is_error=bool(names))
     if as_json:
         typer.echo(json.dumps(_as_json(split, checked, without_data, unusable), ensure_ascii=False))
     else:
         _print(split, checked, without_data)
         for why in unusable:
             typer.echo(f"failed: {one_line(why)}")
-    if unusable or any(one.failures for one in checked):
+    if unusable or any(task.failures for task in checked):
         raise typer.Exit(1)
+
+
+def _check_each(
+    tasks: Sequence[Task], split: str, limit: int | None, *, missing_is_error: bool
+) -> tuple[list[Checked], dict[str, str]]:
+    """(the checked tasks; of those whose data are not here, the reason by name)."""
+    from harness.check import check as check_task
+    from harness.task_faults import listed_samples
+    from strop.progress import progress_bars
+
+    checked: list[Checked] = []
+    without_data: dict[str, str] = {}
+    with progress_bars() as bars:
+        for task in tasks:
+            try:
+                samples = listed_samples(task, split)[:limit]
+            except MissingError as error:
+                if missing_is_error:
+                    raise
+                without_data[task.name] = str(error)
+            else:
+                checked.append(check_task(task, samples, bars(task.name, len(samples))))
+    return checked, without_data
 
 
 def _as_json(
     split: str, checked: Sequence[Checked], without_data: Mapping[str, str], unusable: Sequence[str]
 ) -> dict[str, object]:
     tasks = {
-        one.task: {
-            "checked": dict(one.counts),
-            "failures": [{"claim": bad.claim, "sample": bad.sample, "reason": bad.reason} for bad in one.failures],
+        task.task: {
+            "checked": dict(task.counts),
+            "failures": [{"claim": bad.claim, "sample": bad.sample, "reason": bad.reason} for bad in task.failures],
         }
-        for one in checked
+        for task in checked
     }
     every: dict[str, object] = {"split": split, "tasks": tasks, "not_checked": without_data}
     return every | ({"unusable": list(unusable)} if unusable else {})
@@ -99,22 +111,22 @@ def _print(split: str, checked: Sequence[Checked], without_data: Mapping[str, st
     from harness.check import CLAIMS
 
     table = Table("task", *CLAIMS, title=f"claims that held, of those checked, split {split}", title_justify="left")
-    for one in checked:
-        failed = Counter(bad.claim for bad in one.failures)
-        table.add_row(one.task, *(f"{max(0, n - failed[claim])} of {n}" for claim, n in one.counts.items()))
+    for task in checked:
+        failed = Counter(bad.claim for bad in task.failures)
+        table.add_row(task.task, *(f"{max(0, n - failed[claim])} of {n}" for claim, n in task.counts.items()))
     for name in without_data:
         table.add_row(name, "data missing")
     console = Console(markup=False, soft_wrap=True, highlight=False)
     console.print(table)
-    for claim, said in CLAIMS.items():
-        console.print(f"{claim}: {said}")
+    for claim, meaning in CLAIMS.items():
+        console.print(f"{claim}: {meaning}")
     for name, reason in without_data.items():
         console.print(f"data missing: {name}: {reason}", markup=False)
-    for line in (line for one in checked for line in _told(one)):
+    for line in (line for task in checked for line in _failure_lines(task)):
         console.print(line, markup=False)
 
 
-def _told(checked: Checked) -> list[str]:
+def _failure_lines(checked: Checked) -> list[str]:
     """A line for each claim that failed: task, sample, reason, and how many more samples there are."""
     lines = []
     for claim in dict.fromkeys(bad.claim for bad in checked.failures):

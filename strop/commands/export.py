@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.errors import StropError
-from strop.options import DataOption, JsonOption, TaskPathOption, set_places, writable_folder
-from tasks.data.sources import DEFAULT_DATA
+from strop.options import DataOption, JsonOption, PluginPathOption, writable_folder
+from strop.places import data_root, set_plugin_path
+from tasks.data.root import DEFAULT_DATA, DataRoot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,7 @@ def export(
     ],
     out: Annotated[Path, typer.Option(help="Folder for what is written.", callback=writable_folder)] = Path("export"),
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write figures as tables for a paper or README, data frames, a model card.
@@ -42,9 +43,11 @@ def export(
     strop export runs/demo --to lm-eval,model-card
     """
     from leaderboards.export import export as write
+    from loops.recipe import level_of
 
-    set_places(data, task_path)
-    written = write(runs, [name.strip() for name in to.split(",") if name.strip()], out, _questions)
+    set_plugin_path(plugin_path)
+    formats = [name.strip() for name in to.split(",") if name.strip()]
+    written = write(runs, formats, out, partial(_questions, data_root(data)), level_of)
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in written]}))
         return
@@ -52,17 +55,17 @@ def export(
         typer.echo(f"written {path}")
 
 
-def _questions(result: TaskResult) -> Mapping[str, Question]:
+def _questions(data: DataRoot, result: TaskResult) -> Mapping[str, Question]:
     """What was asked, where the task at hand still asks it; a task that is not there any more is no reason to stop."""
-    return _asked(result.task, result.version, result.split)
+    return _asked(data, result.task, result.version, result.split)
 
 
 @cache
-def _asked(name: str, version: int, split: str) -> Mapping[str, Question]:
+def _asked(data: DataRoot, name: str, version: int, split: str) -> Mapping[str, Question]:
     from tasks.registry import find_task
 
     try:
-        task = find_task(name)
+        task = find_task(name, data)
         samples = task.samples(split) if task.version == version else ()
         return {sample.id: (sample.prompt, task.gold(sample)) for sample in samples}
     except StropError as error:

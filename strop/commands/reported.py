@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,23 +35,12 @@ def reported(
 
     strop reported --out published
     """
-    import dataclasses
-
-    from harness.files import write_text
-    from leaderboards.beside import listing
-    from leaderboards.render import sections_html, sections_markdown
-    from leaderboards.reported import as_csv, of_benchmark, read_tables
+    from leaderboards.reported import of_benchmark, read_tables
 
     figures = read_tables()
     if benchmark is not None:
         figures = of_benchmark(figures, benchmark)
-    written = []
-    if out is not None:
-        sections = listing(figures)
-        pages = (sections_markdown(TITLE, sections), as_csv(figures), sections_html(TITLE, sections))
-        for name, content in zip(FILES, pages, strict=True):
-            write_text(out / name, content)
-            written.append(str(out / name))
+    written = _write(figures, out) if out is not None else []
     if as_json:
         rows = [{**dataclasses.asdict(figure), "value": float(figure.value)} for figure in figures]
         typer.echo(json.dumps({"figures": rows, "files": written}, ensure_ascii=False))
@@ -59,6 +49,20 @@ def reported(
             typer.echo(f"written {path}")
     else:
         _print(figures)
+
+
+def _write(figures: Sequence[Reported], out: Path) -> list[str]:
+    """Write the pages; the names of the files."""
+    from harness.files import write_text
+    from leaderboards.beside import listing
+    from leaderboards.render import sections_html, sections_markdown
+    from leaderboards.reported import as_csv
+
+    sections = listing(figures)
+    pages = (sections_markdown(TITLE, sections), as_csv(figures), sections_html(TITLE, sections))
+    for name, content in zip(FILES, pages, strict=True):
+        write_text(out / name, content)
+    return [str(out / name) for name in FILES]
 
 
 def _print(figures: Sequence[Reported]) -> None:
@@ -77,12 +81,16 @@ def _print(figures: Sequence[Reported]) -> None:
         for heading in ("system", "metric", *STAGES, "source"):
             table.add_column(heading, no_wrap=heading in STAGES, overflow="fold")
         for stages in paired(figure for figure in figures if figure.benchmark == benchmark):
-            one, *_ = stages.values()
+            figure, *_ = stages.values()
             printed = [stages[stage].printed if stage in stages else "" for stage in STAGES]
-            mark = f" [{notes.setdefault(one.note, len(notes) + 1)}]" if one.note else ""
-            who = ", ".join(filter(None, (f"{one.system} on {one.model}" if one.system else one.model, one.variant)))
-            table.add_row(*map(Text, (who, one.metric, *printed, one.source + mark)))
+            mark = f" [{notes.setdefault(figure.note, len(notes) + 1)}]" if figure.note else ""
+            who = ", ".join(filter(None, (_system(figure), figure.variant)))
+            table.add_row(*map(Text, (who, figure.metric, *printed, figure.source + mark)))
         console.print(table)
         console.print()
     for note, number in notes.items():
         console.print(f"[{number}] {note}", markup=False)
+
+
+def _system(figure: Reported) -> str:
+    return f"{figure.system} on {figure.model}" if figure.system else figure.model

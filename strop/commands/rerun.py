@@ -18,9 +18,11 @@ from harness.errors import DataError, UsageError
 from strop.commands.diff import print_figures, print_unlike
 from strop.commands.show import ID_HELP, in_words
 from strop.options import DEFAULT_RUNS, JsonOption, RunsOption, writable_folder
+from strop.places import data_root, data_words
 
 if TYPE_CHECKING:
     from leaderboards.origin import Origin
+    from tasks.data.root import DataRoot
 
 REPEATABLE = ("eval", "score")
 """Commands whose results folder is repeated by giving them again; a run is repeated from its recipe."""
@@ -54,7 +56,7 @@ def rerun(
     known = next(iter(origin.rounds.values()))["provenance"]
     with _as_then(known, words):
         _check_weights(origin, words)
-        _check_tasks(origin)
+        _check_tasks(origin, data_root(*data_words(words)[1:]))
         _warn(known)
         from strop.app import app
 
@@ -78,7 +80,9 @@ def _words(origin: Origin, out: Path) -> list[str]:
     if origin.run is not None:
         if origin.folder != origin.run:
             raise UsageError(f"{origin.folder} is a part of a run, which is repeated whole: name {origin.run}")
-        return ["run", str((origin.run / "recipe.yaml").resolve()), "--out", str(out)]
+        command = next(iter(origin.rounds.values()))["provenance"].get("command")
+        data = data_words(command) if isinstance(command, list) else []
+        return ["run", str((origin.run / "recipe.yaml").resolve()), "--out", str(out), *data]
     command = origin.rounds[None]["provenance"].get("command")
     if not isinstance(command, list) or command[0] != "strop" or command[1:2] not in [[one] for one in REPEATABLE]:
         raise UsageError(
@@ -148,7 +152,7 @@ def _check_weights(origin: Origin, words: Sequence[str]) -> None:
         )
 
 
-def _check_tasks(origin: Origin) -> None:
+def _check_tasks(origin: Origin, data: DataRoot) -> None:
     """Raise `DataError` where a task or its data are not what they were; answer files bring their own."""
     from harness.provenance import data_digest
     from tasks.registry import find_task
@@ -157,7 +161,7 @@ def _check_tasks(origin: Origin) -> None:
         task["task"]: task for content in origin.rounds.values() for task in content["tasks"] if task.get("sampling")
     }
     for name, then in asked.items():
-        task = find_task(name)
+        task = find_task(name, data)
         if task.version != then["version"]:
             raise DataError(f"{name} is version {task.version} now and was {then['version']}; check out the old commit")
         now = data_digest(task.samples(then["split"])[: then["n"]])

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from strop.options import (
-    ChangesOption,
-    DataOption,
-    JsonOption,
-    TaskPathOption,
-    set_places,
-    writable_file,
-    writable_folder,
-)
-from tasks.data.sources import DEFAULT_DATA
+from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_file, writable_folder
+from strop.places import data_root, set_plugin_path
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
-    from loops.setting import Setting
+    from strop.running import Run
 
 
 def run(
@@ -47,7 +39,7 @@ def run(
         ),
     ] = None,
     data: DataOption = DEFAULT_DATA,
-    task_path: TaskPathOption = None,
+    plugin_path: PluginPathOption = None,
     only_check: Annotated[
         bool,
         typer.Option("--check", help="Only check the whole recipe against the real model, and say what was checked."),
@@ -72,59 +64,43 @@ def run(
 
     strop run judge_free --out runs/photos --set source=folder:my/pictures --set collect.samples=500
     """
-    from loops.check_recipe import check_recipe
-    from loops.notes import notes_of_run
-    from loops.recipe import find_shipped, load_recipe
-    from loops.reserve import refuse_reserve
-    from loops.rounds import run_recipe
+    from strop.running import open_recipe, run_opened, setting
 
-    set_places(data, task_path)
-    found = load_recipe(find_shipped(recipe, "recipe"), changes or ())
-    if not of_grid:
-        refuse_reserve(found.evaluate.split, "strop run")
+    set_plugin_path(plugin_path)
+    opened = open_recipe(recipe, changes or (), of_grid=of_grid)
     if only_check:
-        checked = check_recipe(found, setting(), new=True)
+        from loops.check_recipe import check_recipe
+
+        checked = check_recipe(opened, setting(data_root(data)), new=True)
         typer.echo(json.dumps({"checked": dict(checked)}) if as_json else _checked_text(checked))
         return
-    finished = run_recipe(found, out, setting(), answers=answers, shared=shared, checked=of_grid)
-    last, notes = finished.checkpoints[-1], notes_of_run(out)
+    finished = run_opened(opened, out, data_root(data), answers=answers, shared=shared, progress=True, checked=of_grid)
     if as_json:
-        digests = [checkpoint.digest for checkpoint in finished.checkpoints]
-        typer.echo(
-            json.dumps(
-                {
-                    "out": str(out),
-                    "checkpoints": digests,
-                    "last": str(last.path),
-                    "fresh": finished.fresh_stages,
-                    "notes": notes,
-                }
-            )
-        )
-        return
+        typer.echo(json.dumps(_as_json(finished)))
+    else:
+        _print(finished)
+
+
+def _as_json(finished: Run) -> dict[str, object]:
+    return {
+        "out": str(finished.folder),
+        "checkpoints": [checkpoint.digest for checkpoint in finished.checkpoints],
+        "last": str(finished.checkpoints[-1].path),
+        "fresh": finished.fresh_stages,
+        "notes": list(finished.notes),
+    }
+
+
+def _print(finished: Run) -> None:
     console = Console(markup=False, highlight=False, soft_wrap=True)
     if not finished.fresh_stages:
-        console.print(f"{out} is finished already; nothing was done")
-    for note in notes:
+        console.print(f"{finished.folder} is finished already; nothing was done")
+    for note in finished.notes:
         console.print(note, markup=False)
+    last = finished.checkpoints[-1]
     console.print(f"last checkpoint: {last.path} ({last.digest[:12]})")
-    console.print(f"next: strop board {out} --out {out}/board")
+    console.print(f"next: strop board {finished.folder} --out {finished.folder}/board")
 
 
 def _checked_text(checked: Mapping[str, str]) -> str:
-    return "\n".join([*(f"{part}: {line}" for part, line in checked.items()), "nothing is wrong with the recipe"])
-
-
-def setting() -> Setting:
-    """Tasks, pools and models as this installation has them."""
-    from loops.setting import Setting
-    from strop.progress import progress_bars
-    from tasks.pictos.models import shipped
-    from tasks.registry import TasksByName, training_pool
-
-    return Setting(
-        tasks=TasksByName(),
-        pool=cache(training_pool),
-        shipped=shipped,
-        bars=progress_bars,
-    )
+    return "\n".join([*(f"{field}: {line}" for field, line in checked.items()), "nothing is wrong with the recipe"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tasks.chair.pickles import read_evaluator
 from tasks.chair.truth import open_truth
 from tasks.data.containers import content_of, is_pickle, unpacked
 from tasks.data.rows import listed
+from tasks.reading import text
 from tasks.reading.object_words import ChairTables, normalise
 
 _WANTED = "the authors' synonyms.txt, or a port's chair.pkl"
@@ -80,6 +81,28 @@ def truth_of_annotations(
         images[image] = sorted(truth.classes(image))
         advance(1)
     return images
+
+
+def build_tables(
+    source: Path,
+    out: Path,
+    *,
+    coco: Path | None,
+    data: Path,
+    begin: Callable[[str, int], Callable[[int], None]],
+) -> tuple[ChairSource, list[str]]:
+    """What CHAIR is scored by, read from `source` and written into `out`, with the names of the files.
+
+    With `coco`, a folder of annotations, the truth is made of these; NLTK's data are looked for beside them, in `out`
+    and in the data folder. Raises `UsageError` where the source has a truth of its own already.
+    """
+    tables, name = read_source(source), source.stem
+    if coco is not None:
+        if tables.images is not None:
+            raise UsageError(f"{source} holds a truth of its own; leave --coco away, or name a synonyms.txt")
+        text.look_in(*(folder / "nltk_data" for folder in (out, coco, data)))
+        tables, name = replace(tables, images=truth_of_annotations(coco, tables.tables, begin)), "coco"
+    return tables, write_source(out, tables, name)
 
 
 def write_source(out: Path, source: ChairSource, name: str) -> list[str]:

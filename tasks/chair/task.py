@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.chair import marks, questions
-from tasks.chair.truth import ChairTruth, open_truth, tables_folder, truth_in
+from tasks.chair.truth import ChairTruth, open_truth, truth_in
 from tasks.data.folder import coco_picture, first_file, missing_file
-from tasks.data.sources import data_folder
+from tasks.data.root import DataRoot
 from tasks.data.splits import refuse_other_split
 from tasks.reading import object_words
+from tasks.reading.object_words import tables_folder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,44 +27,56 @@ class Chair:
     headline: str = marks.HEADLINE
     frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 512  # OPERA's protocol
+    data_root: DataRoot = field(default_factory=DataRoot)
+    bound: object_words.CaptionReader | None = field(default=None, hash=False)
+    """What the captions of a file are read by; None: truth and tables of the data folder."""
+    count: int = questions.IMAGES
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        ids = first_file(data_folder() / self.name, "opera_image_ids.json", "greedy.jsonl")
+        ids = first_file(self.data_root.folder / self.name, "opera_image_ids.json", "greedy.jsonl")
         if ids is None:
-            raise missing_file(self.name, "greedy.jsonl")
-        world = _chair_world()
+            raise missing_file(self.data_root.folder, self.name, "greedy.jsonl")
+        world = _chair_world(self.data_root.folder)
         return [
             Sample(
                 id=str(image),
                 prompt=questions.PROMPT,
-                images=(coco_picture(self.name, f"COCO_val2014_{image:012d}.jpg"),),
+                images=(coco_picture(self.data_root.folder, self.name, f"COCO_val2014_{image:012d}.jpg"),),
                 target=world.truth.classes(str(image)),
                 cluster=str(image),
             )
-            for image in questions.load_image_ids(ids)
+            for image in questions.load_image_ids(ids, self.count)
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
-        return _score_caption(sample, answer, self.profile)
+        return self.profiles[self.profile](sample, answer)
 
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score chair`."""
-        return next(iter(object_words.normalisers(data_folder())))
+        return self.bound.profile if self.bound else next(iter(object_words.normalisers(self.data_root.folder)))
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
+        if self.bound:
+            return {self.bound.profile: partial(_score_bound, self.bound)}
         # the truth of an annotation folder names what the headline's normaliser reads in the human captions
-        return {name: partial(_score_caption, profile=name) for name in object_words.normalisers(data_folder())}
+        folder = self.data_root.folder
+        names = object_words.normalisers(folder)
+        return {name: partial(_score_caption, profile=name, folder=folder) for name in names}
 
     def gold(self, sample: Sample) -> str:
+        if self.bound:
+            return object_words.caption_naming(sample.target, self.bound.tables, self.bound.normaliser.words)
         return object_words.caption_naming(
-            sample.target, _chair_world().tables, object_words.PROFILES[self.profile].words
+            sample.target, _chair_world(self.data_root.folder).tables, object_words.PROFILES[self.profile].words
         )
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        world, package = _chair_world(), object_words.PROFILES[self.profile].package
+        if self.bound:
+            return Details(metrics=self.metrics, info=self.bound.info)
+        world, package = _chair_world(self.data_root.folder), object_words.PROFILES[self.profile].package
         info = {
             "questions": "data folder",
             "truth": world.path.name,
@@ -82,8 +95,8 @@ class _ChairWorld:
     tables: object_words.ChairTables
 
 
-def _chair_world() -> _ChairWorld:
-    return _chair_world_in(data_folder(), object_words.PROFILES[next(iter(object_words.normalisers(data_folder())))])
+def _chair_world(folder: Path) -> _ChairWorld:
+    return _chair_world_in(folder, object_words.PROFILES[next(iter(object_words.normalisers(folder)))])
 
 
 @lru_cache(maxsize=2)
@@ -91,10 +104,14 @@ def _chair_world_in(data: Path, normaliser: object_words.Normaliser) -> _ChairWo
     """Truth and tables of a data folder, read once: a caption is marked by them."""
     path = truth_in(data / marks.NAME)
     if path is None:
-        raise missing_file(marks.NAME, "ground_truth_maxlinn.json.gz")
+        raise missing_file(data, marks.NAME, "ground_truth_maxlinn.json.gz")
     tables = object_words.load_tables(tables_folder(path, data))
     return _ChairWorld(path=path, truth=open_truth(path, tables, words=normaliser.words), tables=tables)
 
 
-def _score_caption(sample: Sample, answer: str, profile: str) -> Score:
-    return marks.score_caption(object_words.PROFILES[profile].words(answer), sample.target, _chair_world().tables)
+def _score_caption(sample: Sample, answer: str, profile: str, folder: Path) -> Score:
+    return marks.score_caption(object_words.PROFILES[profile].words(answer), sample.target, _chair_world(folder).tables)
+
+
+def _score_bound(reader: object_words.CaptionReader, sample: Sample, answer: str) -> Score:
+    return marks.score_caption(reader.normaliser.words(answer), sample.target, reader.tables)

@@ -58,16 +58,6 @@ def truth_in(folder: Path) -> Path | None:
     return next(iter((*found, *annotated)), None)
 
 
-def tables_folder(truth: Path, data: Path) -> Path:
-    """The folder of synonyms.json and double_words.json: the truth's own, the one above a folder of annotations (COCO's
-    archive unpacks into one), or CHAIR's or IC's of the data folder; the truth's own where they are nowhere."""
-    if not truth.exists():
-        raise DataError(f"{truth}: no such file or folder; name the truth by --truth")
-    home = truth if truth.is_dir() else truth.parent
-    places = (home, truth.parent, data / "ic", data / "chair")
-    return next((place for place in places if (place / "synonyms.json").exists()), home)
-
-
 def read_truth(
     path: Path, objects: str, class_of: Mapping[str, str], named: Callable[[str], Iterable[str]]
 ) -> ChairTruth:

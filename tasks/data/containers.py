@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import tables
 from harness.errors import DataError
-from tasks.data import tables
 
 ROWS = "JSON lines, a JSON list, CSV, TSV, .xlsx or Parquet"
 

@@ -1,4 +1,4 @@
-"""What a task finds in the data folder: its files, and the pictures that several tasks share.
+"""What a task finds in the data folder `data`: its files, and the pictures that several tasks share.
 
 `tasks.data.sources` lists what belongs there.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import MissingError
 from tasks.data.hub import HubSource
-from tasks.data.sources import data_folder
+from tasks.data.sources import Source
 
 COCO_PICTURES = "val2014"
 """The folder that COCO's val2014.zip unpacks into; POPE, CHAIR, IC and grounding share it."""
@@ -20,7 +20,7 @@ _SHARING = ("pope", "chair")
 _COCO_PART = re.compile(r"(?:train|val|test)20\d\d")
 
 
-def coco_picture(task: str, name: str, annotations: Iterable[str] = ()) -> Path:
+def coco_picture(data: Path, task: str, name: str, annotations: Iterable[str] = ()) -> Path:
     """One of COCO's pictures, in the folder that its archive unpacks into, of the task or of another that asks of them.
 
     Its own name says which (COCO_train2014_...), else those of the annotations (instances_val2017.json); where neither
@@ -28,14 +28,13 @@ def coco_picture(task: str, name: str, annotations: Iterable[str] = ()) -> Path:
     """
     parts = _COCO_PART.findall(name) or _COCO_PART.findall(" ".join(annotations)) or [COCO_PICTURES]
     places = [f"{one}/{part}" for part in dict.fromkeys(parts) for one in dict.fromkeys((task, *_SHARING))]
-    there = [folder for place in places if (folder := data_folder() / place).is_dir()]
-    first = there[0] if there else picture_folder(task, f"{parts[0]}.zip", *places)
+    there = [folder for place in places if (folder := data / place).is_dir()]
+    first = there[0] if there else picture_folder(data, task, f"{parts[0]}.zip", *places)
     return next((folder / name for folder in there if (folder / name).is_file()), first / name)
 
 
-def picture_folder(task: str, archive: str, *names: str) -> Path:
+def picture_folder(data: Path, task: str, archive: str, *names: str) -> Path:
     """The first of these folders below the data folder that is there; `MissingError` where none is."""
-    data = data_folder()
     for name in names:
         if (data / name).is_dir():
             return data / name
@@ -55,10 +54,22 @@ def first_file(folder: Path, *names: str) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def missing_file(task: str, wanted: str, hub: HubSource | None = None) -> MissingError:
+def missing_file(data: Path, task: str, wanted: str, hub: HubSource | None = None) -> MissingError:
     """The error that says which file of a task is not in the data folder."""
     otherwise = f", or set STROP_HUB=1 to read {hub.name} from the hub" if hub else "; it is never read from the hub"
     return MissingError(
-        f"{data_folder() / task / wanted}: no such file; put it there (`strop data list` says where it comes from)"
-        f"{otherwise}"
+        f"{data / task / wanted}: no such file; put it there (`strop data list` says where it comes from){otherwise}"
+    )
+
+
+def coco_pictures(task: str, shared_with: tuple[str, ...]) -> Source:
+    """COCO's photographs as a source of a task; a copy in the folder of a task of `shared_with` serves too."""
+    return Source(
+        task=task,
+        file="val2014.zip",
+        about="pictures, to ask a model (of other annotations those that they name, such as val2017)",
+        origin="COCO 2014, zips/val2014.zip",
+        licence="each photographer's Flickr terms",
+        unpacked="val2014/*.jpg",
+        shared_with=shared_with,
     )

@@ -1,13 +1,12 @@
 """Benchmarks as the hub has them: parquet files at one revision, read through `datasets`.
 
-Nothing is read from there unless STROP_HUB asks for it: 1 for the hub itself, or a folder in which copies of its
-repositories lie as owner/name. The revision is pinned where a task names its source; only the files of the split are
-fetched, and no code from there is run.
+Nothing is read from there unless the data root says so (`tasks.data.root`; STROP_HUB): the hub itself, or a folder in
+which copies of its repositories lie as owner/name. A benchmark's `sources.py` pins the revision; only the files of the
+split are fetched, and no code from there is run.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,8 @@ from PIL.Image import Image
 from harness.errors import DataError, MissingError, PictureError
 from harness.pictures import decode_picture, open_picture
 from harness.wording import first_line
+from tasks.data.root import HUB_VARIABLE, DataRoot
 from tasks.data.rows import Row, listed
-
-HUB_VARIABLE = "STROP_HUB"
-
-_OFF = ("", "0")
-_ON = "1"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,21 +70,14 @@ class HubTable:
             yield Row(f"{self.source.name}: row {index}", content), picture
 
 
-def wanted_hub() -> str | None:
-    """What STROP_HUB says: None (the data folder is read), "1" (the hub), or a folder with copies of it."""
-    value = os.environ.get(HUB_VARIABLE, "").strip()
-    return None if value in _OFF else value
-
-
-def read_hub(source: HubSource) -> HubTable:
+def read_hub(source: HubSource, data: DataRoot) -> HubTable:
     """The table of a source, fetched where it is not in the hub's own cache.
 
     Raises `MissingError` where the hub or the folder does not have it and `DataError` where its columns are others.
     """
     import datasets
 
-    where = wanted_hub()
-    copy = None if where in (None, _ON) else Path(str(where)).expanduser() / source.id
+    copy = data.hub / source.id if isinstance(data.hub, Path) else None
     if copy is not None and not any(copy.glob(source.files)):
         raise MissingError(f"{copy / source.files}: no such file; {HUB_VARIABLE} names a folder with copies of the hub")
     try:
@@ -113,9 +101,9 @@ def read_hub(source: HubSource) -> HubTable:
     return HubTable(source, table.cast_column(source.picture, datasets.Image(decode=False)))
 
 
-def questions_from(source: HubSource) -> dict[str, str]:
+def questions_from(source: HubSource, data: DataRoot) -> dict[str, str]:
     """The entry of a result's `info` that says where the questions are read from."""
-    return {"questions": source.name if wanted_hub() else "data folder"}
+    return {"questions": source.name if data.hub else "data folder"}
 
 
 def required_picture(row: Row, picture: HubPicture | None) -> tuple[HubPicture]:

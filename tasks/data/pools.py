@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, overload
 
 from harness.errors import DataError, MissingError, RecipeError, UsageError
 from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_json
@@ -40,6 +40,30 @@ def world_slot(seed: int, number: int) -> int:
         return seed * 10 + number - 1
     later = number - ROUNDS_IN_A_ROW - 1
     return 10 * ((seed + later) * (seed + later + 1) // 2 + later) + 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComposedSamples(Sequence[Sample]):
+    """So many samples of an embedded world, none of which exists before it is asked for: `compose(start, count)` gives
+    some of them in order."""
+
+    size: int
+    compose: Callable[[int, int], Sequence[Sample]]
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(index, int):
+            return self.compose(range(self.size)[index], 1)[0]
+        start, stop, step = index.indices(self.size)
+        return self.compose(start, max(stop - start, 0))[::step]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +116,13 @@ class OwnPool:
     def of_round(self, *, seed: int, number: int, count: int) -> Sequence[Sample]:
         order = sorted(self.samples, key=lambda sample: digest_of_bytes(f"{seed}/{sample.id}".encode()))
         return order[(number - 1) * count : number * count]
+
+
+def task_pool(source: str, samples: Sequence[Sample]) -> WorldPool | OwnPool:
+    """The training pool of the task `source`, whose `pool()` gave these samples (`harness.types.Pooled`)."""
+    if isinstance(samples, ComposedSamples):
+        return WorldPool(name=source, size=len(samples), scenes=samples.compose)
+    return OwnPool(source=source, samples=tuple(samples), has_gold=all(one.target is not None for one in samples))
 
 
 def own_pool(source: str) -> OwnPool:

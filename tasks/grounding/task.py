@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import coco_picture, missing_file
-from tasks.data.sources import data_folder
+from tasks.data.ids import ids_digest
+from tasks.data.root import DataRoot
 from tasks.data.splits import refuse_other_split
 from tasks.grounding import marks, questions, readers
-from tasks.ic.build import ids_digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,13 +32,19 @@ class Grounding:
     headline: str = marks.HEADLINE
     max_tokens: int = 64
     profile: str = "strict"
+    data_root: DataRoot = field(default_factory=DataRoot)
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        annotations = grounding_annotations(data_folder())
+        annotations = grounding_annotations(self.data_root.folder)
         asked = questions.load_questions(annotations)
         return [
-            replace(one, images=(coco_picture(self.name, one.meta["file_name"], [annotations.name]),)) for one in asked
+            replace(
+                one, images=(coco_picture(self.data_root.folder, self.name, one.meta["file_name"], [annotations.name]),)
+            )
+            for one in asked
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -51,9 +58,11 @@ class Grounding:
         return readers.fractions_text(sample.target, sample.meta["size"])
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.about is not None:
+            return Details(metrics=self.metrics, info=self.about)
         info = {
             "questions": "data folder",
-            "annotations": grounding_annotations(data_folder()).name,
+            "annotations": grounding_annotations(self.data_root.folder).name,
             "categories": len({sample.meta["object"] for sample in samples}),
             "ids": ids_digest(sample.id for sample in samples),
             "whole_picture_IoU": fmean(questions.cover(sample.target, sample.meta["size"]) for sample in samples),
@@ -66,7 +75,7 @@ def grounding_annotations(data: Path) -> Path:
     places = [data / task / folder for task in (marks.NAME, "chair") for folder in ("annotations", "")]
     found = questions.annotations_in(places)
     if found is None:
-        raise missing_file(marks.NAME, "annotations/instances_val2014.json")
+        raise missing_file(data, marks.NAME, "annotations/instances_val2014.json")
     return found
 
 

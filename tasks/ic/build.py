@@ -31,7 +31,8 @@ import numpy as np
 from harness.errors import DataError
 from harness.files import digest_of_file, write_folder
 from tasks.data.annotations import AnnotatedImage, annotation_files, read_instances
-from tasks.pope.build import Presence, most_frequent, presence
+from tasks.data.ids import ascending, ids_digest
+from tasks.data.presence import Presence, most_frequent, presence
 
 VERSION = 1
 LEAST = 3
@@ -173,16 +174,6 @@ def write_ic(folder: Path, chosen: IcSet) -> bool:
     named = {"benchmark": "ic", "version": VERSION, "seed": chosen.seed, "digest": ids_digest(ids), "ids": ids}
     card = _card(chosen, hashlib.sha256(truth.encode("utf-8")).hexdigest())
     return write_folder(folder, {IDS_FILE: _json(named), TRUTH_FILE: truth, CARD_FILE: card})
-
-
-def ids_digest(ids: Iterable[str]) -> str:
-    """SHA-256 in hex of the ids in ascending order, a line each: what names a set, whoever made it."""
-    return hashlib.sha256("".join(f"{image}\n" for image in ascending(ids)).encode("utf-8")).hexdigest()
-
-
-def ascending(ids: Iterable[str]) -> list[str]:
-    """Ids as their numbers ascend; those that are no numbers by length and then by the alphabet."""
-    return sorted(ids, key=lambda image: (len(image), image))
 
 
 def _card(chosen: IcSet, truth_digest: str) -> str:

@@ -7,27 +7,19 @@ Its headline is the profile `strict`: its authors' rule reads what a language mo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import missing_file, picture_folder, pictures_in
-from tasks.data.hub import HubSource, questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.hub import questions_from, read_hub, required_picture
+from tasks.data.root import DataRoot
 from tasks.data.rows import Row
-from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.mathvista import marks, questions
+from tasks.mathvista import marks, questions, sources
 from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
 from tasks.reading.readers import LETTERS
-
-MATHVISTA_HUB = HubSource(
-    id="AI4Math/MathVista",
-    revision="2b6ad69445fbb5695c9b165475e8decdbeb97747",
-    files="data/testmini-*.parquet",
-    picture="decoded_image",
-    columns=("pid", "query", "question", "image", "choices", "precision", "answer", "question_type", "answer_type",
-             "metadata"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,18 +32,25 @@ class MathVista:
     headline: str = marks.HEADLINE
     max_tokens: int = 1024
     profile: str = "strict"
+    data_root: DataRoot = field(default_factory=DataRoot)
+    size: questions.Size = questions.TESTMINI
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
+    extractions: Mapping[str, str] | None = field(default=None, hash=False)
+    """Pid -> the short answer that a language model took out of a stored response; None: no model was asked."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        if wanted_hub():
-            return _mathvista_of_hub()
-        folder = data_folder() / self.name
+        if self.data_root.hub:
+            return _mathvista_of_hub(self.data_root, self.size)
+        folder = self.data_root.folder / self.name
         for wanted in ("testmini.json", "query.json"):
             if not (folder / wanted).is_file():
-                raise missing_file(self.name, wanted, MATHVISTA_HUB)
-        asked = questions.load_questions(folder / "testmini.json")
+                raise missing_file(self.data_root.folder, self.name, wanted, sources.HUB)
+        asked = questions.load_questions(folder / "testmini.json", self.size)
         prompts = questions.load_prompts(folder / "query.json", asked)
-        picture_folder(self.name, "images.zip", f"{self.name}/images")  # the questions name it themselves
+        # refused where it is missing; the questions name it themselves
+        picture_folder(self.data_root.folder, self.name, "images.zip", f"{self.name}/images")
         return [
             replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
             for pid, one in asked.items()
@@ -62,10 +61,13 @@ class MathVista:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        """Those that read the response: the official ones read what a language model took out of it, and here none is
-        asked."""
-        names = (name for name in MATHVISTA_PROFILES if not name.startswith(marks.EXTRACTED))
-        return {name: partial(_score_mathvista, profile=name) for name in names}
+        """All where extractions are stored; else those that read the response."""
+        stored = self.extractions or {}
+        return {
+            name: partial(_score_mathvista, stored, name)
+            for name in MATHVISTA_PROFILES
+            if self.extractions is not None or not name.startswith(marks.EXTRACTED)
+        }
 
     @property
     def replicas(self) -> Collection[str]:
@@ -78,21 +80,24 @@ class MathVista:
         return f'The answer is "{said}".'
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        info = {**questions_from(MATHVISTA_HUB), "prompt": "query.json: the hint first"}
+        info = self.about
+        if info is None:
+            info = {**questions_from(sources.HUB, self.data_root), "prompt": "query.json: the hint first"}
         return Details(metrics=marks.mathvista_metrics(marks.cells_of(samples)), info=info)
 
 
-def _mathvista_of_hub() -> list[Sample]:
+def _mathvista_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
     asked = {}
-    for row, picture in read_hub(MATHVISTA_HUB).rows():
+    for row, picture in read_hub(sources.HUB, data).rows():
         precision = row.content["precision"]
         whole = int(precision) if isinstance(precision, float) else precision  # the table has no column of integers
         pid = row.identifier("pid")
         question = questions.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
         asked[pid] = replace(question, images=required_picture(row, picture))
-    questions.refuse_another_size(MATHVISTA_HUB.name, asked, questions.TESTMINI)
+    questions.refuse_another_size(sources.HUB.name, asked, size)
     return list(asked.values())
 
 
-def _score_mathvista(sample: Sample, answer: str, profile: str) -> Score:
-    return marks.score_mathvista(sample.target, Reply(response=answer), profile)
+def _score_mathvista(extractions: Mapping[str, str], profile: str, sample: Sample, answer: str) -> Score:
+    reply = Reply(response=answer, extraction=extractions.get(sample.id))
+    return marks.score_mathvista(sample.target, reply, profile)

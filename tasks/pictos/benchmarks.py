@@ -12,13 +12,14 @@ from PIL import Image
 
 from harness.types import Metric, Sample, Score
 from tasks.chair.marks import CHAIR_METRICS, score_mentions
+from tasks.data.pools import ComposedSamples
+from tasks.data.presence import most_frequent, presence
 from tasks.ic.marks import OBJECT_METRICS
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.charts import compose_chart, draw_chart
 from tasks.pictos.language import DESCRIBE, is_there, read_names
-from tasks.pictos.world import VERSION, Scene, compose, draw, seeds_of
+from tasks.pictos.world import SPLITS, VERSION, Scene, compose, draw, seeds_of
 from tasks.pope.build import GROUPS as POPE_GROUPS
-from tasks.pope.build import most_frequent, presence
 from tasks.pope.marks import pope_metrics, score_pope
 
 SCENES = 2_000
@@ -99,6 +100,9 @@ class PictosChair:
 
     def gold(self, sample: Sample) -> str:
         return " ".join(f"A {name}." for name in sorted(sample.target))
+
+    def pool(self) -> Sequence[Sample]:
+        return ComposedSamples(size=len(SPLITS["pool"]), compose=caption_pool)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

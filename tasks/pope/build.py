@@ -13,8 +13,7 @@ adversarial files have the negatives that they should, ties aside (`tests/tasks/
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,10 +25,12 @@ import numpy as np
 from harness.errors import DataError, UsageError
 from harness.files import digest_of_file, digest_of_json, read_json, write_json, write_text
 from tasks.data.annotations import annotation_files, read_instances
+from tasks.data.presence import Presence, most_frequent, presence
 from tasks.data.rows import as_row
+from tasks.pope.questions import INSTRUCTION, ROWS
 from tasks.reading.readers import YesNo
 
-GROUPS = ("random", "popular", "adversarial")
+GROUPS = tuple(ROWS)
 EACH = 3
 """Objects of a picture asked for that are there, and again as many that are not, in each group."""
 
@@ -37,7 +38,6 @@ LABEL_FILE = "coco_pope_{group}.json"
 QUESTION_FILE = "llava_pope_test.jsonl"
 BUILD_FILE = "build.json"
 
-_SHORT = "Answer the question using a single word or phrase."
 # Ids are unique over the groups of LLaVA's file, and each group starts where it does there.
 _FIRST_ID: Mapping[str, int] = MappingProxyType({"adversarial": 1, "random": 10_000_001, "popular": 20_000_001})
 
@@ -52,14 +52,6 @@ class PopeQuestion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Presence:
-    """In how many pictures each object is (`alone`), and with which others in how many (`together`)."""
-
-    alone: Mapping[str, int]
-    together: Mapping[str, Mapping[str, int]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class BuiltSet:
     """Questions that were made here and are not the published ones: `rows` counts them by group.
 
@@ -69,29 +61,6 @@ class BuiltSet:
     rows: Mapping[str, int]
     about: str
     annotations: tuple[str, ...]
-
-
-def presence(pictures: Iterable[Collection[str]]) -> Presence:
-    """Count pictures by the objects in them; an object counts once a picture.
-
-    Example:
-        >>> found = presence([{"fork", "knife"}, {"fork"}])
-        >>> found.alone["fork"], found.together["fork"]["knife"], found.together["fork"]["spoon"]
-        (2, 1, 0)
-    """
-    alone: Counter[str] = Counter()
-    together: dict[str, Counter[str]] = defaultdict(Counter)
-    for picture in pictures:
-        present = set(picture)
-        alone.update(present)
-        for name in present:
-            together[name].update(present - {name})
-    return Presence(alone=alone, together=dict(together))
-
-
-def most_frequent(names: Iterable[str], counts: Mapping[str, int]) -> list[str]:
-    """The names by falling count, those of equal count by the alphabet."""
-    return sorted(names, key=lambda name: (-counts.get(name, 0), name))
 
 
 def draw_questions(
@@ -201,7 +170,7 @@ def write_questions(folder: Path, questions: Mapping[str, Sequence[PopeQuestion]
         for group, rows in questions.items()
     }
     contents[QUESTION_FILE] = [
-        {"question_id": number, "image": one.image, "text": f"{_text(one.object)}\n{_SHORT}", "category": group}
+        {"question_id": number, "image": one.image, "text": f"{_text(one.object)}\n{INSTRUCTION}", "category": group}
         for group, first in _FIRST_ID.items()
         for number, one in enumerate(questions[group], start=first)
     ]

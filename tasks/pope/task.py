@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import coco_picture, missing_file
-from tasks.data.hub import HubPicture, HubSource, questions_from, read_hub, required_picture, wanted_hub
+from tasks.data.hub import HubPicture, questions_from, read_hub, required_picture
+from tasks.data.root import DataRoot
 from tasks.data.rows import Row
-from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
-from tasks.pope import marks, questions
+from tasks.pope import marks, questions, sources
 from tasks.pope.build import built_set
 from tasks.reading.profiles import scorers_by_reader
 from tasks.reading.readers import YES_NO_PROFILES
-
-POPE_HUB = HubSource(
-    id="lmms-lab/POPE",
-    revision="4db1276663dfa5eb8ad16a52d24c31a09e470896",
-    files="data/test-*.parquet",
-    picture="image",
-    columns=("question", "answer", "image_source", "category"),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,21 +32,29 @@ class Pope:
     headline: str = marks.HEADLINE
     max_tokens: int = 128  # LLaVA's model_vqa_loader.py
     profile: str = "official"
+    data_root: DataRoot = field(default_factory=DataRoot)
+    rows: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: questions.ROWS, hash=False)
+    """Category -> the numbers of questions that its editions have."""
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        if wanted_hub():
-            return _pope_of_hub()
-        folder = questions.labels_folder(data_folder() / self.name)
+        if self.data_root.hub:
+            return _pope_of_hub(self.data_root, self.rows)
+        folder = questions.labels_folder(self.data_root.folder / self.name)
         if folder is None:
-            raise missing_file(self.name, "coco_pope_random.json", POPE_HUB)
+            raise missing_file(self.data_root.folder, self.name, "coco_pope_random.json", sources.HUB)
         built = built_set(folder)
         if built is None:
-            asked = questions.load_questions(folder)
+            asked = questions.load_questions(folder, self.rows)
         else:
             asked = questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
         annotations = built.annotations if built else ()
-        return [replace(one, images=(coco_picture(self.name, one.meta["image"], annotations),)) for one in asked]
+        return [
+            replace(one, images=(coco_picture(self.data_root.folder, self.name, one.meta["image"], annotations),))
+            for one in asked
+        ]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -71,21 +71,23 @@ class Pope:
         return str(sample.target).capitalize()
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.about is not None:
+            return Details(metrics=self.metrics, info=self.about)
         info: dict[str, Any] = {
-            **questions_from(POPE_HUB),
+            **questions_from(sources.HUB, self.data_root),
             "rows": dict(Counter(str(one.meta["group"]) for one in samples)),
         }
-        folder = None if wanted_hub() else questions.labels_folder(data_folder() / self.name)
+        folder = None if self.data_root.hub else questions.labels_folder(self.data_root.folder / self.name)
         if folder and (built := built_set(folder)):
             info["built"] = built.about
         return Details(metrics=self.metrics, info=info)
 
 
-def _pope_of_hub() -> list[Sample]:
+def _pope_of_hub(data: DataRoot, rows: Mapping[str, tuple[int, ...]]) -> list[Sample]:
     samples = []
     first: dict[str, HubPicture | None] = {}  # a photograph is stored once for each of its 18 questions
-    for row, picture in read_hub(POPE_HUB).rows():
-        image, category = row.text("image_source"), row.one_of("category", tuple(questions.ROWS))
+    for row, picture in read_hub(sources.HUB, data).rows():
+        image, category = row.text("image_source"), row.one_of("category", tuple(rows))
         label = Row(
             row.place,
             {"image": f"{image}.jpg", "text": row.text("question"), "label": row.text("answer").strip().lower()},
@@ -93,6 +95,6 @@ def _pope_of_hub() -> list[Sample]:
         shown = first.setdefault(image, picture)
         samples.append(replace(questions.question_sample(label, category), images=required_picture(row, shown)))
     counted = Counter(sample.meta["group"] for sample in samples)
-    for category in questions.ROWS:
-        questions.refuse_another_size(POPE_HUB.name, category, counted[category], questions.ROWS[category][:1])
+    for category, sizes in rows.items():
+        questions.refuse_another_size(sources.HUB.name, category, counted[category], sizes[:1])
     return questions.together(samples)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from harness.errors import DataError
 from harness.files import read_json
 from tasks.data.rows import is_list_of
+from tasks.data.sources import Source
 from tasks.reading import text, text_offline
 
 
@@ -89,6 +91,36 @@ PROFILES: Mapping[str, Normaliser] = MappingProxyType(
 """Name of a profile -> its normaliser. "official" is OPERA's and needs NLTK's data; the other needs no data."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionReader:
+    """What captions of a file are read by: `profile` names it in results, and `info` tells which truth was used."""
+
+    profile: str
+    normaliser: Normaliser
+    tables: ChairTables
+    info: Mapping[str, Any]
+
+
+def available_profile(
+    profile: str | None, truth: Path, data: Path, fetch: Callable[[list[str], Path], None] | None = None
+) -> str:
+    """The profile to read captions by: `profile`, else the official one, and lemminflect where NLTK's data are missing.
+
+    NLTK's data may lie in nltk_data below `truth`, beside it or above, or in the folder `data`. `fetch` is given the
+    packages that are missing and where they belong, before another profile stands in.
+    """
+    near = truth.resolve()
+    text.look_in(*(folder / "nltk_data" for folder in (near, *near.parents[:2], data)))
+    if profile == "lemminflect":
+        return profile
+    missing = text.missing_data()
+    if missing and fetch:
+        fetch(missing, data / "nltk_data")
+        missing = text.missing_data()
+    # the official profile, where it is asked for, is not turned into another: NLTK's complaint names the remedy
+    return profile or ("lemminflect" if missing else "official")
+
+
 @lru_cache(maxsize=2)
 def normalisers(data: Path) -> Mapping[str, Normaliser]:
     """Profile -> normaliser, of those whose data are here, the one to use first at the front. NLTK's data are also
@@ -157,3 +189,37 @@ def caption_naming(classes: Set[str], tables: ChairTables, words: Callable[[str]
                 said.append(sentence)
                 break
     return " ".join(said) or "Nothing."
+
+
+def tables_folder(truth: Path, data: Path) -> Path:
+    """The folder of synonyms.json and double_words.json: the truth's own, the one above a folder of annotations (COCO's
+    archive unpacks into one), or CHAIR's or IC's of the data folder; the truth's own where they are nowhere."""
+    if not truth.exists():
+        raise DataError(f"{truth}: no such file or folder; name the truth by --truth")
+    home = truth if truth.is_dir() else truth.parent
+    places = (home, truth.parent, data / "ic", data / "chair")
+    return next((place for place in places if (place / "synonyms.json").exists()), home)
+
+
+def caption_tables(task: str, shared_with: tuple[str, ...] = ()) -> list[Source]:
+    """The tables that captions are read by, as sources of a task."""
+    return [
+        Source(
+            task=task,
+            file="synonyms.json",
+            about="class -> words",
+            origin="LisaAnne/Hallucination 6e4d33c4, data/synonyms.txt (`strop data build chair` makes JSON of it)",
+            licence="BSD-2-Clause by its README",
+            needed=True,
+            shared_with=shared_with,
+        ),
+        Source(
+            task=task,
+            file="double_words.json",
+            about="two words -> the one they stand for",
+            origin="utils/chair.py there, and inside either of the two chair.pkl (`strop data build chair`)",
+            licence="BSD-2-Clause by its README",
+            needed=True,
+            shared_with=shared_with,
+        ),
+    ]

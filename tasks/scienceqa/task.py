@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import first_file, missing_file, picture_folder, pictures_in
-from tasks.data.hub import HubSource, questions_from, read_hub, wanted_hub
+from tasks.data.hub import questions_from, read_hub
+from tasks.data.root import DataRoot
 from tasks.data.rows import Row
-from tasks.data.sources import data_folder
 from tasks.data.splits import refuse_other_split
 from tasks.reading.profiles import scorers_by_reader
 from tasks.reading.readers import OPTION_PROFILES
-from tasks.scienceqa import marks, questions
-
-SCIENCEQA_HUB = HubSource(
-    id="derek-thomas/ScienceQA",
-    revision="f18b0a70359ebfb41f658fd564208d0355b013f4",
-    files="data/test-*.parquet",
-    picture="image",
-    columns=("question", "choices", "answer", "hint", "grade", "subject"),
-)
+from tasks.scienceqa import marks, questions, sources
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,19 +27,26 @@ class ScienceQa:
     headline: str = marks.HEADLINE
     max_tokens: int = 1024  # LLaVA's model_vqa_science.py
     profile: str = "official"
+    data_root: DataRoot = field(default_factory=DataRoot)
+    size: questions.Size = questions.TEST
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        if wanted_hub():
-            return _scienceqa_of_hub()
-        folder = data_folder() / marks.NAME
+        if self.data_root.hub:
+            return _scienceqa_of_hub(self.data_root, self.size)
+        folder = self.data_root.folder / marks.NAME
         path = first_file(folder, "llava_test_CQM-A.json", "problems.json")
         if path is None:
-            raise missing_file(marks.NAME, "llava_test_CQM-A.json", SCIENCEQA_HUB)
+            raise missing_file(self.data_root.folder, marks.NAME, "llava_test_CQM-A.json", sources.HUB)
         pictures = picture_folder(
-            marks.NAME, "test.zip", *(f"{marks.NAME}/{place}" for place in ("test", "images/test", "images"))
+            self.data_root.folder,
+            marks.NAME,
+            "test.zip",
+            *(f"{marks.NAME}/{place}" for place in ("test", "images/test", "images")),
         )
-        asked = questions.load_questions(path, first_file(folder, "pid_splits.json"))
+        asked = questions.load_questions(path, first_file(folder, "pid_splits.json"), self.size)
         return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -65,7 +65,8 @@ class ScienceQa:
 
     def details(self, samples: Sequence[Sample]) -> Details:
         cells = dict.fromkeys([*marks.CELLS, *(cell for sample in samples for cell in sample.target.cells)])
-        return Details(metrics=marks.scienceqa_metrics(list(cells)), info=questions_from(SCIENCEQA_HUB))
+        info = questions_from(sources.HUB, self.data_root) if self.about is None else self.about
+        return Details(metrics=marks.scienceqa_metrics(list(cells)), info=info)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,12 +80,12 @@ class ScienceQaImg(ScienceQa):
         return [one for one in ScienceQa.samples(self, split) if one.images]
 
 
-def _scienceqa_of_hub() -> list[Sample]:
+def _scienceqa_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
     """The hub has no problem ids, so that a question goes by its row."""
     asked = {}
-    for index, (row, picture) in enumerate(read_hub(SCIENCEQA_HUB).rows()):
+    for index, (row, picture) in enumerate(read_hub(sources.HUB, data).rows()):
         problem = Row(row.place, {**row.content, "image": "image.png" if picture else ""})
         one = questions.problem_sample(f"row-{index}", problem)
         asked[one.id] = replace(one, images=(picture,) if picture else ())
-    questions.refuse_another_size(SCIENCEQA_HUB.name, asked, questions.TEST)
+    questions.refuse_another_size(sources.HUB.name, asked, size)
     return list(asked.values())

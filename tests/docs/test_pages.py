@@ -109,6 +109,16 @@ def test_readmes_rows_of_the_study_are_those_of_the_log() -> None:
         }
 
 
+def test_readme_quotes_the_seed_and_the_finding_of_the_study() -> None:
+    study = read_page("docs/log/0015-study.md")
+    readme = read_page("README.md").split("## What the study finds")[1]
+    (seed,) = re.findall(r"^\| seed model \|  \|  \| (\S+) \| (\S+) \| (\S+) \| (\S+) \|", study, re.MULTILINE)
+    chair, recall, words, f1 = seed
+    assert f"has CHAIRi {chair}, recall {recall}, F1 {f1} and {words} words." in readme
+    finding = re.findall(r"\*\*(No gain is seen [^:.]*)", readme)[0]
+    assert study.splitlines()[2].startswith(f"**{finding}:")
+
+
 def test_the_picture_is_light() -> None:
     assert all(image.stat().st_size < 150_000 for image in (ROOT / "docs/images").glob("*.png"))
 

@@ -13,10 +13,8 @@ import pytest
 from harness.files import json_text, parsed, read_json, read_jsonl, write_json, write_jsonl
 from harness.results import read_results
 from strop.terminal import harmless_streams
-from tests.strop.test_cli import Strop, strop
 from tests.support.served import prompt_of, served
-
-__all__ = ["strop"]
+from tests.support.shell import Strop
 
 SAID: Mapping[str, tuple[str, str]] = {
     "half an emoji": ("Yes \ud83d", "Yes \ufffd"),
@@ -35,11 +33,11 @@ SAID: Mapping[str, tuple[str, str]] = {
 
 @pytest.fixture(autouse=True)
 def own_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STROP_TASK_PATH", "")  # commands set it for their process
+    monkeypatch.setenv("STROP_PLUGIN_PATH", "")  # commands set it for their process
     (tmp_path / "my").mkdir()
     text = f'''
 from dataclasses import replace
-from tests.strop.test_rescore import Quiz
+from tests.support.quiz import Quiz
 
 class Odd(Quiz):
     """Asks \\x1b[2J\\u202e odd things."""
@@ -61,7 +59,19 @@ TASKS = {{"odd": lambda: Odd(name="odd", count={len(SAID)}), "half": lambda: Hal
 @pytest.mark.parametrize("kind", SAID)
 def test_an_answer_of_any_characters_is_kept_and_comes_back(tmp_path: Path, strop: Strop, kind: str) -> None:
     with served(lambda _: SAID[kind][0]) as server:
-        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "odd", "--task-path", "my", "--limit", 1)
+        words = (
+            "eval",
+            "--model",
+            "m",
+            "--endpoint",
+            server.url,
+            "--tasks",
+            "odd",
+            "--plugin-path",
+            "my",
+            "--limit",
+            1,
+        )
         assert strop(*words, "--out", "out").code == 0
         assert strop(*words, "--out", "out").code == 0
         assert len(server.asked) == 1
@@ -73,7 +83,7 @@ def test_an_answer_of_any_characters_is_kept_and_comes_back(tmp_path: Path, stro
 def test_one_odd_answer_of_many_costs_none_and_is_counted_and_told(tmp_path: Path, strop: Strop) -> None:
     texts = [text for text, _ in SAID.values()]
     with served(lambda request: texts[int(prompt_of(request)[:-1])]) as server:
-        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "odd", "--task-path", "my")
+        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "odd", "--plugin-path", "my")
         found = strop(*words, "--out", "out")
     assert found.code == 0, found.err
     assert "3 of 11 answers with U+FFFD, in the place of half a letter or no text" in found.out
@@ -87,17 +97,17 @@ def test_one_odd_answer_of_many_costs_none_and_is_counted_and_told(tmp_path: Pat
 @pytest.mark.reported("encoding")
 def test_a_task_whose_questions_are_no_text_is_asked_and_marked(tmp_path: Path, strop: Strop) -> None:
     with served(lambda _: "yes") as server:
-        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "half", "--task-path", "my")
+        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "half", "--plugin-path", "my")
         assert strop(*words, "--out", "out").code == 0
         assert {prompt_of(request)[1:] for request in server.asked} == {" \ufffd?"}
     assert [row.id for row in read_results(tmp_path / "out").task("half").rows] == [f"\ufffd{n}" for n in range(4)]
-    assert strop("check", "half", "--task-path", "my").code in (0, 1)
+    assert strop("check", "half", "--plugin-path", "my").code in (0, 1)
 
 
 @pytest.mark.reported("encoding")
 def test_a_name_that_is_no_text_is_told(tmp_path: Path, strop: Strop) -> None:
     with served(lambda _: "yes") as server:
-        words = ("eval", "--endpoint", server.url, "--tasks", "odd", "--task-path", "my", "--out", "o\udcff")
+        words = ("eval", "--endpoint", server.url, "--tasks", "odd", "--plugin-path", "my", "--out", "o\udcff")
         found = strop(*words, "--model", "m\udcff[/b]")
     assert found.code == 0, found.err
     assert read_results(tmp_path / "o\udcff").model == "m\ufffd[/b]"
@@ -106,9 +116,9 @@ def test_a_name_that_is_no_text_is_told(tmp_path: Path, strop: Strop) -> None:
 
 @pytest.mark.reported("encoding")
 def test_what_is_printed_does_a_terminal_no_harm_and_json_is_the_same(strop: Strop) -> None:
-    shown = strop("tasks", "--task-path", "my").out
+    shown = strop("tasks", "--plugin-path", "my").out
     assert r"Asks \u001b[2J\u202e odd things." in shown
-    listed = strop("tasks", "--task-path", "my", "--json").out
+    listed = strop("tasks", "--plugin-path", "my", "--json").out
     assert "\u202e" not in listed
     assert json.loads(listed)["odd"]["about"] == "Asks \x1b[2J\u202e odd things."
 

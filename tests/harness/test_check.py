@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from harness.check import CLAIMS, check
 from harness.errors import DataError, MissingError, StropError
 from harness.types import Metric, Picture, Sample, Score, Task
 from strop.app import app
-from tasks.data.sources import data_folder
+from tasks.data.root import DataRoot
 from tasks.registry import TASKS, find_task
 
 
@@ -51,10 +51,11 @@ class Fake:
     right: str = "A"
     silence: Score = Score(value=0.0, parsed=None, counts={"unread": 1})  # noqa: RUF009
     without_data: bool = False
+    data_root: DataRoot = field(default_factory=DataRoot)
 
     def samples(self, split: str) -> Sequence[Sample]:
         if self.without_data:
-            raise MissingError(f"{data_folder() / 'fake.json'}: no such file")
+            raise MissingError(f"{self.data_root.folder / 'fake.json'}: no such file")
         return [Sample(id=id, prompt=self.prompt, images=(self.picture,), target="A", cluster=id) for id in self.ids]
 
     def score(self, sample: Sample, answer: str) -> Score:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from harness.models.vlm import load_vlm
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.store import Store
-from harness.types import Advance, AnswerStream, Sample, Sampling, Task
+from harness.types import Advance, Sample, Sampling, Task
 from tasks.pictos.benchmarks import ChartPicture, PictosCaptions, ScenePicture
 from tasks.pictos.world import seeds_of
 from tasks.registry import TASKS, find_task
+from tests.support.scripted import Scripted
 from tests.support.tiny import save_tiny
 
 LIMIT = 37
@@ -26,19 +27,6 @@ PICTOS = [name for name in TASKS if name.startswith("pictos_")]
 
 WHOLE = {"macro/accuracy", "pooled/f1", "recall", "f1", "accuracy", "accuracy@0.5", "IoU"}
 """Metrics that are 1 where all is right and 0, or nothing, where nothing is said."""
-
-
-class Scripted:
-    """Answers each question by a function of (prompt, scene); `asked` are the samples that reached it."""
-
-    digest, settings = "scripted", "none"
-
-    def __init__(self, says: Callable[[Sample], str]) -> None:
-        self.says, self.asked = says, list[Sample]()
-
-    def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
-        self.asked += samples
-        yield from enumerate([self.says(sample)] for sample in samples)
 
 
 @pytest.fixture(params=PICTOS)

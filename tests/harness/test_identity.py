@@ -11,11 +11,9 @@ import pytest
 
 from harness.errors import ModelError
 from harness.models.weights import adapter_folder, model_digest, model_folder
-from tests.harness.models.test_vlm import _adapter
-from tests.strop.test_cli import Strop, strop, tiny
+from tests.support.shell import Strop
+from tests.support.tiny import save_adapter
 from tests.support.variants import variant
-
-__all__ = ["strop", "tiny"]
 
 EDITS: dict[str, tuple[str, dict[str, Any]]] = {
     "end token": ("tokenizer_config.json", {"eos_token": "<unk>"}),
@@ -75,7 +73,7 @@ def test_a_finished_stage_is_not_taken_for_that_of_an_edited_model(tiny: Path, s
 
 @pytest.mark.reported("identity")
 def test_an_adapter_is_its_settings_too(tiny: Path, tmp_path: Path) -> None:
-    adapter = _adapter(tiny, tmp_path / "adapter")
+    adapter = save_adapter(tiny, tmp_path / "adapter")
     before = model_digest(tiny, adapter)
     settings = json.loads((adapter / "adapter_config.json").read_text())
     for change in ({"lora_alpha": 99}, {"use_rslora": True}, {"alpha_pattern": {"q_proj": 3}}):
@@ -114,7 +112,7 @@ def test_the_home_folder_is_known_where_the_shell_leaves_it_alone(
 ) -> None:
     home = tmp_path / "home"
     variant(tiny, home / "m")
-    _adapter(tiny, home / "lora")
+    save_adapter(tiny, home / "lora")
     monkeypatch.setenv("HOME", str(home))
     assert (model_folder("~/m"), adapter_folder("~/lora")) == (home / "m", home / "lora")
     words = ("eval", "--tasks", "pictos_chair", "--limit", "2")
@@ -131,7 +129,7 @@ def test_the_home_folder_is_known_where_the_shell_leaves_it_alone(
 def test_an_adapter_may_be_a_hub_id_as_a_model_may(
     tiny: Path, strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter, asked = _adapter(tiny, tmp_path / "adapter"), list[tuple[str, str | None]]()
+    adapter, asked = save_adapter(tiny, tmp_path / "adapter"), list[tuple[str, str | None]]()
 
     def snapshot(name: str, *, revision: str | None, ignore_patterns: list[str]) -> str:
         assert "*.bin" in ignore_patterns

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,31 +15,19 @@ from typer.testing import CliRunner
 from harness.errors import DataError, PictureError
 from harness.files import write_json, write_jsonl
 from harness.judge import ModelJudge, ask_judge
+from harness.marking import Answered
 from harness.results import read_results
 from harness.store import Store
 from harness.types import AnswerStream, Sample, Sampling
 from strop.commands.score import score_app
-from tasks.data.rows import AnswerFile
 from tasks.ic.judge import Opinion, judge_captions, judge_metrics, opinion_counts, read_opinion
+from tasks.ic.task import Ic
+from tests.support.scripted import ScriptedJudge
 from tests.support.served import served
 from tests.support.tiny import save_tiny
 
 
-@dataclass
-class Scripted:
-    """A judge that says what it is given, in order, and remembers what it was asked."""
-
-    replies: list[str | None]
-    id: str = "scripted"
-    asked: list[Sample] = field(default_factory=list)
-
-    def stream(self, questions: Sequence[Sample]) -> AnswerStream:
-        self.asked += questions
-        said, self.replies = self.replies[: len(questions)], self.replies[len(questions) :]
-        yield from ((place, [reply]) for place, reply in enumerate(said) if reply is not None)
-
-
-def _captions(*texts: str) -> AnswerFile:
+def _captions(*texts: str) -> Answered:
     samples = tuple(
         Sample(
             id=str(n),
@@ -52,7 +39,7 @@ def _captions(*texts: str) -> AnswerFile:
         )
         for n in range(len(texts))
     )
-    return AnswerFile(samples=samples, answers=texts)
+    return Answered(task=Ic(), samples=samples, answers=texts)
 
 
 def _question(prompt: str) -> Sample:
@@ -63,19 +50,19 @@ def _question(prompt: str) -> Sample:
 
 
 def test_a_reply_is_kept_and_never_asked_for_again(tmp_path: Path) -> None:
-    judge = Scripted(["one", "two"])
+    judge = ScriptedJudge(["one", "two"])
     steps: list[int] = []
     questions = [_question("a"), _question("b"), _question("a")]
     assert ask_judge(judge, questions, Store(tmp_path / "kept.jsonl"), steps.append) == ["one", "two", "one"]
     assert [one.prompt for one in judge.asked] == ["a", "b"]
     assert sum(steps) == 3
-    assert ask_judge(Scripted([]), questions, Store(tmp_path / "kept.jsonl")) == ["one", "two", "one"]
+    assert ask_judge(ScriptedJudge([]), questions, Store(tmp_path / "kept.jsonl")) == ["one", "two", "one"]
 
 
 def test_an_outage_is_no_reply_and_is_asked_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "kept.jsonl")
-    assert ask_judge(Scripted(["one", None]), [_question("a"), _question("b")], store) == ["one", None]
-    later = Scripted(["two"])
+    assert ask_judge(ScriptedJudge(["one", None]), [_question("a"), _question("b")], store) == ["one", None]
+    later = ScriptedJudge(["two"])
     assert ask_judge(later, [_question("a"), _question("b")], Store(tmp_path / "kept.jsonl")) == ["one", "two"]
     assert [one.prompt for one in later.asked] == ["b"]
 
@@ -88,13 +75,13 @@ def test_another_judge_and_another_picture_are_asked_anew(tmp_path: Path) -> Non
         Sample(id="", prompt="a", images=(tmp_path / name,), target=None, cluster="")
         for name in ("black.png", "white.png")
     ]
-    assert ask_judge(Scripted(["one", "two"]), seen, store) == ["one", "two"]
-    assert ask_judge(Scripted(["three"], id="other"), seen[:1], store) == ["three"]
-    assert ask_judge(Scripted([]), seen, store) == ["one", "two"]
+    assert ask_judge(ScriptedJudge(["one", "two"]), seen, store) == ["one", "two"]
+    assert ask_judge(ScriptedJudge(["three"], id="other"), seen[:1], store) == ["three"]
+    assert ask_judge(ScriptedJudge([]), seen, store) == ["one", "two"]
 
 
 def test_a_judge_is_told_the_question_and_no_gold(tmp_path: Path) -> None:
-    judge = Scripted(["one"])
+    judge = ScriptedJudge(["one"])
     ask_judge(judge, [_question("a")], Store(tmp_path / "kept.jsonl"))
     assert (judge.asked[0].target, judge.asked[0].meta) == (None, {})
 
@@ -102,7 +89,7 @@ def test_a_judge_is_told_the_question_and_no_gold(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"file is a file; name a folder"):
-        ask_judge(Scripted(["one"]), [_question("a")], Store(tmp_path / "file/kept.jsonl"))
+        ask_judge(ScriptedJudge(["one"]), [_question("a")], Store(tmp_path / "file/kept.jsonl"))
 
 
 class _Model:
@@ -173,8 +160,8 @@ def test_no_reply_breaks_the_reader(reply: str) -> None:
 
 def test_what_cannot_be_read_and_what_never_came_are_unjudged(tmp_path: Path) -> None:
     found = _captions("Two dogs.", "A cat.", "A bus.", "  ")
-    judge = Scripted(["precision: 100, recall: 50", "no idea", None])
-    opinions = judge_captions(judge, found, None, Store(tmp_path / "kept.jsonl"))
+    judge = ScriptedJudge(["precision: 100, recall: 50", "no idea", None])
+    opinions = judge_captions(judge, found.samples, found.answers, None, Store(tmp_path / "kept.jsonl"))
     assert opinions == [Opinion(precision=1.0, recall=0.5), None, None, None]
     assert len(judge.asked) == 3, "a blank caption is not asked about"
     counts = [opinion_counts(text, one) for text, one in zip(found.answers, opinions, strict=True)]
@@ -187,14 +174,16 @@ def test_what_cannot_be_read_and_what_never_came_are_unjudged(tmp_path: Path) ->
 
 def test_the_judge_reads_caption_and_counts_and_sees_the_picture_if_shown(tmp_path: Path) -> None:
     Image.new("RGB", (2, 2)).save(tmp_path / "0.png")
-    judge = Scripted(["precision: 1, recall: 1"])
-    judge_captions(judge, _captions("A {dog}."), tmp_path, Store(tmp_path / "kept.jsonl"))
+    judge = ScriptedJudge(["precision: 1, recall: 1"])
+    found = _captions("A {dog}.")
+    judge_captions(judge, found.samples, found.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
     (asked,) = judge.asked
     assert "as counted by annotators: 2 dog, several person." in asked.prompt
     assert "---\nA {dog}.\n---" in asked.prompt
     assert asked.images == (tmp_path / "0.png",)
+    found = _captions("A dog.", "A cat.")
     with pytest.raises(PictureError, match=r"1\.png: no such picture"):
-        judge_captions(judge, _captions("A dog.", "A cat."), tmp_path, Store(tmp_path / "kept.jsonl"))
+        judge_captions(judge, found.samples, found.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
 
 
 def test_figures_of_two_judges_never_share_a_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from lm_eval.tasks import TaskManager
 
 from harness.engine import PLACEHOLDER, evaluate
 from harness.models.vlm import Vlm, load_vlm
+from tasks.data.root import DataRoot
 from tasks.pictos.models import shipped
 from tasks.pictos.world import compose, draw
 from tasks.registry import TASKS, find_task
@@ -90,7 +92,7 @@ def _lm_eval(manager: TaskManager, model: str, folder: Path, name: str, limit: i
 
 
 def _same_figures(theirs: Mapping[str, Any], model: Vlm, name: str, limit: int) -> None:
-    (ours,) = evaluate(model, [find_task(name)], split="test", limit=limit)
+    (ours,) = evaluate(model, [find_task(name, DataRoot.from_environment(os.environ))], split="test", limit=limit)
     rows = sorted(theirs["samples"][f"strop_{name}"], key=lambda row: row["doc_id"])
     assert [row["filtered_resps"][0].strip() for row in rows] == [row.answer for row in ours.rows]
     figures = theirs["results"][f"strop_{name}"]

@@ -11,47 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from harness.errors import DataError, OutageError
 from harness.store import Store, ask
 from harness.types import AnswerStream, Sample, Sampling
-
-
-@dataclasses.dataclass
-class Parrot:
-    """Repeats what it is asked; `dies_at` is how many answers it gives until it ends with `end`."""
-
-    digest: str = "d1"
-    settings: str = "s1"
-    dies_at: int | None = None
-    end: BaseException = dataclasses.field(default_factory=KeyboardInterrupt)
-    asked: list[str] = dataclasses.field(default_factory=list)
-    calls: int = 0
-
-    def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
-        self.calls += 1
-        for place, sample in enumerate(samples):
-            if len(self.asked) == self.dies_at:
-                raise self.end
-            self.asked.append(sample.id)
-            yield place, [f"{sample.prompt} {draw}" for draw in range(sampling.n)]
-
-
-def _grey(level: int) -> Image.Image:
-    return Image.new("L", (2, 2), level)
-
-
-def _grey_1() -> Image.Image:
-    return _grey(1)
-
-
-def _grey_2() -> Image.Image:
-    return _grey(2)
-
-
-CAT = Sample(id="cat", prompt="A cat?", images=(_grey_1,), target=None, cluster="1")
-DOG = Sample(id="dog", prompt="A dog?", images=(_grey_1,), target=None, cluster="1")
+from tests.support.parrot import CAT, DOG, Parrot, grey, grey_1, grey_2, numbered
 
 
 def test_the_second_time_nobody_is_asked(tmp_path: Path) -> None:
@@ -70,8 +34,8 @@ CHANGES = {
     "weights": (Parrot(digest="d2"), CAT, Sampling()),
     "settings": (Parrot(settings="s2"), CAT, Sampling()),
     "prompt": (Parrot(), dataclasses.replace(CAT, prompt="A cat!"), Sampling()),
-    "picture": (Parrot(), dataclasses.replace(CAT, images=(_grey_2,)), Sampling()),
-    "pictures": (Parrot(), dataclasses.replace(CAT, images=(_grey_1, _grey_1)), Sampling()),
+    "picture": (Parrot(), dataclasses.replace(CAT, images=(grey_2,)), Sampling()),
+    "pictures": (Parrot(), dataclasses.replace(CAT, images=(grey_1, grey_1)), Sampling()),
     "temperature": (Parrot(), CAT, Sampling(temperature=0.5)),
     "length": (Parrot(), CAT, Sampling(max_tokens=65)),
     "number": (Parrot(), CAT, Sampling(n=2)),
@@ -93,7 +57,7 @@ def test_what_decides_nothing_does_not_ask_again(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     ask(Parrot(), [CAT], Sampling(), Store(path))
     silent = Parrot()
-    twin = Sample(id="twin", prompt="A cat?", images=(lambda: _grey(1).convert("RGB"),), target="yes", cluster="9")
+    twin = Sample(id="twin", prompt="A cat?", images=(lambda: grey(1).convert("RGB"),), target="yes", cluster="9")
     ask(silent, [twin], Sampling(), Store(path))
     assert silent.asked == []
 
@@ -146,11 +110,11 @@ def test_whatever_ends_the_asking_every_answer_is_kept_and_the_rest_is_asked(
 ) -> None:
     path = tmp_path / "answers.jsonl"
     with pytest.raises(type(end)) as caught:
-        ask(Parrot(dies_at=5, end=end), _numbered(8), Sampling(), Store(path))
+        ask(Parrot(dies_at=5, end=end), numbered(8), Sampling(), Store(path))
     assert caught.value.__notes__ == [f"5 answers are kept in {path}, the same command goes on from there"]
     assert len(path.read_text().splitlines()) == 5
     model = Parrot()
-    assert ask(model, _numbered(8), Sampling(), Store(path)) == [[f"{number}? 0"] for number in range(8)]
+    assert ask(model, numbered(8), Sampling(), Store(path)) == [[f"{number}? 0"] for number in range(8)]
     assert model.asked == ["5", "6", "7"]
 
 
@@ -164,7 +128,7 @@ def test_an_answer_is_in_the_file_before_the_next_question_is_asked(tmp_path: Pa
                 assert place == 0 or len(path.read_text().splitlines()) == place
                 yield place, texts
 
-    assert len(ask(Watcher(), _numbered(4), Sampling(), Store(path))) == 4
+    assert len(ask(Watcher(), numbered(4), Sampling(), Store(path))) == 4
 
 
 @pytest.mark.reported("lost")
@@ -200,7 +164,7 @@ def test_a_store_that_is_taken_away_meanwhile_is_written_anew_with_all_answers(t
                     path.unlink() if taken == "file" else shutil.rmtree(path.parent)
                 yield place, texts
 
-    ask(Thief(), _numbered(4), Sampling(), Store(path))
+    ask(Thief(), numbered(4), Sampling(), Store(path))
     assert sorted(Store(path).known.values()) == [[f"{number}? 0"] for number in range(4)]
 
 
@@ -234,9 +198,10 @@ def test_a_store_that_cannot_be_is_told_before_anybody_is_asked(tmp_path: Path, 
 def test_a_disk_that_is_full_in_the_middle_leaves_a_store_that_opens_again(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     code = (
-        "import resource, sys; from tests.harness.test_store import *; from tests.harness.test_store import _numbered;"
+        "import resource, sys; from pathlib import Path; from harness.store import Store, ask;"
+        "from harness.types import Sampling; from tests.support.parrot import Parrot, numbered;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
-        "ask(Parrot(), _numbered(99), Sampling(), Store(Path(sys.argv[1])))"
+        "ask(Parrot(), numbered(99), Sampling(), Store(Path(sys.argv[1])))"
     )
     found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
     assert f"DataError: {path} cannot be written (File too large); raise the limit on file sizes" in found.stderr
@@ -245,7 +210,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_a_store_that_opens_again(tmp_p
     assert path.read_bytes().endswith(b"\n")
     assert 4900 < path.stat().st_size <= 5000
     model = Parrot()
-    ask(model, _numbered(99), Sampling(), Store(path))
+    ask(model, numbered(99), Sampling(), Store(path))
     assert len(model.asked) == 99 - kept
 
 
@@ -292,7 +257,3 @@ def test_a_question_that_is_no_text_has_a_key(tmp_path: Path) -> None:
     silent = Parrot()
     ask(silent, [sample], Sampling(temperature=1.0), Store(tmp_path / "answers.jsonl"))
     assert silent.asked == []
-
-
-def _numbered(count: int) -> list[Sample]:
-    return [dataclasses.replace(CAT, id=str(number), prompt=f"{number}?") for number in range(count)]

@@ -31,10 +31,8 @@ from leaderboards.build import build_board
 from leaderboards.export import export
 from leaderboards.formats.lm_eval_files import Question
 from leaderboards.origin import find_origin
-from tests.strop.test_cli import Strop, strop
+from tests.support.shell import Strop
 from tests.support.worlds import captions, write_folder, write_run, yes_no
-
-__all__ = ["strop"]
 
 BEFORE, AFTER = [1, 0] * 30, [1, 1, 1, 0] * 15
 

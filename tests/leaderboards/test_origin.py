@@ -12,10 +12,12 @@ import pytest
 
 from harness.errors import UsageError
 from leaderboards.origin import described, find_origin, unlike, unlike_figures
-from tests.strop.test_cli import Strop, strop
-from tests.strop.test_score_cli import answers, data
+from tests.support.pope import write_answers, write_data
+from tests.support.shell import Strop
 from tests.support.tiny import save_tiny
 from tests.support.worlds import write_folder, write_run, yes_no
+
+pytestmark = pytest.mark.slow
 
 MARKS = [1, 0] * 10
 
@@ -24,8 +26,6 @@ MARKS = [1, 0] * 10
 def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "runs/honed", [[yes_no(MARKS)], [yes_no([1] * 20)]])
 
-
-__all__ = ["answers", "data", "strop"]  # fixtures
 
 # What an id leads to --------------------------------------------------------------------------------------------------
 
@@ -179,11 +179,11 @@ TASKS = {"colours": Colours}
 @pytest.fixture
 def asked(strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A results folder of a tiny model on a task in a folder, both beside it."""
-    monkeypatch.setenv("STROP_TASK_PATH", "")  # what the command sets is gone after the test
+    monkeypatch.setenv("STROP_PLUGIN_PATH", "")  # what the command sets is gone after the test
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/colours.py").write_text(COLOURS)
     save_tiny(tmp_path / "tiny", seed=1)
-    words = ("eval", "--model", "./tiny", "--tasks", "colours", "--task-path", "mine", "--limit", 4, "--out", "first")
+    words = ("eval", "--model", "./tiny", "--tasks", "colours", "--plugin-path", "mine", "--limit", 4, "--out", "first")
     said = strop(*words)
     assert said.code == 0, said.err
     return tmp_path / "first"
@@ -203,8 +203,8 @@ def test_an_evaluation_is_repeated_and_every_figure_is_the_same(
     again = tmp_path / "elsewhere/again"
     assert (again / "colours.jsonl").read_bytes() == (asked / "colours.jsonl").read_bytes()
     known = find_origin(str(again)).rounds[None]["provenance"]
-    assert known["command"][1:] == ["eval", "--model", "./tiny", "--tasks", "colours", "--task-path", "mine", "--limit",
-                                    "4", "--out", str(again)]  # fmt: skip
+    assert known["command"][1:] == ["eval", "--model", "./tiny", "--tasks", "colours", "--plugin-path", "mine",
+                                    "--limit", "4", "--out", str(again)]  # fmt: skip
     assert known["folder"] == str(tmp_path)
     assert strop("rerun", again, "--out", "third").code == 0
 
@@ -286,12 +286,8 @@ def test_a_run_is_repeated_from_its_own_recipe(strop: Strop, asked: Path, tmp_pa
     assert described(find_origin("again"))["recipe_digest"] == described(find_origin("run"))["recipe_digest"]
 
 
-def test_a_scored_answer_file_is_scored_again_and_knows_its_truth(
-    strop: Strop,
-    data: Path,
-    answers: Path,
-    tmp_path: Path,
-) -> None:
+def test_a_scored_answer_file_is_scored_again_and_knows_its_truth(strop: Strop, tmp_path: Path) -> None:
+    data, answers = write_data(tmp_path / "data"), write_answers(tmp_path / "model.jsonl")
     words = ("score", "pope", "--answers", answers.name, "--data", data.name, "--profile", "strict", "--out", "first")
     assert strop(*words).code == 0
     known = find_origin("first").rounds[None]
@@ -303,4 +299,4 @@ def test_a_scored_answer_file_is_scored_again_and_knows_its_truth(
     truth.write_text(truth.read_text().replace('"label": "no"', '"label": "yes"'))
     said = strop("rerun", "first", "--out", "third")
     assert said.code == 1
-    assert "tasks.pope.marks.data" in said.out
+    assert "tasks.pope.data" in said.out

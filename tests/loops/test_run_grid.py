@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from harness.errors import RunError
-from leaderboards.ablation import read_grid
+from harness.runs.grids import read_grid
 from loops.grid import Grid, load_grid
 from loops.ledger import hold
 from loops.run_grid import Run, State, find_states, run_grid

@@ -15,6 +15,8 @@ from strop.app import app
 from tasks.reading import text
 from tests.support.tiny import save_tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -28,6 +28,8 @@ from harness.stats.differences import compare_sums
 from harness.stats.resample import Plan, resamples
 from strop.commands.calibrate import calibrate as command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name} {case.metric.name}")
 def test_verdicts_and_intervals_keep_what_they_say(case: Case) -> None:

@@ -15,52 +15,8 @@ from PIL import Image
 from harness.types import Sample, Task
 from strop import app as command_line
 from tasks.pictos.benchmarks import PictosCaptions
+from tests.support.shell import ROOT, Ran, Strop
 from tests.support.tiny import save_tiny
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    def error(self) -> str:
-        """The one line of a user's mistake, after its mark."""
-        assert self.code == 2, self.err
-        assert self.out == ""
-        lines = self.err.splitlines()
-        assert len(lines) == 1, self.err
-        assert lines[0].startswith("error: ")
-        return lines[0].removeprefix("error: ")
-
-
-Strop = Callable[..., Ran]
-
-
-@pytest.fixture
-def strop(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Strop:
-    """`strop ...` in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["strop", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        code = ended.value.code
-        said = capfd.readouterr()
-        return Ran(code if isinstance(code, int) else 0, said.out, said.err)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
 
 
 @pytest.fixture
@@ -235,7 +191,7 @@ def test_every_command_shows_how_it_is_called(strop: Strop) -> None:
 
 
 def test_a_stop_is_one_line_and_not_a_traceback(strop: Strop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(name: str) -> Task:
+    def stopped(name: str, data: object) -> Task:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tasks.registry.find_task", stopped)

@@ -16,8 +16,10 @@ from harness.errors import DataError, StropError, UsageError
 from harness.files import digest_of_file
 from strop.commands.data import data_app
 from strop.commands.score import score_app
-from tasks.data import sources
-from tasks.data.sources import SOURCES, Source, data_folder, held
+from strop.places import data_root
+from tasks.data.root import DataRoot
+from tasks.data.sources import Source, held
+from tasks.registry import all_sources
 from tests.support.annotated import annotate
 
 HOME = Path(__file__).resolve().parents[2]
@@ -39,7 +41,7 @@ def quiz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         _source("old/labels.json", instead_of="labels.json"),
         _source("pictures.zip", unpacked="pictures/*.png"),
     )
-    monkeypatch.setattr(sources, "SOURCES", known)
+    monkeypatch.setattr("tasks.registry.all_sources", lambda: known)
     monkeypatch.setenv("STROP_DATA", str(tmp_path / "data"))
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror/questions.json").write_bytes(QUESTIONS)
@@ -80,8 +82,8 @@ def test_every_task_of_others_data_says_what_it_needs_and_whose_it_is(tmp_path: 
 
 
 def test_the_known_digests_are_those_of_the_published_files(conformance: Path) -> None:
-    known = {source.file: source for source in SOURCES if source.sha256 and "coco_pope" not in source.file}
-    known |= {f"{source.task}/{source.file}": source for source in SOURCES if source.file.startswith("labels_")}
+    known = {source.file: source for source in all_sources() if source.sha256 and "coco_pope" not in source.file}
+    known |= {f"{source.task}/{source.file}": source for source in all_sources() if source.file.startswith("labels_")}
     assert len(known) == 12
     captions = known.pop("greedy.jsonl")
     assert digest_of_file(conformance / "chair/opera/llava-1.5/greedy.jsonl") == captions.sha256
@@ -90,11 +92,11 @@ def test_the_known_digests_are_those_of_the_published_files(conformance: Path) -
 
 
 def _of(task: str, file: str) -> Source:
-    return next(source for source in SOURCES if (source.task, source.file) == (task, file))
+    return next(source for source in all_sources() if (source.task, source.file) == (task, file))
 
 
 def test_nothing_of_others_is_in_the_repository() -> None:
-    names = {Path(source.file).name for source in SOURCES}
+    names = {Path(source.file).name for source in all_sources()}
     folders = [HOME / folder for folder in ("harness", "tasks", "loops", "leaderboards", "tests")]
     assert [path for folder in folders for path in folder.rglob("*") if path.name in names] == []
 
@@ -121,9 +123,16 @@ def test_the_list_tells_what_is_here_from_what_is_another_version(quiz: Path, tm
 
 def test_data_nobody_named_lie_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STROP_DATA", str(tmp_path))
-    assert data_folder() == tmp_path
+    assert data_root().folder == tmp_path
+    assert data_root("named").folder == Path("named")
     monkeypatch.delenv("STROP_DATA")
-    assert data_folder() == Path.home() / ".cache/strop/data"
+    assert data_root().folder == Path.home() / ".cache/strop/data"
+
+
+@pytest.mark.parametrize(("value", "hub"), [("", False), ("0", False), ("1", True), ("copies", Path("copies"))])
+def test_the_hub_is_read_where_the_environment_says(value: str, hub: Path | bool) -> None:
+    assert DataRoot.from_environment({"STROP_HUB": value}).hub == hub
+    assert DataRoot.from_environment({}).hub is False
 
 
 def test_what_another_task_has_need_not_be_had_twice(tmp_path: Path) -> None:

@@ -16,12 +16,10 @@ from harness.disks import refuse_unwritable_file, refuse_unwritable_folder, trou
 from harness.errors import DataError
 from harness.files import read_json, read_jsonl, write_bytes, write_json
 from harness.results import read_results
-from tests.strop.test_cli import Strop, strop
 from tests.support.served import served
+from tests.support.shell import Strop
 from tests.support.sites import make_site, small_run
 from tests.support.worlds import write_folder, yes_no
-
-__all__ = ["strop"]
 
 COMMANDS = {
     "eval": ("eval", "--model", "x", "--tasks", "pictos_pope", "--out"),
@@ -179,12 +177,12 @@ def test_a_site_that_finds_no_room_leaves_the_old_one(tmp_path: Path, full: Call
 def test_answers_are_kept_where_the_results_find_no_room(
     tmp_path: Path, strop: Strop, full: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STROP_TASK_PATH", "")  # the command sets it for its process
+    monkeypatch.setenv("STROP_PLUGIN_PATH", "")  # the command sets it for its process
     (tmp_path / "my").mkdir()
-    (tmp_path / "my/quiz.py").write_text('from tests.strop.test_rescore import Quiz\nTASKS = {"quiz": Quiz}\n')
+    (tmp_path / "my/quiz.py").write_text('from tests.support.quiz import Quiz\nTASKS = {"quiz": Quiz}\n')
     full("quiz.jsonl")
     with served(lambda _: "Yes") as server:
-        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "quiz", "--task-path", "my")
+        words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "quiz", "--plugin-path", "my")
         error = strop(*words, "--out", "out").error()
         assert len(server.asked) == 4
     assert error.startswith("out/quiz.jsonl cannot be written (No space left on device)")

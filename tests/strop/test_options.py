@@ -11,7 +11,7 @@ from strop.app import app
 
 MEAN_ANOTHER_THING = {
     "--out", "--answers", "--truth", "--questions", "--profile", "--tasks", "--seed", "--draws", "--runs", "--images",
-    "--coco", "--pictures",
+    "--coco", "--pictures", "--from", "--file",
 }  # fmt: skip
 """Options whose meaning is the command's own: what is written, which files, which draws."""
 

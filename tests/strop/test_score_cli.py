@@ -22,19 +22,13 @@ from harness.files import read_jsonl
 from harness.results import read_results
 from harness.stats import estimate
 from strop.commands.score import score_app, words
-from strop.commands.score.deliver import print_marked
+from strop.commands.score.report import print_marked
 from tasks.reading import text
 from tests.support.annotated import annotate
 from tests.support.pages import read_page
+from tests.support.pope import ANSWERS, LABELS, QUESTIONS, write_answers, write_data
+from tests.support.pope import write_lines as _lines
 from tests.support.worlds import captions
-
-QUESTIONS = [
-    {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the image?", "category": "random"},
-    {"question_id": 2, "image": "a.jpg", "text": "Is there an apple in the image?", "category": "random"},
-    {"question_id": 3, "image": "b.jpg", "text": "Is there a cat in the image?", "category": "random"},
-]
-LABELS = [{**row, "label": label} for row, label in zip(QUESTIONS, ("yes", "no", "yes"), strict=True)]
-ANSWERS = [{"question_id": n, "text": said} for n, said in ((1, "Yes"), (2, "No"), (3, "unsure"))]
 
 
 def _run(*arguments: object) -> Result:
@@ -49,23 +43,15 @@ def _error(*arguments: object) -> StropError:
     return result.exception
 
 
-def _lines(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A data folder of three POPE questions."""
-    _lines(tmp_path / "data/pope/llava_pope_test.jsonl", QUESTIONS)
-    _lines(tmp_path / "data/pope/coco_pope_random.json", LABELS)
-    return tmp_path / "data"
+    return write_data(tmp_path / "data")
 
 
 @pytest.fixture
 def answers(tmp_path: Path) -> Path:
-    return _lines(tmp_path / "model.jsonl", ANSWERS)
+    return write_answers(tmp_path / "model.jsonl")
 
 
 def test_pope_prints_the_published_figures_as_one_json_object(conformance: Path, expected: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ PRELOADED = [
     "harness.engine",
     "harness.models.endpoint",
     "tasks.registry",
-    "tests.strop.test_rescore",
+    "tests.support.quiz",
     "tests.support.sites",
 ]
 FORKS.set_forkserver_preload(PRELOADED)
@@ -83,7 +83,7 @@ def _eval(url: str, out: Path, deaf_to: Sequence[int] = ()) -> Started:
         url,
         "--tasks",
         "quiz",
-        *_tasks(out, "strop.test_rescore", QUESTIONS),
+        *_tasks(out, "support.quiz", QUESTIONS),
     ]
     return _start([*words, "--out", out, "--parallel", PARALLEL], out / "errors.txt", deaf_to)
 
@@ -108,7 +108,7 @@ def _tasks(folder: Path, module: str, count: int) -> list[object]:
 def _plugin(folder: Path, text: str) -> list[object]:
     (folder / "tasks").mkdir(exist_ok=True)
     (folder / "tasks/quiz.py").write_text(textwrap.dedent(text))
-    return ["--task-path", folder / "tasks"]
+    return ["--plugin-path", folder / "tasks"]
 
 
 @contextmanager

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from harness.files import write_json, write_jsonl
-from tasks.chair import questions as chair
-from tasks.mathvista import questions as mathvista
-from tasks.pope import questions as pope
-from tasks.scienceqa import questions as scienceqa
+from harness.types import Task
+from tasks import registry
+from tasks.chair.task import Chair
+from tasks.mathvista.questions import Size as MathVistaSize
+from tasks.mathvista.task import MathVista
+from tasks.pope.questions import ROWS
+from tasks.pope.task import Pope
+from tasks.scienceqa.questions import Size as ScienceQaSize
+from tasks.scienceqa.task import ScienceQa, ScienceQaImg
 
 PHOTO = "COCO_val2014_000000000001.jpg"
 
@@ -27,16 +34,26 @@ PICTURES = {
 
 
 def expect_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sizes that agree with `write_all`."""
-    monkeypatch.setattr(pope.load_questions, "__defaults__", (dict.fromkeys(pope.ROWS, (1,)),))
-    monkeypatch.setattr(chair.load_image_ids, "__defaults__", (1,))
-    monkeypatch.setattr(scienceqa.load_questions, "__defaults__", (None, scienceqa.Size(questions=1, with_image=1)))
-    monkeypatch.setattr(mathvista.load_questions, "__defaults__", (mathvista.Size(questions=1, multi_choice=0),))
+    """The tasks have the sizes of what `write_all` writes."""
+    science, mathematics = ScienceQaSize(questions=1, with_image=1), MathVistaSize(questions=1, multi_choice=0)
+    replace_tasks(
+        monkeypatch,
+        pope=partial(Pope, rows=dict.fromkeys(ROWS, (1,))),
+        chair=partial(Chair, count=1),
+        scienceqa=partial(ScienceQa, size=science),
+        scienceqa_img=partial(ScienceQaImg, size=science),
+        mathvista=partial(MathVista, size=mathematics),
+    )
+
+
+def replace_tasks(monkeypatch: pytest.MonkeyPatch, **makers: Callable[[], Task]) -> None:
+    """Tasks of these names are made so."""
+    monkeypatch.setattr(registry, "TASKS", {**registry.TASKS, **makers})
 
 
 def write_all(data: Path) -> None:
     """A data folder of every task, without the pictures."""
-    for group in pope.ROWS:
+    for group in ROWS:
         row = {"question_id": 1, "image": PHOTO, "text": "Is there a cat in the image?", "label": "yes"}
         write_jsonl(data / f"pope/coco_pope_{group}.json", [row])
     write_jsonl(data / "chair/greedy.jsonl", [{"image_id": 1, "caption": "A cat."}])

@@ -24,15 +24,15 @@ from harness.files import write_json
 from harness.stats.resample import Floats, interval, resamples
 from harness.store import Store, ask
 from harness.types import Sampling
-from strop.models import open_model
+from strop.models import load_model
 from tasks.data.annotations import read_instances
+from tasks.data.presence import presence
 from tasks.ic.build import TOP, choose, is_eligible, temptation
 from tasks.ic.marks import score_ic
 from tasks.pictos import coco
 from tasks.pictos.benchmarks import SCENES, PictosCaptions
 from tasks.pictos.language import caption
 from tasks.pictos.world import compose, seeds_of
-from tasks.pope.build import presence
 from tasks.reading.object_words import PROFILES
 from tests.support.annotated import pictos_tables
 
@@ -76,7 +76,7 @@ def main(folder: Path) -> None:
     samples = zip(scenes, PictosCaptions().samples("test"), strict=True)
     asked = {image: one for image, one in samples if is_eligible(one.target)}
     speakers, sampling = {"people": [caption(scenes[image]) for image in asked]}, Sampling(max_tokens=80)
-    for model in map(open_model, MODELS):
+    for model in map(load_model, MODELS):
         answers = ask(model, list(asked.values()), sampling, Store(folder / "answers.jsonl"))
         speakers[f"{model.name}@{model.digest[:12]}"] = [texts[0] for texts in answers]
     drawn = np.vstack([np.ones((1, len(asked))), *resamples(len(asked), DRAWS, 0)])  # first the scenes as they are

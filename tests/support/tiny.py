@@ -89,3 +89,14 @@ def save_tiny(folder: Path, *, size: Size = TINY, seed: int = 0, reads: LlavaPro
     model.save_pretrained(folder)
     made.save_pretrained(folder)
     return folder
+
+
+def save_adapter(base: Path, out: Path) -> Path:
+    """Save a random LoRA adapter of rank 2 of a checkpoint."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForImageTextToText
+
+    model = AutoModelForImageTextToText.from_pretrained(base)
+    lora = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+    lora.save_pretrained(out)
+    return out

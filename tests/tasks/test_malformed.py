@@ -6,6 +6,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from PIL import Image
 from harness.check import check
 from harness.errors import DataError, PictureError
 from harness.pictures import LARGEST_SIDE, open_picture
-from tasks.chair import questions as chair
-from tasks.pope import questions as pope
+from tasks.chair.task import Chair
+from tasks.data.root import DataRoot
+from tasks.pope.task import Pope
 from tasks.registry import TASKS, find_task
-from tests.support.peoples import PICTURES, expect_one, write_all
+from tests.support.peoples import PICTURES, expect_one, replace_tasks, write_all
 
 SIZE = (64, 48)
 
@@ -33,8 +35,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder in which all is well, without the pictures, for a test to spoil."""
-    monkeypatch.setenv("STROP_DATA", str(tmp_path))
-    monkeypatch.delenv("STROP_HUB", raising=False)
     expect_one(monkeypatch)
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
     return tmp_path
@@ -86,7 +86,7 @@ GOOD: dict[str, Callable[[Path], None]] = {
 def test_a_model_is_shown_what_the_authors_loaders_show(data: Path, name: str, kind: str) -> None:
     path = data / PICTURES[name]
     GOOD[kind](path)
-    task = find_task(name)
+    task = find_task(name, DataRoot(folder=data))
     samples = task.samples("test")
     assert check(task, samples).failures == ()
     assert {sample.images for sample in samples} == {(path,)}
@@ -151,7 +151,7 @@ def test_a_picture_that_does_not_open_is_one_line_with_its_file(data: Path, name
     write, reason = BAD[kind]
     path = data / PICTURES[name]
     write(path)
-    task = find_task(name)
+    task = find_task(name, DataRoot(folder=data))
     samples = task.samples("test")
     (failure,) = check(task, samples).failures
     assert (failure.claim, failure.sample) == ("pictures", samples[0].id)
@@ -211,7 +211,7 @@ def test_a_malformed_row_is_one_line_with_its_file(
     if not file:
         _expect_two(monkeypatch)
     with pytest.raises(DataError, match=complaint) as error:
-        find_task(name).samples("test")
+        find_task(name, DataRoot(folder=data)).samples("test")
     assert "\n" not in str(error.value)
     # questions given twice may be of two files, so that POPE names the question
     assert str(error.value).startswith(str(path)) or (name, fault) == ("pope", "duplicate id")
@@ -219,8 +219,7 @@ def test_a_malformed_row_is_one_line_with_its_file(
 
 def _expect_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row more, so that its number is no fault."""
-    monkeypatch.setattr(pope.load_questions, "__defaults__", ({"random": (2,)},))
-    monkeypatch.setattr(chair.load_image_ids, "__defaults__", (2,))
+    replace_tasks(monkeypatch, pope=partial(Pope, rows={"random": (2,)}), chair=partial(Chair, count=2))
 
 
 def test_every_task_has_every_fault() -> None:

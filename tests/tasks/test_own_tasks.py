@@ -16,15 +16,13 @@ from PIL import Image
 
 from harness.engine import evaluate
 from harness.errors import DataError, PictureError, UsageError
-from harness.marking import samples_of, try_task
 from harness.pictures import open_picture
 from harness.profiles import scorer_of
+from harness.task_faults import samples_of, try_task
 from harness.types import Metric, Sample, Sampling, Score
 from tasks.registry import TASKS, TasksByName, find_task, known_tasks, usable_tasks
-from tests.strop.test_cli import Strop, strop
-from tests.tasks.test_plugins import EXAMPLE
-
-__all__ = ["strop"]
+from tests.support.own_task import EXAMPLE
+from tests.support.shell import Strop
 
 tasks = pytest.mark.reported("tasks")
 
@@ -253,7 +251,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The task of docs/extending.md, and a file beside it that each test writes."""
     (tmp_path / "colours.py").write_text(EXAMPLE, encoding="utf-8")
-    monkeypatch.setenv("STROP_TASK_PATH", str(tmp_path))
+    monkeypatch.setenv("STROP_PLUGIN_PATH", str(tmp_path))
     monkeypatch.setenv("STROP_DATA", "")
     return tmp_path
 
@@ -300,20 +298,20 @@ def test_a_broken_file_stops_only_who_asks_for_it(folder: Path, case: str) -> No
 @tasks
 def test_the_commands_list_what_works_and_say_what_does_not(strop: Strop, folder: Path) -> None:
     (folder / "bad.py").write_text("1 / 0")
-    told = strop("tasks", "--task-path", folder, "--json")
+    told = strop("tasks", "--plugin-path", folder, "--json")
     assert told.code == 0
     assert set(json.loads(told.out)) == {*TASKS, "colours"}
     line = f"{folder}/bad.py: does not load (ZeroDivisionError: division by zero)"
     assert told.err == f"not usable: {line}\n"
-    assert strop("check", "colours", "--task-path", folder).code == 0
-    everything = strop("check", "--limit", 2, "--task-path", folder)
+    assert strop("check", "colours", "--plugin-path", folder).code == 0
+    everything = strop("check", "--limit", 2, "--plugin-path", folder)
     assert everything.code == 1
     assert [one for one in everything.out.splitlines() if one.startswith("failed")] == [f"failed: {line}"]
-    asked = strop("eval", "--model", "m", "--tasks", "bad", "--task-path", folder, "--out", "o").error()
+    asked = strop("eval", "--model", "m", "--tasks", "bad", "--plugin-path", folder, "--out", "o").error()
     assert asked == f"no task is called 'bad', and {line}"
 
 
 @tasks
 @pytest.mark.parametrize("command", ["eval", "run", "grid", "check", "tasks", "rescore", "board", "export"])
 def test_every_command_that_meets_tasks_takes_their_folder(strop: Strop, command: str) -> None:
-    assert "--task-path" in strop(command, "--help").out
+    assert "--plugin-path" in strop(command, "--help").out

@@ -16,13 +16,15 @@ from harness.files import read_jsonl
 from harness.models.vlm import Hallucination, Vlm, load_vlm
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe
-from loops.rounds import run_recipe
+from loops.run import run_recipe
 from loops.setting import Bar, Setting
 from tasks.pictos.benchmarks import ScenePicture, caption_samples
 from tasks.pictos.models import shipped
 from tasks.pictos.world import seeds_of
 from tasks.registry import find_task, training_pool
 from tests.support.tiny import llama_like_processor, save_tiny
+
+pytestmark = pytest.mark.slow
 
 GREEDY = Sampling(max_tokens=12)
 SCENES = seeds_of("dev", 6)

@@ -24,13 +24,15 @@ from harness.models.vlm import Vlm, load_vlm
 from harness.results import read_results
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe
-from loops.rounds import plan_recipe, run_recipe
+from loops.run import plan_recipe, run_recipe
 from loops.setting import Bar, Setting
 from strop.app import app
 from tasks.grounding.marks import score_framed
 from tasks.pictos.training.build import processor
 from tasks.registry import find_task, training_pool
 from tests.support.tiny import llama_like_processor, save_tiny
+
+pytestmark = pytest.mark.slow
 
 MEAN = (122, 116, 104)
 """int(255 * mean) of CLIP's mean colour (0.48145466, 0.4578275, 0.40821073)."""

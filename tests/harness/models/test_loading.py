@@ -16,18 +16,17 @@ from transformers import AutoModelForImageTextToText
 from harness.errors import ModelError
 from harness.models.vlm import load_vlm
 from harness.types import Sampling
-from loops.optimise.dpo import optimise_dpo
-from loops.recipe import Optimise
+from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
-from tests.support.tiny import save_tiny
+from tests.support.tiny import save_adapter
 from tests.support.variants import Weights, complaint_of, variant
 
 EMBEDDINGS, NORM = "language_model.model.embed_tokens.weight", "language_model.model.layers.1.input_layernorm.weight"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+def base(tiny: Path) -> Path:
+    return tiny
 
 
 def _without(*parts: str) -> object:
@@ -241,9 +240,7 @@ def test_numbers_that_break_only_later_are_an_error_when_they_do(base: Path, tmp
 @pytest.mark.reported("loading")
 def test_an_adapter_in_a_models_place_or_in_its_folder_is_refused(base: Path, tmp_path: Path) -> None:
     """transformers would load another base, or put it in and report on its weights alone."""
-    from tests.harness.models.test_vlm import _adapter
-
-    adapter = _adapter(base, tmp_path / "adapter")
+    adapter = save_adapter(base, tmp_path / "adapter")
     assert complaint_of(adapter) == "m: is an adapter and no model; name its base model by --model and it by --adapter"
     both = variant(base, tmp_path / "both")
     for file in adapter.glob("adapter_*"):
@@ -258,7 +255,7 @@ def test_training_starts_from_whole_checkpoints_only(base: Path, tmp_path: Path,
     holes = variant(base, tmp_path / "holes", weights=_without(part))
     folders = {"start": base, "reference": base, which: holes}
     with pytest.raises(ModelError, match=r"holes: does not load, .* of the model (is|are) not in its files, such as "):
-        optimise_dpo([], Optimise(), **folders, out=tmp_path / "out", seed=0)
+        optimise_dpo([], Dpo(), **folders, out=tmp_path / "out", seed=0)
     assert not (tmp_path / "out").exists()
 
 

@@ -21,6 +21,8 @@ from tasks.pictos.training.build import CHAT_TEMPLATE
 from tests.support.tiny import HUB_TEMPLATE, llama_like_processor, save_tiny
 from tests.support.variants import variant
 
+pytestmark = pytest.mark.slow
+
 PAD, UNK, BOS, EOS, PICTURE = range(5)
 ENDS = list(range(20, 380, 11))
 """Ordinary tokens that end an answer of a random model, which hardly ever says its end token."""

@@ -20,15 +20,15 @@ from harness.types import Sample, Sampling
 from tasks.pictos.benchmarks import ScenePicture, caption_samples
 from tasks.pictos.training.build import Size
 from tasks.pictos.world import seeds_of
-from tests.support.tiny import TINY, save_tiny
+from tests.support.tiny import TINY, save_adapter, save_tiny
 
 GREEDY = Sampling(max_tokens=16)
 PROMPTS = ("What do you see?", "How many cats are there in the image?", "Is there a dog in the image?\nAnswer.")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+def folder(tiny: Path) -> Path:
+    return tiny
 
 
 @pytest.fixture(scope="module")
@@ -349,16 +349,6 @@ def test_a_device_that_is_not_there_is_named(folder: Path) -> None:
     assert _complaint("tiny", path=folder, device="gpu").startswith("device gpu: ")
 
 
-def _adapter(base: Path, out: Path) -> Path:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForImageTextToText
-
-    model = AutoModelForImageTextToText.from_pretrained(base)
-    lora = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
-    lora.save_pretrained(out)
-    return out
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
@@ -427,7 +417,7 @@ def test_the_sureness_of_sentences_is_the_log_likelihood_of_the_answer_in_parts(
 
 
 def test_an_adapter_changes_answers_and_digest(folder: Path, samples: list[Sample], tmp_path: Path) -> None:
-    adapter = _adapter(folder, tmp_path / "adapter")
+    adapter = save_adapter(folder, tmp_path / "adapter")
     plain, adapted = (load_vlm("tiny", path=folder, adapter=one, device="cpu") for one in (None, adapter))
     assert adapted.digest != plain.digest
     assert _ask(adapted, samples[:5]) != _ask(plain, samples[:5])
@@ -441,11 +431,11 @@ def test_an_adapter_that_is_none_is_named(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [{"text_width": 48}, {"text_depth": 3}, {"text_depth": 1}], ids=str)
 def test_an_adapter_of_another_model_is_named(folder: Path, tmp_path: Path, size: dict[str, int]) -> None:
     other: Size = dataclasses.replace(TINY, **size)
-    adapter = _adapter(save_tiny(tmp_path / "other", size=other), tmp_path / "adapter")
+    adapter = save_adapter(save_tiny(tmp_path / "other", size=other), tmp_path / "adapter")
     assert _complaint("tiny", path=folder, adapter=adapter).startswith(f"adapter {adapter}: does not fit this model")
 
 
 def test_an_adapter_without_weights_is_named(folder: Path, tmp_path: Path) -> None:
-    adapter = _adapter(folder, tmp_path / "adapter")
+    adapter = save_adapter(folder, tmp_path / "adapter")
     (adapter / "adapter_model.safetensors").unlink()
     assert _complaint("tiny", path=folder, adapter=adapter).startswith(f"adapter {adapter}: ")

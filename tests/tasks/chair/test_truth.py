@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from harness.errors import DataError, UsageError
 from harness.files import write_json
 from tasks.chair.answers import load_answers
-from tasks.chair.truth import OBJECTS, tables_folder
+from tasks.chair.truth import OBJECTS
 from tasks.data.annotations import read_captions, read_instances
 from tasks.pictos import coco
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.world import compose, seeds_of
-from tasks.reading.object_words import ChairTables, load_tables, merge_words, named_classes, normalise
+from tasks.reading.object_words import ChairTables, load_tables, merge_words, named_classes, normalise, tables_folder
 from tests.support.annotated import annotate
 
 TOY = ChairTables(synonyms={"cat": ["cat", "kitten"], "bus": ["bus"], "hot dog": ["hot dog"]})

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
 import pickle
 import random
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import openpyxl
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +22,7 @@ from harness.files import read_json, read_jsonl
 from tasks.data import containers
 from tasks.data.rows import is_document, read_document, read_rows
 from tasks.mathvista import answers as mathvista
+from tests.support.containers import CONTAINERS, json_lines, spreadsheet
 
 ROWS: list[dict[str, Any]] = [
     {"question_id": 7, "text": "Yes, there is."},
@@ -36,56 +35,6 @@ ROWS: list[dict[str, Any]] = [
     {"question_id": 14, "text": "null"},
 ]
 MEANT = [(str(row["question_id"]), row["text"]) for row in ROWS]
-
-
-def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-def _separated(rows: Sequence[Mapping[str, Any]], separator: str, quoting: Any = csv.QUOTE_ALL) -> bytes:
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, delimiter=separator, quoting=quoting)
-    writer.writerow(rows[0])
-    writer.writerows([list(row.values()) for row in rows])
-    return stream.getvalue().encode()
-
-
-def _spreadsheet(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    stream = io.BytesIO()
-    pd.DataFrame(rows).to_excel(stream, index=False)
-    return stream.getvalue()
-
-
-def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    stream = io.BytesIO()
-    pd.DataFrame(rows).to_parquet(stream)
-    return stream.getvalue()
-
-
-def _pandas_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """As pandas writes a column of ids that had gaps: 7 is 7.0; and with a column for its index, which has no name."""
-    return pd.DataFrame(rows).astype({"question_id": float}).to_csv().encode()
-
-
-CONTAINERS: dict[str, Callable[[Sequence[Mapping[str, Any]]], bytes]] = {
-    "JSON lines": _lines,
-    "JSON lines with a BOM": lambda rows: b"\xef\xbb\xbf" + _lines(rows),
-    "JSON lines of Windows": lambda rows: _lines(rows).replace(b"\n", b"\r\n"),
-    "JSON lines in UTF-16": lambda rows: _lines(rows).decode().encode("utf-16"),
-    "JSON lines, gzipped": lambda rows: gzip.compress(_lines(rows)),
-    "objects indented one after another": lambda rows: "\n".join(json.dumps(row, indent=1) for row in rows).encode(),
-    "a JSON list": lambda rows: json.dumps(rows).encode(),
-    "a JSON list indented": lambda rows: json.dumps(rows, indent=4).encode(),
-    "a JSON list, BOM and gzip": lambda rows: gzip.compress(b"\xef\xbb\xbf" + json.dumps(rows, indent=1).encode()),
-    "CSV": lambda rows: _separated(rows, ","),
-    "CSV with few quotes": lambda rows: _separated(rows, ",", csv.QUOTE_MINIMAL),
-    "CSV of Excel in Europe": lambda rows: b"\xef\xbb\xbf" + _separated(rows, ";"),
-    "CSV of pandas": _pandas_csv,
-    "TSV": lambda rows: _separated(rows, "\t"),
-    "TSV, gzipped": lambda rows: gzip.compress(_separated(rows, "\t")),
-    "a spreadsheet": _spreadsheet,
-    "Parquet": _parquet,
-}
 
 
 def _read(path: Path) -> list[tuple[str, str]]:
@@ -128,7 +77,7 @@ def test_empty_rows_of_a_table_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "answers.csv"
     path.write_bytes(b"question_id,text\n\n1,Yes\n , \n2,\n")
     assert _read(path) == [("1", "Yes"), ("2", "")]
-    path.write_bytes(_spreadsheet([{"question_id": "", "text": ""}, {"question_id": 1.0, "text": "Yes"}]))
+    path.write_bytes(spreadsheet([{"question_id": "", "text": ""}, {"question_id": 1.0, "text": "Yes"}]))
     assert [(row.place[-5:], row.identifier("question_id")) for row in read_rows(path)] == [("row 3", "1")]
 
 
@@ -208,7 +157,7 @@ def test_a_damaged_table_is_read_or_refused_in_one_line(
 
 
 def _answers(path: Path, rows: Sequence[Mapping[str, Any]], name: str = "question_id") -> list[tuple[str, str]]:
-    path.write_bytes(_lines(rows))
+    path.write_bytes(json_lines(rows))
     read = [
         (row.identifier(name), row.text("text"), row.text("response"), row.text("caption")) for row in read_rows(path)
     ]
@@ -255,7 +204,7 @@ def test_the_document_that_lmms_eval_once_wrote_holds_its_rows_under_logs(tmp_pa
 
 def test_log_probabilities_are_no_answers(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
-    path.write_bytes(_lines([{**SAMPLE, "doc": DOC, "resps": [[["-0.5", "False"]], [["-2.0", "True"]]]}]))
+    path.write_bytes(json_lines([{**SAMPLE, "doc": DOC, "resps": [[["-0.5", "False"]], [["-2.0", "True"]]]}]))
     with pytest.raises(DataError, match=r":1: log-probabilities of options and no answer in words; name the samples"):
         list(read_rows(path))
 
@@ -366,7 +315,7 @@ def test_one_cell_far_away_does_not_fill_the_memory(tmp_path: Path) -> None:
 
 def test_what_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "answers"
-    rows = _lines([{"question_id": 7, "text": "no"}])
+    rows = json_lines([{"question_id": 7, "text": "no"}])
     path.write_bytes(gzip.compress(gzip.compress(rows)))
     assert _read(path) == [("7", "no")]
     path.write_bytes(gzip.compress(gzip.compress(gzip.compress(gzip.compress(rows)))))
@@ -399,7 +348,7 @@ def test_published_outputs_on_mathvista_are_the_same_as_a_list(conformance: Path
     published = conformance / "mathvista/results/bard/output_bard.json.gz"
     document = json.loads(gzip.decompress(published.read_bytes()))
     (tmp_path / "list.json").write_text(json.dumps(list(document.values()), indent=2))
-    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(_lines(list(document.values()))))
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(json_lines(list(document.values()))))
     read = mathvista.load_answers(published)
     for name in ("list.json", "rows.jsonl.gz"):
         other = mathvista.load_answers(tmp_path / name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import pytest
@@ -16,12 +17,16 @@ from harness.errors import DataError, MissingError, PictureError
 from harness.pictures import open_picture
 from harness.types import Sample
 from tasks.data.hub import HubSource, read_hub
+from tasks.data.root import DataRoot
 from tasks.mathvista import questions as mathvista
-from tasks.mathvista.task import MATHVISTA_HUB, MathVista
+from tasks.mathvista.sources import HUB as MATHVISTA_HUB
+from tasks.mathvista.task import MathVista
 from tasks.pope import questions as pope
-from tasks.pope.task import POPE_HUB, Pope
+from tasks.pope.sources import HUB as POPE_HUB
+from tasks.pope.task import Pope
 from tasks.scienceqa import questions as scienceqa
-from tasks.scienceqa.task import SCIENCEQA_HUB, ScienceQa
+from tasks.scienceqa.sources import HUB as SCIENCEQA_HUB
+from tasks.scienceqa.task import ScienceQa
 
 TEXT = datasets.Value("string")
 TEXTS = datasets.List(TEXT)
@@ -76,20 +81,27 @@ MATHVISTA_ROWS = [
               answer="two", precision=None),
 ]  # fmt: skip
 
+SMALL_POPE = Pope(rows={"random": (2,), "popular": (2,)})
+SMALL_SCIENCEQA = ScienceQa(size=scienceqa.Size(questions=2, with_image=1))
+SMALL_MATHVISTA = MathVista(size=mathvista.Size(questions=2, multi_choice=1))
+"""The tasks at the size of the copies."""
+
 
 @pytest.fixture
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of copies of the hub's repositories, two or four rows each, and sizes that agree."""
+    """A folder of copies of the hub's repositories, two or four rows each."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setenv("STROP_HUB", str(tmp_path / "mirror"))
-    monkeypatch.setenv("STROP_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(pope, "ROWS", {"random": (2,), "popular": (2,)})
-    monkeypatch.setattr(scienceqa, "TEST", scienceqa.Size(questions=2, with_image=1))
-    monkeypatch.setattr(mathvista, "TESTMINI", mathvista.Size(questions=2, multi_choice=1))
     _write(tmp_path / "mirror", POPE_HUB, POPE_ROWS, POPE)
     _write(tmp_path / "mirror", SCIENCEQA_HUB, SCIENCEQA_ROWS, SCIENCEQA)
     _write(tmp_path / "mirror", MATHVISTA_HUB, MATHVISTA_ROWS, MATHVISTA)
     return tmp_path / "mirror"
+
+
+HubTask = TypeVar("HubTask", Pope, ScienceQa, MathVista)
+
+
+def _of(mirror: Path, task: HubTask) -> HubTask:
+    return replace(task, data_root=DataRoot(folder=mirror.parent / "data", hub=mirror))
 
 
 def _write(mirror: Path, source: HubSource, rows: Sequence[Mapping[str, Any]], features: Mapping[str, Any]) -> None:
@@ -107,7 +119,7 @@ def _colour(sample: Sample) -> object:
 
 
 def test_popes_table_gives_what_its_label_files_give(mirror: Path, tmp_path: Path) -> None:
-    samples = Pope().samples("test")
+    samples = _of(mirror, SMALL_POPE).samples("test")
     assert [one.id for one in samples] == [
         "random/COCO_val2014_000000000001/cat",
         "popular/COCO_val2014_000000000001/fire-hydrant",
@@ -117,53 +129,50 @@ def test_popes_table_gives_what_its_label_files_give(mirror: Path, tmp_path: Pat
     assert [one.images for one in samples[:2]] == [samples[0].images] * 2
     assert [_colour(one) for one in samples[1:3]] == [(255, 255, 255), (0, 0, 0)]
     (tmp_path / "labels").mkdir()
-    for group in pope.ROWS:
+    for group in SMALL_POPE.rows:
         rows = [{"image": f"{image}.jpg", "text": f"Is there a {name} in the image?", "label": label}
                 for image, name, label, category, _ in ASKED if category == group]  # fmt: skip
         (tmp_path / f"labels/coco_pope_{group}.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    theirs = pope.load_questions(tmp_path / "labels", pope.ROWS)
+    theirs = pope.load_questions(tmp_path / "labels", SMALL_POPE.rows)
     assert [(one.id, one.prompt, one.target, one.cluster, one.meta) for one in samples] == [
         (one.id, one.prompt, one.target, one.cluster, one.meta) for one in theirs
     ]
-    assert Pope().details(samples).info["questions"] == "lmms-lab/POPE@4db12766"
+    assert _of(mirror, SMALL_POPE).details(samples).info["questions"] == "lmms-lab/POPE@4db12766"
 
 
 def test_scienceqas_table_gives_what_problems_json_gives(mirror: Path, tmp_path: Path) -> None:
-    samples = ScienceQa().samples("test")
+    samples = _of(mirror, SMALL_SCIENCEQA).samples("test")
     problems = {
         f"row-{n}": {**row, "image": "image.png" if row["image"] else None, "split": "test"}
         for n, row in enumerate(SCIENCEQA_ROWS)
     }
     (tmp_path / "problems.json").write_text(json.dumps(problems))
-    theirs = scienceqa.load_questions(tmp_path / "problems.json", size=scienceqa.TEST)
+    theirs = scienceqa.load_questions(tmp_path / "problems.json", size=SMALL_SCIENCEQA.size)
     assert [(one.prompt, one.target) for one in samples] == [(one.prompt, one.target) for one in theirs.values()]
     assert [len(one.images) for one in samples] == [1, 0]
     assert _colour(samples[0]) == (255, 0, 0)
-    assert "grade/1-6/accuracy" in {metric.name for metric in ScienceQa().details(samples).metrics}
+    assert "grade/1-6/accuracy" in {metric.name for metric in _of(mirror, SMALL_SCIENCEQA).details(samples).metrics}
 
 
 def test_mathvistas_table_gives_what_testmini_gives(mirror: Path, tmp_path: Path) -> None:
-    samples = MathVista().samples("test")
+    samples = _of(mirror, SMALL_MATHVISTA).samples("test")
     rows = {row["pid"]: {**row, "precision": row["precision"] and 1} for row in MATHVISTA_ROWS}
     plain = {pid: {k: v for k, v in row.items() if k != "decoded_image"} for pid, row in rows.items()}
     (tmp_path / "testmini.json").write_text(json.dumps(plain))
-    theirs = mathvista.load_questions(tmp_path / "testmini.json", mathvista.TESTMINI)
+    theirs = mathvista.load_questions(tmp_path / "testmini.json", SMALL_MATHVISTA.size)
     assert [(one.id, one.prompt, one.target) for one in samples] == [
         (one.id, one.prompt, one.target) for one in theirs.values()
     ]
     assert [_colour(one) for one in samples] == [(255, 0, 0), (0, 0, 255)]
 
 
-def test_another_number_of_rows_is_refused(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pope, "ROWS", {"random": (3000,), "popular": (2,)})
+def test_another_number_of_rows_is_refused(mirror: Path) -> None:
     with pytest.raises(DataError, match="lmms-lab/POPE@4db12766 has 2 rows, but POPE's random questions are 3000"):
-        Pope().samples("test")
-    monkeypatch.setattr(scienceqa, "TEST", scienceqa.Size(questions=4241, with_image=2017))
+        _of(mirror, Pope(rows={"random": (3000,), "popular": (2,)})).samples("test")
     with pytest.raises(DataError, match="ScienceQA@f18b0a70 gives 2 questions, 1 of them with a picture"):
-        ScienceQa().samples("test")
-    monkeypatch.setattr(mathvista, "TESTMINI", mathvista.Size(questions=1000, multi_choice=540))
+        _of(mirror, ScienceQa()).samples("test")
     with pytest.raises(DataError, match="MathVista@2b6ad694 holds 2 questions, 1 of them with options"):
-        MathVista().samples("test")
+        _of(mirror, MathVista()).samples("test")
 
 
 @pytest.mark.parametrize(
@@ -178,27 +187,26 @@ def test_another_number_of_rows_is_refused(mirror: Path, monkeypatch: pytest.Mon
 def test_a_malformed_row_is_named(mirror: Path, changed: dict[str, Any], message: str) -> None:
     _write(mirror, POPE_HUB, [{**POPE_ROWS[0], **changed}, *POPE_ROWS[1:]], POPE)
     with pytest.raises(DataError, match=f"lmms-lab/POPE@4db12766: {message}"):
-        Pope().samples("test")
+        _of(mirror, SMALL_POPE).samples("test")
 
 
 def test_a_column_that_is_missing_is_named(mirror: Path) -> None:
     features = {name: kind for name, kind in POPE.items() if name != "category"}
     _write(mirror, POPE_HUB, [{name: row[name] for name in features} for row in POPE_ROWS], features)
     with pytest.raises(DataError, match="has no column category; found id, question_id"):
-        Pope().samples("test")
+        _of(mirror, SMALL_POPE).samples("test")
 
 
 def test_a_picture_that_is_cut_off_is_named_by_its_row(mirror: Path) -> None:
     _write(mirror, SCIENCEQA_HUB, [_problem(_png("red", cut=60)), SCIENCEQA_ROWS[1]], SCIENCEQA)
-    sample, _ = ScienceQa().samples("test")
+    sample, _ = _of(mirror, SMALL_SCIENCEQA).samples("test")
     with pytest.raises(PictureError, match="ScienceQA@f18b0a70: row 0: does not open as a picture"):
         open_picture(sample.images[0])
 
 
-def test_a_repository_that_is_not_in_the_folder_is_named(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STROP_HUB", str(mirror / "no"))
+def test_a_repository_that_is_not_in_the_folder_is_named(mirror: Path) -> None:
     with pytest.raises(MissingError, match=r"no/lmms-lab/POPE/data/test-\*\.parquet: no such file; STROP_HUB names"):
-        Pope().samples("test")
+        _of(mirror / "no", SMALL_POPE).samples("test")
 
 
 @pytest.mark.parametrize("source", [POPE_HUB, SCIENCEQA_HUB, MATHVISTA_HUB])
@@ -212,11 +220,10 @@ def test_the_hub_is_asked_for_the_pinned_revision_and_the_files_of_the_split_onl
         raise ConnectionError("Couldn't reach the Hub\nwith a second line")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    monkeypatch.setenv("STROP_HUB", "1")
     with pytest.raises(
         MissingError, match=r"cannot be read from the hub \(Couldn't reach the Hub\); without STROP_HUB"
     ):
-        read_hub(source)
+        read_hub(source, DataRoot(hub=True))
     assert asked == {"path": source.id, "revision": source.revision, "data_files": {"test": source.files},
                      "split": "test", "verification_mode": "no_checks"}  # fmt: skip
     assert len(source.revision) == 40
@@ -227,8 +234,7 @@ def test_without_being_asked_for_the_hub_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str
 ) -> None:
     monkeypatch.setattr(datasets, "load_dataset", None)
-    monkeypatch.setenv("STROP_DATA", str(tmp_path))
-    monkeypatch.setenv("STROP_HUB", value)
-    for task in (Pope(), ScienceQa(), MathVista()):
+    root = DataRoot.from_environment({"STROP_DATA": str(tmp_path), "STROP_HUB": value})
+    for task in (Pope(data_root=root), ScienceQa(data_root=root), MathVista(data_root=root)):
         with pytest.raises(MissingError, match=r"or set STROP_HUB=1 to read [\w/-]+@\w{8} from the hub"):
             task.samples("test")

@@ -23,10 +23,8 @@ from loops.recipe import load_recipe
 from tasks.data.pairs import PairPool
 from tasks.pictos.benchmarks import caption_samples
 from tasks.registry import training_pool
-from tests.loops.test_recipe import JUDGE_FREE
-from tests.strop.test_cli import Strop, strop, tiny
-
-__all__ = ["strop", "tiny"]
+from tests.support.recipes import JUDGE_FREE
+from tests.support.shell import Strop
 
 pytestmark = pytest.mark.reported("pools")
 

@@ -18,15 +18,13 @@ from harness.files import read_jsonl
 from harness.pictures import open_picture
 from leaderboards.build import build_board
 from loops.recipe import load_recipe
-from loops.rounds import round_samples
 from strop.commands.board import find_pool
+from strop.running import setting
 from tasks.data.pools import PROMPT, world_slot
 from tasks.pictos.benchmarks import caption_samples
 from tasks.registry import training_pool
-from tests.loops.test_recipe import JUDGE_FREE
-from tests.strop.test_cli import Strop, strop, tiny
-
-__all__ = ["strop", "tiny"]
+from tests.support.recipes import JUDGE_FREE
+from tests.support.shell import Strop
 
 
 @pytest.fixture
@@ -170,7 +168,7 @@ def test_a_prompt_comes_from_the_list_else_from_the_recipe(pictures: Path) -> No
     changes = [f"source=list:{pictures}/pool.jsonl", "collect.samples=11"]
     for prompt, said in ((None, {"What is this?", "And this?"}), ("Name it.", {"Name it."})):
         recipe = load_recipe(JUDGE_FREE, [*changes, f"collect.prompt={prompt or 'null'}"])
-        part = round_samples(training_pool(recipe.source), recipe, 1)
+        part = recipe.study(setting()).samples(1)
         assert (len(part), {one.prompt for one in part}) == (11, said)
 
 
@@ -255,7 +253,7 @@ def hone(strop: Strop, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """`strop run` of two small rounds of the tiny model, with these changes."""
     (tmp_path / "my_tasks").mkdir()
     (tmp_path / "my_tasks/greys.py").write_text(TASKS_WITH_POOLS)
-    for name in ("STROP_TASK_PATH", "STROP_DATA"):
+    for name in ("STROP_PLUGIN_PATH", "STROP_DATA"):
         monkeypatch.setenv(name, "")  # the command sets it for its process
     (tmp_path / "small.yaml").write_text(
         yaml.safe_dump(
@@ -273,7 +271,7 @@ def hone(strop: Strop, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     def run(*changes: str) -> object:
         sets = [word for change in changes for word in ("--set", change)]
-        return strop("run", "small.yaml", "--out", "out", "--task-path", "my_tasks", *sets)
+        return strop("run", "small.yaml", "--out", "out", "--plugin-path", "my_tasks", *sets)
 
     return run
 

@@ -23,6 +23,7 @@ from harness.stats import estimate
 from harness.types import Sample
 from strop.app import app
 from tasks.data.annotations import AloneInstance, Box, box_overlap, read_alone
+from tasks.data.root import DataRoot
 from tasks.grounding.marks import GROUNDING_METRICS, score_framed, score_grounding
 from tasks.grounding.questions import LEAST, choose
 from tasks.grounding.readers import PROFILES, box_text, fractions_text, read_box, resized_for_qwen
@@ -255,14 +256,17 @@ def test_what_a_crop_cuts_off_no_box_in_its_frame_can_hold() -> None:
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("STROP_DATA", str(tmp_path))
+def data(tmp_path: Path) -> Path:
     return tmp_path
+
+
+def _task(data: Path) -> Grounding:
+    return Grounding(data_root=DataRoot(folder=data))
 
 
 def test_one_question_says_where_it_comes_from_and_in_what_it_is_answered(data: Path) -> None:
     _annotated(data / "grounding", {}, {"category_id": 2, "bbox": [90.01, 0, 10, 50.01]}, {"bbox": [0, 0, 1, 1]})
-    (sample,) = Grounding().samples("test")
+    (sample,) = _task(data).samples("test")
     assert sample == Sample(
         id="7/fire-hydrant",
         prompt="Provide the bounding box of the fire hydrant.\n"
@@ -272,8 +276,8 @@ def test_one_question_says_where_it_comes_from_and_in_what_it_is_answered(data: 
         cluster="7",
         meta={"object": "fire hydrant", "size": (100, 50), "file_name": "7.jpg"},
     )
-    assert Grounding().score(sample, Grounding().gold(sample)).value == 1.0
-    info = Grounding().details([sample]).info
+    assert _task(data).score(sample, _task(data).gold(sample)).value == 1.0
+    info = _task(data).details([sample]).info
     assert (info["categories"], info["whole_picture_IoU"]) == (1, pytest.approx(0.0999))
 
 
@@ -282,17 +286,17 @@ def test_annotations_without_a_thing_to_ask_for_are_named(data: Path) -> None:
     with pytest.raises(
         DataError, match=r"instances_val2014\.json: no instance is the only one .* covers 1% of it; name"
     ):
-        Grounding().samples("test")
+        _task(data).samples("test")
 
 
 def test_another_part_of_coco_is_asked_with_its_own_pictures(data: Path) -> None:
     _annotated(data / "grounding", {}).rename(data / "grounding/annotations/instances_val2017.json")
     with pytest.raises(MissingError, match=r"grounding/val2017: .*; looked for in grounding/val2017, pope/val2017, ch"):
-        Grounding().samples("test")
+        _task(data).samples("test")
     (data / "pope/val2017").mkdir(parents=True)
-    (sample,) = Grounding().samples("test")
+    (sample,) = _task(data).samples("test")
     assert sample.images == (data / "pope/val2017/7.jpg",)
-    assert Grounding().details([sample]).info["annotations"] == "instances_val2017.json"
+    assert _task(data).details([sample]).info["annotations"] == "instances_val2017.json"
 
 
 def test_two_files_of_instances_leave_the_choice_to_the_user(data: Path) -> None:
@@ -303,13 +307,12 @@ def test_two_files_of_instances_leave_the_choice_to_the_user(data: Path) -> None
     with pytest.raises(
         DataError, match=r"finds .*/instances_train2014\.json, .*train2017\.json; name one, or keep one there"
     ):
-        Grounding().samples("test")
+        _task(data).samples("test")
 
 
-def test_missing_annotations_are_told_by_the_file_to_get(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STROP_HUB", "1")
+def test_missing_annotations_are_told_by_the_file_to_get(data: Path) -> None:
     with pytest.raises(MissingError, match=r"instances_val2014\.json: no such file; .*; it is never read from the hub"):
-        Grounding().samples("test")
+        Grounding(data_root=DataRoot(folder=data, hub=True)).samples("test")
 
 
 def test_pictos_in_cocos_format_keeps_every_promise(data: Path) -> None:
@@ -327,7 +330,7 @@ def test_pictos_in_cocos_format_keeps_every_promise(data: Path) -> None:
     asked = sum(thing.box[2] * thing.box[3] >= LEAST * SIDE**2 for _, thing in once)
     assert (ran.exit_code, found["failures"], found["checked"]["gold"]) == (0, [], asked)
     assert asked > 50
-    for sample in Grounding().samples("test"):
+    for sample in _task(data).samples("test"):
         (box,) = (thing.box for seed, thing in once if f"{seed}/{thing.category.name.replace(' ', '-')}" == sample.id)
         assert sample.target == box
 
@@ -359,7 +362,8 @@ def test_questions_are_written_and_the_answers_to_them_scored_under_every_profil
     assert [one["metrics"]["IoU"]["value"] for one in (strict, llava)] == [0.75, 0.75]
     assert tuple(one["profile"] for one in (strict, llava, *others)) == PROFILES
     assert strict["info"]["truth"] == "instances_val2014.json"
-    assert [one["gold"] for one in strict["info"]["disagreements"]] == ["[10, 10, 30, 30]", "[50, 10, 70, 30]"]
+    # left, top, width, height in pixels, as a box that is read
+    assert [row["gold"] for row in strict["info"]["disagreements"]] == [[10, 10, 20, 20], [50, 10, 20, 20]]
     write_jsonl(answers, [{"question_id": "7/cat", "text": "[100, 200, 300, 600]"}])
     error = _strop(*words).exception
     assert isinstance(error, DataError)

@@ -23,10 +23,11 @@ from strop.commands.data import data_app
 from tasks.chair.answers import load_answers
 from tasks.chair.marks import score_caption
 from tasks.data.annotations import read_instances
-from tasks.ic.build import ascending, choose, ids_digest, is_eligible, temptation
+from tasks.data.ids import ascending, ids_digest
+from tasks.data.presence import presence
+from tasks.ic.build import choose, is_eligible, temptation
 from tasks.pictos import coco
 from tasks.pictos.world import compose, seeds_of
-from tasks.pope.build import presence
 from tasks.reading.object_words import PROFILES, load_tables
 from tests.support import tempting
 from tests.support.annotated import annotate

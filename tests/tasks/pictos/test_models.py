@@ -12,11 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from harness.models.vlm import COSTS, load_vlm
 from harness.types import Sampling
 from tasks.pictos.benchmarks import caption_samples
-from tests.strop.test_cli import Strop, strop
-from tests.support.tiny import save_tiny
+from tests.support.shell import Strop
 from tests.support.variants import Weights, complaint_of, variant
-
-__all__ = ["strop"]
 
 NO_MODEL = (
     "m: does not load as an image-text-to-text model; restore its files from where it came from, or install what it "
@@ -30,8 +27,8 @@ TOWER = (
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+def base(tiny: Path) -> Path:
+    return tiny
 
 
 def _processor(**fields: Any) -> dict[str, Any]:

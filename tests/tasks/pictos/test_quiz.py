@@ -13,6 +13,7 @@ import pytest
 
 from harness.models.vlm import Vlm
 from harness.types import Sample, Sampling, Task
+from tasks.data.presence import presence
 from tasks.grounding.readers import box_text
 from tasks.pictos import coco
 from tasks.pictos.benchmarks import SCENES, ChartPicture, ScenePicture
@@ -22,7 +23,6 @@ from tasks.pictos.language import hinted, place_questions, questions, read_names
 from tasks.pictos.quiz import APART, PictosGrounding, PictosMathVista, PictosScienceQA
 from tasks.pictos.training import exam
 from tasks.pictos.world import SIDE, SPLITS, compose, seeds_of
-from tasks.pope.build import presence
 from tasks.reading.readers import LETTERS
 from tasks.registry import TASKS
 

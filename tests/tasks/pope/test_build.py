@@ -19,20 +19,12 @@ from harness.check import check
 from harness.errors import DataError, UsageError
 from harness.files import write_json, write_jsonl
 from strop.commands.data import data_app
+from tasks.data.presence import Presence, most_frequent, presence
+from tasks.data.root import DataRoot
 from tasks.pictos import coco
 from tasks.pictos.world import compose, draw, seeds_of
 from tasks.pope.answers import load_answers
-from tasks.pope.build import (
-    EACH,
-    GROUPS,
-    PopeQuestion,
-    Presence,
-    draw_questions,
-    most_frequent,
-    presence,
-    questions_from_coco,
-    write_questions,
-)
+from tasks.pope.build import EACH, GROUPS, PopeQuestion, draw_questions, questions_from_coco, write_questions
 from tasks.pope.marks import score_pope
 from tasks.pope.questions import object_asked_for
 from tasks.pope.task import Pope
@@ -255,18 +247,16 @@ def test_the_same_command_writes_the_same_bytes_and_another_one_nothing(scenes: 
     assert json.loads(before["build.json"])["seed"] == 0
 
 
-def test_questions_built_here_are_asked_in_their_own_number_and_say_so(
-    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STROP_DATA", str(tmp_path))
+def test_questions_built_here_are_asked_in_their_own_number_and_say_so(scenes: Path, tmp_path: Path) -> None:
+    task = Pope(data_root=DataRoot(folder=tmp_path))
     _run("--coco", scenes, "--out", tmp_path / "pope", "--images", 10, "--seed", 3)
     (tmp_path / "pope/val2014").mkdir()
     for number in seeds_of("test", 300):
         draw(compose(number)).save(tmp_path / f"pope/val2014/{compose(number).id}.png")
-    samples = Pope().samples("test")
-    found = check(Pope(), samples)
+    samples = task.samples("test")
+    found = check(task, samples)
     assert (found.failures, len(samples), found.counts["pictures"]) == ((), 180, 10)
-    info = Pope().details(samples).info
+    info = task.details(samples).info
     assert info["rows"] == dict.fromkeys(GROUPS, 60)
     assert info["built"].startswith("built by Strop, 10 images drawn with seed 3, ")
     answers = tmp_path / "answers.jsonl"
@@ -276,18 +266,16 @@ def test_questions_built_here_are_asked_in_their_own_number_and_say_so(
     assert published.info["built"] == info["built"]
 
 
-def test_a_file_that_is_not_the_one_built_is_refused(
-    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STROP_DATA", str(tmp_path))
+def test_a_file_that_is_not_the_one_built_is_refused(scenes: Path, tmp_path: Path) -> None:
+    task = Pope(data_root=DataRoot(folder=tmp_path))
     _run("--coco", scenes, "--out", tmp_path / "pope", "--images", 10)
     labels = tmp_path / "pope/coco_pope_popular.json"
     labels.write_text(labels.read_text().replace('"no"', '"yes"'))
     with pytest.raises(DataError, match=r"coco_pope_popular\.json is not the file that build\.json beside it tells of"):
-        Pope().samples("test")
+        task.samples("test")
     (tmp_path / "pope/build.json").unlink()
     with pytest.raises(DataError, match=r"has 60 rows, but POPE's random questions are 3000 or 2910; get"):
-        Pope().samples("test")
+        task.samples("test")
 
 
 def test_vowels_take_an(tmp_path: Path) -> None:

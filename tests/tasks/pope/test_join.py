@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from harness.errors import DataError, StropError, UsageError
+from harness.marking import Answered
 from harness.stats import estimate
 from strop.app import app
-from tasks.data.rows import AnswerFile
 from tasks.pope.answers import load_answers
 from tasks.pope.marks import pope_metrics, score_pope
-from tests.tasks.pope.test_marks import _marked
+from tests.support.marked import mark_pope
 
 PHOTO = "COCO_val2014_{:012d}.jpg"
 
@@ -62,14 +62,14 @@ def _vcd(of: str, **changed: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _load(world: Path, rows: Sequence[dict[str, Any]], **options: Any) -> AnswerFile:
+def _load(world: Path, rows: Sequence[dict[str, Any]], **options: Any) -> Answered:
     return load_answers(_lines(world / "answers.jsonl", rows), world / "llava.jsonl", world, **options)
 
 
-def _right(found: AnswerFile) -> dict[str, float]:
+def _right(found: Answered) -> dict[str, float]:
     """Accuracy by category."""
     groups = list(dict.fromkeys(str(sample.meta["group"]) for sample in found.samples))
-    figures = estimate(_marked(found, "official"), pope_metrics(groups), draws=1)
+    figures = estimate(mark_pope(found, "official"), pope_metrics(groups), draws=1)
     return {group: figures[f"{group}/accuracy"].value or 0.0 for group in groups}
 
 

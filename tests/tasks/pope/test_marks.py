@@ -11,21 +11,18 @@ from typing import Any
 import pytest
 
 from harness.errors import DataError, UsageError
-from harness.results import Marked, mark
+from harness.marking import Answered
+from harness.results import Marked
 from harness.stats import estimate
 from tasks.chair.answers import load_answers as load_captions
-from tasks.data.rows import AnswerFile
 from tasks.pope.answers import load_answers
 from tasks.pope.marks import pope_metrics, score_pope
 from tasks.pope.questions import object_asked_for
 from tasks.reading.readers import YES_NO_PROFILES
+from tests.support.marked import mark_pope
 
 SPLITS = ("adversarial", "popular", "random")
 FIGURES = ("accuracy", "precision", "recall", "f1", "yes_ratio")
-
-
-def _marked(found: AnswerFile, profile: str) -> list[Marked]:
-    return [mark(s, a, score_pope(s.target, a, profile)) for s, a in zip(found.samples, found.answers, strict=True)]
 
 
 def _totals(rows: Sequence[Marked], group: str | None) -> Counter[str]:
@@ -54,7 +51,7 @@ def pope(conformance: Path) -> Path:
     return conformance / "pope"
 
 
-def _load(pope: Path, labels: str | Path) -> AnswerFile:
+def _load(pope: Path, labels: str | Path) -> Answered:
     return load_answers(pope / "answers/llava-v1.5-13b.jsonl", pope / "llava_pope_test.jsonl", pope / labels)
 
 
@@ -63,7 +60,7 @@ def test_llava_13b_scores_what_it_scored_under_every_profile(
     pope: Path, expected: dict[str, Any], profile: str
 ) -> None:
     figures = expected["pope/llava-1.5-13b"]["recomputed"]
-    rows = _marked(_load(pope, "labels_2910"), profile)
+    rows = mark_pope(_load(pope, "labels_2910"), profile)
     for split in SPLITS:
         _same_figures(rows, figures[split], split)
     _same_figures(rows, figures["pooled"], None)
@@ -76,7 +73,7 @@ def test_the_3000_row_labels_give_the_same_figures_and_90_rows_nobody_asked(
     pope: Path, expected: dict[str, Any]
 ) -> None:
     found = _load(pope, "labels_3000")
-    rows = _marked(found, "official")
+    rows = mark_pope(found, "official")
     for split, figures in expected["pope/llava-1.5-13b"]["against_labels_3000"]["splits"].items():
         _same_figures(rows, figures, split)
         joined = found.info["splits"][split]
@@ -86,7 +83,7 @@ def test_the_3000_row_labels_give_the_same_figures_and_90_rows_nobody_asked(
 
 
 def test_the_yes_ratio_that_lmms_eval_prints_is_the_gold_one(pope: Path) -> None:
-    rows = _marked(_load(pope, "labels_2910"), "lmms-eval")
+    rows = mark_pope(_load(pope, "labels_2910"), "lmms-eval")
     shares = [_totals(rows, split)["gold_yes"] / _totals(rows, split)["asked"] for split in SPLITS]
     assert [round(share, 4) for share in shares] == [0.5, 0.5, 0.5155]
 
@@ -110,7 +107,7 @@ def test_labels_of_another_category_are_refused(pope: Path, tmp_path: Path) -> N
 
 def test_one_label_file_marks_its_own_category_and_says_what_it_left(pope: Path, expected: dict[str, Any]) -> None:
     found = _load(pope, "labels_2910/coco_pope_random.json")
-    _same_figures(_marked(found, "official"), expected["pope/llava-1.5-13b"]["recomputed"]["random"], "random")
+    _same_figures(mark_pope(found, "official"), expected["pope/llava-1.5-13b"]["recomputed"]["random"], "random")
     assert found.info["categories_without_truth"] == {"adversarial": 3000, "popular": 3000}
 
 
@@ -214,7 +211,7 @@ LABEL = {"question_id": 1, "image": "a.jpg", "text": "Is there an apple in the i
 ANSWER = {"question_id": 7, "text": "No"}
 
 
-def _files(folder: Path, **content: str) -> AnswerFile:
+def _files(folder: Path, **content: str) -> Answered:
     rows = {"answers": json.dumps(ANSWER), "questions": json.dumps(QUESTION), "coco_pope_random": json.dumps(LABEL)}
     paths = {name: folder / f"{name}.json" for name in rows}
     for name, path in paths.items():

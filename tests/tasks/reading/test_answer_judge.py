@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from harness.engine import evaluate
 from harness.errors import UsageError
 from harness.files import write_json
+from harness.marking import mark_answers
 from harness.results import Results, TaskResult, mark, read_results, write_results
 from harness.stats import as_plain, estimate
 from harness.store import Store
@@ -26,13 +27,13 @@ from strop.app import app
 from tasks.mathvista.answers import load_answers
 from tasks.mathvista.marks import score_mathvista
 from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
+from tasks.mathvista.task import MathVista
 from tasks.reading.answer_judge import judge_unread
 from tasks.registry import find_task
 from tasks.scienceqa.marks import Problem, score_scienceqa
-from tests.harness.test_engine import Scripted as Model
-from tests.harness.test_judge import Scripted
+from tests.support.questions import CHOICE, QUESTION
+from tests.support.scripted import Scripted, ScriptedJudge
 from tests.support.served import Served, prompt_of, served
-from tests.tasks.mathvista.test_mathvista import CHOICE, QUESTION
 
 OPTIONS = ("iron", "wood", "glass")
 NUMBER = Question(question_type="free_form", answer_type="integer", answer="14")
@@ -64,7 +65,7 @@ def _result(asked: Sequence[tuple[Sample, str]]) -> TaskResult:
     )
 
 
-def _judged(folder: Path, judge: Scripted, *said: tuple[Any, str]) -> TaskResult:
+def _judged(folder: Path, judge: ScriptedJudge, *said: tuple[Any, str]) -> TaskResult:
     return judge_unread(*_strict(*said), _score, judge, Store(folder / "judge.jsonl"))
 
 
@@ -95,7 +96,7 @@ def _judged(folder: Path, judge: Scripted, *said: tuple[Any, str]) -> TaskResult
 def test_a_reply_is_read_as_strictly_as_an_answer(
     tmp_path: Path, target: Any, reply: str | None, read: str | None
 ) -> None:
-    (row,) = _judged(tmp_path, Scripted([reply]), (target, "it is hard to say")).rows
+    (row,) = _judged(tmp_path, ScriptedJudge([reply]), (target, "it is hard to say")).rows
     assert (row.parsed, row.value) == (read, float(read is not None))
     assert row.counts.get("by_judge") == (None if read is None else 1)
     assert row.counts["unread"] == int(read is None)
@@ -103,7 +104,7 @@ def test_a_reply_is_read_as_strictly_as_an_answer(
 
 
 def test_only_words_that_the_rule_cannot_read_are_shown(tmp_path: Path) -> None:
-    judge = Scripted(["A", None, "B", "14"])
+    judge = ScriptedJudge(["A", None, "B", "14"])
     said = ((PROBLEM, "B"), (PROBLEM, " \n"), (PROBLEM, "the metal one"), (NUMBER, "many"), (NUMBER, "13"))
     found = _judged(tmp_path, judge, *said)
     assert [one.id for one in judge.asked] == ["2", "3", "0", "4"], "two that were not read, two controls"
@@ -113,18 +114,18 @@ def test_only_words_that_the_rule_cannot_read_are_shown(tmp_path: Path) -> None:
 
 
 def test_controls_are_few_and_from_everywhere(tmp_path: Path) -> None:
-    judge = Scripted(["B"] * 51)
+    judge = ScriptedJudge(["B"] * 51)
     said = [(replace(PROBLEM, options=(str(n), "x")), "A" if n else "hm") for n in range(151)]
     found = _judged(tmp_path, judge, *said)
     assert [one.id for one in judge.asked] == ["0", *(str(n) for n in range(1, 151, 3))]
     assert (found.info["judge"]["controls"], found.info["judge"]["agreed"]) == (50, 0)
-    assert _judged(tmp_path, Scripted([]), *said[1:]).info["judge"]["controls"] == 0, "nothing is unread"
+    assert _judged(tmp_path, ScriptedJudge([]), *said[1:]).info["judge"]["controls"] == 0, "nothing is unread"
 
 
 def test_the_same_verdict_is_not_asked_for_twice_and_an_outage_is_asked_again(tmp_path: Path) -> None:
     said = ((PROBLEM, "the metal one"), (PROBLEM, "the soft one"), (PROBLEM, "the metal one"))
-    assert [row.parsed for row in _judged(tmp_path, Scripted(["A", None]), *said).rows] == ["A", None, "A"]
-    later = Scripted(["B"])
+    assert [row.parsed for row in _judged(tmp_path, ScriptedJudge(["A", None]), *said).rows] == ["A", None, "A"]
+    later = ScriptedJudge(["B"])
     assert [row.parsed for row in _judged(tmp_path, later, *said).rows] == ["A", "B", "A"]
     assert ["the soft one" in one.prompt for one in later.asked] == [True]
 
@@ -133,7 +134,7 @@ def test_the_same_verdict_is_not_asked_for_twice_and_an_outage_is_asked_again(tm
 def test_the_question_is_the_same_whatever_the_gold(answer: str, letter: str) -> None:
     asked = []
     for target in (replace(CHOSEN, answer=answer), replace(PROBLEM, gold=letter)):
-        judge = Scripted([None])
+        judge = ScriptedJudge([None])
         judge_unread(*_strict((target, "hm")), _score, judge, Store(Path("/nowhere/judge.jsonl")))
         asked.append(judge.asked[0])
     assert asked[0].prompt == asked[1].prompt
@@ -142,7 +143,7 @@ def test_the_question_is_the_same_whatever_the_gold(answer: str, letter: str) ->
 
 
 def test_a_number_is_asked_for_in_its_own_form(tmp_path: Path) -> None:
-    judge = Scripted([None, None, None])
+    judge = ScriptedJudge([None, None, None])
     _judged(tmp_path, judge, (NUMBER, "x"), (FLOAT, "x"), (LIST, "x"))
     wanted = ["the whole number that it gives, in digits,", "with all its decimals,", "a list such as [1, 2.5],"]
     assert [part in one.prompt for one, part in zip(judge.asked, wanted, strict=True)] == [True] * 3
@@ -151,7 +152,7 @@ def test_a_number_is_asked_for_in_its_own_form(tmp_path: Path) -> None:
 
 def test_figures_of_two_judges_and_of_none_are_never_compared(tmp_path: Path) -> None:
     plain, _ = _strict((PROBLEM, "hm"))
-    one, other = (_judged(tmp_path, Scripted(["A"], id=name), (PROBLEM, "hm")) for name in ("one", "other"))
+    one, other = (_judged(tmp_path, ScriptedJudge(["A"], id=name), (PROBLEM, "hm")) for name in ("one", "other"))
     assert [result.profile for result in (plain, one, other)] == ["strict", "strict+one/1", "strict+other/1"]
     assert "profile strict+one/1 on one side, strict+other/1" in str(obstacle(one, other))
     assert obstacle(plain, one) is not None
@@ -223,7 +224,7 @@ def test_a_judge_gets_only_what_strict_leaves(outputs: Path) -> None:
 
 def test_stored_answers_are_judged_without_asking_their_model_again(tmp_path: Path) -> None:
     tasks = [find_task(name) for name in ("pictos_scienceqa", "pictos_pope")]
-    results = evaluate(Model(lambda _: "hard to say"), tasks, split="test", limit=4)
+    results = evaluate(Scripted(lambda _: "hard to say"), tasks, split="test", limit=4)
     figures = {one.task: as_plain(estimate(one.rows, one.metrics)) for one in results}
     held = Results(model="m", digest="d", parent=None, tasks=tuple(results), provenance={})
     write_results(tmp_path / "run", held, figures)
@@ -243,13 +244,15 @@ def test_the_authors_extractions_as_replies_bring_llava_near_the_official_figure
 ) -> None:
     found = load_answers(conformance / "mathvista/results/llava/output_llava_llama_2_13b.json.gz")
     said = list(zip(found.samples, found.answers, strict=True))
+    assert isinstance(found.task, MathVista)
+    extractions = found.task.extractions or {}
 
     def stored(asked: Sequence[Sample]) -> Iterator[tuple[int, list[str]]]:
-        yield from ((place, [found.extractions[one.id]]) for place, one in enumerate(asked))
+        yield from ((place, [extractions[one.id]]) for place, one in enumerate(asked))
 
     judge: Any = SimpleNamespace(id="stored", stream=stored)
     plain = _result(said)
     judged = judge_unread(plain, found.samples, _score, judge, Store(tmp_path / "judge.jsonl"))
     assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [188, 260]
-    official = [score_mathvista(one.target, found.reply(one.id, text), "official") for one, text in said]
-    assert sum(score.value for score in official) == 261
+    official = mark_answers(found.task, found.samples, found.answers, profile="official")
+    assert sum(row.value for row in official.rows) == 261

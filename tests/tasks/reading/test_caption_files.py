@@ -22,7 +22,7 @@ from tasks.ic import answers as ic
 from tasks.ic.build import TRUTH_FILE
 from tasks.reading.caption_files import ANSWER_KEYS, ID_KEYS, join_images, read_captions
 from tasks.reading.object_words import ChairTables
-from tests.tasks.data.test_containers import CONTAINERS
+from tests.support.containers import CONTAINERS
 
 
 class Known(dict[str, str]):

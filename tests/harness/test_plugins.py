@@ -8,18 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from harness import plugins
 from harness.check import check
 from harness.errors import UsageError
 from harness.results import read_results
-from tasks import plugins
 from tasks.pictos.benchmarks import PictosPope
 from tasks.registry import TASKS, find_task, known_tasks
-from tests.strop.test_cli import Strop, strop, tiny
-from tests.support.pages import files_shown, read_page
-
-__all__ = ["strop", "tiny"]
-
-EXAMPLE = files_shown(read_page("docs/extending.md"))["colours.py"]
+from tests.support.own_task import EXAMPLE
+from tests.support.shell import Strop
 
 
 @pytest.fixture
@@ -27,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The `my_tasks` of docs/extending.md."""
     (tmp_path / "my_tasks").mkdir()
     (tmp_path / "my_tasks/colours.py").write_text(EXAMPLE, encoding="utf-8")
-    for name in ("STROP_TASK_PATH", "STROP_DATA"):
+    for name in ("STROP_PLUGIN_PATH", "STROP_DATA"):
         monkeypatch.setenv(name, "")  # the command sets it for its process
     return tmp_path / "my_tasks"
 
@@ -36,14 +32,14 @@ def test_the_example_of_the_docs_is_thirty_lines_and_runs(
     folder: Path, strop: Strop, tiny: Path, tmp_path: Path
 ) -> None:
     assert len([line for line in EXAMPLE.splitlines() if line.strip()]) <= 30
-    listed = json.loads(strop("tasks", "--task-path", folder, "--json").out)
+    listed = json.loads(strop("tasks", "--plugin-path", folder, "--json").out)
     assert listed["colours"] == {"version": 1, "headline": "accuracy", "about": "Plain pictures: red or blue?"}
-    checked = json.loads(strop("check", "colours", "--task-path", folder, "--json").out)
+    checked = json.loads(strop("check", "colours", "--plugin-path", folder, "--json").out)
     assert checked["tasks"]["colours"] == {
         "checked": {"task": 1, "samples": 40, "ids": 40, "pictures": 40, "marks": 40, "gold": 40, "silence": 40},
         "failures": [],
     }
-    found = strop("eval", "--model", tiny, "--tasks", "colours", "--task-path", folder, "--out", "out", "--json",
+    found = strop("eval", "--model", tiny, "--tasks", "colours", "--plugin-path", folder, "--out", "out", "--json",
                   "--device", "cpu")  # fmt: skip
     assert json.loads(found.out)["tasks"]["colours"]["accuracy"]["n"] == 40
     assert len(read_results(tmp_path / "out").task("colours").rows) == 40
@@ -51,7 +47,7 @@ def test_the_example_of_the_docs_is_thirty_lines_and_runs(
 
 def test_the_folder_may_be_named_by_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(known_tasks()) == set(TASKS)
-    monkeypatch.setenv("STROP_TASK_PATH", str(folder))
+    monkeypatch.setenv("STROP_PLUGIN_PATH", str(folder))
     assert set(known_tasks()) == {*TASKS, "colours"}
     task = find_task("colours")
     assert check(task, task.samples("test")).failures == ()
@@ -90,18 +86,28 @@ def test_a_file_that_offers_no_task_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, message: str
 ) -> None:
     (tmp_path / "bad.py").write_text(content)
-    monkeypatch.setenv("STROP_TASK_PATH", str(tmp_path))
+    monkeypatch.setenv("STROP_PLUGIN_PATH", str(tmp_path))
     with pytest.raises(UsageError, match=message) as found:
         find_task("x")
     assert "\n" not in str(found.value)
 
 
 def test_a_folder_that_is_missing_is_named(strop: Strop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STROP_TASK_PATH", "")
-    assert strop("tasks", "--task-path", "no").error().startswith("no: no such folder; --task-path names one")
+    monkeypatch.setenv("STROP_PLUGIN_PATH", "")
+    assert strop("tasks", "--plugin-path", "no").error().startswith("no: no such folder; --plugin-path names one")
 
 
 def test_a_helper_file_without_tasks_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "helper.py").write_text("x = 1")
-    monkeypatch.setenv("STROP_TASK_PATH", str(folder))
+    monkeypatch.setenv("STROP_PLUGIN_PATH", str(folder))
     assert set(known_tasks()) == {*TASKS, "colours"}
+
+
+def test_the_options_older_name_is_still_read_and_not_shown(folder: Path, strop: Strop) -> None:
+    assert "colours" in json.loads(strop("tasks", "--task-path", folder, "--json").out)
+    assert "--task-path" not in strop("tasks", "--help").out
+
+
+def test_the_older_variable_is_read_where_the_other_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROP_TASK_PATH", str(folder))
+    assert "colours" in known_tasks()

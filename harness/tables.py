@@ -1,4 +1,5 @@
-"""Spreadsheets and Parquet files as rows. The only module that imports pandas and openpyxl."""
+"""Spreadsheets and Parquet files as rows, and records as a pandas frame. The only module that imports pandas and
+openpyxl."""
 
 from __future__ import annotations
 
@@ -6,11 +7,17 @@ import io
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.errors import DataError
 from harness.wording import first_line
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    Frame: TypeAlias = DataFrame
 
 # What the libraries stumble over where bytes of a file are not what they should be: XML errors are SyntaxErrors, an
 # attribute that no element has is a TypeError, a method of packing that is none a RuntimeError.
@@ -76,3 +83,16 @@ def _plain(cell: Any) -> Any:
     import pandas as pd
 
     return None if cell is pd.NA else cell
+
+
+def frame_of(records: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None) -> Frame:
+    """Records as a pandas frame, a row each; `columns` are their order, and those of a frame without rows.
+
+    Example:
+        >>> frame_of([{"metric": "accuracy", "value": 0.5}])
+             metric  value
+        0  accuracy    0.5
+    """
+    import pandas as pd
+
+    return pd.DataFrame(list(records), columns=list(columns) if columns is not None else None)
