@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.autonomy import CONTROL, SAW_GOLD
 from harness.models.weights import model_folder
+from harness.runs.names import stage_name
 from harness.types import Advance, Checkpoint, Group, Sample, Verdict
 from loops.groups import Pair
 from loops.setting import Pool, Setting
@@ -293,4 +294,4 @@ class Round:
         return load_vlm(self.study.model, path=self.start.path, pictures=self.study.pictures)
 
     def stage(self, step: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Stage:
-        return Stage(name=f"round-{self.number}/{step}", inputs=inputs, work=work)
+        return Stage(name=stage_name(self.number, step), inputs=inputs, work=work)

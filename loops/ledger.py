@@ -24,6 +24,7 @@ from harness.errors import DataError, RunError
 from harness.files import digest_of_json, finite, json_text, read_jsonl
 from harness.models.weights import model_digest
 from harness.provenance import provenance
+from harness.runs.names import CHECKPOINT, LEDGER
 from harness.types import Checkpoint
 from loops.shared import digest_of_folder, held, keep, take
 
@@ -50,7 +51,7 @@ class Done:
 
     def checkpoint(self, parent: str | None) -> Checkpoint:
         """The model that the stage left in its folder, a descendant of the one with the digest `parent`."""
-        path = self.folder / "checkpoint"
+        path = self.folder / CHECKPOINT
         return Checkpoint(path=path, digest=self.digest if self.planned else model_digest(path), parent=parent)
 
 
@@ -60,7 +61,7 @@ class Ledger:
 
     def __init__(self, root: Path, shared: Path | None = None) -> None:
         self.root, self.shared = root, shared
-        self.path = root / "ledger.jsonl"
+        self.path = root / LEDGER
         self.lines: dict[str, dict[str, Any]] = {}
         if self.path.exists():
             _drop_half_line(self.path)

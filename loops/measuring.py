@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.runs.names import BASELINES, EVAL, FILTER, RERANK, stage_name
 from harness.types import Checkpoint, Task
 from loops.kinds import Study
 from loops.ledger import Done, Outcome
@@ -53,7 +54,7 @@ def evaluation(
         **({} if measured.max_tokens is None else {"max_tokens": measured.longest}),
         **study.shown,
     }
-    return Stage(name=f"round-{number}/eval", inputs=inputs, work=work)
+    return Stage(name=stage_name(number, EVAL), inputs=inputs, work=work)
 
 
 def baseline_tasks(study: Study, measured: Evaluate) -> list[Task]:
@@ -88,7 +89,7 @@ def baselines(
         verifier = study.verify.open(study, described(results, tasks[0], measured.split), 0)
         costs = dict[str, float]()
         if measured.filter:
-            write_measured(folder / "filter", filtered(results, tasks, measured.split, verifier))
+            write_measured(folder / FILTER, filtered(results, tasks, measured.split, verifier))
         if measured.rerank:
             vlm = load_vlm(study.model, path=seed.path, adapter=adapter, pictures=study.pictures)
             with study.setting.bars() as bars:
@@ -102,7 +103,7 @@ def baselines(
                     store=Store(answers),
                     bar=lambda task, total: bars(f"best of {measured.rerank} {task}", total),
                 )
-            write_measured(folder / "rerank", best)
+            write_measured(folder / RERANK, best)
             costs.update(vlm.costs)
         return Outcome(facts={"rerank": measured.rerank}, cost={**costs, **verifier.costs})
 
@@ -114,4 +115,4 @@ def baselines(
         "rerank": measured.rerank,
         **study.shown,
     }
-    return Stage(name="round-0/baselines", inputs=inputs, work=work)
+    return Stage(name=stage_name(0, BASELINES), inputs=inputs, work=work)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.files import read_jsonl
 from harness.results import Marked, TaskResult, read_results
+from harness.runs.names import EVAL, OPTIMISE
+from harness.runs.reading import read_ledger
 
 SILENT_SHARE = 0.2
 """So many more of the answers blank or unread than before are told."""
@@ -14,14 +15,14 @@ SILENT_SHARE = 0.2
 
 def notes_of_run(out: Path) -> list[str]:
     """The lines about a run in a folder, in the order of its rounds."""
-    lines = list(read_jsonl(out / "ledger.jsonl"))
+    lines = read_ledger(out)
     return [*_unmoved(lines), *_silenced(out, [line["stage"] for line in lines])]
 
 
 def _unmoved(lines: list[dict[str, object]]) -> Iterator[str]:
     for line in lines:
         stage, facts = str(line["stage"]), line.get("facts")
-        if stage.endswith("/optimise") and isinstance(facts, dict) and facts.get("changed") == 0:
+        if stage.endswith(f"/{OPTIMISE}") and isinstance(facts, dict) and facts.get("changed") == 0:
             yield (
                 f"{_round(stage)}: training changed no weight; the checkpoint is the one it started from (look at "
                 "optimise.trl.learning_rate)"
@@ -30,7 +31,7 @@ def _unmoved(lines: list[dict[str, object]]) -> Iterator[str]:
 
 def _silenced(out: Path, stages: list[str]) -> Iterator[str]:
     """Of each measured round the tasks to which it says less than the seed did."""
-    first, *later = [stage for stage in stages if stage.endswith("/eval")] or [""]
+    first, *later = [stage for stage in stages if stage.endswith(f"/{EVAL}")] or [""]
     if not later:
         return
     before = {result.task: result for result in read_results(out / first).tasks}

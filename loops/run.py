@@ -15,6 +15,7 @@ import yaml
 from harness.errors import RunError
 from harness.files import write_text
 from harness.models.weights import adapter_folder, model_digest
+from harness.runs.names import ANSWERS, CHECKPOINT, MERGE, RECIPE, stage_name
 from harness.types import Checkpoint
 from loops.check_recipe import check_recipe
 from loops.documents import read_document, validated
@@ -52,7 +53,7 @@ def run_recipe(
     """
     differing = differing_fields(out, recipe)
     check_recipe(recipe, setting, new=not checked and differing != [])
-    store = answers or out / "answers.jsonl"
+    store = answers or out / ANSWERS
     with open_run(out, shared) as ledger:
         level = recipe.study(setting).level
         claim(out, recipe, level, lambda: all_stages_stand(stages_of(recipe, setting, store), ledger))
@@ -62,7 +63,7 @@ def run_recipe(
 
 def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
     """The stages of a recipe, each with a digest: where two recipes have one alike, they may share that stage."""
-    return plan_stages(stages_of(recipe, setting, Path("answers.jsonl")))
+    return plan_stages(stages_of(recipe, setting, Path(ANSWERS)))
 
 
 def stages_of(recipe: Recipe, setting: Setting, answers: Path) -> Stages[tuple[Checkpoint, ...]]:
@@ -93,11 +94,11 @@ def _merge(study: Study, seed: Checkpoint, adapter: Path) -> Stage:
         from harness.models.vlm import load_vlm
 
         vlm = load_vlm(study.model, path=seed.path, adapter=adapter)
-        vlm.model.save_pretrained(folder / "checkpoint")
-        vlm.processor.save_pretrained(folder / "checkpoint")
+        vlm.model.save_pretrained(folder / CHECKPOINT)
+        vlm.processor.save_pretrained(folder / CHECKPOINT)
         return Outcome(facts={}, cost={})
 
-    return Stage(name="round-0/merge", inputs={"model": seed.digest}, work=work)
+    return Stage(name=stage_name(0, MERGE), inputs={"model": seed.digest}, work=work)
 
 
 def claim(out: Path, recipe: Recipe, level: str, all_stand: Callable[[], bool] = lambda: False) -> None:
@@ -109,13 +110,13 @@ def claim(out: Path, recipe: Recipe, level: str, all_stand: Callable[[], bool] =
         )
     fields = recipe.model_dump(mode="json")
     filed = {"name": fields.pop("name"), "level": level, **fields}
-    write_text(out / "recipe.yaml", yaml.safe_dump(filed, sort_keys=False))
+    write_text(out / RECIPE, yaml.safe_dump(filed, sort_keys=False))
 
 
 def differing_fields(out: Path, recipe: Recipe) -> list[str] | None:
     """The fields in which the recipe filed in a folder is another, None where none is filed; more rounds may be asked
     for. Recipes are compared as they are understood: a field that was added since has its default in both."""
-    path = out / "recipe.yaml"
+    path = out / RECIPE
     if not path.exists():
         return None
     filed = validated(Recipe, read_document(path, "recipe"), f"recipe {path}")

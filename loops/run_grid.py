@@ -17,6 +17,7 @@ from typing import Any
 
 from harness.errors import RecipeError, StropError
 from harness.files import read_json, write_json
+from harness.runs.names import GRID, RECIPE, RESULTS, evaluation_folder
 from loops.check_recipe import check_recipe
 from loops.grid import Budget, Cell, Grid
 from loops.ledger import hold
@@ -25,9 +26,6 @@ from loops.setting import Setting
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 10
-
-SHARED = "shared"
-"""The folder of shared stages in a grid's folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +133,7 @@ def run_grid(
 
 def find_states(grid: Grid, out: Path) -> dict[str, State]:
     """Which runs are finished, by their folders, and what is filed of the others; nothing is started."""
-    path = out / "grid.json"
+    path = out / GRID
     filed = {
         run["folder"]: State(state=run["state"], why=run["why"])
         for cell in (read_json(path)["cells"] if path.is_file() else [])
@@ -151,7 +149,7 @@ def find_states(grid: Grid, out: Path) -> dict[str, State]:
 
 
 def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
-    """Write ``grid.json``, which `leaderboards.ablation` reads."""
+    """Write ``grid.json``, which `harness.runs.grids` reads."""
     cells = [
         {
             "name": cell.name,
@@ -166,15 +164,15 @@ def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
         }
         for cell in grid.cells
     ]
-    write_json(out / "grid.json", {"name": grid.name, "baseline": grid.baseline, "show": grid.show, "cells": cells})
+    write_json(out / GRID, {"name": grid.name, "baseline": grid.baseline, "show": grid.show, "cells": cells})
 
 
 def _finished(run: Run, folder: Path) -> bool:
     """The last stage of this very recipe is there; stages appear whole and in order."""
-    if not (folder / f"round-{run.recipe.rounds}" / "eval" / "results.json").is_file():
+    if not (evaluation_folder(folder, run.recipe.rounds) / RESULTS).is_file():
         return False
     try:
-        return load_recipe(folder / "recipe.yaml") == run.recipe
+        return load_recipe(folder / RECIPE) == run.recipe
     except RecipeError:  # of another version; `strop run` says what it thinks of it
         return False
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.files import digest_of_bytes, digest_of_file, read_json, write_json
+from harness.runs.names import SHARED_FILES, SHARED_LINE
 
 
 @contextmanager
@@ -28,10 +29,10 @@ def held(place: Path) -> Iterator[Path]:
 
 def take(place: Path, folder: Path) -> dict[str, Any] | None:
     """Fill the folder with the stage that lies there, and give its ledger line; None where none lies whole."""
-    if not (place / "line.json").is_file():
+    if not (place / SHARED_LINE).is_file():
         return None
-    line: dict[str, Any] = read_json(place / "line.json")
-    _link_all(place / "files", folder)
+    line: dict[str, Any] = read_json(place / SHARED_LINE)
+    _link_all(place / SHARED_FILES, folder)
     return line if digest_of_folder(folder) == line["outputs"] else None
 
 
@@ -39,8 +40,8 @@ def keep(place: Path, folder: Path, line: dict[str, Any]) -> None:
     """Put a finished stage there, whole or not at all."""
     partial = place.with_name(f".{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _link_all(folder, partial / "files")
-    write_json(partial / "line.json", line)
+    _link_all(folder, partial / SHARED_FILES)
+    write_json(partial / SHARED_LINE, line)
     shutil.rmtree(place, ignore_errors=True)
     partial.rename(place)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
+from harness.runs.names import ANSWERS, RESULTS
 
 if TYPE_CHECKING:
     from harness.engine import Progress
@@ -135,7 +136,7 @@ def evaluate(
     with _counted_progress(measured, progress) as (begin, lengths):
         results = answer_tasks(
             measured, chosen, split=split, limit=limit, max_tokens=longest or {},
-            store=folder / "answers.jsonl" if folder else None, progress=begin,
+            store=folder / ANSWERS if folder else None, progress=begin,
         )  # fmt: skip
     estimates = tuple(estimate(result.rows, result.metrics) for result in results.tasks)
     evaluation = Evaluation(results=results, estimates=estimates, folder=folder, lengths=lengths())
@@ -165,7 +166,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
 
     path = Path(folder).expanduser()
     results = read_results(path)
-    stated = {entry["task"]: entry["metrics"] for entry in read_json(path / "results.json")["tasks"]}
+    stated = {entry["task"]: entry["metrics"] for entry in read_json(path / RESULTS)["tasks"]}
     estimates = tuple(
         {name: Estimate(**figure) for name, figure in stated[result.task].items()} for result in results.tasks
     )
@@ -198,7 +199,7 @@ def refuse_other_model(folder: Path, model: Measured) -> None:
     """Raises `UsageError` where a folder holds the results of another model."""
     from harness.results import read_owner
 
-    if not (folder / "results.json").is_file():
+    if not (folder / RESULTS).is_file():
         return
     owner = read_owner(folder)
     if owner.digest != model.digest:

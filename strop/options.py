@@ -9,10 +9,13 @@ import typer
 
 from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
 from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
+from harness.runs.ids import ID_FORMS
 from tasks.data.root import DATA_VARIABLE
 
-DEFAULT_RUNS = Path("runs")
-"""Default of `--runs`."""
+ID_HELP = f"{ID_FORMS[0].upper()}{ID_FORMS[1:]}."
+"""Help of an argument that is an ID (`harness.runs.ids`)."""
+
+IDS_HELP = f"{ID_HELP.removesuffix('.')}; of a grid's folder, all finished runs."
 
 # What goes in
 
@@ -30,7 +33,7 @@ PluginPathOption = Annotated[
         help="Folder of Python files with TASKS, COLLECTORS, VERIFIERS or OPTIMISERS; they are run.",
     ),
 ]
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which a digest of weights is looked up.")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which names and weights digests are looked up.")]
 CocoOption = Annotated[
     Path, typer.Option("--coco", help="Folder of COCO's `instances_*.json`; for grounding also one such file.")
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.runs.names import RESULTS
 
 if TYPE_CHECKING:
     from harness.marking import Answered
@@ -89,5 +90,5 @@ def _refuse_other_results(out: Path, results: Results) -> None:
     """Scoring the same answers again may replace its own results, and nobody else's."""
     from harness.results import read_owner
 
-    if (out / "results.json").exists() and read_owner(out).digest != results.digest:
+    if (out / RESULTS).exists() and read_owner(out).digest != results.digest:
         raise UsageError(f"--out {out} holds the results of other answers; name another folder or remove it")

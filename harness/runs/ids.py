@@ -117,7 +117,7 @@ def _together(a: Location, b: Location) -> Location:
 
 def _of_folder(folder: Path) -> Location | None:
     if rounds := finished_rounds(folder):
-        return Location(folder=folder, run=folder, rounds={number: path for number, path in rounds.items()})
+        return Location(folder=folder, run=folder, rounds=dict[int | None, Path](rounds))
     for path in (folder, folder / EVAL):
         if (path / RESULTS).is_file():
             number = round_of(path.parent) if path.name == EVAL else None

@@ -1,4 +1,4 @@
-"""The names of the files and folders in a run's, a grid's and a results folder. They are spelt here and nowhere else."""
+"""The names of files and folders in a run's, a grid's and a results folder, spelt here and nowhere else."""
 
 from __future__ import annotations
 

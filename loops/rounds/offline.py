@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RunError
+from harness.runs.names import CHECKPOINT, COLLECT, GROUPS, OPTIMISE, PAIRS, SELECT, VERIFY
 from harness.types import Advance, Checkpoint, Sample
 from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
 from loops.kinds import Optimiser, Round, Trained
@@ -48,13 +49,13 @@ def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
     pool = cache(lambda: study.samples(context.number))
     source = study.pool.identity
     collected = yield context.stage(
-        "collect",
+        COLLECT,
         {"version": VERSION, "source": source, "seed": study.seed, "round": context.number,
          **study.collect.inputs(context)},
         lambda folder: _collect(context, folder, pool),
     )  # fmt: skip
     verified = yield context.stage(
-        "verify",
+        VERIFY,
         {
             "version": VERSION,
             "source": source,
@@ -64,12 +65,12 @@ def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
         lambda folder: _verify(context, folder, collected.folder, pool),
     )
     selected = yield context.stage(
-        "select",
+        SELECT,
         {"version": VERSION, "verified": verified.digest, "select": study.select.inputs(draw)},
         lambda folder: _select(context, folder, verified.folder, pool),
     )
     trained = yield context.stage(
-        "optimise",
+        OPTIMISE,
         {
             "version": VERSION,
             "source": source,
@@ -89,7 +90,7 @@ def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
     with context.study.setting.bars() as bars:
         advance = bars(f"round {context.number} collect", collecting.passes * len(samples))
         groups = collecting.collect(samples, advance)
-    write_groups(folder / "groups.jsonl", groups)
+    write_groups(folder / GROUPS, groups)
     differing = sum(len(set(group.answers)) > 1 for group in groups)
     return Outcome(
         facts={"groups": len(groups), "differing": differing, **collecting.facts(groups)}, cost=collecting.costs()
@@ -98,32 +99,32 @@ def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
 
 def _verify(context: Round, folder: Path, collected: Path, pool: Pool) -> Outcome:
     kind = context.study.verify
-    groups = read_groups(collected / "groups.jsonl", pool())
+    groups = read_groups(collected / GROUPS, pool())
     blind = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
     verifier = kind.open(context.study, blind, context.draw)
     shown = groups if kind.sees_gold else blind
     with context.study.setting.bars() as bars:
         verdicts = verifier.verify(shown, bars(f"round {context.number} verify", len(shown)))
     judged = [dataclasses.replace(group, verdicts=its) for group, its in zip(shown, verdicts, strict=True)]
-    write_groups(folder / "groups.jsonl", judged)
+    write_groups(folder / GROUPS, judged)
     return Outcome(
         facts={"verifier": kind.kind, "sees_gold": kind.sees_gold, **verifier.facts}, cost=dict(verifier.costs)
     )
 
 
 def _select(context: Round, folder: Path, verified: Path, pool: Pool) -> Outcome:
-    selection = context.study.select.select(read_groups(verified / "groups.jsonl", pool()), context.draw)
-    write_pairs(folder / "pairs.jsonl", selection.pairs)
+    selection = context.study.select.select(read_groups(verified / GROUPS, pool()), context.draw)
+    write_pairs(folder / PAIRS, selection.pairs)
     return Outcome(facts=selection.counts, cost={})
 
 
 def _optimise(context: Round, optimiser: PairOptimiser, folder: Path, selected: Path, pool: Pool) -> Outcome:
-    pairs = read_pairs(selected / "pairs.jsonl", pool())
+    pairs = read_pairs(selected / PAIRS, pool())
     if not pairs:
         raise RunError(
             "select left no pairs to train on; lower select.margin, raise collect.samples or collect.h_ratio.mean"
         )
     train = optimiser.open(context)
     with context.study.setting.bars() as bars:
-        trained = train(pairs, folder / "checkpoint", bars(f"round {context.number} optimise", len(pairs)))
+        trained = train(pairs, folder / CHECKPOINT, bars(f"round {context.number} optimise", len(pairs)))
     return Outcome(facts={"steps": trained.steps, "changed": trained.changed, **trained.figures}, cost=trained.costs)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import DataError
+from harness.runs.names import RECIPE
 from harness.wording import counted
-from strop.options import DataOption, JsonOption, PluginPathOption, writable_folder
+from strop.options import DEFAULT_RUNS, IDS_HELP, DataOption, JsonOption, PluginPathOption, RunsOption, writable_folder
 from strop.places import data_root, set_plugin_path
 from strop.progress import spinner
 from tasks.data.root import DEFAULT_DATA, DataRoot
@@ -23,7 +24,7 @@ FILES = ("board.md", "board.csv", "board.html", "cost.csv")
 
 
 def board(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, of grids, and of results.", show_default=False)],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help=IDS_HELP, show_default=False)],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -54,6 +55,7 @@ def board(
             "and write reported.csv too.",
         ),
     ] = False,
+    runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Render a board: each round of each run, its interval, its difference to round 0.
@@ -73,20 +75,20 @@ def board(
 
     strop board runs/study --site public
     """
-    from leaderboards.ablation import ablate, done_runs, is_grid
+    from harness.runs.grids import find_grid
+    from leaderboards.ablation import ablate
     from leaderboards.build import assemble, read_entries, write_board
     from leaderboards.reported import read_tables
     from loops.recipe import level_of
 
     set_plugin_path(plugin_path)
     root = data_root(data)
-    grids = [path for path in runs if is_grid(path)]
+    grids = [grid for id in ids if (grid := find_grid(id, runs))]
     written: list[Path] = []
     notes: list[str] = []
     with spinner() as tell:
         tell("reading what the runs left")
-        folders = [folder for path in runs for folder in (done_runs(path) if path in grids else [path])]
-        entries = read_entries(folders, level_of)
+        entries = read_entries(ids, level_of, runs)
         tell(f"resampling the answers of {counted(len(entries), 'run')}")
         assembled = assemble(entries)
         if out is not None or site is None:
@@ -110,7 +112,7 @@ def board(
             )
             written.append(site / "index.html")
     if as_json:
-        said = {"runs": [str(run) for run in runs], "files": [str(path) for path in written]}
+        said = {"runs": ids, "files": [str(path) for path in written]}
         typer.echo(json.dumps({**said, "notes": notes} if reported else said))
     else:
         for line in (*(f"written {path}" for path in written), *notes):
@@ -145,5 +147,5 @@ def find_pool(data: DataRoot, folder: Path, number: int) -> Asked:
     """The training samples that round `number` of a run folder collected on."""
     from loops.recipe import load_recipe
 
-    recipe = load_recipe(folder / "recipe.yaml")
+    recipe = load_recipe(folder / RECIPE)
     return _pool(data, recipe.source, recipe.seed, number, recipe.collect.samples)

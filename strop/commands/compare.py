@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from harness.errors import DataError, UsageError
+from harness.errors import UsageError
+from harness.runs.ids import locate
 from harness.wording import counted
-from strop.options import JsonOption
-
-SEARCH_DEPTH = 5  # ./runs/NAME/round-2/eval/results.json lies five levels down
+from strop.options import DEFAULT_RUNS, ID_HELP, JsonOption, RunsOption
 
 IDS_SHOWN = 5
 
-SIDE_HELP = (
-    "a results folder, a run (its last round), RUN:2 or RUN/round-2, or the first digits of a weights digest, looked "
-    "up under ./runs and here; several, separated by commas, for several training seeds"
-)
+SIDE_HELP = f"{ID_HELP.removesuffix('.')}, of which the last round is meant; several, separated by commas, for several training seeds."
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help=f"{SIDE_HELP[0].upper()}{SIDE_HELP[1:]}.", show_default=False)],
+    a: Annotated[str, typer.Argument(help=SIDE_HELP, show_default=False)],
     b: Annotated[str, typer.Argument(help="The same; differences are B minus A.", show_default=False)],
     margin: Annotated[
         list[str] | None,
@@ -40,6 +34,7 @@ def compare(
         typer.Option(min=100, help="Bootstrap draws (10000, or more where many figures are corrected together)."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two sets of answers sample by sample and say whether B is better.
@@ -58,7 +53,7 @@ def compare(
     from harness.results import read_results
     from leaderboards.verdicts import compare_results
 
-    folders = [find_seeds(side) for side in (a, b)]
+    folders = [find_seeds(side, runs) for side in (a, b)]
     sides = [[read_results(folder) for folder in found] for found in folders]
     report = compare_results(*sides, draws=draws, seed=seed, margins=read_margins(margin or ()))
     for name, found, results in zip(("a", "b"), folders, sides, strict=True):
@@ -86,77 +81,17 @@ def read_margins(given: Sequence[str]) -> dict[str, float]:
 # Which folder --------------------------------------------------------------------------------------------------------
 
 
-def find_seeds(names: str) -> list[Path]:
-    """The results folders that a side on the command line means, one for each training seed."""
-    return [find_results(name) for name in ([names] if Path(names).exists() else names.split(","))]
-
-
-def find_results(name: str) -> Path:
-    """The results folder that a name on the command line means; raises `UsageError` saying where it was looked for."""
-    if not name.strip():
+def find_seeds(side: str, runs: Path = DEFAULT_RUNS) -> list[Path]:
+    """The results folders that a side of the comparison means, one for each training seed."""
+    ids = [side] if Path(side).exists() else side.split(",")
+    if not all(id.strip() for id in ids):
         raise UsageError("a side, or a part of it between commas, is empty; name a folder")
-    for folder, number in _readings(name):
-        if found := _results_in(folder, number):
-            return found
-    if Path(name).is_dir():
-        raise DataError(
-            f"{name} holds no finished results (no results.json, no eval/results.json, no round-0/eval/results.json); "
-            "name a folder that `strop eval --out`, `strop score --out` or `strop run` wrote"
-        )
-    if re.fullmatch(r"[0-9a-f]{4,64}", name):
-        return _by_digest(name)
-    if match := re.fullmatch(r"(.+):(\d+)", name):
-        raise DataError(
-            f"{match[1]} has no finished evaluation of round {match[2]}; `strop run` it on, or name another"
-        )
-    raise UsageError(f"{name} is no folder and no weights digest (4 to 64 hex digits); name {SIDE_HELP}")
+    return [find_results(id, runs) for id in ids]
 
 
-def _readings(name: str) -> Iterator[tuple[Path, int | None]]:
-    yield Path(name), None
-    if match := re.fullmatch(r"(.+):(\d+)", name):
-        yield Path(match[1]), int(match[2])
-
-
-def _results_in(folder: Path, number: int | None) -> Path | None:
-    if number is not None:
-        places = [folder / f"round-{number}" / "eval"]
-    else:
-        from leaderboards.ledger import finished_rounds
-
-        places = [folder, folder / "eval", *list(finished_rounds(folder).values())[-1:]]
-    return next((place for place in places if (place / "results.json").is_file()), None)
-
-
-def _by_digest(prefix: str) -> Path:
-    from harness.files import read_json
-
-    found: list[tuple[Path, str, Any]] = []
-    for path in _results_files():
-        content = read_json(path)
-        digest = content.get("digest") if isinstance(content, dict) else None
-        if isinstance(digest, str) and digest.startswith(prefix):
-            found.append((path.parent, digest, content.get("tasks")))
-    if not found:
-        raise UsageError(f"no results of weights {prefix}... under ./runs or here; name the folder instead")
-    first, *others = found
-    # Runs share their seed, whose answers then lie in several folders: any will do if they say the same.
-    if any((digest, tasks) != first[1:] for _, digest, tasks in others):
-        folders = ", ".join(str(folder) for folder, _, _ in found)
-        raise UsageError(f"{prefix} fits several results that differ: {folders}; name one of the folders")
-    return first[0]
-
-
-def _results_files() -> list[Path]:
-    seen: dict[Path, Path] = {}
-    for root in (Path("runs"), Path()):
-        for folder, below, files in os.walk(root):
-            here = Path(folder)
-            deep = len(here.relative_to(root).parts) >= SEARCH_DEPTH
-            below[:] = [] if deep else sorted(one for one in below if not one.startswith((".", "_")))
-            if "results.json" in files:
-                seen.setdefault((here / "results.json").resolve(), here / "results.json")
-    return list(seen.values())
+def find_results(name: str, runs: Path = DEFAULT_RUNS) -> Path:
+    """The results folder that an ID means, of a run that of its last round; raises as `harness.runs.ids.locate`."""
+    return locate(name, runs, same_figures_do=True).last
 
 
 # What to say ---------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.wording import counted
-from strop.commands.show import ID_HELP, in_words
-from strop.options import DEFAULT_RUNS, JsonOption, RunsOption
+from strop.commands.show import in_words
+from strop.options import DEFAULT_RUNS, ID_HELP, JsonOption, RunsOption
 
 if TYPE_CHECKING:
     from leaderboards.origin import Unlike

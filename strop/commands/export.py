@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import StropError
-from strop.options import DataOption, JsonOption, PluginPathOption, writable_folder
+from strop.options import DEFAULT_RUNS, IDS_HELP, DataOption, JsonOption, PluginPathOption, RunsOption, writable_folder
 from strop.places import data_root, set_plugin_path
 from tasks.data.root import DEFAULT_DATA, DataRoot
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 
 def export(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders and results folders.", show_default=False)],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help=IDS_HELP, show_default=False)],
     to: Annotated[
         str, typer.Option(help="Formats, separated by commas: markdown, latex, csv, parquet, lm-eval, model-card.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for what is written.", callback=writable_folder)] = Path("export"),
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
+    runs: RunsOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Write figures as tables for a paper or README, data frames, a model card.

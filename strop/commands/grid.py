@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from harness.runs.names import LEDGER
 from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_folder
 from strop.places import data_root, set_plugin_path
 from tasks.data.root import DEFAULT_DATA, DataRoot
@@ -117,7 +118,7 @@ def _run(grid: Grid, out: Path, data: DataRoot, *, jobs: int, opening: bool) -> 
 
 
 def _command(grid: Grid, run: Run, out: Path, data: Path) -> list[str]:
-    from loops.run_grid import SHARED
+    from harness.runs.names import SHARED
 
     # -P: what lies in the working folder is not imported
     words = [sys.executable, "-P", "-m", "strop", "run", str(grid.base), "--out", str(out / run.folder)]
@@ -140,7 +141,7 @@ def _progress(console: Console, out: Path) -> Iterator[Watched]:
             for run in runs:
                 if run.folder not in bars:
                     bars[run.folder] = progress.add_task(run.name, total=1 + STAGES_A_ROUND * run.recipe.rounds)
-                ledger = out / run.folder / "ledger.jsonl"
+                ledger = out / run.folder / LEDGER
                 progress.update(
                     bars[run.folder], completed=len(ledger.read_bytes().splitlines()) if ledger.exists() else 0
                 )

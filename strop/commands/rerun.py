@@ -16,8 +16,8 @@ import typer
 
 from harness.errors import DataError, UsageError
 from strop.commands.diff import print_figures, print_unlike
-from strop.commands.show import ID_HELP, in_words
-from strop.options import DEFAULT_RUNS, JsonOption, RunsOption, writable_folder
+from strop.commands.show import in_words
+from strop.options import DEFAULT_RUNS, ID_HELP, JsonOption, RunsOption, writable_folder
 from strop.places import data_root, data_words
 
 if TYPE_CHECKING:

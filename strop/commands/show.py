@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strop.options import DEFAULT_RUNS, JsonOption, RunsOption
+from strop.options import DEFAULT_RUNS, ID_HELP, JsonOption, RunsOption
 
 if TYPE_CHECKING:
     from rich.tree import Tree
-
-ID_HELP = "A results folder, a run, a round of it (runs/demo:1), or 6 or more digits of the digest of its weights."
 
 
 def show(

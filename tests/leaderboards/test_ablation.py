@@ -12,8 +12,9 @@ from scipy.stats import t
 
 from harness.errors import DataError
 from harness.results import TaskResult
+from harness.runs.grids import read_grid
 from harness.stats import difference, frontier_difference, holm, pooled_difference, widening
-from leaderboards.ablation import AblationRow, ablate, read_grid
+from leaderboards.ablation import AblationRow, ablate
 from leaderboards.ablation_text import write_ablation
 from leaderboards.paired import FRONTIER_DRAWS
 from tests.support.worlds import YES_NO, captions, write_folder, write_run, yes_no
