@@ -22,8 +22,7 @@ def tasks(plugin_path: PluginPathOption = None, as_json: JsonOption = False) -> 
     """
     from tasks.registry import usable_tasks
 
-    if plugin_path is not None:
-        set_plugin_path(plugin_path)
+    set_plugin_path(plugin_path)
     usable, unusable = usable_tasks()
     for why in unusable:
         Console(stderr=True).print(f"not usable: {why}", highlight=False, markup=False, soft_wrap=True)
