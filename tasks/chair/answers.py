@@ -53,18 +53,18 @@ def join_truth(
     if tables is None and truth.is_dir():
         tables = load_tables(truth)
     # A ready-made truth names its classes itself.
-    found = open_truth(truth, tables or ChairTables(synonyms={}), objects=objects, words=words)
-    joined = join_images(captions, found, truth)
-    refuse_too_few(answers, len(joined), min(len(found), IMAGES), partial)
+    known_truth = open_truth(truth, tables or ChairTables(synonyms={}), objects=objects, words=words)
+    joined = join_images(captions, known_truth, truth)
+    refuse_too_few(answers, len(joined), min(len(known_truth), IMAGES), partial)
     samples = tuple(
-        Sample(id=image, prompt=PROMPT, images=(), target=found.classes(image), cluster=image, meta={})
+        Sample(id=image, prompt=PROMPT, images=(), target=known_truth.classes(image), cluster=image, meta={})
         for image in joined
     )
     info = {
         "truth": truth.name or truth.resolve().name,
-        "truth_files": [path.name for path in found.files],
-        "objects": found.about,
-        "images_of_truth": len(found),
+        "truth_files": [path.name for path in known_truth.files],
+        "objects": known_truth.about,
+        "images_of_truth": len(known_truth),
         "captions": len(joined),
         **echoes_in(answers, samples, tuple(joined.values())),
     }

@@ -53,15 +53,15 @@ def first_words(caption: str, k: int) -> str:
     return caption[: ends[k - 1]] if len(ends) > k else caption
 
 
-def cut_captions(found: AnswerFile, tables: ChairTables, normaliser: Normaliser) -> Iterator[Cut]:
+def cut_captions(answer_file: AnswerFile, tables: ChairTables, normaliser: Normaliser) -> Iterator[Cut]:
     """The cuts by sentences and then by words, each from the shortest to the whole captions.
 
     Sentences are the normaliser's, kept in their case and joined by one space; thoughts are cut off first.
     """
-    answers = [answer_of(text).answer for text in found.answers]
+    answers = [answer_of(text).answer for text in answer_file.answers]
     sentences = [normaliser.sentences(caption) for caption in answers]
-    counts = {"sentences": [len(one) for one in sentences], "words": [len(one.split()) for one in answers]}
-    whole = _marked(found, answers, tables, normaliser.words)
+    counts = {"sentences": [len(units) for units in sentences], "words": [len(units.split()) for units in answers]}
+    whole = _marked(answer_file, answers, tables, normaliser.words)
     for unit, lengths in LENGTHS.items():
         for k in lengths:
             shortened = sum(count > k for count in counts[unit])
@@ -71,14 +71,16 @@ def cut_captions(found: AnswerFile, tables: ChairTables, normaliser: Normaliser)
                 captions = [" ".join(parts[:k]) for parts in sentences]
             else:
                 captions = [first_words(caption, k) for caption in answers]
-            yield Cut(unit=unit, k=k, shortened=shortened, rows=_marked(found, captions, tables, normaliser.words))
+            yield Cut(
+                unit=unit, k=k, shortened=shortened, rows=_marked(answer_file, captions, tables, normaliser.words)
+            )
         yield Cut(unit=unit, k=None, shortened=0, rows=whole)
 
 
 def _marked(
-    found: AnswerFile, captions: Sequence[str], tables: ChairTables, words: Callable[[str], list[str]]
+    answer_file: AnswerFile, captions: Sequence[str], tables: ChairTables, words: Callable[[str], list[str]]
 ) -> tuple[Marked, ...]:
     return tuple(
         mark(sample, caption, score_caption(words(caption), sample.target, tables))
-        for sample, caption in zip(found.samples, captions, strict=True)
+        for sample, caption in zip(answer_file.samples, captions, strict=True)
     )

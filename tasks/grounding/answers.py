@@ -16,14 +16,14 @@ def load_answers(answers: Path, annotations: Path, *, partial: bool = False) -> 
     Raises `DataError` as `load_questions` does, for an id given twice or of no question, and, unless `partial`, for a
     question without an answer.
     """
-    asked = {sample.id: sample for sample in load_questions(annotations)}
+    questions = {sample.id: sample for sample in load_questions(annotations)}
     rows = [(row, row.identifier("question_id")) for row in read_rows(answers)]
-    given = [(row.place, identifier) for row, identifier in rows]
-    refuse_repeats(given, "question_id")
-    refuse_unknown(given, "question_id", asked.keys(), annotations)
-    said = {identifier: row.text("text") for row, identifier in rows}
-    unanswered = [identifier for identifier in asked if identifier not in said]
-    refuse_unanswered(answers, unanswered, len(said), partial)
-    samples, texts = tuple(asked[identifier] for identifier in said), tuple(said.values())
-    info = {"truth": annotations.name, "ids": ids_digest(asked), "unanswered": unanswered}
+    identified = [(row.location, identifier) for row, identifier in rows]
+    refuse_repeats(identified, "question_id")
+    refuse_unknown(identified, "question_id", questions.keys(), annotations)
+    text_of = {identifier: row.text("text") for row, identifier in rows}
+    unanswered = [identifier for identifier in questions if identifier not in text_of]
+    refuse_unanswered(answers, unanswered, len(text_of), partial)
+    samples, texts = tuple(questions[identifier] for identifier in text_of), tuple(text_of.values())
+    info = {"truth": annotations.name, "ids": ids_digest(questions), "unanswered": unanswered}
     return AnswerFile(samples=samples, answers=texts, info={**info, **echoes_in(answers, samples, texts)})

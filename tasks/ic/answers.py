@@ -30,19 +30,19 @@ def join_truth(
     synonyms know no class for, and, unless `partial`, for a picture of the set without a caption.
     """
     path = truth / TRUTH_FILE if truth.is_dir() else truth
-    asked = load_questions(path, tables)
-    joined = join_images(captions, _Asked(asked), path)
-    unanswered = [image for image in ascending(asked) if image not in joined]
+    questions = load_questions(path, tables)
+    joined = join_images(captions, _Asked(questions), path)
+    unanswered = [image for image in ascending(questions) if image not in joined]
     refuse_unanswered(answers, unanswered, len(joined), partial)
     info = {
         "truth": truth.name or truth.resolve().name,
         "truth_files": [path.name],
-        "ids": ids_digest(asked),
-        "images_of_truth": len(asked),
+        "ids": ids_digest(questions),
+        "images_of_truth": len(questions),
         "captions": len(joined),
         "unanswered": unanswered,
     }
-    samples, captions_said = tuple(asked[image] for image in joined), tuple(joined.values())
+    samples, captions_said = tuple(questions[image] for image in joined), tuple(joined.values())
     return AnswerFile(
         samples=samples, answers=captions_said, info={**info, **echoes_in(answers, samples, captions_said)}
     )

@@ -77,33 +77,33 @@ def load_answers(
     # first of all, since rows without a response are another file's
     answer_field = _answer_fields(rows)
     texts = {pid: row.text(answer_field[pid]) for pid, row in rows if not _is_outage(row)}
-    given = [(row.place, pid) for pid, row in rows]
-    refuse_repeats(given, "pid")
-    asked = {} if questions is None else load_questions(questions, size)
+    identified = [(row.location, pid) for pid, row in rows]
+    refuse_repeats(identified, "pid")
+    samples_by_pid = {} if questions is None else load_questions(questions, size)
     if questions is not None:
-        refuse_unknown(given, "pid", asked.keys(), questions)
-    own = {pid: question_sample(pid, row) for pid, row in rows if _is_question(row, pid in asked)}
+        refuse_unknown(identified, "pid", samples_by_pid.keys(), questions)
+    own = {pid: question_sample(pid, row) for pid, row in rows if _is_question(row, pid in samples_by_pid)}
     for pid, row in rows:
-        if pid not in own and pid not in asked:
-            raise DataError(f"{row.place}: the row has no question in it; name {TESTMINI_FILE} with --questions")
-    wrong = [claim for pid, row in rows for claim in _contradictions(row, asked.get(pid) or own[pid])]
+        if pid not in own and pid not in samples_by_pid:
+            raise DataError(f"{row.location}: the row has no question in it; name {TESTMINI_FILE} with --questions")
+    wrong = [claim for pid, row in rows for claim in _contradictions(row, samples_by_pid.get(pid) or own[pid])]
     refuse_contradictions(
         wrong, len(rows), f"name the questions that were asked (--questions), or their own {TESTMINI_FILE}"
     )
-    asked = {**asked, **own}
+    samples_by_pid = {**samples_by_pid, **own}
     if questions is None and not partial:
-        refuse_another_size(answers, asked, size)
-    unanswered = [pid for pid in asked if pid not in texts]
+        refuse_another_size(answers, samples_by_pid, size)
+    unanswered = [pid for pid in samples_by_pid if pid not in texts]
     refuse_unanswered(answers, unanswered, len(texts), partial)
-    samples = tuple(sample for pid, sample in asked.items() if pid in texts)
+    samples = tuple(sample for pid, sample in samples_by_pid.items() if pid in texts)
     extractions = {pid: row.text("extraction") for pid, row in rows if row.content.get("extraction") is not None}
     extracted = {pid for pid, text in extractions.items() if pid in texts and text.strip()}
     blank = {pid: row for pid, row in rows if pid in texts and not texts[pid].strip()}
     programs = {pid for pid in blank if answer_field[pid] == "execution"}
-    said = tuple(texts[sample.id] for sample in samples)
+    responses = tuple(texts[sample.id] for sample in samples)
     return OutputFile(
         samples=samples,
-        answers=said,
+        answers=responses,
         extractions=extractions,
         info={
             "questions": answers.name if questions is None else questions.name,
@@ -115,7 +115,7 @@ def load_answers(
             "extracted_from_blank": len(extracted & blank.keys() - programs),
             "blank_executions": len(programs),
             "unnamed": sum(pid not in own and names_nothing(row) for pid, row in rows),
-            **echoes_in(answers, samples, said),
+            **echoes_in(answers, samples, responses),
         },
     )
 
@@ -161,10 +161,10 @@ def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
 
     Not its options: the published outputs were asked pid 272 with others than they are marked by.
     """
-    asked, gold = sample.meta["question"], sample.target.answer
+    question, gold = sample.meta["question"], sample.target.answer
     wrong = picture_contradictions(row, sample.meta["image"])
-    wrong += question_contradictions(row, asked, lambda text: repeats(text, asked, asked))
+    wrong += question_contradictions(row, question, lambda text: repeats(text, question, question))
     answer = row.content.get("answer")
     if answer is not None and not same_answer(answer, gold):
-        wrong.append(Contradiction(row.place, "answer", str(answer), gold))
+        wrong.append(Contradiction(row.location, "answer", str(answer), gold))
     return wrong

@@ -111,11 +111,11 @@ def judge_unread(
 def _question(sample: Sample, answer: str) -> Sample:
     target: Problem | Question = sample.target
     listed = "".join(f"{letter}. {text}\n" for letter, text in zip(LETTERS, target.options, strict=False))
-    wanted = _LETTER if isinstance(target, Problem) or target.options else _WANTED[target.answer_type]
+    form = _LETTER if isinstance(target, Problem) or target.options else _WANTED[target.answer_type]
     prompt = _PROMPT.format(
         question=sample.prompt.strip(),
         options=f"The options:\n{listed}" if listed else "",
         answer=answer.strip(),
-        wanted=wanted,
+        wanted=form,
     )
     return Sample(id=sample.id, prompt=prompt, images=(), target=None, cluster=sample.cluster)

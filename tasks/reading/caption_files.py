@@ -107,31 +107,32 @@ def _no_rows(path: Path, document: Mapping[str, Any]) -> DataError:
     )
 
 
-def join_images(captions: Sequence[Captioned], known: KnownImages, truth: Path) -> dict[str, str]:
+def join_images(captions: Sequence[Captioned], truth_images: KnownImages, truth: Path) -> dict[str, str]:
     """Image of a truth -> its caption, in the order of the file; `truth` is the file that knows the images.
 
-    Raises `DataError` with file and line for an image that is not `known` or is captioned twice, and for a row whose
-    fields name two images.
+    Raises `DataError` with file and line for an image that is not in `truth_images` or is captioned twice, and for a
+    row whose fields name two images.
     """
-    images = _Images(known)
+    images = _Images(truth_images)
     joined: dict[str, str] = {}
     first: dict[str, str] = {}
-    for one in captions:
-        place, image = one.row.place, images.find(one.image)
+    for caption in captions:
+        location, image = caption.row.location, images.find(caption.image)
         if image is None:
             raise DataError(
-                f"{place}: {one.key} {one.image} is not among the {len(known)} images of {truth}; "
+                f"{location}: {caption.key} {caption.image} is not among the {len(truth_images)} images of {truth}; "
                 "if another field names the image, say which by --id-key"
             )
-        for key, name in one.others.items():
+        for key, name in caption.others.items():
             if images.find(name) not in (image, None):
                 raise DataError(
-                    f"{place}: {one.key} {one.image} and {key} {name} are two images; say which is meant by --id-key"
+                    f"{location}: {caption.key} {caption.image} and {key} {name} are two images; say which is meant "
+                    "by --id-key"
                 )
         if image in first:
-            raise DataError(f"{place}: {one.key} {image} was already captioned at {first[image]}")
-        first[image] = place
-        joined[image] = one.caption
+            raise DataError(f"{location}: {caption.key} {image} was already captioned at {first[image]}")
+        first[image] = location
+        joined[image] = caption.caption
     return joined
 
 
@@ -147,9 +148,9 @@ def refuse_too_few(answers: Path, captions: int, complete: int, partial: bool) -
 class _Images:
     """The images of a truth by whatever names them."""
 
-    def __init__(self, known: KnownImages) -> None:
-        self._known = known
-        self._file_of = {image: _last_part(path) for image, path in known.file_names.items()}
+    def __init__(self, truth_images: KnownImages) -> None:
+        self._known = truth_images
+        self._file_of = {image: _last_part(path) for image, path in truth_images.file_names.items()}
         self._image_of = {file: image for image, file in self._file_of.items()}
 
     def find(self, name: str) -> str | None:
@@ -196,5 +197,5 @@ def _answer_key(rows: Sequence[Row]) -> str:
         fields = ANSWER_KEYS[:1] if row.tool else ANSWER_KEYS
         keys += [key for key in fields if row.content.get(key) is not None and key not in keys]
         if len(keys) > 1:
-            raise DataError(f"{row.place}: {listed(keys)} may each be the caption; say which by --answer-key")
+            raise DataError(f"{row.location}: {listed(keys)} may each be the caption; say which by --answer-key")
     return keys[0] if keys else ANSWER_KEYS[0]

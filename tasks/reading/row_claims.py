@@ -33,9 +33,9 @@ _OPEN_NUMBER = re.compile(r"n_\d+")
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A row (`place`: file and line) that says one thing in `field` where the joined question is another."""
+    """A row (`location`: file and line) that says one thing in `field` where the joined question is another."""
 
-    place: str
+    location: str
     field: str
     row_says: str
     question: str
@@ -85,12 +85,12 @@ def plain(text: str) -> str:
 
 def holds(text: str, words: str) -> bool:
     """Whether words stand in a text; a number left open in them (MathVista's older "N_0") stands for any."""
-    text, place = plain(text), 0
+    text, position = plain(text), 0
     for index, piece in enumerate(_OPEN_NUMBER.split(plain(words))):
-        place = text.find(piece, place + (index > 0))  # at least a character of a number between two pieces
-        if place < 0:
+        position = text.find(piece, position + (index > 0))  # at least a character of a number between two pieces
+        if position < 0:
             return False
-        place += len(piece)
+        position += len(piece)
     return True
 
 
@@ -116,7 +116,7 @@ def picture_contradictions(row: Row, picture: str | None) -> list[Contradiction]
         return []
     named = pictures_named(row)
     return [
-        Contradiction(row.place, field, name, picture)
+        Contradiction(row.location, field, name, picture)
         for field, name in named.items()
         if not same_picture(name, picture)
     ]
@@ -125,7 +125,9 @@ def picture_contradictions(row: Row, picture: str | None) -> list[Contradiction]
 def question_contradictions(row: Row, prompt: str, fits: Callable[[str], bool]) -> list[Contradiction]:
     """The questions that a row repeats and that are not the joined one; `fits` compares, `prompt` is shown."""
     return [
-        Contradiction(row.place, field, text, prompt) for field, text in questions_named(row).items() if not fits(text)
+        Contradiction(row.location, field, text, prompt)
+        for field, text in questions_named(row).items()
+        if not fits(text)
     ]
 
 
@@ -145,8 +147,8 @@ def _is_echo(sample: Sample, answer: str) -> bool:
     words, prompt = plain(answer), plain(sample.prompt)
     if prompt.startswith(words) and 2 * len(words) > len(prompt):  # all but the instruction, say
         return True
-    asked = (sample.prompt, str(sample.meta.get("question", "")), sample.prompt.split("\n", 1)[0])
-    question = next((text for text in map(plain, asked) if text and text in words), None)
+    prompts = (sample.prompt, str(sample.meta.get("question", "")), sample.prompt.split("\n", 1)[0])
+    question = next((text for text in map(plain, prompts) if text and text in words), None)
     return question is not None and not _TURNS.sub("", words.replace(question, "", 1))
 
 
@@ -157,11 +159,11 @@ def names_nothing(row: Row) -> bool:
 
 def refuse_contradictions(contradictions: Sequence[Contradiction], rows: int, remedy: str) -> None:
     """Raise `DataError` that counts the rows which name another question or picture, and shows the first few."""
-    places = list(dict.fromkeys(contradiction.place for contradiction in contradictions))
+    places = list(dict.fromkeys(contradiction.location for contradiction in contradictions))
     if not places:
         return
     shown = "; ".join(
-        f"{claim.place}: {claim.field} is {_short(claim.row_says)} where the question joined is "
+        f"{claim.location}: {claim.field} is {_short(claim.row_says)} where the question joined is "
         f"{_short(claim.question)}"
         for claim in contradictions[:LISTED]
     )

@@ -31,17 +31,17 @@ def with_answers(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any, st
     given, since they are one answer. Raises `DataError` where a row holds log-probabilities and no answer.
     """
     kept: Any = None
-    for place, row in rows:
+    for location, row in rows:
         tool = tool_of(row)
         if tool == LM_EVAL:
             kept = kept or (row.get("filter"),)
             if row.get("filter") != kept[0]:
                 continue
-            yield place, _of_lm_eval(place, row), tool
+            yield location, _of_lm_eval(location, row), tool
         elif tool == VLMEVALKIT:
-            yield place, {**row, **dict.fromkeys(ANSWER_FIELDS, row["prediction"])}, tool
+            yield location, {**row, **dict.fromkeys(ANSWER_FIELDS, row["prediction"])}, tool
         else:
-            yield place, row, tool
+            yield location, row, tool
 
 
 def tool_of(row: Any) -> str:
@@ -52,28 +52,28 @@ def tool_of(row: Any) -> str:
     return VLMEVALKIT if "index" in row and "prediction" in row else ""
 
 
-def _of_lm_eval(place: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"doc_id": row["doc_id"]}
+def _of_lm_eval(location: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"doc_id": row["doc_id"]}
     for value in row.values():
         if isinstance(value, dict):  # what a metric is made of
-            found.update({name: value[name] for name in _OF_QUESTION if name in value})
+            fields.update({name: value[name] for name in _OF_QUESTION if name in value})
     if isinstance(row.get("doc"), dict):
-        found.update(row["doc"])
+        fields.update(row["doc"])
     if isinstance(row.get("input"), str):
-        found.setdefault("prompt", row["input"])
-    if "question_id" in found:
-        found.setdefault("pid", found["question_id"])
-    return {**found, **dict.fromkeys(ANSWER_FIELDS, _answer(place, row))}
+        fields.setdefault("prompt", row["input"])
+    if "question_id" in fields:
+        fields.setdefault("pid", fields["question_id"])
+    return {**fields, **dict.fromkeys(ANSWER_FIELDS, _answer(location, row))}
 
 
-def _answer(place: str, row: Mapping[str, Any]) -> str:
+def _answer(location: str, row: Mapping[str, Any]) -> str:
     """What the model said first. What a named filter takes out of it is left: reading is what the profiles do."""
     raw, filtered = row.get("resps"), row.get("filtered_resps")
     value = raw if raw is not None and (filtered is None or row.get("filter") not in _UNFILTERED) else filtered
     while isinstance(value, list):
         if _is_likelihood(value):
             raise DataError(
-                f"{place}: log-probabilities of options and no answer in words; name the samples of a task that "
+                f"{location}: log-probabilities of options and no answer in words; name the samples of a task that "
                 "generates"
             )
         value = value[0] if value else ""

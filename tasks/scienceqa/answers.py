@@ -56,30 +56,30 @@ def load_answers(
     else `DataError` counts and shows the rows that do not. Other faults raise `DataError` with file and line, or file
     and key.
     """
-    asked = load_questions(questions, truth, size)
+    samples_by_id = load_questions(questions, truth, size)
     rows, picks = _rows(answers)
-    ids = [(row.place, identifier) for identifier, row in rows]
+    ids = [(row.location, identifier) for identifier, row in rows]
     refuse_repeats(ids, "question_id")
-    refuse_unknown(ids, "question_id", asked.keys(), questions)
-    wrong = [claim for identifier, row in rows for claim in _contradictions(row, asked[identifier])]
+    refuse_unknown(ids, "question_id", samples_by_id.keys(), questions)
+    wrong = [claim for identifier, row in rows for claim in _contradictions(row, samples_by_id[identifier])]
     refuse_contradictions(
         wrong, len(rows), "name the questions that were asked (--questions), and give each row its own id"
     )
     texts = {identifier: row.text("text") for identifier, row in rows}
-    unanswered = [identifier for identifier in asked if identifier not in texts]
+    unanswered = [identifier for identifier in samples_by_id if identifier not in texts]
     refuse_unanswered(answers, unanswered, len(texts), partial)
-    samples = tuple(sample for identifier, sample in asked.items() if identifier in texts)
-    found = tuple(texts[sample.id] for sample in samples)
+    samples = tuple(sample for identifier, sample in samples_by_id.items() if identifier in texts)
+    answer_texts = tuple(texts[sample.id] for sample in samples)
     info: dict[str, Any] = {
         "questions": questions.name,
         "cells": list(dict.fromkeys([*CELLS, *(cell for sample in samples for cell in sample.target.cells)])),
         "unanswered": unanswered,
         "unnamed": sum(names_nothing(row) for _, row in rows),
-        **echoes_in(answers, samples, found),
+        **echoes_in(answers, samples, answer_texts),
     }
     if picks is not None:
-        info["stored_picks"] = _stored_picks(answers, samples, found, picks)
-    return AnswerFile(samples=samples, answers=found, info=info)
+        info["stored_picks"] = _stored_picks(answers, samples, answer_texts, picks)
+    return AnswerFile(samples=samples, answers=answer_texts, info=info)
 
 
 def _rows(path: Path) -> tuple[list[tuple[str, Row]], Mapping[str, Any] | None]:
@@ -92,7 +92,7 @@ def _rows(path: Path) -> tuple[list[tuple[str, Row]], Mapping[str, Any] | None]:
         return rows, None
     outputs = as_row(str(path), document).inner("outputs")
     texts = [(key, outputs.text(key)) for key in outputs.content]
-    return [(key, Row(outputs.place, {"text": text})) for key, text in texts], document.get("results")
+    return [(key, Row(outputs.location, {"text": text})) for key, text in texts], document.get("results")
 
 
 def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
@@ -104,8 +104,8 @@ def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
 def _may_ask(text: str, sample: Sample) -> bool:
     if "Context: " in text and "\nA. " in text:  # LLaVA's own layout, in which questions may differ in context alone
         return holds(text, sample.prompt.removesuffix(INSTRUCTION))
-    asked = sample.prompt.split("\nA. ", 1)[0].splitlines()[-1:]
-    return repeats(text, sample.prompt, "".join(asked), sample.target.options)
+    question = sample.prompt.split("\nA. ", 1)[0].splitlines()[-1:]
+    return repeats(text, sample.prompt, "".join(question), sample.target.options)
 
 
 def _stored_picks(path: Path, samples: Sequence[Sample], answers: Sequence[str], picks: Any) -> dict[str, int]:
