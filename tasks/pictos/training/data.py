@@ -109,8 +109,8 @@ class Looks(IterableDataset[Packed]):
 class Conversations(IterableDataset[Packed]):
     """Packed batches: each scene with its caption and questions; one picture in ten is a chart.
 
-    questions: questions drawn from all forms; pairs: POPE's questions beside those, one of what is there and one of what is
-    not; placed: the share of scenes that are asked where everything is, instead of being captioned; emphasis: how much
+    questions: how many are drawn from all forms; pairs: POPE's questions beside those, one of what is there and one of what
+    is not; placed: the share of scenes that are asked where everything is, instead of being captioned; emphasis: how much
     more a word that names an object counts than the others of its caption.
     """
 
