@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UnknownTaskError, UsageError
 from harness.plugins import Offer, Plugin, Plugins, read_plugins
 from harness.types import Pooled, Task
+from harness.yardsticks import Yardstick
 from tasks.data.pairs import pair_pool
 from tasks.data.pools import OwnPool, WorldPool, own_pool, task_pool
 from tasks.data.root import DataRoot
@@ -57,6 +59,13 @@ TASKS: Mapping[str, Maker] = _Offered()
 def all_sources() -> tuple[Source, ...]:
     """The files of other people's that the benchmarks need, benchmark by benchmark."""
     return tuple(source for folder in BENCHMARKS for source in import_module(f"tasks.{folder}.sources").SOURCES)
+
+
+def all_yardsticks() -> tuple[Yardstick, ...]:
+    """The published measures that are the same as one of our tasks': those of each benchmark that has a
+    `published.py`."""
+    modules = [f"tasks.{folder}.published" for folder in BENCHMARKS]
+    return tuple(yardstick for name in modules if find_spec(name) for yardstick in import_module(name).YARDSTICKS)
 
 
 def sources_of(task: str) -> tuple[Source, ...]:

@@ -74,11 +74,14 @@ def board(
     strop board runs/study --site public
     """
     from leaderboards.ablation import ablate, done_runs, is_grid
+    from leaderboards.beside import Published
     from leaderboards.build import assemble, read_entries, write_board
     from leaderboards.reported import read_tables
+    from tasks.registry import all_yardsticks
 
     set_plugin_path(plugin_path)
     root = data_root(data)
+    published = Published(figures=read_tables(), yardsticks=all_yardsticks())
     grids = [path for path in runs if is_grid(path)]
     written: list[Path] = []
     notes: list[str] = []
@@ -89,7 +92,7 @@ def board(
         assembled = assemble(entries)
         if out is not None or site is None:
             folder = out or Path("board")
-            beside = write_board(entries, assembled, folder, read_tables() if reported else None)
+            beside = write_board(entries, assembled, folder, published if reported else None)
             written += [folder / name for name in (*FILES, *(["reported.csv"] if reported else []))]
             notes += beside.notes if beside else []
         if site is not None:
@@ -100,7 +103,7 @@ def board(
                 entries,
                 assembled,
                 site,
-                read_tables(),
+                published,
                 [ablate(path) for path in grids],
                 find_task=partial(find_asked, root),
                 find_pool=partial(find_pool, root),
