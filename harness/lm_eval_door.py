@@ -152,11 +152,11 @@ def _lm_eval_task(
     )
 
 
-def _aggregate(metric: Metric, every: Mapping[str, Metric], scores_by_group: Sequence[tuple[str | None, Score]]) -> float:
+def _aggregate(metric: Metric, every: Mapping[str, Metric], by_group: Sequence[tuple[str | None, Score]]) -> float:
     """A metric of ours over (group, score) pairs, for lm-eval's own table."""
     if metric.macro:
-        return sum(_aggregate(every[name], every, scores_by_group) for name in metric.macro) / len(metric.macro)
-    scores = [score for group, score in scores_by_group if metric.group in (None, group)]
+        return sum(_aggregate(every[name], every, by_group) for name in metric.macro) / len(metric.macro)
+    scores = [score for group, score in by_group if metric.group in (None, group)]
     above = sum(weight * score.counts.get(name, 0.0) for name, weight in metric.terms.items() for score in scores)
     below = sum(weight * score.counts.get(name, 0.0) for name, weight in metric.over.items() for score in scores)
     return above / below if below else float("nan")

@@ -14,7 +14,9 @@ from pydantic import Field, model_validator
 
 from harness.errors import RecipeError
 from harness.files import digest_of_json
-from loops.recipe import Part, Recipe, find_shipped, load_recipe, read_document, validated
+from loops.documents import find_shipped, read_document, validated
+from loops.kinds import Part
+from loops.recipe import Recipe, load_recipe
 
 LABELS = ("name", "level")
 """Fields of a recipe that describe it and decide nothing."""

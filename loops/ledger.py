@@ -22,7 +22,9 @@ from typing import Any
 from harness.disks import refuse_unwritable_folder, writing
 from harness.errors import DataError, RunError
 from harness.files import digest_of_json, finite, json_text, read_jsonl
+from harness.models.weights import model_digest
 from harness.provenance import provenance
+from harness.types import Checkpoint
 from loops.shared import digest_of_folder, held, keep, take
 
 
@@ -37,12 +39,19 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
-    """A finished stage: its folder, the digest of all that it wrote, its facts."""
+    """A finished stage: its folder, the digest of all that it wrote, its facts. Of a `planned` one there is no folder
+    yet, and the digest is that of its inputs."""
 
     folder: Path
     digest: str
     facts: Mapping[str, Any]
     fresh: bool
+    planned: bool = False
+
+    def checkpoint(self, parent: str | None) -> Checkpoint:
+        """The model that the stage left in its folder, a descendant of the one with the digest `parent`."""
+        path = self.folder / "checkpoint"
+        return Checkpoint(path=path, digest=self.digest if self.planned else model_digest(path), parent=parent)
 
 
 class Ledger:

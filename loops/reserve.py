@@ -46,9 +46,7 @@ def open_reserve(grid: Grid, opening: bool, openings: Path = OPENINGS) -> list[s
 def digest_of_grid(grid: Grid) -> str:
     """What a grid is: the cells' recipes as far as they differ from the defaults, less their names, and the training
     seeds."""
-    words = {"name", "level"}  # they decide nothing
-    recipes = [cell.recipe.model_dump(mode="json", exclude_defaults=True, exclude=words) for cell in grid.cells]
-    return digest_of_json([recipes, list(grid.seeds)])
+    return digest_of_json([[cell.recipe.off_default() for cell in grid.cells], list(grid.seeds)])
 
 
 def _open(split: str, grid: Grid, opening: bool, openings: Path) -> list[str]:

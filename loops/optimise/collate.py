@@ -12,11 +12,14 @@ from functools import partial
 from typing import Any
 
 import torch
+from datasets import Dataset
 from PIL.Image import Image
 
 from harness.errors import RecipeError
 from harness.models.prompts import PromptReader
+from harness.pictures import open_picture
 from harness.types import Sample
+from loops.groups import Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,25 @@ class PairCollator:
                 f"optimise.trl.max_length {self.max_length}: a prompt takes {len(prompt)} tokens, {pictures} of them "
                 "its picture's, and an answer comes on top; raise it, or leave it out"
             )
+
+
+def rows_of(pairs: Sequence[Pair]) -> Dataset:
+    """The pairs as TRL's rows: `images`, and `prompt`, `chosen`, `rejected` as one turn each."""
+
+    def turn(role: str, text: str) -> list[dict[str, str]]:
+        return [{"role": role, "content": text}]
+
+    return Dataset.from_list(
+        [
+            {
+                "images": [open_picture(picture) for picture in pair.sample.images],
+                "prompt": turn("user", pair.sample.prompt),
+                "chosen": turn("assistant", pair.chosen),
+                "rejected": turn("assistant", pair.rejected),
+            }
+            for pair in pairs
+        ]
+    )
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:

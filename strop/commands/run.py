@@ -103,4 +103,4 @@ def _print(finished: Run) -> None:
 
 
 def _checked_text(checked: Mapping[str, str]) -> str:
-    return "\n".join([*(f"{part}: {line}" for part, line in checked.items()), "nothing is wrong with the recipe"])
+    return "\n".join([*(f"{field}: {line}" for field, line in checked.items()), "nothing is wrong with the recipe"])

@@ -1,4 +1,4 @@
-"""A model is asked the samples as they are, once each, and its answers get the marks of direct scoring, on every task."""
+"""A model is asked each question once, as it is, and its answers get the marks of direct scoring, on every task."""
 
 from __future__ import annotations
 

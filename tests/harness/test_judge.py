@@ -15,18 +15,19 @@ from typer.testing import CliRunner
 from harness.errors import DataError, PictureError
 from harness.files import write_json, write_jsonl
 from harness.judge import ModelJudge, ask_judge
+from harness.marking import Answered
 from harness.results import read_results
 from harness.store import Store
 from harness.types import AnswerStream, Sample, Sampling
 from strop.commands.score import score_app
-from tasks.data.rows import AnswerFile
 from tasks.ic.judge import Opinion, judge_captions, judge_metrics, opinion_counts, read_opinion
+from tasks.ic.task import Ic
 from tests.support.scripted import ScriptedJudge
 from tests.support.served import served
 from tests.support.tiny import save_tiny
 
 
-def _captions(*texts: str) -> AnswerFile:
+def _captions(*texts: str) -> Answered:
     samples = tuple(
         Sample(
             id=str(n),
@@ -38,7 +39,7 @@ def _captions(*texts: str) -> AnswerFile:
         )
         for n in range(len(texts))
     )
-    return AnswerFile(samples=samples, answers=texts)
+    return Answered(task=Ic(), samples=samples, answers=texts)
 
 
 def _question(prompt: str) -> Sample:
@@ -160,7 +161,7 @@ def test_no_reply_breaks_the_reader(reply: str) -> None:
 def test_what_cannot_be_read_and_what_never_came_are_unjudged(tmp_path: Path) -> None:
     found = _captions("Two dogs.", "A cat.", "A bus.", "  ")
     judge = ScriptedJudge(["precision: 100, recall: 50", "no idea", None])
-    opinions = judge_captions(judge, found, None, Store(tmp_path / "kept.jsonl"))
+    opinions = judge_captions(judge, found.samples, found.answers, None, Store(tmp_path / "kept.jsonl"))
     assert opinions == [Opinion(precision=1.0, recall=0.5), None, None, None]
     assert len(judge.asked) == 3, "a blank caption is not asked about"
     counts = [opinion_counts(text, one) for text, one in zip(found.answers, opinions, strict=True)]
@@ -174,13 +175,15 @@ def test_what_cannot_be_read_and_what_never_came_are_unjudged(tmp_path: Path) ->
 def test_the_judge_reads_caption_and_counts_and_sees_the_picture_if_shown(tmp_path: Path) -> None:
     Image.new("RGB", (2, 2)).save(tmp_path / "0.png")
     judge = ScriptedJudge(["precision: 1, recall: 1"])
-    judge_captions(judge, _captions("A {dog}."), tmp_path, Store(tmp_path / "kept.jsonl"))
+    found = _captions("A {dog}.")
+    judge_captions(judge, found.samples, found.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
     (asked,) = judge.asked
     assert "as counted by annotators: 2 dog, several person." in asked.prompt
     assert "---\nA {dog}.\n---" in asked.prompt
     assert asked.images == (tmp_path / "0.png",)
+    found = _captions("A dog.", "A cat.")
     with pytest.raises(PictureError, match=r"1\.png: no such picture"):
-        judge_captions(judge, _captions("A dog.", "A cat."), tmp_path, Store(tmp_path / "kept.jsonl"))
+        judge_captions(judge, found.samples, found.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
 
 
 def test_figures_of_two_judges_never_share_a_name() -> None:

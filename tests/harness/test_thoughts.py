@@ -21,15 +21,16 @@ from harness.store import Store
 from harness.thoughts import answer_of, thoughts_in
 from harness.types import Answer, Sample
 from leaderboards.verdicts import compare_results
+from loops.collect.controlled_hallucination import ControlledHallucination
 from loops.collect.unfinished import settle
-from loops.recipe import Collect, Evaluate, Recipe, load_recipe
+from loops.recipe import Evaluate, Recipe, load_recipe
 from strop.app import app
 from strop.commands.eval import read_longest
 from strop.notes import notes_of
 from tasks.chair.cut import cut_captions
 from tasks.ic.judge import judge_captions, opinion_counts
 from tasks.mathvista.readers import Question
-from tasks.reading.object_words import ChairTables, Normaliser
+from tasks.reading.object_words import CaptionReader, ChairTables, Normaliser
 from tasks.registry import find_task
 from tests.support.scripted import Scripted
 from tests.support.worlds import yes_no
@@ -258,12 +259,10 @@ class _Judge:
 
 @THOUGHTS
 def test_a_judge_sees_no_thought_and_its_own_is_no_reply(tmp_path: Path) -> None:
-    from tasks.data.rows import AnswerFile
-
     judge = _Judge("<think>precision: 1\nrecall: 2</think>precision: 80\nrecall: 50")
     sample = Sample(id="1", prompt="?", images=(), target={"cat": 1}, cluster="1")
-    captions = AnswerFile(samples=(sample, sample), answers=("<think>A dog.</think>A cat.", "<think>A dog."))
-    opinion, blank = judge_captions(judge, captions, None, Store(tmp_path / "kept.jsonl"))
+    captions = ["<think>A dog.</think>A cat.", "<think>A dog."]
+    opinion, blank = judge_captions(judge, [sample, sample], captions, None, Store(tmp_path / "kept.jsonl"))
     assert opinion is not None
     assert (opinion.precision, opinion.recall, blank) == (0.8, 0.5, None)
     assert len(judge.asked) == 1
@@ -279,21 +278,23 @@ def test_a_judge_sees_no_thought_and_its_own_is_no_reply(tmp_path: Path) -> None
 @THOUGHTS
 def test_a_collected_answer_is_kept_without_its_thought() -> None:
     whole = "<think>A dog? No.</think>A cat. A bus."
-    assert settle(Answer(text=whole), Collect()) == ("A cat. A bus.", {"said": whole})
+    assert settle(Answer(text=whole), ControlledHallucination()) == ("A cat. A bus.", {"said": whole})
     cut = Answer(text="<think>A dog.</think>A cat. A b", finished=False)
-    assert settle(cut, Collect()) == ("A cat.", {"said": cut.text, "unfinished": True, "left_out": " A b"})
+    assert settle(cut, ControlledHallucination()) == (
+        "A cat.",
+        {"said": cut.text, "unfinished": True, "left_out": " A b"},
+    )
     thinking = Answer(text="<think>A dog. A cat.", finished=False)
-    assert settle(thinking, Collect())[0] == ""
-    assert settle(thinking, Collect(unfinished="keep"))[0] == ""
+    assert settle(thinking, ControlledHallucination())[0] == ""
+    assert settle(thinking, ControlledHallucination(unfinished="keep"))[0] == ""
 
 
 def test_cut_captions_without_thoughts_are_what_they_were() -> None:
-    from tasks.data.rows import AnswerFile
-
     sample = Sample(id="1", prompt="?", images=(), target=frozenset({"cat"}), cluster="1")
-    found = AnswerFile(samples=(sample,), answers=("A cat. A dog.",))
     plain = Normaliser(package="none", words=lambda text: text.lower().split(), sentences=lambda text: text.split(". "))
-    cuts = list(cut_captions(found, ChairTables(synonyms={"cat": ["cat"]}), plain))
+    tables = ChairTables(synonyms={"cat": ["cat"]})
+    reader = CaptionReader(profile="plain", normaliser=plain, tables=tables, info={})
+    cuts = list(cut_captions([sample], ["A cat. A dog."], reader))
     assert [cut.rows[0].answer for cut in cuts][-1] == "A cat. A dog."
 
 

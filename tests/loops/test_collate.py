@@ -18,9 +18,8 @@ from harness.models.frames import Pictures, frame_of
 from harness.models.prompts import PromptReader
 from harness.models.vlm import load_vlm
 from loops.groups import Pair
-from loops.optimise.collate import PairCollator
-from loops.optimise.dpo import _rows, optimise_dpo
-from loops.recipe import Optimise
+from loops.optimise.collate import PairCollator, rows_of
+from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.training.build import processor
 from tests.support.tiny import HUB_TEMPLATE, llama_like_processor, save_tiny
@@ -41,7 +40,7 @@ def _collator(reads: LlavaProcessor, pictures: Pictures | None = None) -> PairCo
 
 
 def _batch(collator: Any, pairs: list[Pair] = PAIRS) -> dict[str, torch.Tensor]:
-    return dict(collator(copy.deepcopy(list(_rows(pairs)))))
+    return dict(collator(copy.deepcopy(list(rows_of(pairs)))))
 
 
 def _row(batch: dict[str, torch.Tensor], number: int) -> tuple[list[int], list[int]]:
@@ -97,7 +96,7 @@ def test_training_counts_its_passes_and_tokens(tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "tiny")
     batch = _batch(_collator(processor()))
     tokens, pictures = int(batch["attention_mask"].sum()), int((batch["input_ids"] == 4).sum())
-    recipe = Optimise(trl={"per_device_train_batch_size": 2, "num_train_epochs": 3, "learning_rate": 1e-4})
+    recipe = Dpo(trl={"per_device_train_batch_size": 2, "num_train_epochs": 3, "learning_rate": 1e-4})
     trained = optimise_dpo(PAIRS, recipe, start=folder, reference=folder, out=tmp_path / "checkpoint", seed=0)
     assert pictures == 4 * 64
     # the policy and the reference read each of three batches
@@ -150,7 +149,7 @@ def test_pairs_that_hold_markup_are_trained_as_text(
         assert reads.tokenizer.decode(answer[:-1]).strip() == (text.strip() if spaces else _unknown(text))
     start = save_tiny(tmp_path / "tiny", reads=reads)
     out = tmp_path / "checkpoint"
-    trained = optimise_dpo([pair], Optimise(trl={"num_train_epochs": 1}), start=start, reference=start, out=out, seed=0)
+    trained = optimise_dpo([pair], Dpo(trl={"num_train_epochs": 1}), start=start, reference=start, out=out, seed=0)
     assert trained.steps == 1
 
 
@@ -181,7 +180,7 @@ def test_a_model_without_padding_or_end_token_is_trained_like_another(tmp_path: 
     own = save_tiny(tmp_path / "own")
     other = variant(own, tmp_path / "other", json_files={"tokenizer_config.json": lacks})
     for folder in (own, other):
-        recipe = Optimise(trl={"learning_rate": 1e-3})
+        recipe = Dpo(trl={"learning_rate": 1e-3})
         optimise_dpo(PAIRS, recipe, start=folder, reference=folder, out=folder / "next" / "checkpoint", seed=0)
     one, two = (load_file(folder / "next/checkpoint/model.safetensors") for folder in (own, other))
     assert all(torch.equal(one[name], two[name]) for name in one)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -24,17 +25,23 @@ from harness.models.vlm import Hallucination
 from harness.results import read_results
 from harness.types import Advance, Answer, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
-from loops.collect.controlled_hallucination import controlled_hallucination
-from loops.collect.sampling import sampled_answers
+from loops.collect.controlled_hallucination import ControlledHallucination, Ratio, controlled_hallucination
+from loops.collect.sampling import SampledAnswers, sampled_answers
 from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
+from loops.kinds import Verifying
 from loops.ledger import Ledger, Outcome
-from loops.optimise.dpo import check_settings, optimise_dpo
+from loops.optimise.dpo import Dpo, check_settings, optimise_dpo
 from loops.optimise.parts import prepare
-from loops.recipe import Collect, Optimise, Ratio, Recipe, Select
+from loops.recipe import Recipe
 from loops.run import plan_recipe, run_recipe
-from loops.select.pairs import select
+from loops.select.pairs import BestAgainstWorst, select
 from loops.setting import Bar, Pool, Setting
-from loops.verify.clip import Clip, NoVerifier, Oracle, Random, Shorter
+from loops.slots import VERIFY, name_of
+from loops.verify.clip import ByEncoder
+from loops.verify.none import NoVerifier
+from loops.verify.oracle import Oracle
+from loops.verify.random import Random
+from loops.verify.shorter import Shorter
 from tasks.data.pools import WorldPool
 from tasks.pictos.benchmarks import caption_pool, caption_samples
 from tasks.pictos.models import shipped
@@ -68,40 +75,40 @@ class Talker:
         return [[Answer(text=f"{one.lead} A bear.".strip())] for one in how]
 
 
-def _collected(recipe: Collect, seed: int = 0, count: int = 200) -> tuple[Talker, list[Group]]:
+def _collected(recipe: ControlledHallucination, seed: int = 0, count: int = 200) -> tuple[Talker, list[Group]]:
     model = Talker()
     groups = controlled_hallucination(model, caption_samples("pool", count), recipe, seed=seed)  # type: ignore[arg-type]
     return model, groups
 
 
 def test_the_model_is_asked_without_gold() -> None:
-    model, groups = _collected(Collect())
+    model, groups = _collected(ControlledHallucination())
     assert len(model.asked) == 400
     assert all(sample.target is None for sample in model.asked)
     assert all(group.sample.target is None for group in groups)
 
 
 def test_a_group_is_the_answer_and_its_hallucination_with_what_made_it() -> None:
-    model, groups = _collected(Collect())
+    model, groups = _collected(ControlledHallucination())
     for group, how in zip(groups, model.how, strict=True):
         assert group.answers == (SAID, f"{how.lead} A bear.".strip())
         assert group.notes == ({}, {"h_ratio": how.ratio, "lead": how.lead})
 
 
 def test_leads_are_whole_sentences_of_the_answer_and_never_all_of_it() -> None:
-    model, _ = _collected(Collect())
+    model, _ = _collected(ControlledHallucination())
     leads = [how.lead for how in model.how]
     assert set(leads) == {"", "A cat on the left.", "A cat on the left. Two dogs."}
     assert all(40 < leads.count(lead) < 95 for lead in set(leads)), "each beginning has the same chance"
 
 
 def test_without_a_shared_prefix_there_is_no_lead() -> None:
-    model, _ = _collected(Collect(share_prefix=False))
+    model, _ = _collected(ControlledHallucination(share_prefix=False))
     assert {how.lead for how in model.how} == {""}
 
 
 def test_ratios_follow_the_seed_and_their_gaussian() -> None:
-    recipe = Collect(h_ratio=Ratio(mean=0.5, std=0.1))
+    recipe = ControlledHallucination(h_ratio=Ratio(mean=0.5, std=0.1))
     ratios = [[how.ratio for how in _collected(recipe, seed, 1_000)[0].how] for seed in (1, 1, 2)]
     assert ratios[0] == ratios[1] != ratios[2]
     mean = sum(ratios[0]) / 1_000
@@ -111,7 +118,7 @@ def test_ratios_follow_the_seed_and_their_gaussian() -> None:
 
 def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
     model = Talker()
-    recipe = Collect(kind="sampling", answers=3, temperature=0.7, max_tokens=9)
+    recipe = SampledAnswers(answers=3, temperature=0.7, max_tokens=9)
     groups = sampled_answers(model, caption_samples("pool", 5), recipe, seed=4)  # type: ignore[arg-type]
     assert model.samplings == [Sampling(n=3, temperature=0.7, max_tokens=9, seed=4)]
     assert all(sample.target is None for sample in (*model.asked, *(group.sample for group in groups)))
@@ -120,12 +127,12 @@ def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
 
 @pytest.mark.parametrize(("mean", "at"), [(3.0, 1.0), (-2.0, 0.0)])
 def test_ratios_are_clipped(mean: float, at: float) -> None:
-    model, _ = _collected(Collect(h_ratio=Ratio(mean=mean, std=0.1)))
+    model, _ = _collected(ControlledHallucination(h_ratio=Ratio(mean=mean, std=0.1)))
     assert {how.ratio for how in model.how} == {at}
 
 
 def test_the_two_answers_are_drawn_with_different_numbers() -> None:
-    first, second = _collected(Collect(temperature=0.7, max_tokens=9), seed=4)[0].samplings
+    first, second = _collected(ControlledHallucination(temperature=0.7, max_tokens=9), seed=4)[0].samplings
     assert (first.temperature, first.max_tokens) == (second.temperature, second.max_tokens) == (0.7, 9)
     assert first.seed != second.seed
 
@@ -144,6 +151,13 @@ class Scripted:
         return [[self.scores[text] for text in some] for some in texts]
 
 
+def _opened(kind: Any, task: Any = None) -> Verifying:
+    """A verifier at work on the answers to a task."""
+    setting = SimpleNamespace(tasks={"task": task})
+    opened: Verifying = kind.open(SimpleNamespace(setting=setting, source="task"), [], 0)
+    return opened
+
+
 SCORES = {"A cat.": 2.0, "Two dogs.": -1.0, "A cup.": 0.0}
 (SCENE,) = caption_samples("pool", 1)
 
@@ -153,7 +167,7 @@ def _group(*answers: str, rewards: Sequence[float | None] = ()) -> Group:
 
 
 def _clip(aggregate: str, *answers: str) -> list[float | None]:
-    clip = Clip(encoder=Scripted(SCORES), aggregate=aggregate)  # type: ignore[arg-type]
+    clip = ByEncoder(encoder=Scripted(SCORES), aggregate=aggregate)  # type: ignore[arg-type]
     (verdicts,) = clip.verify([_group(*answers)])
     return [verdict.reward for verdict in verdicts]
 
@@ -190,7 +204,7 @@ def test_silence_is_given_no_opinion(aggregate: str) -> None:
 
 def test_many_groups_are_judged_in_parts_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loops.verify.clip.BATCH", 3)
-    clip, told = Clip(encoder=Scripted(SCORES), aggregate="min"), list[int]()  # type: ignore[arg-type]
+    clip, told = ByEncoder(encoder=Scripted(SCORES), aggregate="min"), list[int]()  # type: ignore[arg-type]
     found = clip.verify([_group(name) for name in ("A cat.", "Two dogs.") * 4], told.append)
     assert [one.reward for (one,) in found] == [2.0, -1.0] * 4
     assert told == [3, 3, 2]
@@ -200,34 +214,34 @@ def test_the_oracle_gives_the_tasks_own_mark() -> None:
     task = find_task("pictos_captions")
     names = sorted(SCENE.target)
     answers = (" ".join(f"A {name}." for name in names), f"A {names[0]}.", "")
-    (verdicts,) = Oracle(task=task).verify([_group(*answers)])
+    (verdicts,) = _opened(Oracle(), task).verify([_group(*answers)])
     assert [one.reward for one in verdicts] == [task.score(SCENE, answer).value for answer in answers]
     assert (verdicts[0].reward, verdicts[2].reward) == (1.0, 0.0)
 
 
 def test_random_follows_its_seed_and_knows_nothing() -> None:
     groups = [_group("A cat.", "Two dogs.")] * 500
-    one, again, other = (Random(seed=seed).verify(groups) for seed in (1, 1, 2))
+    one, again, other = (Random().open(None, [], seed).verify(groups) for seed in (1, 1, 2))
     assert one == again != other
     preferred = sum(first.reward > second.reward for first, second in one)  # type: ignore[operator]
     assert 200 < preferred < 300
 
 
 def test_none_has_no_opinion() -> None:
-    assert NoVerifier().verify([_group("A cat.", "Two dogs.")]) == [(Verdict(reward=None), Verdict(reward=None))]
+    assert _opened(NoVerifier()).verify([_group("A cat.", "Two dogs.")]) == [
+        (Verdict(reward=None), Verdict(reward=None))
+    ]
 
 
 def test_only_the_oracle_sees_gold() -> None:
-    clip = Clip(encoder=Scripted(SCORES), aggregate="sum")  # type: ignore[arg-type]
-    verifiers = (Oracle(task=find_task("pictos_captions")), Random(seed=0), NoVerifier(), clip)
-    assert [one.name for one in verifiers if one.sees_gold] == ["oracle"]
+    assert [name_of(kind) for kind in VERIFY.shipped if kind.sees_gold] == ["oracle"]
 
 
 # Select ---------------------------------------------------------------------------------------------------------------
 
 
 def _selected(groups: Sequence[Group], **recipe: Any) -> tuple[list[tuple[str, str, bool]], dict[str, int]]:
-    found = select(groups, Select(**recipe))
+    found = select(groups, BestAgainstWorst(**recipe))
     assert found.counts["groups"] == len(groups)
     assert found.counts["pairs"] == len(found.pairs)
     counts = {name: count for name, count in found.counts.items() if count and name not in ("groups", "pairs")}
@@ -311,7 +325,7 @@ def test_without_opinions_keep_takes_the_same_samples_of_any_answers() -> None:
 
     def kept(answer: str) -> list[str]:
         groups = [dataclasses.replace(_group(answer, "x", rewards=(None, None)), sample=sample) for sample in samples]
-        return [pair.sample.id for pair in select(groups, Select(keep=0.25)).pairs]
+        return [pair.sample.id for pair in select(groups, BestAgainstWorst(keep=0.25)).pairs]
 
     assert kept("a") == kept("b")
     assert len(kept("a")) == 10
@@ -330,8 +344,8 @@ def test_a_coin_orders_the_pairs_that_the_verifier_chose() -> None:
         )
         for number in range(200)
     ]
-    chosen = select(groups, Select(disagreement="reverse", keep=0.5)).pairs
-    tossed = [select(groups, Select(disagreement="coin", keep=0.5), seed=seed).pairs for seed in (1, 2)]
+    chosen = select(groups, BestAgainstWorst(disagreement="reverse", keep=0.5)).pairs
+    tossed = [select(groups, BestAgainstWorst(disagreement="coin", keep=0.5), seed=seed).pairs for seed in (1, 2)]
     assert [[pair.sample.id for pair in pairs] for pairs in tossed] == [[pair.sample.id for pair in chosen]] * 2
     assert all(30 < sum(pair.reversed for pair in pairs) < 70 for pairs in tossed)
     assert [pair.chosen for pair in tossed[0]] != [pair.chosen for pair in tossed[1]]
@@ -340,7 +354,7 @@ def test_a_coin_orders_the_pairs_that_the_verifier_chose() -> None:
 
 def test_shorter_prefers_the_answer_of_fewer_words_and_opens_no_picture() -> None:
     group = dataclasses.replace(_group("A cat.", "A cat and a dog.", ""), sample=SCENE.blind())
-    (verdicts,) = Shorter().verify([dataclasses.replace(group, sample=dataclasses.replace(SCENE, images=()))])
+    (verdicts,) = _opened(Shorter()).verify([dataclasses.replace(group, sample=dataclasses.replace(SCENE, images=()))])
     assert [verdict.reward for verdict in verdicts] == [-2.0, -5.0, 0.0]
 
 
@@ -373,7 +387,7 @@ PAIRS = [
 
 
 def _trained(seed_model: Path, out: Path, *, seed: int = 3, **recipe: Any) -> dict[str, torch.Tensor]:
-    optimise_dpo(PAIRS, Optimise(trl=TRL, **recipe), start=seed_model, reference=seed_model, out=out, seed=seed)
+    optimise_dpo(PAIRS, Dpo(trl=TRL, **recipe), start=seed_model, reference=seed_model, out=out, seed=seed)
     return load_file(out / "model.safetensors")
 
 
@@ -408,7 +422,7 @@ def test_no_tensor_of_a_frozen_part_is_trained_under_an_adapter_either(
     seed_model: Path, freeze: tuple[str, ...], lora: dict[str, Any]
 ) -> None:
     model = AutoModelForImageTextToText.from_pretrained(seed_model, dtype=torch.float32)
-    adapted = prepare(model, Optimise(weights="lora", freeze=freeze, lora={"r": 2, **lora}), seed=0)
+    adapted = prepare(model, Dpo(weights="lora", freeze=freeze, lora={"r": 2, **lora}), seed=0)
     trained = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
     assert [name for name in trained if any(part in name for part in freeze)] == []
     assert any("language_model" in name and "lora_A" in name for name in trained)
@@ -437,14 +451,14 @@ def test_a_setting_that_peft_does_not_know_is_a_fault_of_the_recipe(seed_model: 
 
 
 def test_a_setting_that_trl_does_not_know_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
-    recipe = Optimise(trl={"learning_rat": 1.0})
+    recipe = Dpo(trl={"learning_rat": 1.0})
     with pytest.raises(RecipeError, match=r"^optimise\.trl\.learning_rat 1.0: "):
         optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=tmp_path / "checkpoint", seed=0)
 
 
 def test_a_number_of_trls_that_is_a_text_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(RecipeError, match=r"optimise\.trl\.learning_rate: must be like 1e-06, found 'fast'"):
-        check_settings(Optimise(trl={"learning_rate": "fast"}))
+        check_settings(Dpo(trl={"learning_rate": "fast"}))
 
 
 class Tracker(TrainerCallback):  # type: ignore[misc]
@@ -466,7 +480,7 @@ def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
 ) -> None:
     monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "tensorboard", Tracker)
     monkeypatch.setattr(Tracker, "told", [])
-    recipe = Optimise(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
+    recipe = Dpo(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
     out = tmp_path / "checkpoint"
     optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
     assert {told[:2] for told in Tracker.told} == {("small round 1", "strop")}
@@ -493,7 +507,7 @@ def test_a_tracker_that_is_not_there_is_a_fault_of_the_recipe_before_anything_is
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracker: str, message: str
 ) -> None:
     monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "wandb", Missing)
-    recipe = RECIPE.model_copy(update={"optimise": Optimise(trl={"report_to": [tracker]})})
+    recipe = RECIPE.model_copy(update={"optimise": Dpo(trl={"report_to": [tracker]})})
     with pytest.raises(RecipeError, match="^" + re.escape(f"optimise.trl.report_to: {message}")):
         run_recipe(recipe, tmp_path / "run", setting)
     assert not (tmp_path / "run").exists()
@@ -577,7 +591,7 @@ def test_a_seed_beyond_the_end_of_the_pool_is_told_before_anything_is_done(setti
 
 
 def test_a_setting_that_trl_does_not_know_is_found_before_anything_is_done(setting: Setting, tmp_path: Path) -> None:
-    recipe = RECIPE.model_copy(update={"optimise": Optimise(trl={"learning_rat": 1.0})})
+    recipe = RECIPE.model_copy(update={"optimise": Dpo(trl={"learning_rat": 1.0})})
     with pytest.raises(RecipeError, match=r"^optimise\.trl\.learning_rat 1.0: "):
         run_recipe(recipe, tmp_path / "run", setting)
     assert not (tmp_path / "run").exists()
@@ -640,7 +654,7 @@ def _killed_at_the_end_of(name: str, done: Callable[..., Any]) -> Callable[..., 
 def test_runs_that_share_stages_end_as_runs_that_do_not(
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = RECIPE.model_copy(update={"name": "other", "verify": RECIPE.verify.model_copy(update={"kind": "none"})})
+    other = RECIPE.model_copy(update={"name": "other", "verify": NoVerifier()})
     alone = run_recipe(other, tmp_path / "alone", setting)
     run_recipe(RECIPE, tmp_path / "first", setting, shared=tmp_path / "shared")
     second = run_recipe(other, tmp_path / "second", setting, shared=tmp_path / "shared")
@@ -682,14 +696,14 @@ def test_no_gold_reaches_a_run_that_is_not_the_oracles(setting: Setting, tmp_pat
 
     guarded = dataclasses.replace(setting, pool=pool)
     run_recipe(RECIPE, tmp_path / "blind", guarded)
-    oracle = RECIPE.model_copy(update={"verify": RECIPE.verify.model_copy(update={"kind": "oracle"})})
+    oracle = RECIPE.model_copy(update={"verify": Oracle()})
     with pytest.raises(DataError, match="score fails on the answer"):
         run_recipe(oracle, tmp_path / "oracle", guarded)
 
 
 @pytest.mark.slow
 def test_nothing_to_train_on_is_said_with_a_remedy(setting: Setting, tmp_path: Path) -> None:
-    recipe = RECIPE.model_copy(update={"select": Select(margin=0.9999)})
+    recipe = RECIPE.model_copy(update={"select": BestAgainstWorst(margin=0.9999)})
     with pytest.raises(RunError, match=r"select left no pairs to train on; lower select\.margin"):
         run_recipe(recipe, tmp_path, setting)
     assert _stages(tmp_path) == STAGES[:4]
@@ -705,8 +719,8 @@ def test_an_unread_board_of_a_half_run_is_still_a_board(setting: Setting, tmp_pa
 
 
 def test_a_run_may_hold_sampled_answers_against_each_other(setting: Setting, tmp_path: Path) -> None:
-    collect = RECIPE.collect.model_copy(update={"kind": "sampling", "answers": 3})
-    recipe = RECIPE.model_copy(update={"collect": collect, "select": Select(keep=0.5)})
+    collect = {**RECIPE.collect.model_dump(), "kind": "sampling", "answers": 3}
+    recipe = Recipe.model_validate(RECIPE.model_dump() | {"collect": collect, "select": {"keep": 0.5}})
     assert run_recipe(recipe, tmp_path / "run", setting).fresh_stages == len(STAGES)
     collected = read_jsonl(tmp_path / "run" / "round-1" / "collect" / "groups.jsonl")
     assert [len(row["answers"]) for row in collected] == [3] * 24

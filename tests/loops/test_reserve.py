@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from harness.errors import UsageError
 from harness.files import read_jsonl
 from loops import reserve
+from loops.documents import find_shipped
 from loops.grid import load_grid
-from loops.recipe import find_shipped
 from loops.reserve import OPENINGS, digest_of_grid, open_reserve, refuse_reserve
 from strop.app import app
 from tasks.pictos.world import SPLITS, seeds_of

@@ -10,10 +10,9 @@ from harness.errors import RunError
 from harness.models.vlm import Hallucination, load_vlm
 from harness.sentences import split_sentences, whole_sentences
 from harness.types import Advance, Answer, Group, Sample, Sampling
-from loops.collect.controlled_hallucination import controlled_hallucination
-from loops.collect.sampling import sampled_answers
-from loops.recipe import Collect, Select
-from loops.select.pairs import select
+from loops.collect.controlled_hallucination import ControlledHallucination, controlled_hallucination
+from loops.collect.sampling import SampledAnswers, sampled_answers
+from loops.select.pairs import BestAgainstWorst, select
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.models import shipped
 
@@ -36,7 +35,7 @@ class Scripted:
 
 
 def _collected(model: Scripted, count: int = 40, **recipe: object) -> list[Group]:
-    settings = Collect(max_unfinished=1, **recipe)  # type: ignore[arg-type]
+    settings = ControlledHallucination(max_unfinished=1, **recipe)  # type: ignore[arg-type]
     return controlled_hallucination(model, caption_samples("pool", count), settings, seed=0)  # type: ignore[arg-type]
 
 
@@ -71,7 +70,7 @@ def test_an_answer_that_ended_by_itself_has_no_mark_even_without_a_full_stop() -
 def test_of_a_cut_hallucination_nothing_is_kept_that_is_only_its_lead() -> None:
     groups = _collected(Scripted("A cat. Two dogs.", " A be…"))
     assert {group.answers[1] for group in groups} == {""}
-    assert select(groups, Select()).counts["equal"] == 40, "where nothing is left there is no pair"
+    assert select(groups, BestAgainstWorst()).counts["equal"] == 40, "where nothing is left there is no pair"
     more = _collected(Scripted("A cat. Two dogs.", " A bear. A be…"))
     assert {group.answers[1] for group in more} == {"A bear.", "A cat. A bear."}
 
@@ -80,7 +79,7 @@ def test_of_a_cut_hallucination_nothing_is_kept_that_is_only_its_lead() -> None:
 def test_the_recipe_says_what_becomes_of_cut_answers(unfinished: str, left: str) -> None:
     group = _collected(Scripted("A cat. Two do…"), 1, unfinished=unfinished)[0]
     assert (group.answers[0], group.notes[0]["unfinished"]) == (left, True)
-    model, settings = Scripted("A cat. Two do…"), Collect(kind="sampling", temperature=1, answers=2, max_unfinished=1)
+    model, settings = Scripted("A cat. Two do…"), SampledAnswers(temperature=1, answers=2, max_unfinished=1)
     settings = settings.model_copy(update={"unfinished": unfinished})
     (drawn,) = sampled_answers(model, caption_samples("pool", 1), settings, seed=0)  # type: ignore[arg-type]
     assert drawn.answers == (left, left)
@@ -96,10 +95,10 @@ def test_a_share_of_cut_answers_beyond_the_recipes_is_refused_with_a_remedy() ->
     for model.cut, refused in ((8, False), (9, True)):  # type: ignore[attr-defined]
         samples = caption_samples("pool", 40)
         if not refused:
-            assert len(controlled_hallucination(model, samples, Collect(), seed=0)) == 40  # type: ignore[arg-type]
+            assert len(controlled_hallucination(model, samples, ControlledHallucination(), seed=0)) == 40  # type: ignore[arg-type]
             continue
         with pytest.raises(RunError, match=r"^9 of 40 answers were cut at collect\.max_tokens 80; raise it, or coll"):
-            controlled_hallucination(model, samples, Collect(), seed=0)  # type: ignore[arg-type]
+            controlled_hallucination(model, samples, ControlledHallucination(), seed=0)  # type: ignore[arg-type]
 
 
 def test_a_lead_is_the_answers_own_text_with_its_line_ends() -> None:

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 import strop
 from harness.errors import StropError
 from harness.profiles import profiles_of
+from strop.commands.score import score_app
+from tests.support.pope import write_answers, write_data
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,6 +65,14 @@ def test_answers_are_scored_as_those_that_a_model_is_asked_for(task: strop.Task,
     file = tmp_path / "answers.jsonl"
     file.write_text("\n".join(json.dumps({"question_id": id, "text": text}) for id, text in answers.items()))
     assert strop.score("pictos_pope", file, partial=True).figures() == asked.figures()
+
+
+def test_a_file_of_answers_to_a_benchmark_is_scored_as_by_the_command(tmp_path: Path) -> None:
+    data, answers = write_data(tmp_path / "data"), write_answers(tmp_path / "model.jsonl")
+    printed = CliRunner().invoke(score_app, ["pope", "--answers", str(answers), "--data", str(data), "--json"])
+    evaluation = strop.score("pope", answers, data=data)
+    assert evaluation.figures()["pope"] == json.loads(printed.stdout)["metrics"]
+    assert evaluation.results.model == "model"
 
 
 def test_a_score_of_all_profiles_has_rows_of_each() -> None:

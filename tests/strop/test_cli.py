@@ -191,7 +191,7 @@ def test_every_command_shows_how_it_is_called(strop: Strop) -> None:
 
 
 def test_a_stop_is_one_line_and_not_a_traceback(strop: Strop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(name: str) -> Task:
+    def stopped(name: str, data: object) -> Task:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tasks.registry.find_task", stopped)

@@ -22,7 +22,7 @@ from harness.files import read_jsonl
 from harness.results import read_results
 from harness.stats import estimate
 from strop.commands.score import score_app, words
-from strop.commands.score.deliver import print_marked
+from strop.commands.score.report import print_marked
 from tasks.reading import text
 from tests.support.annotated import annotate
 from tests.support.pages import read_page

@@ -21,8 +21,7 @@ from harness.models.vlm import load_vlm
 from harness.pictures import open_picture
 from harness.types import Sampling
 from loops.groups import Pair
-from loops.optimise.dpo import optimise_dpo
-from loops.recipe import Optimise
+from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
 
 SAMPLES = caption_samples("dev", 4)
@@ -129,7 +128,7 @@ def test_a_round_trained_on_tied_weights_saves_the_model_that_it_trained(
 ) -> None:
     """TRL itself refuses an adapter on the head."""
     pairs = [Pair(sample=sample, chosen="A cat.", rejected="Two dogs.", reversed=False) for sample in SAMPLES]
-    recipe = Optimise(
+    recipe = Dpo(
         weights="lora",
         freeze=(),
         lora={"r": 2, "target_modules": modules},

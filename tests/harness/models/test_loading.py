@@ -16,8 +16,7 @@ from transformers import AutoModelForImageTextToText
 from harness.errors import ModelError
 from harness.models.vlm import load_vlm
 from harness.types import Sampling
-from loops.optimise.dpo import optimise_dpo
-from loops.recipe import Optimise
+from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
 from tests.support.tiny import save_adapter
 from tests.support.variants import Weights, complaint_of, variant
@@ -256,7 +255,7 @@ def test_training_starts_from_whole_checkpoints_only(base: Path, tmp_path: Path,
     holes = variant(base, tmp_path / "holes", weights=_without(part))
     folders = {"start": base, "reference": base, which: holes}
     with pytest.raises(ModelError, match=r"holes: does not load, .* of the model (is|are) not in its files, such as "):
-        optimise_dpo([], Optimise(), **folders, out=tmp_path / "out", seed=0)
+        optimise_dpo([], Dpo(), **folders, out=tmp_path / "out", seed=0)
     assert not (tmp_path / "out").exists()
 
 

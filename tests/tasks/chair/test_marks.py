@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import DataError
+from harness.marking import Answered
 from harness.results import Marked, mark
 from harness.stats import estimate
 from harness.types import Sample, Score
 from tasks.chair.answers import load_answers
 from tasks.chair.marks import CHAIR_METRICS, score_caption, score_mentions
 from tasks.chair.truth import open_truth
-from tasks.data.rows import AnswerFile
 from tasks.reading import text
 from tasks.reading.object_words import ChairTables, first_sentences, load_tables, merge_words, named_classes, normalise
 
@@ -58,7 +58,7 @@ def words_of(chair: Path) -> Callable[[str], list[str]]:
     return words
 
 
-def _load(chair: Path, name: str, build: str) -> AnswerFile:
+def _load(chair: Path, name: str, build: str) -> Answered:
     return load_answers(chair / FILES[name], chair / f"ground_truth_{build}.json.gz")
 
 
@@ -66,7 +66,7 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _rows(found: AnswerFile, score: Callable[[str, frozenset[str]], Score]) -> list[Marked]:
+def _rows(found: Answered, score: Callable[[str, frozenset[str]], Score]) -> list[Marked]:
     return [mark(s, a, score(a, s.target)) for s, a in zip(found.samples, found.answers, strict=True)]
 
 
@@ -328,7 +328,7 @@ TRUTH = {"categories": ["cat", "bus"], "images": {"9": [0], "25": []}}
 ROW = {"image_id": 9, "caption": "A cat."}
 
 
-def _files(folder: Path, answers: str = json.dumps(ROW), truth: str = json.dumps(TRUTH)) -> AnswerFile:
+def _files(folder: Path, answers: str = json.dumps(ROW), truth: str = json.dumps(TRUTH)) -> Answered:
     (folder / "answers.jsonl").write_text(answers)
     (folder / "truth.json").write_text(truth)
     return load_answers(folder / "answers.jsonl", folder / "truth.json")

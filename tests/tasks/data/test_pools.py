@@ -18,8 +18,8 @@ from harness.files import read_jsonl
 from harness.pictures import open_picture
 from leaderboards.build import build_board
 from loops.recipe import load_recipe
-from loops.run import round_samples
 from strop.commands.board import find_pool
+from strop.running import setting
 from tasks.data.pools import PROMPT, world_slot
 from tasks.pictos.benchmarks import caption_samples
 from tasks.registry import training_pool
@@ -168,7 +168,7 @@ def test_a_prompt_comes_from_the_list_else_from_the_recipe(pictures: Path) -> No
     changes = [f"source=list:{pictures}/pool.jsonl", "collect.samples=11"]
     for prompt, said in ((None, {"What is this?", "And this?"}), ("Name it.", {"Name it."})):
         recipe = load_recipe(JUDGE_FREE, [*changes, f"collect.prompt={prompt or 'null'}"])
-        part = round_samples(training_pool(recipe.source), recipe, 1)
+        part = recipe.study(setting()).samples(1)
         assert (len(part), {one.prompt for one in part}) == (11, said)
 
 

@@ -362,7 +362,8 @@ def test_questions_are_written_and_the_answers_to_them_scored_under_every_profil
     assert [one["metrics"]["IoU"]["value"] for one in (strict, llava)] == [0.75, 0.75]
     assert tuple(one["profile"] for one in (strict, llava, *others)) == PROFILES
     assert strict["info"]["truth"] == "instances_val2014.json"
-    assert [one["gold"] for one in strict["info"]["disagreements"]] == ["[10, 10, 30, 30]", "[50, 10, 70, 30]"]
+    # left, top, width, height in pixels, as a box that is read
+    assert [row["gold"] for row in strict["info"]["disagreements"]] == [[10, 10, 20, 20], [50, 10, 20, 20]]
     write_jsonl(answers, [{"question_id": "7/cat", "text": "[100, 200, 300, 600]"}])
     error = _strop(*words).exception
     assert isinstance(error, DataError)

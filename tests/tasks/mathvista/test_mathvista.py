@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from harness.errors import DataError, UsageError
-from harness.results import Marked, mark
+from harness.marking import Answered, mark_answers
+from harness.results import Marked
 from harness.stats import estimate
 from strop.commands.score import score_app
-from tasks.mathvista.answers import OutputFile, load_answers
+from tasks.mathvista.answers import load_answers
 from tasks.mathvista.marks import mathvista_metrics, score_mathvista
 from tasks.mathvista.questions import Size
 from tasks.mathvista.readers import (
@@ -31,6 +32,7 @@ from tasks.mathvista.readers import (
     read_official_old_integers,
     read_strict,
 )
+from tasks.mathvista.task import MathVista
 from tests.support.questions import CHOICE, METADATA, QUESTION
 
 RUNS = (
@@ -46,11 +48,8 @@ RUNS = (
 RULES = {"integer_old": "official/integer_old", "integer_new": "official"}
 
 
-def _marked(found: OutputFile, profile: str) -> list[Marked]:
-    return [
-        mark(sample, answer, score_mathvista(sample.target, found.reply(sample.id, answer), profile))
-        for sample, answer in zip(found.samples, found.answers, strict=True)
-    ]
+def _marked(answered: Answered, profile: str) -> Sequence[Marked]:
+    return mark_answers(answered.task, answered.samples, answered.answers, profile=profile).rows
 
 
 def _totals(rows: Sequence[Marked]) -> Counter[str]:
@@ -68,7 +67,7 @@ def _cells(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def outputs(conformance: Path, expected: dict[str, Any]) -> dict[str, OutputFile]:
+def outputs(conformance: Path, expected: dict[str, Any]) -> dict[str, Answered]:
     return {run: load_answers(conformance / expected[f"mathvista/{run}"]["outputs"]) for run in RUNS}
 
 
@@ -81,7 +80,7 @@ def test_the_runs_are_all_those_with_expected_figures(expected: dict[str, Any]) 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("run", RUNS)
 def test_published_outputs_score_what_they_score_under_both_integer_rules(
-    outputs: dict[str, OutputFile], expected: dict[str, Any], run: str, rule: str
+    outputs: dict[str, Answered], expected: dict[str, Any], run: str, rule: str
 ) -> None:
     figures = expected[f"mathvista/{run}"]["recomputed"][rule]
     rows = _marked(outputs[run], RULES[rule])
@@ -96,7 +95,7 @@ def test_published_outputs_score_what_they_score_under_both_integer_rules(
 
 @pytest.mark.parametrize("run", RUNS)
 def test_every_published_cell_follows_from_its_outputs_but_for_those_that_are_named(
-    conformance: Path, outputs: dict[str, OutputFile], expected: dict[str, Any], run: str
+    conformance: Path, outputs: dict[str, Answered], expected: dict[str, Any], run: str
 ) -> None:
     entry = expected[f"mathvista/{run}"]
     published = _cells(json.loads((conformance / entry["scores"]).read_text()))
@@ -126,7 +125,7 @@ def test_every_published_cell_follows_from_its_outputs_but_for_those_that_are_na
             assert f"{100 * (found['accuracy'].value or 0):.1f}" == f"{float(whole['accuracy']):.1f}"
 
 
-def test_chatgpts_unequal_cell_comes_of_one_question_annotated_later(outputs: dict[str, OutputFile]) -> None:
+def test_chatgpts_unequal_cell_comes_of_one_question_annotated_later(outputs: dict[str, Answered]) -> None:
     cell = "skills/geometry reasoning"
     of = {run: {s.id for s in outputs[run].samples if cell in s.target.cells} for run in RUNS[:2]}
     assert of["chatgpt/chatgpt"] - of["bard/bard"] == {"4"}
@@ -135,7 +134,7 @@ def test_chatgpts_unequal_cell_comes_of_one_question_annotated_later(outputs: di
 
 
 def test_what_was_invented_for_blank_responses_is_no_mark_of_the_model(
-    outputs: dict[str, OutputFile], expected: dict[str, Any]
+    outputs: dict[str, Answered], expected: dict[str, Any]
 ) -> None:
     run = "instruct_blip2/instruct_blip2_vicuna_13b"
     figures = expected[f"mathvista/{run}"]["empty_response"]
@@ -336,7 +335,7 @@ def test_a_profile_that_does_not_exist_is_a_usage_error() -> None:
 ROWS = {"1": {**QUESTION, "response": "5"}, "2": {**CHOICE, "response": "B", "extraction": "A"}}
 
 
-def _files(folder: Path, outputs: Any = ROWS, questions: Any = None, **options: Any) -> OutputFile:
+def _files(folder: Path, outputs: Any = ROWS, questions: Any = None, **options: Any) -> Answered:
     for name, value in {"outputs": outputs, "testmini": questions}.items():
         (folder / f"{name}.json").write_text(value if isinstance(value, str) else json.dumps(value))
     testmini = None if questions is None else folder / "testmini.json"
@@ -355,12 +354,16 @@ def test_a_question_is_counted_in_each_of_its_skills(tmp_path: Path) -> None:
 
 
 def test_all_layouts_of_outputs_are_the_same_samples(tmp_path: Path) -> None:
+    def samples(answered: Answered) -> tuple[object, ...]:
+        assert isinstance(answered.task, MathVista)
+        return answered.samples, answered.answers, answered.task.extractions
+
     whole = _files(tmp_path)
     lines = "\n".join(json.dumps(row) for row in ROWS.values())
-    assert dataclasses.replace(_files(tmp_path, lines), info={}) == dataclasses.replace(whole, info={})
+    assert samples(_files(tmp_path, lines)) == samples(whole)
     bare = {pid: {name: row[name] for name in ("response", "extraction") if name in row} for pid, row in ROWS.items()}
     apart = _files(tmp_path, bare, {"1": QUESTION, "2": CHOICE})
-    assert dataclasses.replace(apart, info={}) == dataclasses.replace(whole, info={})
+    assert samples(apart) == samples(whole)
 
 
 def test_a_program_answers_by_what_it_printed(tmp_path: Path) -> None:
@@ -534,7 +537,7 @@ def test_without_stored_extractions_strict_is_the_headline_and_official_says_why
 
 
 @pytest.mark.reported("numbers")
-def test_strict_seldom_reads_another_number_or_option_than_the_authors_took_out(outputs: dict[str, OutputFile]) -> None:
+def test_strict_seldom_reads_another_number_or_option_than_the_authors_took_out(outputs: dict[str, Answered]) -> None:
     marks = {run: [_marked(outputs[run], profile) for profile in ("official", "strict")] for run in RUNS}
     pairs = [(official, strict) for both in marks.values() for official, strict in zip(*both, strict=True)]
     assert sum(strict.value > official.value for official, strict in pairs) == 80

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from harness.errors import DataError, StropError, UsageError
+from harness.marking import Answered
 from harness.stats import estimate
 from strop.app import app
-from tasks.data.rows import AnswerFile
 from tasks.pope.answers import load_answers
 from tasks.pope.marks import pope_metrics, score_pope
 from tests.support.marked import mark_pope
@@ -62,11 +62,11 @@ def _vcd(of: str, **changed: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _load(world: Path, rows: Sequence[dict[str, Any]], **options: Any) -> AnswerFile:
+def _load(world: Path, rows: Sequence[dict[str, Any]], **options: Any) -> Answered:
     return load_answers(_lines(world / "answers.jsonl", rows), world / "llava.jsonl", world, **options)
 
 
-def _right(found: AnswerFile) -> dict[str, float]:
+def _right(found: Answered) -> dict[str, float]:
     """Accuracy by category."""
     groups = list(dict.fromkeys(str(sample.meta["group"]) for sample in found.samples))
     figures = estimate(mark_pope(found, "official"), pope_metrics(groups), draws=1)

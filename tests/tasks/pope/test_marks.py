@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from harness.errors import DataError, UsageError
+from harness.marking import Answered
 from harness.results import Marked
 from harness.stats import estimate
 from tasks.chair.answers import load_answers as load_captions
-from tasks.data.rows import AnswerFile
 from tasks.pope.answers import load_answers
 from tasks.pope.marks import pope_metrics, score_pope
 from tasks.pope.questions import object_asked_for
@@ -51,7 +51,7 @@ def pope(conformance: Path) -> Path:
     return conformance / "pope"
 
 
-def _load(pope: Path, labels: str | Path) -> AnswerFile:
+def _load(pope: Path, labels: str | Path) -> Answered:
     return load_answers(pope / "answers/llava-v1.5-13b.jsonl", pope / "llava_pope_test.jsonl", pope / labels)
 
 
@@ -211,7 +211,7 @@ LABEL = {"question_id": 1, "image": "a.jpg", "text": "Is there an apple in the i
 ANSWER = {"question_id": 7, "text": "No"}
 
 
-def _files(folder: Path, **content: str) -> AnswerFile:
+def _files(folder: Path, **content: str) -> Answered:
     rows = {"answers": json.dumps(ANSWER), "questions": json.dumps(QUESTION), "coco_pope_random": json.dumps(LABEL)}
     paths = {name: folder / f"{name}.json" for name in rows}
     for name, path in paths.items():

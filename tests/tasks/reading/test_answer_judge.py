@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from harness.engine import evaluate
 from harness.errors import UsageError
 from harness.files import write_json
+from harness.marking import mark_answers
 from harness.results import Results, TaskResult, mark, read_results, write_results
 from harness.stats import as_plain, estimate
 from harness.store import Store
@@ -26,6 +27,7 @@ from strop.app import app
 from tasks.mathvista.answers import load_answers
 from tasks.mathvista.marks import score_mathvista
 from tasks.mathvista.readers import MATHVISTA_PROFILES, Question, Reply
+from tasks.mathvista.task import MathVista
 from tasks.reading.answer_judge import judge_unread
 from tasks.registry import find_task
 from tasks.scienceqa.marks import Problem, score_scienceqa
@@ -242,13 +244,15 @@ def test_the_authors_extractions_as_replies_bring_llava_near_the_official_figure
 ) -> None:
     found = load_answers(conformance / "mathvista/results/llava/output_llava_llama_2_13b.json.gz")
     said = list(zip(found.samples, found.answers, strict=True))
+    assert isinstance(found.task, MathVista)
+    extractions = found.task.extractions or {}
 
     def stored(asked: Sequence[Sample]) -> Iterator[tuple[int, list[str]]]:
-        yield from ((place, [found.extractions[one.id]]) for place, one in enumerate(asked))
+        yield from ((place, [extractions[one.id]]) for place, one in enumerate(asked))
 
     judge: Any = SimpleNamespace(id="stored", stream=stored)
     plain = _result(said)
     judged = judge_unread(plain, found.samples, _score, judge, Store(tmp_path / "judge.jsonl"))
     assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [188, 260]
-    official = [score_mathvista(one.target, found.reply(one.id, text), "official") for one, text in said]
-    assert sum(score.value for score in official) == 261
+    official = mark_answers(found.task, found.samples, found.answers, profile="official")
+    assert sum(row.value for row in official.rows) == 261

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from harness.errors import DataError, UsageError
-from harness.results import Marked, mark
+from harness.marking import Answered, mark_answers
+from harness.results import Marked
 from harness.stats import estimate
 from strop.commands.score import score_app
-from tasks.data.rows import AnswerFile
 from tasks.reading.readers import LETTERS, OPTION_PROFILES, read_option_strict
 from tasks.scienceqa.answers import load_answers
 from tasks.scienceqa.marks import Problem, scienceqa_metrics, score_scienceqa
@@ -33,7 +33,7 @@ def questions(conformance: Path) -> Path:
     return conformance / "scienceqa/llava_test_CQM-A.json"
 
 
-def _load(conformance: Path, expected: dict[str, Any], run: str) -> AnswerFile:
+def _load(conformance: Path, expected: dict[str, Any], run: str) -> Answered:
     files = expected[run]
     return load_answers(
         conformance / files["outputs"],
@@ -42,10 +42,8 @@ def _load(conformance: Path, expected: dict[str, Any], run: str) -> AnswerFile:
     )
 
 
-def _marked(found: AnswerFile, profile: str) -> list[Marked]:
-    return [
-        mark(s, a, score_scienceqa(s.target, a, profile)) for s, a in zip(found.samples, found.answers, strict=True)
-    ]
+def _marked(answered: Answered, profile: str) -> Sequence[Marked]:
+    return mark_answers(answered.task, answered.samples, answered.answers, profile=profile).rows
 
 
 def _same_figures(rows: Sequence[Marked], figures: dict[str, Any]) -> None:
@@ -332,7 +330,7 @@ OUTPUTS = {"outputs": {"7": "B", "9": "B. Love", "10": ""}}
 
 def _files(
     folder: Path, outputs: Any = OUTPUTS, problems: Any = PROBLEMS, splits: Any = None, **options: Any
-) -> AnswerFile:
+) -> Answered:
     content = {"answers": outputs, "problems": problems, "pid_splits": splits}
     for name, value in content.items():
         (folder / f"{name}.json").write_text(value if isinstance(value, str) else json.dumps(value))
