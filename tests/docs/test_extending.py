@@ -59,8 +59,8 @@ def test_a_file_is_at_most_thirty_lines_of_code_and_every_block_is_a_file() -> N
 def test_the_task_is_checked_and_asked(strop: Strop, parts: Path, tiny: Path) -> None:
     checked = json.loads(strop("check", "colours", "--plugin-path", parts, "--json").out)
     assert checked["tasks"]["colours"]["failures"] == []
-    asked = strop("eval", "--model", tiny, "--tasks", "colours", "--plugin-path", parts, "--out", "out", "--json")
-    assert json.loads(asked.out)["tasks"]["colours"]["accuracy"]["n"] == 40
+    ran = strop("eval", "--model", tiny, "--tasks", "colours", "--plugin-path", parts, "--out", "out", "--json")
+    assert json.loads(ran.out)["tasks"]["colours"]["accuracy"]["n"] == 40
 
 
 def test_the_metric_has_an_interval_like_any_other(strop: Strop, parts: Path) -> None:

@@ -30,8 +30,8 @@ def test_lm_eval_knows_our_model_by_name(tmp_path: Path) -> None:
     assert lm.generate_until([request]) == direct.generate([sample], Sampling(max_tokens=6))[0]
     odds = Instance(request_type="loglikelihood", doc={}, arguments=("Is it?", "Yes", {"visual": [picture]}), idx=0,
                     metadata=("t", 0, 1))  # fmt: skip
-    asked = Sample(id="1", prompt="Is it?", images=(ScenePicture(seed),), target=None, cluster="1")
-    assert lm.loglikelihood([odds]) == direct.log_likelihood([asked], ["Yes"])
+    questions = Sample(id="1", prompt="Is it?", images=(ScenePicture(seed),), target=None, cluster="1")
+    assert lm.loglikelihood([odds]) == direct.log_likelihood([questions], ["Yes"])
 
 
 def test_a_model_without_likelihoods_says_so() -> None:
