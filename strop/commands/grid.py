@@ -14,8 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_folder
-from strop.places import data_root, set_plugin_path
+from strop.options import ChangesOption, DataOption, IncludePathOption, JsonOption, PluginPathOption, writable_folder
+from strop.places import data_root, set_include_path, set_plugin_path
 from tasks.data.root import DEFAULT_DATA, DataRoot
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def grid(
     ] = False,
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
+    include_path: IncludePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe with fields varied and several training seeds, and say what matters.
@@ -65,6 +66,7 @@ def grid(
     from loops.grid import load_grid
 
     set_plugin_path(plugin_path)
+    set_include_path(include_path)
     root = data_root(data)
     loaded = load_grid(find_shipped(file, "grid"), changes or ())
     if dry_run:
