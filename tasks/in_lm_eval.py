@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from harness.engine import lm_eval_task
+from harness.lm_eval_door import lm_eval_task
 from tasks.data.root import DataRoot
 from tasks.registry import TASKS, find_task
 

@@ -10,10 +10,10 @@ from peft import LoraConfig, get_peft_model
 
 from harness.errors import RecipeError
 from harness.wording import first_line
-from loops.optimise.settings import TROUBLE, TrlFields
+from loops.optimise.settings import TROUBLE, TrainedParts
 
 
-def prepare(model: Any, recipe: TrlFields, *, seed: int) -> Any:
+def prepare(model: Any, recipe: TrainedParts, *, seed: int) -> Any:
     """The model with what is to be trained marked so, and adapters in it where they are; frozen parts have neither.
 
     Raises `RecipeError` for frozen parts that the model does not have, and for settings that peft does not know.
