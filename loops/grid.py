@@ -28,8 +28,8 @@ Values = Annotated[list[Any], Field(min_length=1)]
 
 
 class Vary(Part):
-    """The settings to try: every combination (`grid`), those listed (`list`; with `grid`, each in every combination), or
-    the base and one change at a time."""
+    """The settings to try: every combination (`grid`), those listed (`list`; with `grid`, each in every combination),
+    or the base and one change at a time."""
 
     grid: dict[str, Values] = Field(default_factory=dict)
     listed: list[dict[str, Any]] = Field(default_factory=list, alias="list")
