@@ -20,7 +20,7 @@ from tasks.data.root import DEFAULT_DATA, DataRoot
 
 if TYPE_CHECKING:
     from loops.grid import Grid
-    from loops.run_grid import Run, State, Watched
+    from loops.run_grid import OnPoll, Run, State
 
 STAGES_A_ROUND = 5
 
@@ -114,8 +114,8 @@ def _run(grid: Grid, out: Path, data: DataRoot, *, jobs: int, opening: bool) -> 
     def command(run: Run) -> list[str]:
         return _command(grid, run, out, data.folder)
 
-    with _progress(console, out) as watched:
-        return run_grid(grid, out, command, jobs=jobs, told=print_end, watched=watched)
+    with _progress(console, out) as show:
+        return run_grid(grid, out, command, jobs=jobs, on_end=print_end, on_poll=show)
 
 
 def _command(grid: Grid, run: Run, out: Path, data: Path) -> list[str]:
@@ -130,13 +130,13 @@ def _command(grid: Grid, run: Run, out: Path, data: Path) -> list[str]:
 
 
 @contextmanager
-def _progress(console: Console, out: Path) -> Iterator[Watched]:
+def _progress(console: Console, out: Path) -> Iterator[OnPoll]:
     """A bar for each run at work, moved on by the stages in its ledger."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def watched(runs: Sequence[Run]) -> None:
+        def show(runs: Sequence[Run]) -> None:
             for ended in bars.keys() - {run.folder for run in runs}:
                 progress.remove_task(bars.pop(ended))
             for run in runs:
@@ -147,7 +147,7 @@ def _progress(console: Console, out: Path) -> Iterator[Watched]:
                     bars[run.folder], completed=len(ledger.read_bytes().splitlines()) if ledger.exists() else 0
                 )
 
-        yield watched
+        yield show
 
 
 def _plan(grid: Grid, out: Path, data: DataRoot) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from loops.recipe import load_recipe
 from strop.commands.board import find_pool
 from strop.running import setting
 from tasks.data.pools import PROMPT, world_slot
+from tasks.data.root import DataRoot
 from tasks.pictos.benchmarks import caption_samples
 from tasks.registry import training_pool
 from tests.support.recipes import JUDGE_FREE
@@ -168,7 +169,7 @@ def test_a_prompt_comes_from_the_list_else_from_the_recipe(pictures: Path) -> No
     changes = [f"source=list:{pictures}/pool.jsonl", "collect.samples=11"]
     for prompt, said in ((None, {"What is this?", "And this?"}), ("Name it.", {"Name it."})):
         recipe = load_recipe(JUDGE_FREE, [*changes, f"collect.prompt={prompt or 'null'}"])
-        part = recipe.study(setting()).samples(1)
+        part = recipe.study(setting(DataRoot())).samples(1)
         assert (len(part), {one.prompt for one in part}) == (11, said)
 
 
@@ -294,7 +295,7 @@ def test_a_model_is_honed_on_a_folder_of_ten_pictures(hone: Callable[..., object
     )
     assert (out / "round-2/optimise/checkpoint/model.safetensors").is_file()
     with pytest.raises(DataError, match=r"^source folder:pictures has no right answers to hold the verdicts against$"):
-        find_pool(out, 1)
+        find_pool(DataRoot(), out, 1)
     build_board([out], out / "board")
     assert "L3, encoder trained on this world's gold" in (out / "board/board.csv").read_text()
 

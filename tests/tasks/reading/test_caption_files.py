@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from harness.errors import DataError
 from harness.files import write_json, write_jsonl
+from harness.marking import Answered
 from strop.commands.score import score_app
 from tasks.chair.answers import load_answers
 from tasks.ic import answers as ic
@@ -172,21 +175,35 @@ LAYOUTS: dict[str, Callable[[int, str], dict[str, Any]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def published(conformance: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Answered, Path]:
+    """OPERA's greedy captions, and the truth of their 500 images alone, from which each layout is joined at once."""
+    folder, greedy = tmp_path_factory.mktemp("truth"), conformance / "chair/opera/llava-1.5/greedy.jsonl"
+    whole = load_answers(greedy, conformance / "chair/ground_truth_maxlinn.json.gz")
+    truth = json.loads(gzip.decompress((conformance / "chair/ground_truth_maxlinn.json.gz").read_bytes()))
+    images = {sample.id: truth["images"][sample.id] for sample in whole.samples}
+    write_json(folder / "truth.json", {**truth, "images": images})
+    for tables in ("synonyms.json", "double_words.json"):
+        shutil.copy(conformance / "chair" / tables, folder)
+    captions = load_answers(greedy, folder / "truth.json")
+    assert (captions.samples, captions.answers) == (whole.samples, whole.answers)
+    return captions, folder / "truth.json"
+
+
 @pytest.mark.parametrize("container", ["JSON lines", "a JSON list indented", "TSV", "a spreadsheet", "Parquet"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_published_captions_are_the_same_in_every_layout(
-    conformance: Path, tmp_path: Path, layout: str, container: str
+    published: tuple[Answered, Path], tmp_path: Path, layout: str, container: str
 ) -> None:
     if layout == "lmms-eval's" and container in ("TSV", "a spreadsheet"):
         pytest.skip("its rows hold objects, which no cell does")
-    truth = conformance / "chair/ground_truth_maxlinn.json.gz"
-    published = load_answers(conformance / "chair/opera/llava-1.5/greedy.jsonl", truth)
+    captions, truth = published
     rows = [
         LAYOUTS[layout](int(sample.id), answer)
-        for sample, answer in zip(published.samples, published.answers, strict=True)
+        for sample, answer in zip(captions.samples, captions.answers, strict=True)
     ]
     (tmp_path / "answers").write_bytes(CONTAINERS[container](rows))
-    assert load_answers(tmp_path / "answers", truth) == published
+    assert load_answers(tmp_path / "answers", truth) == captions
 
 
 # The command ------------------------------------------------------------------------------------------------------
