@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from types import MappingProxyType
 
-from harness.errors import DataError
+from harness.errors import DataError, UsageError
 from harness.marking import Sureness, mark_with_readings
 from harness.models.vlm import Vlm
 from harness.profiles import details_of
 from harness.provenance import data_digest
 from harness.ranked import OWN
 from harness.results import TaskResult
-from harness.store import Answering, Store, ask
+from harness.store import Answering, Likely, Store, ask, ask_likelihoods
 from harness.task_faults import samples_of, try_task
 from harness.thoughts import answer_of
-from harness.types import Advance, Picture, Ranked, Sample, Sampling, Task
+from harness.types import Advance, Continued, Picture, Ranked, Sample, Sampling, Task
 
 Progress = Callable[[str, int], Advance]
-"""Takes a task's name and its number of samples; returns what is called after every step."""
+"""Takes a task's name and its number of samples (of continuations, where it compares them); returns what is called
+after every step."""
 
 
 def evaluate(
@@ -42,10 +44,13 @@ def evaluate(
     results = []
     for task, samples in samples_by_task:
         sampling = Sampling(max_tokens=max_tokens.get(task.name, task.max_tokens))
-        advance = progress(task.name, len(samples)) if progress else None
         # a model gets neither truth nor what reports want to know
         questions = [replace(sample, target=None, meta={}) for sample in samples]
-        answers = [texts[0].strip() for texts in ask(model, questions, sampling, store, advance)]
+        if isinstance(task, Continued):
+            answers = _likelihoods(model, task, questions, store, progress)
+        else:
+            advance = progress(task.name, len(samples)) if progress else None
+            answers = [texts[0].strip() for texts in ask(model, questions, sampling, store, advance)]
         sureness = _sureness(model, task, samples, answers, sentences)
         results.append(
             replace(
@@ -56,6 +61,25 @@ def evaluate(
             )
         )
     return results
+
+
+def _likelihoods(
+    model: Answering, task: Continued, samples: Sequence[Sample], store: Store | None, progress: Progress | None
+) -> list[str]:
+    """For each sample the text that a `Continued` task marks."""
+    name = task.name if isinstance(task, Task) else ""
+    if not isinstance(model, Likely):
+        raise UsageError(
+            f"task {name}: it compares log-likelihoods, and a served model gives none; name a folder or a hub id"
+        )
+    pairs = [task.continuations(sample) for sample in samples]
+    questions = [
+        replace(sample, prompt=prompt) for sample, row in zip(samples, pairs, strict=True) for prompt, _ in row
+    ]
+    continuations = [continuation for row in pairs for _, continuation in row]
+    advance = progress(name, len(questions)) if progress else None
+    values = iter(ask_likelihoods(model, questions, continuations, store, advance))
+    return [json.dumps([next(values) for _ in row]) for row in pairs]
 
 
 def _tried_samples(task: Task, split: str, limit: int | None) -> Sequence[Sample]:

@@ -49,12 +49,12 @@ class Passes:
 
 class _Advance(TrainerCallback):  # type: ignore[misc]
     def __init__(self, advance: Advance, total: int) -> None:
-        self.advance, self.total, self.told = advance, total, 0
+        self.advance, self.total, self.reported = advance, total, 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         done = self.total * state.global_step // max(state.max_steps, 1)
-        self.advance(done - self.told)
-        self.told = done
+        self.advance(done - self.reported)
+        self.reported = done
 
 
 class _LastLog(TrainerCallback):  # type: ignore[misc]
