@@ -27,14 +27,15 @@ demo-study: install
 models: install
 	$(VENV)/bin/python -m tasks.pictos.training
 
-# All tests, a process a core, each file whole in one of them; and in a minute all but the tests marked `slow`.
+# All tests, a process a core, each file whole in one of them; and in a minute those that use no model, no browser
+# and no published answers.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses $$(nproc) --dist loadfile --no-loadscope-reorder
 
 test: install
 	$(PYTEST)
 
 test-fast: install
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" --hypothesis-profile fast
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, UsageError
-from harness.profiles import details_of, profile_of, profiles_of, replicas_of, scorer_of
+from harness.profiles import PLAIN, details_of, profile_of, profiles_of, replicas_of, scorer_of
 from harness.ranked import steps_of, sureness_of
 from harness.results import Marked, TaskResult, mark
 from harness.task_faults import gold_of
@@ -31,7 +31,8 @@ class Answered:
 
     `task` is bound to the truth that was named; its details tell which, and what was joined to what. `files` are the
     files of answers, and `truth` is the file or folder that holds the right ones: the answer file itself where that
-    repeats its questions.
+    repeats its questions. `reference` is the profile that published figures are read by: where answers are marked
+    under one profile, its headline is told beside that of `strict`, and strict's beside any other's; None: neither is.
     """
 
     task: Task
@@ -39,6 +40,7 @@ class Answered:
     answers: tuple[str, ...]
     files: tuple[Path, ...] = field(default=(), compare=False)
     truth: Path | None = field(default=None, compare=False)
+    reference: str | None = None
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -105,19 +107,21 @@ def mark_with_readings(
     return replace(results[own], info=info)
 
 
-def mark_by_profiles(answered: Mapping[str, Answered], beside: Sequence[str] = ()) -> list[TaskResult]:
+def mark_by_profiles(answered: Mapping[str, Answered]) -> list[TaskResult]:
     """The answers of a file under each of these profiles (profile -> answers), `side_by_side`.
 
-    The samples are the same under each, but their truth may be the profile's own. Of the profiles `beside` a single
-    one, only the headline is kept, in `info["headline_by_profile"]`.
+    The samples are the same under each, but their truth may be the profile's own. Beside a single profile, the headline
+    of another is kept in `info["headline_by_profile"]` (`Answered.reference`).
     """
     results = [_mark_file(each, profile) for profile, each in answered.items()]
     first = next(iter(answered.values()))
-    if len(results) == 1 and beside:
-        others = [_mark_file(first, name) for name in beside if name not in answered]
-        values = headline_values([*results, *others])
-        return [replace(result, info={**result.info, "headline_by_profile": values}) for result in results]
-    return side_by_side(results, lambda index: read_gold(first.task, first.samples[index]))
+    if len(results) > 1:
+        return side_by_side(results, lambda index: read_gold(first.task, first.samples[index]))
+    other = first.reference if PLAIN in answered else PLAIN
+    if first.reference is None or other is None or other in answered:
+        return results
+    values = headline_values([*results, _mark_file(first, other)])
+    return [replace(result, info={**result.info, "headline_by_profile": values}) for result in results]
 
 
 def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: str) -> TaskResult:
@@ -140,7 +144,7 @@ def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: s
         split=result.split,
         sureness=[{name: sureness_of(steps) for name, steps in row.ranked.items()} for row in result.rows],
     )
-    # what lm-eval made of the marks was made of other marks
+    # older results hold lm-eval's aggregates of their marks, which are not those of these
     info = {name: value for name, value in result.info.items() if name not in ("lm_eval", "thoughts")}
     info |= {name: value for name, value in marked.info.items() if name == "thoughts"}
     return replace(result, profile=profile, metrics=marked.metrics, rows=marked.rows, info=info)

@@ -5,14 +5,19 @@ A task without profiles of its own has one, `PLAIN`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from harness.errors import UsageError
 from harness.task_faults import careful
 from harness.thoughts import without_thought
 from harness.types import Detailed, Details, Profiled, Replicating, Sample, Scorer, Task
 
 PLAIN = "strict"
 """The profile of a task that reads its answers in one way; in one that has several, the one that pays no guess."""
+
+ALL_PROFILES = "all"
+"""Stands for every profile of a task, side by side."""
 
 
 def profile_of(task: Task) -> str:
@@ -42,3 +47,16 @@ def scorer_of(task: Task) -> Scorer:
 def details_of(task: Task, samples: Sequence[Sample]) -> Details:
     """The metrics of these samples and what is to be told of them."""
     return task.details(samples) if isinstance(task, Detailed) else Details(metrics=task.metrics)
+
+
+def chosen_profiles(profile: str, profiles: Iterable[str]) -> tuple[str, ...]:
+    """The profile of that name among `profiles`, or all of them; raises `UsageError` with the nearest name."""
+    names = tuple(profiles)
+    if profile == ALL_PROFILES:
+        return names
+    if profile not in names:
+        choices = (*names, ALL_PROFILES)
+        near = difflib.get_close_matches(profile, choices, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"unknown profile '{profile}'; {hint}profiles: {', '.join(choices)}")
+    return (profile,)

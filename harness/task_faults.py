@@ -1,7 +1,7 @@
-"""Other people's tasks at their word: what their `samples` and `score` give is looked at before it is used.
+"""Checks what a task returns before it is used: its samples, its scores and its metrics.
 
-A task of somebody's own may raise, give nothing, or count what is no number. Each is a `DataError` that names task,
-sample and reason; nothing of it reaches a figure or a file.
+A task of somebody's own may raise, return nothing, or count what is not a number. Each is a `DataError` that names
+task, sample and reason; nothing of it reaches a figure or a file.
 """
 
 from __future__ import annotations
@@ -80,15 +80,15 @@ def samples_of(task: Task, split: str) -> Sequence[Sample]:
     """The samples of a split, each looked at, their texts mended (`harness.wording.mended`: names of files may be no
     text); raises `DataError` for the first that is none, or has another's id."""
     samples = listed_samples(task, split)
-    places: dict[str, int] = {}
-    for place, sample in enumerate(samples, start=1):
+    numbers: dict[str, int] = {}
+    for number, sample in enumerate(samples, start=1):
         if fault := fault_of_sample(sample):
-            raise DataError(f"task {task.name}, sample {place} of {split}: {fault}")
+            raise DataError(f"task {task.name}, sample {number} of {split}: {fault}")
         id, prompt, cluster = map(mended, (sample.id, sample.prompt, sample.cluster))
         if (id, prompt, cluster) != (sample.id, sample.prompt, sample.cluster):
-            sample = samples[place - 1] = replace(sample, id=id, prompt=prompt, cluster=cluster)
-        if (first := places.setdefault(sample.id, place)) != place:
-            raise DataError(f"task {task.name}: samples {first} and {place} of {split} have one id, {sample.id}")
+            sample = samples[number - 1] = replace(sample, id=id, prompt=prompt, cluster=cluster)
+        if (first := numbers.setdefault(sample.id, number)) != number:
+            raise DataError(f"task {task.name}: samples {first} and {number} of {split} have one id, {sample.id}")
     return samples
 
 

@@ -14,7 +14,7 @@ from harness.stats import corrected, estimate, untestable_notes
 from harness.types import Metric
 from harness.wording import counted
 from leaderboards.beside import Beside, Measured, Published, set_beside
-from leaderboards.ledger import Run, cost_names, read_run, recipe_digest
+from leaderboards.ledger import LevelOf, Run, cost_names, filed_level, read_run, recipe_digest
 from leaderboards.paired import (
     frontier_of,
     obstacle,
@@ -75,11 +75,11 @@ def write_board(entries: Sequence[Entry], board: Board, out: Path, published: Pu
     return beside
 
 
-def read_entries(runs: Sequence[Path]) -> list[Entry]:
+def read_entries(runs: Sequence[Path], level_of: LevelOf = filed_level) -> list[Entry]:
     """The folders read, each under a name of its own; raises as `build_board`."""
     if not runs:
         raise UsageError("no folder to make a board of: name run folders or results folders, e.g. `strop board runs/*`")
-    return _named([read_run(path) for path in {path.resolve(): path for path in runs}.values()])
+    return _named([read_run(path, level_of) for path in {path.resolve(): path for path in runs}.values()])
 
 
 def assemble(entries: Sequence[Entry]) -> Board:

@@ -10,7 +10,7 @@ from harness.errors import UsageError
 from harness.files import write_bytes
 from leaderboards.build import Entry, assemble, read_entries
 from leaderboards.formats.lm_eval_files import Questions, place_of, write_lm_eval
-from leaderboards.ledger import finished_rounds
+from leaderboards.ledger import LevelOf, filed_level, finished_rounds
 from leaderboards.origin import read_evaluation
 from leaderboards.render import Board, csv_text
 
@@ -20,7 +20,9 @@ BOARD_FORMATS = {"markdown": "tables.md", "latex": "tables.tex", "csv": "board.c
 FORMATS = (*BOARD_FORMATS, "lm-eval", "model-card")
 
 
-def export(runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Questions) -> list[Path]:
+def export(
+    runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Questions, level_of: LevelOf = filed_level
+) -> list[Path]:
     """Write every format asked for below `out`, each file atomically, and return the files.
 
     `runs` are folders as `leaderboards.build` takes them; `lm-eval` and `model-card` write a folder for each of their
@@ -30,7 +32,7 @@ def export(runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Q
     if unknown or not formats:
         named = f"there is no format '{unknown[0]}'" if unknown else "no format is named"
         raise UsageError(f"{named}; there are {', '.join(FORMATS)}")
-    entries = read_entries(runs)
+    entries = read_entries(runs, level_of)
     if "lm-eval" in formats:
         _refuse_twins([path for entry in entries for path in _evaluations(entry)])
     written = []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness.autonomy import level_of
 from harness.errors import DataError
 from harness.files import digest_of_json, read_jsonl
 from harness.results import Results, read_results
@@ -45,17 +44,13 @@ class Run:
     recipe: Mapping[str, Any]
     rounds: Mapping[int | None, Results]
     stages: tuple[Stage, ...]
+    level: str = ""
 
     @property
     def seed(self) -> str | None:
         """The training seed as text; None where there is no recipe that names one."""
         value = self.recipe.get("seed")
         return None if value is None else str(value)
-
-    @property
-    def level(self) -> str:
-        """The autonomy level, derived from what judged; older runs hold what somebody typed."""
-        return level_of(self.recipe)
 
     @property
     def verifier(self) -> str:
@@ -69,7 +64,16 @@ def cost_names(stages: Iterable[Stage]) -> tuple[str, ...]:
     return (*(name for name in COST_FIRST if name in recorded), *sorted(recorded.difference(COST_FIRST)))
 
 
-def read_run(folder: Path) -> Run:
+LevelOf = Callable[[Mapping[str, Any]], str]
+"""The autonomy level that follows from a recipe's fields; older runs file what somebody typed."""
+
+
+def filed_level(recipe: Mapping[str, Any]) -> str:
+    """The level as a run filed it."""
+    return str(recipe.get("level") or "")
+
+
+def read_run(folder: Path, level_of: LevelOf = filed_level) -> Run:
     """Read a run folder or a results folder; raises `DataError` naming the folder, what is missing and the remedy."""
     rounds: dict[int | None, Results] = {n: read_results(path) for n, path in finished_rounds(folder).items()}
     if rounds:
@@ -80,6 +84,7 @@ def read_run(folder: Path) -> Run:
             recipe=recipe,
             rounds=rounds,
             stages=read_stages(folder / "ledger.jsonl"),
+            level=level_of(recipe),
         )
     if (folder / "results.json").is_file():
         return Run(folder=folder, name=folder.resolve().name, recipe={}, rounds={None: read_results(folder)}, stages=())

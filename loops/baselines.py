@@ -1,6 +1,6 @@
-"""What the verifier is worth without any training: as a filter of the seed's answers, and as the judge of several.
+"""Baselines without training: the verifier as a filter of the seed's answers, and as the judge of several.
 
-Whoever hones a model by a verifier could as well keep the verifier and use it when an answer is given. `filter` leaves
+A verifier can be used at inference instead of in training. `filter` leaves
 out the sentences that the verifier is least sure of (`harness.ranked`); `rerank` asks several times and takes the best.
 The third such baseline, `quiet`, needs no verifier and no stage: the seed less what it is itself least sure of.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from harness.models.vlm import Vlm
 from harness.profiles import scorer_of
 from harness.ranked import VERIFIER, steps_of
 from harness.results import Results, TaskResult, mark
@@ -18,14 +18,17 @@ from harness.sentences import split_sentences
 from harness.store import Store, ask
 from harness.thoughts import answer_of
 from harness.types import Advance, Group, Picture, Ranked, Sample, Sampling, Task
-from loops.verify.clip import Verifier
+from loops.kinds import Verifying
+
+if TYPE_CHECKING:
+    from harness.models.vlm import Vlm
 
 TEMPERATURE = 1.0
 
-LEAST = -1e9  # the reward of what a verifier has no opinion of, below any that one gives; JSON knows no infinity
+LEAST = -1e9  # stands for no opinion, below any reward; JSON has no infinity
 
 
-def filtered(seed: Results, tasks: Sequence[Task], split: str, verifier: Verifier) -> Results:
+def filtered(seed: Results, tasks: Sequence[Task], split: str, verifier: Verifying) -> Results:
     """The seed's results on ranked tasks with the sentences of its answers ranked by the verifier."""
     judge = _judging(verifier)
     return replace(seed, tasks=tuple(_filtered(seed.task(task.name), task, split, judge) for task in ranked(tasks)))
@@ -35,7 +38,7 @@ def reranked(
     seed: Results,
     tasks: Sequence[Task],
     split: str,
-    verifier: Verifier,
+    verifier: Verifying,
     model: Vlm,
     *,
     answers: int,
@@ -70,18 +73,18 @@ def described(seed: Results, task: Task, split: str) -> list[Group]:
     ]
 
 
-_Asked = tuple[str, tuple[Picture, ...], str, tuple[str, ...]]
+_Question = tuple[str, tuple[Picture, ...], str, tuple[str, ...]]
 """A sample's id, pictures and prompt, and the answers to it."""
 
 _Judge = Callable[[Sequence[Group]], list[list[float]]]
 """The rewards of each group's answers."""
 
 
-def _judging(verifier: Verifier) -> _Judge:
+def _judging(verifier: Verifying) -> _Judge:
     """The verifier, which is asked once about the same answers to the same sample: tasks may mark them alike."""
-    rewards: dict[_Asked, list[float]] = {}
+    rewards: dict[_Question, list[float]] = {}
 
-    def key(group: Group) -> _Asked:
+    def key(group: Group) -> _Question:
         return group.sample.id, group.sample.images, group.sample.prompt, group.answers
 
     def judge(groups: Sequence[Group]) -> list[list[float]]:
@@ -117,18 +120,18 @@ def _reranked(
     samples = _samples(result, task, split)
     drawn = draw(task, samples)
     groups = [
-        Group(sample=sample.blind(), answers=tuple(answer_of(text).answer for text in said))
-        for sample, said in zip(samples, drawn, strict=True)
+        Group(sample=sample.blind(), answers=tuple(answer_of(text).answer for text in texts))
+        for sample, texts in zip(samples, drawn, strict=True)
     ]
     score = scorer_of(task)
     rows = []
-    for sample, said, rewards in zip(samples, drawn, judge(groups), strict=True):
-        best = said[rewards.index(max(rewards))]
+    for sample, texts, rewards in zip(samples, drawn, judge(groups), strict=True):
+        best = texts[rewards.index(max(rewards))]
         rows.append(mark(sample, best, score(sample, best)))
     return replace(result, rows=tuple(rows), frontier=None)
 
 
 def _samples(result: TaskResult, task: Task, split: str) -> list[Sample]:
     """The samples that the result's rows answer, in their order."""
-    held = {sample.id: sample for sample in task.samples(split)}
-    return [held[row.id] for row in result.rows]
+    by_id = {sample.id: sample for sample in task.samples(split)}
+    return [by_id[row.id] for row in result.rows]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from strop.evaluation import Evaluation, evaluate, find_tasks, read_evaluation
     from strop.models import load_model
     from strop.running import Run, run
-    from strop.scoring import score
+    from strop.task_answers import score
 
 __all__ = [
     "Checkpoint",
@@ -51,7 +51,7 @@ _MODULES = {
     "strop.evaluation": ("Evaluation", "evaluate", "find_tasks", "read_evaluation"),
     "strop.models": ("load_model",),
     "strop.running": ("Run", "run"),
-    "strop.scoring": ("score",),
+    "strop.task_answers": ("score",),
 }
 """The names that each module offers."""
 

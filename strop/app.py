@@ -1,5 +1,7 @@
-"""The command line, and the composition root: here models, tasks, loops and boards meet. Nothing heavy is imported
-before a command needs it, so that `strop --help` answers at once."""
+"""The command line: commands in panels, errors as one line, signals.
+
+Nothing heavy is imported before a command needs it, so that `strop --help` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -79,17 +81,17 @@ for panel, commands in PANELS.items():
             app.command(name, cls=OnceCommand, rich_help_panel=panel)(command)
 
 WIDE = "160"
-"""Columns of what is printed into a file or a pipe."""
+"""Columns of output into a file or a pipe."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Whoever ends us may: each of these is as Ctrl-C."""
+"""Each of these stops a command as Ctrl-C does."""
 
 PATIENCE = 5.0
-"""Seconds in which a second signal waits for what the first one began: a Ctrl-C pressed twice loses no message."""
+"""Seconds after the first signal in which a second one is ignored, so that the first one's message is not lost."""
 
 
 def main() -> None:
-    """Run the command line; a user's mistake becomes one line on stderr and a non-zero exit."""
+    """Run the command line; a user's mistake is one line on stderr and a non-zero exit."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars; ours name what they count
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for name in ("stdout", "stderr"):
@@ -97,7 +99,7 @@ def main() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     if not sys.stdout.isatty():
         os.environ.setdefault("COLUMNS", WIDE)  # a file has no edge at which a table must break
-    _listen()
+    _handle_signals()
     with harmless_streams():
         _run()
 
@@ -106,15 +108,15 @@ def _run() -> None:
     try:
         app()
     except StropError as error:
-        _say(error, "; ".join([str(error), *getattr(error, "__notes__", ())]))
+        _print_error(error, "; ".join([str(error), *getattr(error, "__notes__", ())]))
         sys.exit(error.exit_code)
     except OSError as error:
-        _say(error, "; ".join([trouble(error), *getattr(error, "__notes__", ())]))
+        _print_error(error, "; ".join([trouble(error), *getattr(error, "__notes__", ())]))
         sys.exit(StropError.exit_code)
 
 
-def _listen() -> None:
-    """Hear the signals, but for those that our parent made us deaf to (nohup)."""
+def _handle_signals() -> None:
+    """Handle `SIGNALS`, except those that the parent process ignores for us (nohup)."""
     first: list[float] = []
 
     def stop(number: int, frame: object) -> None:
@@ -129,8 +131,8 @@ def _listen() -> None:
             signal.signal(number, stop)
 
 
-def _say(error: Exception, line: str) -> None:
-    """Tell of an error on stderr, which may be gone with its terminal."""
+def _print_error(error: Exception, line: str) -> None:
+    """Print an error on stderr, which may be gone with its terminal."""
     begin = "" if isinstance(error, StoppedError) else "[bold red]error:[/] "
     with contextlib.suppress(OSError):
         Console(stderr=True, highlight=False, soft_wrap=True).print(begin + _escaped(line))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,8 +138,12 @@ def evaluate(
             store=folder / "answers.jsonl" if folder else None, progress=begin,
         )  # fmt: skip
     estimates = tuple(estimate(result.rows, result.metrics) for result in results.tasks)
-    evaluation = Evaluation(results=results, estimates=estimates, lengths=lengths())
-    return write_evaluation(evaluation, folder) if folder is not None else evaluation
+    evaluation = Evaluation(results=results, estimates=estimates, folder=folder, lengths=lengths())
+    if folder is not None:
+        from harness.results import write_results
+
+        write_results(folder, results, evaluation.figures())
+    return evaluation
 
 
 def read_evaluation(folder: str | Path) -> Evaluation:
@@ -168,18 +172,6 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     return Evaluation(results=results, estimates=estimates, folder=path)
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path) -> Evaluation:
-    """Write a results folder; the evaluation with that folder. Raises `UsageError` for several profiles of a task."""
-    from harness.results import write_results
-
-    names = [result.task for result in evaluation.results.tasks]
-    if len(set(names)) < len(names):
-        raise UsageError("a results folder holds one profile; name it, or leave `out` away to see all of them")
-    refuse_other_model(folder, evaluation.results)
-    write_results(folder, evaluation.results, evaluation.figures())
-    return replace(evaluation, folder=folder)
-
-
 def find_tasks(
     tasks: str | Task | Sequence[str | Task],
     *,
@@ -202,7 +194,7 @@ def find_tasks(
     return [find_task(each, data_root(data)) if isinstance(each, str) else each for each in listed]
 
 
-def refuse_other_model(folder: Path, model: Measured | Results) -> None:
+def refuse_other_model(folder: Path, model: Measured) -> None:
     """Raises `UsageError` where a folder holds the results of another model."""
     from harness.results import read_owner
 

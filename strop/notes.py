@@ -1,4 +1,4 @@
-"""What must be told beside figures, in lines for people: one place for `strop eval`, `strop score`, `strop rescore`."""
+"""Notes beside figures, a line each: for `strop eval`, `strop score` and `strop rescore`."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ if TYPE_CHECKING:
     from harness.results import TaskResult
 
 UNREAD_SHARE = 0.2
-"""Above it a figure says more of the reader than of the model."""
+"""Above this share of unread answers a figure says more about the reader than about the model."""
 
 ALWAYS = 20
-"""From so many answers on it is told that they are all one text."""
+"""From so many answers on there is a note where all are the same text."""
 
 ECHOES = 0.05
-"""Above this share of answers that only repeat their question it is told; some models do so now and then."""
+"""Above this share of answers that only repeat their question there is a note; some models do so now and then."""
 
 BY_CHANCE, ENOUGH = 0.4, 100
-"""So few right of so many answers of yes or no are no chance."""
+"""Fewer right answers of yes or no than this share, of so many at least, are not chance."""
 
 FAR_APART = 0.01
-"""How far the headlines of two profiles lie apart, as a fraction, before that is told."""
+"""How far the headlines of two profiles must differ, as a fraction, for a note."""
 
 
 def notes_of(marked: Sequence[TaskResult]) -> list[str]:
-    """The lines about a task's results, one for each profile that they were marked by; what is the same in all is told
-    once, of the last: a judge's result comes last."""
+    """The notes on a task's results, one result for each profile; what is the same in all is noted once, from the last
+    (a judge's result comes last)."""
     info = marked[-1].info
-    told = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
-    told += _unlikely(marked[0])
-    return [*told, *_characters(marked[0]), *_thoughts(marked), *_silence(marked), *_reading(marked)]
+    notes = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
+    notes += _unlikely(marked[0])
+    return [*notes, *_characters(marked[0]), *_thoughts(marked), *_silence(marked), *_reading(marked)]
 
 
 def _characters(first: TaskResult) -> Iterator[str]:
-    """Where answers hold what was no text."""
+    """How many answers hold bytes that are not text."""
     from harness.results import with_replacement_sign
 
     if count := with_replacement_sign(first):
@@ -44,7 +44,7 @@ def _characters(first: TaskResult) -> Iterator[str]:
 
 
 def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterator[str]:
-    """Whose questions, truth and judge they are, and how answers found their questions."""
+    """Where questions, truth and judge come from, and how answers were joined to questions."""
     if "built" in info:
         yield f"questions {info['built']}: not the published ones"
     if "truth" in info:
@@ -69,7 +69,7 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
 
 
 def _unlikely(first: TaskResult) -> Iterator[str]:
-    """What points at a wrong file, though nothing in it is out of place."""
+    """Signs of a wrong file, though each of its rows is well-formed."""
     echoes = first.info.get("echoes", 0)
     if echoes > ECHOES * len(first.rows):
         yield f"{counted(echoes, 'answer')} only {'repeats' if echoes == 1 else 'repeat'} the question"
@@ -83,7 +83,7 @@ def _unlikely(first: TaskResult) -> Iterator[str]:
 
 
 def _completeness(info: Mapping[str, Any]) -> Iterator[str]:
-    """What is in no figure."""
+    """What the figures leave out."""
     for category, split in info.get("splits", {}).items():
         if split["label_rows_without_question"]:
             rows = counted(split["label_rows"], "label row")
@@ -100,7 +100,7 @@ def _completeness(info: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _extractions(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterator[str]:
-    """What is stored beside the answers, and what of it no model said."""
+    """What the file stores beside the answers, and which of it does not come from a model."""
     picks = info.get("stored_picks", {})
     if picks.get("not_in_outputs"):
         yield (
@@ -126,20 +126,20 @@ def _scarce(first: TaskResult) -> list[str]:
 
 
 def _thoughts(marked: Sequence[TaskResult]) -> Iterator[str]:
-    """How many answers hold a thought, and who marks it with the answer."""
-    if (told := marked[0].info.get("thoughts")) is None:
+    """How many answers hold a thought, and which profiles read it with the answer."""
+    if (thoughts := marked[0].info.get("thoughts")) is None:
         return
     answers = counted(len(marked[0].rows), "answer holds", "answers hold")
-    words = f"{told['answers']} of {answers} a thought, which is no answer"
-    if told["unfinished"]:
-        words += f"; {told['unfinished']} of them never end it and answer nothing (`strop eval --max-tokens`)"
+    words = f"{thoughts['answers']} of {answers} a thought, which is no answer"
+    if thoughts["unfinished"]:
+        words += f"; {thoughts['unfinished']} of them never end it and answer nothing (`strop eval --max-tokens`)"
     if readers := [result.profile for result in marked if result.info["thoughts"]["marked"]]:
         words += f"; {', '.join(readers)} {'reads' if len(readers) == 1 else 'read'} thoughts with the answers"
     yield words
 
 
 def _silence(marked: Sequence[TaskResult]) -> Iterator[str]:
-    """What is likely where a model said nothing at all, nothing that any rule could read, or always the same."""
+    """The likely cause where all answers are blank, unread, name nothing, or are the same."""
     from harness.thoughts import answer_of
 
     answers = [answer_of(row.answer).answer.strip() for row in marked[0].rows]
@@ -170,7 +170,7 @@ def _all(answers: int) -> str:
 
 
 def _reading(marked: Sequence[TaskResult]) -> Iterator[str]:
-    """What was not read, what silence earned, and how far the reading alone moves the headline."""
+    """Unread answers, marks for silence, and how far the profile alone moves the headline."""
     rows = len(marked[0].rows)
     shares = {result.profile: sum(row.parsed is None for row in result.rows) / max(rows, 1) for result in marked}
     if many := [f"{100 * share:.1f} % by {name}" for name, share in shares.items() if share > UNREAD_SHARE]:
@@ -185,7 +185,7 @@ def _reading(marked: Sequence[TaskResult]) -> Iterator[str]:
 
 
 def _earned_by_silence(result: TaskResult) -> Iterator[str]:
-    """Marks of answers that say nothing, or nothing that was read."""
+    """Marks earned by blank and by unread answers."""
     from harness.thoughts import answer_of
 
     answers = [answer_of(row.answer).answer.strip() for row in result.rows]
@@ -199,7 +199,7 @@ def _earned_by_silence(result: TaskResult) -> Iterator[str]:
 
 
 def _far_apart(result: TaskResult) -> Iterator[str]:
-    """The headline by `strict` beside that by another profile, where reading alone moves it by more than a point."""
+    """The headline by `strict` beside that of another profile, where the profile alone moves it by over a point."""
     from harness.profiles import PLAIN
 
     values = result.info.get("headline_by_profile", {})

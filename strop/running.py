@@ -120,7 +120,8 @@ def open_recipe(
 
     Raises `RecipeError` naming the field, and `UsageError` for test pictures that only a grid may open (`of_grid`).
     """
-    from loops.recipe import Recipe, find_shipped, load_recipe
+    from loops.documents import find_shipped
+    from loops.recipe import Recipe, load_recipe
     from loops.reserve import refuse_reserve
 
     if isinstance(changes, Mapping):

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UnknownTaskError, UsageError
+from harness.lm_eval_names import PREFIX
 from harness.plugins import Offer, Plugin, Plugins, read_plugins
 from harness.types import Pooled, Task
 from harness.yardsticks import Yardstick
@@ -126,6 +127,10 @@ def known_tasks() -> Mapping[str, Maker]:
 def find_task(name: str, data: DataRoot = DataRoot()) -> Task:
     """The task of that name, reading its data where `data` says; raises `UsageError` with the nearest name where there
     is none, or with the file that keeps it from being known."""
+    if name.startswith(PREFIX):
+        from harness.lm_eval_tasks import find_lm_eval_task  # lm-eval takes seconds to import
+
+        return find_lm_eval_task(name)
     plugins = _plugins()
     if name in plugins.taken:
         raise UsageError(plugins.taken[name].why)
@@ -172,8 +177,10 @@ class TasksByName(Mapping[str, Task]):
         return self._built[name]
 
     def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
         plugins = _plugins()
-        return name in TASKS or name in plugins.usable or name in plugins.taken
+        return name.startswith(PREFIX) or name in TASKS or name in plugins.usable or name in plugins.taken
 
     def __iter__(self) -> Iterator[str]:
         return iter(known_tasks())

@@ -22,15 +22,23 @@ REPORTED = pytest.StashKey[Counter[str]]()
 """How many inputs of each kind the tests marked `reported` try; of a whole collection alone."""
 
 
+SLOW = {"conformance", "tiny", "browser"}
+"""Fixtures that make a test slow: published files are read, a model is asked or trained, a browser is driven."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Count before anything is deselected."""
+    """Before anything is deselected: mark what is slow by what it uses, and count."""
+    for item in items:
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
     if {item.path for item in items} == set(Path(__file__).parent.rglob("test_*.py")):
         marks = [mark.args[0] for item in items for mark in item.iter_markers("reported")]
         config.stash[REPORTED] = Counter(marks)
 
 
 settings.register_profile("strop", deadline=None)  # the first example may wait for a library to load
+settings.register_profile("fast", settings.get_profile("strop"), max_examples=20)
 settings.load_profile("strop")
 
 

@@ -1,0 +1,7 @@
+"""The collectors: kinds of a recipe's `collect`, the default first."""
+
+from loops.collect.controlled_hallucination import ControlledHallucination
+from loops.collect.given import GivenPairs
+from loops.collect.sampling import SampledAnswers
+
+KINDS = (ControlledHallucination, SampledAnswers, GivenPairs)

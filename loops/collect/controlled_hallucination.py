@@ -8,18 +8,59 @@ image-free pass, so the second answer says what the model's language prior would
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
-from harness.models.vlm import Hallucination, Vlm
+from harness.errors import RecipeError
 from harness.sentences import sentence_spans
 from harness.types import Advance, Group, Sample, Sampling
-from loops.collect.unfinished import refuse_unfinished, settle
-from loops.recipe import Collect
+from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, settle
+from loops.kinds import Collecting, Part, Round, Study
+
+if TYPE_CHECKING:
+    from harness.models.vlm import Vlm
+
+
+class Ratio(Part):
+    """A Gaussian from which each pair draws its hallucination ratio, clipped to 0..1."""
+
+    mean: float = 0.5
+    std: float = Field(default=0.15, ge=0)
+
+
+class ControlledHallucination(AskingCollector):
+    """The model's own answer against its controlled hallucination."""
+
+    kind: Literal["controlled_hallucination"] = "controlled_hallucination"
+    version: ClassVar[int] = 1
+    ordered: ClassVar[bool] = True
+
+    h_ratio: Ratio = Ratio()
+    share_prefix: bool = Field(
+        default=True, description="a controlled hallucination starts with some sentences of the model's own answer"
+    )
+
+    def refuse(self, study: Study) -> None:
+        if not self.temperature and self.h_ratio.mean <= 0 and not self.h_ratio.std:
+            raise RecipeError(
+                f"collect.h_ratio {self.h_ratio.mean:g}: at temperature 0 a hallucination mixed so is the answer "
+                "itself, and no pair is left; raise it, or collect.temperature"
+            )
+
+    def open(self, context: Round) -> Collecting:
+        model = context.load_model()
+
+        def collect(samples: Sequence[Sample], advance: Advance) -> list[Group]:
+            return controlled_hallucination(model, samples, self, seed=context.draw, advance=advance)
+
+        # a controlled hallucination is a second pass over the pool
+        return Collecting(collect=collect, passes=2, facts=count_unfinished, costs=lambda: model.costs)
 
 
 def controlled_hallucination(
-    model: Vlm, samples: Sequence[Sample], recipe: Collect, *, seed: int, advance: Advance | None = None
+    model: Vlm, samples: Sequence[Sample], recipe: ControlledHallucination, *, seed: int, advance: Advance | None = None
 ) -> list[Group]:
     """Groups of two: (the model's answer, its controlled hallucination), with the ratio and the shared lead noted.
 
@@ -27,6 +68,8 @@ def controlled_hallucination(
     chance, so that the two differ in what the prior did and not in everything; the lead is the answer's own text, line
     ends and all. The samples are asked without gold. Raises `RunError` where too many answers were cut.
     """
+    from harness.models.vlm import Hallucination
+
     blind = [sample.blind() for sample in samples]
     sampling = Sampling(temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=seed)
     own = [answers[0] for answers in model.answers(blind, sampling, advance=advance)]
@@ -34,20 +77,22 @@ def controlled_hallucination(
     positives = [settle(answer, recipe) for answer in own]
     rng = np.random.default_rng((seed, 11))
     ratios = np.clip(rng.normal(recipe.h_ratio.mean, recipe.h_ratio.std, len(samples)), 0.0, 1.0)
-    how = []
+    mixes = []
     for ratio, (positive, _) in zip(ratios, positives, strict=True):
         ends = [0, *(end for _, end in sentence_spans(positive))]
         shared = int(rng.integers(len(ends) - 1)) if recipe.share_prefix and len(ends) > 1 else 0
-        how.append(Hallucination(ratio=round(float(ratio), 4), lead=positive[: ends[shared]]))
+        mixes.append(Hallucination(ratio=round(float(ratio), 4), lead=positive[: ends[shared]]))
     other = Sampling(temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=seed + 1)
-    drawn = [answers[0] for answers in model.answers(blind, other, how, advance)]
+    drawn = [answers[0] for answers in model.answers(blind, other, mixes, advance)]
     refuse_unfinished(drawn, recipe)
-    negatives = [settle(answer, recipe, one.lead) for answer, one in zip(drawn, how, strict=True)]
+    negatives = [settle(answer, recipe, mix.lead) for answer, mix in zip(drawn, mixes, strict=True)]
     return [
         Group(
             sample=sample,
             answers=(positive, negative),
-            notes=(note, {"h_ratio": one.ratio, "lead": one.lead, **other_note}),
+            notes=(note, {"h_ratio": mix.ratio, "lead": mix.lead, **other_note}),
         )
-        for sample, (positive, note), (negative, other_note), one in zip(blind, positives, negatives, how, strict=True)
+        for sample, (positive, note), (negative, other_note), mix in zip(
+            blind, positives, negatives, mixes, strict=True
+        )
     ]

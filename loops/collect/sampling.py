@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from harness.models.vlm import Vlm
+from pydantic import Field, model_validator
+
 from harness.types import Advance, Group, Sample, Sampling
-from loops.collect.unfinished import refuse_unfinished, settle
-from loops.recipe import Collect
+from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, settle
+from loops.kinds import Collecting, Round
+
+if TYPE_CHECKING:
+    from harness.models.vlm import Vlm
+
+
+class SampledAnswers(AskingCollector):
+    """Several answers of the model to each picture."""
+
+    kind: Literal["sampling"] = "sampling"
+    version: ClassVar[int] = 1
+
+    answers: int = Field(default=4, ge=2, description="to each picture")
+
+    @model_validator(mode="after")
+    def _answers_differ(self) -> Self:
+        if not self.temperature:
+            raise ValueError("sampling at temperature 0 gives equal answers; set collect.temperature, e.g. 1.0")
+        return self
+
+    def open(self, context: Round) -> Collecting:
+        model = context.load_model()
+
+        def collect(samples: Sequence[Sample], advance: Advance) -> list[Group]:
+            return sampled_answers(model, samples, self, seed=context.draw, advance=advance)
+
+        return Collecting(collect=collect, facts=count_unfinished, costs=lambda: model.costs)
 
 
 def sampled_answers(
-    model: Vlm, samples: Sequence[Sample], recipe: Collect, *, seed: int, advance: Advance | None = None
+    model: Vlm, samples: Sequence[Sample], recipe: SampledAnswers, *, seed: int, advance: Advance | None = None
 ) -> list[Group]:
     """Groups of `recipe.answers`, in the order they were drawn, which means nothing. The samples are asked without
     gold; an answer depends on the seed, its sample and its number, not on what else is asked. Raises `RunError` where

@@ -12,11 +12,14 @@ from functools import partial
 from typing import Any
 
 import torch
+from datasets import Dataset
 from PIL.Image import Image
 
 from harness.errors import RecipeError
 from harness.models.prompts import PromptReader
+from harness.pictures import open_picture
 from harness.types import Sample
+from loops.groups import Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class PairCollator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         samples = [_sample(row) for row in rows]
         pictures = [self.reader.pictures(sample) for sample in samples]
-        pixels, taken = self.reader.pixels([picture for some in pictures for picture in some])
+        pixels, taken = self.reader.pixels([picture for row in pictures for picture in row])
         prompts: list[list[int]] = []
         answers: list[list[int]] = []
         for side in ("chosen", "rejected"):
@@ -47,11 +50,11 @@ class PairCollator:
                 self._refuse_cut(prompts[-1])
                 answers.append([*answer, self.end])
         tokens = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
-        said = [[0] * len(prompt) + [1] * len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        completion = [[0] * len(prompt) + [1] * len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
         batch = {
             "input_ids": _padded(tokens, self.reader.filler),
-            "attention_mask": _padded([[1] * len(some) for some in tokens], 0),
-            "completion_mask": _padded(said, 0),
+            "attention_mask": _padded([[1] * len(row) for row in tokens], 0),
+            "completion_mask": _padded(completion, 0),
         }
         return {
             **{name: values[:, : self.max_length] for name, values in batch.items()},
@@ -66,6 +69,25 @@ class PairCollator:
                 f"optimise.trl.max_length {self.max_length}: a prompt takes {len(prompt)} tokens, {pictures} of them "
                 "its picture's, and an answer comes on top; raise it, or leave it out"
             )
+
+
+def rows_of(pairs: Sequence[Pair]) -> Dataset:
+    """The pairs as TRL's rows: `images`, and `prompt`, `chosen`, `rejected` as one turn each."""
+
+    def turn(role: str, text: str) -> list[dict[str, str]]:
+        return [{"role": role, "content": text}]
+
+    return Dataset.from_list(
+        [
+            {
+                "images": [open_picture(picture) for picture in pair.sample.images],
+                "prompt": turn("user", pair.sample.prompt),
+                "chosen": turn("assistant", pair.chosen),
+                "rejected": turn("assistant", pair.rejected),
+            }
+            for pair in pairs
+        ]
+    )
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:

@@ -7,9 +7,29 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field as RecipeField
 
 from harness.errors import RecipeError
+from loops.kinds import Part
+
+
+class TrainedParts(Part):
+    """Which weights an optimiser trains: all, or adapters, but for frozen parts."""
+
+    weights: Literal["all", "lora"] = "all"
+    freeze: tuple[str, ...] = RecipeField(
+        default=("vision_tower",), description="parts whose weights stay and get no adapter"
+    )
+    lora: dict[str, Any] = RecipeField(default_factory=dict, description="peft's LoraConfig")
+
+
+class TrlFields(TrainedParts):
+    """The fields of every optimiser that trains through TRL. `trl` goes to TRL's own config untouched."""
+
+    trl: dict[str, Any] = RecipeField(default_factory=dict, description="the fields of TRL's config")
+
 
 STAYS_HERE = "nothing leaves this machine; publish the checkpoint yourself"
 SAVED_BY_STAGE = "each round saves its checkpoint once, whole; leave it out"

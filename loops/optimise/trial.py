@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
@@ -25,10 +25,8 @@ from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from harness.wording import first_line
 from loops.groups import Pair
-from loops.optimise.dpo import check_settings, take_a_step
 from loops.optimise.parts import prepare
-from loops.optimise.settings import TROUBLE
-from loops.recipe import Optimise
+from loops.optimise.settings import TROUBLE, TrlFields
 
 SMALL = 20_000_000
 """A model of fewer weights is tried as wide as it is."""
@@ -36,13 +34,18 @@ SMALL = 20_000_000
 NARROW = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "head_dim": 8, "projection_dim": 16}
 
 
-def try_training(recipe: Optimise, model: Path, sample: Sample, *, pictures: Pictures | None = None) -> str:
-    """Check the settings of training against the model in a folder, and take a step with a pair about `sample`.
+F = TypeVar("F", bound=TrlFields)
+
+Step = Callable[[Any, Any, Pair, F, PromptReader, int], None]
+"""Trains a prepared model for one step on one pair: model, reference, pair, recipe, reader, end token."""
+
+
+def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictures: Pictures | None = None) -> str:
+    """Check the settings of training against the model in a folder, and take a `step` with a pair about `sample`.
 
     Returns what was tried, for people. Raises `RecipeError` that names the field at fault, and `ModelError` where the
     model's configuration or processor does not load.
     """
-    check_settings(recipe)
     processor = load_processor(model, name=str(model))
     with model_errors(f"{model}: does not load as an image-text-to-text model"), torch.device("meta"):
         config = AutoConfig.from_pretrained(model)
@@ -51,30 +54,31 @@ def try_training(recipe: Optimise, model: Path, sample: Sample, *, pictures: Pic
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training itself will tell them
         prepared = prepare(shape, _without_first_values(recipe), seed=0)
-    trained = sum(one.numel() for one in prepared.parameters() if one.requires_grad)
+    trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
-    trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader)
+    trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader, step=step)
     if trouble := trial.trouble(recipe):
         raise _blamed(trouble, recipe, trial) from trouble
     return f"a step of training, {trained:,} of {weights:,} weights trained"
 
 
-def _without_first_values(recipe: Optimise) -> Optimise:
+def _without_first_values(recipe: F) -> F:
     """The recipe with adapters that start from nothing in particular: some are made from the model's weights (PiSSA,
     OLoRA), which a model without any has not."""
     return recipe.model_copy(update={"lora": {**recipe.lora, "init_lora_weights": False}})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Trial:
+class _Trial(Generic[F]):
     """What a step is taken with."""
 
     config: Any
     pair: Pair
     reader: PromptReader
+    step: Step[F]
 
-    def trouble(self, recipe: Optimise) -> Exception | None:
+    def trouble(self, recipe: F) -> Exception | None:
         """What a step with these settings comes to; None where it is taken."""
         try:
             with warnings.catch_warnings():
@@ -83,7 +87,7 @@ class _Trial:
                     AutoModelForImageTextToText.from_config(self.config, dtype=torch.float32) for _ in range(2)
                 )
                 end = self.reader.end_token(stop_tokens(model, self.reader.tokenizer))
-                take_a_step(prepare(model, recipe, seed=0), reference, self.pair, recipe, self.reader, end)
+                self.step(prepare(model, recipe, seed=0), reference, self.pair, recipe, self.reader, end)
         except TROUBLE as error:
             return error
         return None
@@ -92,16 +96,16 @@ class _Trial:
 def _narrowed(config: Any) -> Any:
     """A configuration as deep as this one, with the same tokens and pictures, and few weights."""
     narrow = copy.deepcopy(config)
-    for part in (narrow.get_text_config(), narrow.vision_config):
+    for tower in (narrow.get_text_config(), narrow.vision_config):
         for name, size in NARROW.items():
-            if getattr(part, name, None):
-                setattr(part, name, size)
-        if getattr(part, "num_key_value_heads", None):
-            part.num_key_value_heads = 1
+            if getattr(tower, name, None):
+                setattr(tower, name, size)
+        if getattr(tower, "num_key_value_heads", None):
+            tower.num_key_value_heads = 1
     return narrow
 
 
-def _blamed(trouble: Exception, recipe: Optimise, trial: _Trial) -> RecipeError:
+def _blamed(trouble: Exception, recipe: F, trial: _Trial[F]) -> RecipeError:
     """The error, with the first of the recipe's settings without which the step is taken."""
     for field, without in _without(recipe):
         try:
@@ -113,7 +117,7 @@ def _blamed(trouble: Exception, recipe: Optimise, trial: _Trial) -> RecipeError:
     return RecipeError(f"optimise: training does not begin ({first_line(trouble)})")
 
 
-def _without(recipe: Optimise) -> Iterator[tuple[str, Optimise]]:
+def _without(recipe: F) -> Iterator[tuple[str, F]]:
     """(a setting as the recipe writes it, the recipe without it)."""
     for group in ("trl", "lora"):
         fields = getattr(recipe, group)

@@ -1,23 +1,65 @@
-"""Select: from judged candidates to training pairs."""
+"""Select pairs: of each group the best answer against the worst."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from harness.autonomy import CONTROL
+from harness.errors import RecipeError
 from harness.files import digest_of_bytes
 from harness.types import Group
 from loops.groups import Pair
-from loops.recipe import Select
+from loops.kinds import Collector, Selection, Selector, Study
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
-    """The pairs, and how many groups went which way."""
+class BestAgainstWorst(Selector):
+    """A pair from each group: the two answers whose rewards are furthest apart."""
 
-    pairs: tuple[Pair, ...]
-    counts: Mapping[str, int]
+    kind: Literal["pairs"] = "pairs"
+    version: ClassVar[int] = 2
+
+    disagreement: Literal["reverse", "discard", "keep", "coin"] = Field(
+        default="reverse",
+        description="what to do when the verifier prefers the candidate rejected; coin: toss one for the order of "
+        "every pair, so that the verifier chooses pairs and does not order them",
+    )
+    margin: float = Field(default=0.0, ge=0, description="pairs whose rewards differ by less are left out")
+    max_word_gap: int | None = Field(
+        default=None, ge=0, description="pairs whose lengths differ by more words are left out"
+    )
+    keep: float = Field(
+        default=1.0, gt=0, le=1, description="at most this share of the groups, those whose rewards differ most"
+    )
+
+    def inputs(self, draw: int) -> dict[str, Any]:
+        return {**self.as_input(), **({"seed": draw} if self.disagreement == "coin" else {})}
+
+    def level(self, level: str) -> str:
+        """Pairs ordered by coin are a control, whoever chose them."""
+        return CONTROL if self.disagreement == "coin" else level
+
+    def refuse_collector(self, collector: Collector) -> None:
+        if self.disagreement in ("discard", "keep") and not collector.ordered:
+            raise ValueError(
+                f"select.disagreement {self.disagreement} needs candidates in an order, which {collector.kind} does "
+                "not give; leave it at reverse"
+            )
+
+    def refuse(self, study: Study) -> None:
+        widest = study.verify.widest
+        if self.margin > widest:
+            raise RecipeError(
+                f"select.margin {self.margin:g}: rewards of verify.kind {study.verify.kind} differ by {widest:g} at "
+                "most, so no pair is left; lower it"
+            )
+
+    def select(self, groups: Sequence[Group], draw: int) -> Selection:
+        return select(groups, self, seed=draw)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +82,7 @@ class _Candidates:
         return -1.0 if self.ahead is None else abs(self.ahead)
 
 
-def select(groups: Sequence[Group], recipe: Select, *, seed: int = 0) -> Selection:
+def select(groups: Sequence[Group], recipe: BestAgainstWorst, *, seed: int = 0) -> Selection:
     """A pair from each group: the two answers whose rewards are furthest apart, in the order that the verdicts say.
 
     Without an opinion (a reward is None) they are the first two that differ, as collected. Two answers whose lengths
@@ -54,21 +96,21 @@ def select(groups: Sequence[Group], recipe: Select, *, seed: int = 0) -> Selecti
     kept: list[_Candidates] = []
     for group in groups:
         differing = _differing(group)
-        alike = [one for one in differing if recipe.max_word_gap is None or one.word_gap <= recipe.max_word_gap]
+        alike = [both for both in differing if recipe.max_word_gap is None or both.word_gap <= recipe.max_word_gap]
         if not alike:
             counts["length" if differing else "equal"] += 1
             continue
-        widest = max(alike, key=lambda one: one.certainty)  # the first of equals
+        widest = max(alike, key=lambda both: both.certainty)  # the first of equals
         if widest.ahead is not None and (abs(widest.ahead) < recipe.margin or widest.ahead == 0):
             counts["unsure"] += 1
         elif widest.ahead is not None and widest.ahead < 0 and recipe.disagreement == "discard":
             counts["discarded"] += 1
         else:
             kept.append(widest)
-    surest = sorted(kept, key=lambda one: (-one.certainty, digest_of_bytes(one.group.sample.id.encode())))
+    surest = sorted(kept, key=lambda both: (-both.certainty, digest_of_bytes(both.group.sample.id.encode())))
     most = int(round(recipe.keep * len(groups), 6))  # 0.29 of 100 groups is 28.999999999999996 in floats
-    beyond = {id(one) for one in surest[max(1, most) :]}
-    pairs = tuple(_pair(one, recipe, seed) for one in kept if id(one) not in beyond)
+    beyond = {id(both) for both in surest[max(1, most) :]}
+    pairs = tuple(_pair(both, recipe, seed) for both in kept if id(both) not in beyond)
     counts |= {"beyond": len(beyond), "reversed": sum(pair.reversed for pair in pairs), "pairs": len(pairs)}
     return Selection(pairs=pairs, counts=counts)
 
@@ -86,10 +128,10 @@ def _ahead(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else first - second
 
 
-def _pair(one: _Candidates, recipe: Select, seed: int) -> Pair:
+def _pair(both: _Candidates, recipe: BestAgainstWorst, seed: int) -> Pair:
     if recipe.disagreement == "coin":
-        reverse = bool(digest_of_bytes(f"{seed}/{one.group.sample.id}".encode())[0] < "8")
+        reverse = bool(digest_of_bytes(f"{seed}/{both.group.sample.id}".encode())[0] < "8")
     else:
-        reverse = one.ahead is not None and one.ahead < 0 and recipe.disagreement == "reverse"
-    chosen, rejected = (one.second, one.first) if reverse else (one.first, one.second)
-    return Pair(sample=one.group.sample, chosen=chosen, rejected=rejected, reversed=reverse)
+        reverse = both.ahead is not None and both.ahead < 0 and recipe.disagreement == "reverse"
+    chosen, rejected = (both.second, both.first) if reverse else (both.first, both.second)
+    return Pair(sample=both.group.sample, chosen=chosen, rejected=rejected, reversed=reverse)

@@ -1,9 +1,4 @@
-"""Verifiers: what a candidate answer is worth, judged from picture and text alone.
-
-A verifier with `sees_gold` False is given samples without targets. The oracle sees gold: it is the ceiling of a table,
-never a method. `none` has no opinion, `random` a worthless one and `shorter` one without eyes: the controls that a
-verifier must beat.
-"""
+"""Verify by a contrastive encoder (CLIP, SigLIP, the shipped one): which sentences fit the picture."""
 
 from __future__ import annotations
 
@@ -11,35 +6,94 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
+from pydantic import Field
 
-from harness.models.encoder import Encoder
+from harness.errors import RecipeError
+from harness.models.card import EncoderCard, read_card
+from harness.models.weights import model_digest
 from harness.pictures import open_picture
-from harness.profiles import scorer_of
 from harness.sentences import split_sentences
-from harness.types import Advance, Group, Task, Verdict
-from loops.verify.zero import BATCH, Zero
+from harness.types import Advance, Group, Verdict
+from loops.kinds import Study, Trial, Verifier, Verifying
+from loops.verify.zero import BATCH, Zero, find_zero
+
+if TYPE_CHECKING:
+    from harness.models.encoder import Encoder
 
 
-class Verifier(Protocol):
-    """`verify` gives each group as many verdicts as it has answers; `facts` is what it has to tell of itself."""
+class Clip(Verifier):
+    """A contrastive encoder judges each sentence beside the picture."""
 
-    @property
-    def name(self) -> str: ...
+    kind: Literal["clip"] = "clip"
+    version: ClassVar[int] = 1
+    level: ClassVar[str] = "L3"
+    filters: ClassVar[bool] = True
 
-    @property
-    def sees_gold(self) -> bool: ...
+    encoder: str = "pictos-encoder"
+    aggregate: Literal["mean", "min", "sum"] = Field(
+        default="sum", description="how a text's sentences make one reward"
+    )
+    zero: float | None = Field(
+        default=None,
+        description="of sum: the score from which a sentence earns; else what the encoder's card says, or what tells "
+        "sentences of their own picture from sentences of another",
+    )
 
-    @property
-    def facts(self) -> Mapping[str, float]: ...
+    def inputs(self, study: Study, draw: int) -> dict[str, Any]:
+        folder = self._folder(study)
+        encoder = model_digest(folder) if folder.is_dir() else str(folder)
+        return {**self.as_input("encoder"), "encoder": encoder, **self._zero_input(study)}
 
-    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]: ...
+    def learnt_from(self, study: Study) -> Sequence[str]:
+        return self._card(study).gold_of
+
+    def refuse(self, study: Study) -> None:
+        if not self._folder(study).is_dir() and "::" not in self.encoder:
+            raise RecipeError(
+                f"verify.encoder {self.encoder}: no such folder; name a shipped one or an ARCHITECTURE::TAG"
+            )
+
+    def trials(self, study: Study) -> Mapping[str, Trial]:
+        def load() -> str:
+            from harness.models.encoder import load_encoder
+
+            load_encoder(str(study.setting.shipped(self.encoder) or self.encoder))
+            return f"{self.encoder} loads"
+
+        return {"encoder": Trial(depends=self.encoder, run=load)}
+
+    def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
+        from harness.models.encoder import load_encoder
+
+        encoder, zero = load_encoder(str(self._folder(study))), Zero()
+        if self.aggregate == "sum":
+            zero = find_zero(encoder, groups, named=self.zero, of_card=self._card_zero(study))
+        return ByEncoder(encoder=encoder, aggregate=self.aggregate, zero=zero)
+
+    def _folder(self, study: Study) -> Path:
+        return study.setting.shipped(self.encoder) or Path(self.encoder).expanduser()
+
+    def _card(self, study: Study) -> EncoderCard:
+        return read_card(self._folder(study))
+
+    def _card_zero(self, study: Study) -> float | None:
+        """The encoder's zero where its maker set it for pictures of this kind."""
+        card = self._card(study)
+        return card.zero if study.source in card.gold_of else None
+
+    def _zero_input(self, study: Study) -> dict[str, Any]:
+        """Which zero sentences are held against, where it is not simply 0."""
+        zero = self._card_zero(study)
+        if self.aggregate != "sum" or self.zero is not None or zero == 0:
+            return {}
+        return {"zero": "calibrated" if zero is None else zero}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class ByEncoder:
     """A contrastive encoder scores each sentence against the picture (its text tower reads 77 tokens at most).
 
     `aggregate`: `mean` or `min` of the sentences' scores, or `sum` of how much more likely than not each is true,
@@ -50,34 +104,36 @@ class Clip:
     encoder: Encoder
     aggregate: str
     zero: Zero = field(default_factory=Zero)
-    name: str = "clip"
-    sees_gold: bool = False
 
     @property
     def facts(self) -> Mapping[str, float]:
         return self.zero.facts if self.aggregate == "sum" else {}
 
+    @property
+    def costs(self) -> Mapping[str, float]:
+        return self.encoder.costs
+
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
         verdicts: list[tuple[Verdict, ...]] = []
         for start in range(0, len(groups), BATCH):
-            some = groups[start : start + BATCH]
-            pictures = [open_picture(group.sample.images[0]) for group in some]
-            said = [[split_sentences(answer) for answer in group.answers] for group in some]
-            flat = [sorted({sentence for answer in answers for sentence in answer}) for answers in said]
+            batch = groups[start : start + BATCH]
+            pictures = [open_picture(group.sample.images[0]) for group in batch]
+            sentences_of = [[split_sentences(answer) for answer in group.answers] for group in batch]
+            flat = [sorted({sentence for answer in answers for sentence in answer}) for answers in sentences_of]
             scores = self.encoder.match(pictures, flat)
-            for answers, sentences, values in zip(said, flat, scores, strict=True):
-                known = dict(zip(sentences, values, strict=True))
-                verdicts.append(tuple(self._verdict(answer, known) for answer in answers))
+            for answers, sentences, values in zip(sentences_of, flat, scores, strict=True):
+                by_sentence = dict(zip(sentences, values, strict=True))
+                verdicts.append(tuple(self._verdict(answer, by_sentence) for answer in answers))
             if advance:
-                advance(len(some))
+                advance(len(batch))
         return verdicts
 
-    def _verdict(self, sentences: Sequence[str], known: dict[str, float]) -> Verdict:
+    def _verdict(self, sentences: Sequence[str], by_sentence: Mapping[str, float]) -> Verdict:
         if not sentences:
             return Verdict(reward=None, why="says nothing")
-        scores = [known[sentence] for sentence in sentences]
+        scores = [by_sentence[sentence] for sentence in sentences]
         if self.aggregate == "sum":
-            beyond = {sentence: known[sentence] - self.zero.value for sentence in sentences}
+            beyond = {sentence: by_sentence[sentence] - self.zero.value for sentence in sentences}
             repeats = sum(count - 1 for count in Counter(sentences).values())
             # fsum: the same sentences earn the same in any order
             earned = math.fsum(1 / (1 + math.exp(-score)) - 0.5 for score in beyond.values())
@@ -85,67 +141,3 @@ class Clip:
             return Verdict(reward=earned - 0.5 * repeats, why=why)
         why = " ".join(f"{score:+.1f}" for score in scores)
         return Verdict(reward=min(scores) if self.aggregate == "min" else sum(scores) / len(scores), why=why)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Oracle:
-    """The task's own mark, from gold: the ceiling."""
-
-    task: Task
-    name: str = "oracle"
-    sees_gold: bool = True
-    facts: Mapping[str, float] = field(default_factory=dict)
-
-    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
-        score = scorer_of(self.task)
-        found = [
-            tuple(Verdict(reward=score(group.sample, answer).value) for answer in group.answers) for group in groups
-        ]
-        if advance:
-            advance(len(groups))
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Random:
-    """A coin for each answer: a verifier that knows nothing."""
-
-    seed: int
-    name: str = "random"
-    sees_gold: bool = False
-    facts: Mapping[str, float] = field(default_factory=dict)
-
-    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
-        rng = np.random.default_rng((self.seed, 13))
-        found = [tuple(Verdict(reward=float(rng.random())) for _ in group.answers) for group in groups]
-        if advance:
-            advance(len(groups))
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shorter:
-    """Prefers the answer of fewer words and sees no picture: what a method earns beyond it is not earned by brevity."""
-
-    name: str = "shorter"
-    sees_gold: bool = False
-    facts: Mapping[str, float] = field(default_factory=dict)
-
-    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
-        if advance:
-            advance(len(groups))
-        return [tuple(Verdict(reward=-float(len(answer.split()))) for answer in group.answers) for group in groups]
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoVerifier:
-    """No opinion: every pair stays as it was collected."""
-
-    name: str = "none"
-    sees_gold: bool = False
-    facts: Mapping[str, float] = field(default_factory=dict)
-
-    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
-        if advance:
-            advance(len(groups))
-        return [tuple(Verdict(reward=None) for _ in group.answers) for group in groups]

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.errors import RecipeError
-from harness.models.encoder import Encoder
 from harness.pictures import open_picture
 from harness.sentences import split_sentences
 from harness.types import Group
+
+if TYPE_CHECKING:
+    from harness.models.encoder import Encoder
 
 PICTURES = 512
 """So many pictures, at most, are enough to calibrate on."""

@@ -77,6 +77,7 @@ def board(
     from leaderboards.beside import Published
     from leaderboards.build import assemble, read_entries, write_board
     from leaderboards.reported import read_tables
+    from loops.recipe import level_of
     from tasks.registry import all_yardsticks
 
     set_plugin_path(plugin_path)
@@ -87,7 +88,8 @@ def board(
     notes: list[str] = []
     with spinner() as tell:
         tell("reading what the runs left")
-        entries = read_entries([folder for path in runs for folder in (done_runs(path) if path in grids else [path])])
+        folders = [folder for path in runs for folder in (done_runs(path) if path in grids else [path])]
+        entries = read_entries(folders, level_of)
         tell(f"resampling the answers of {counted(len(entries), 'run')}")
         assembled = assemble(entries)
         if out is not None or site is None:

@@ -43,11 +43,11 @@ def export(
     strop export runs/demo --to lm-eval,model-card
     """
     from leaderboards.export import export as write
+    from loops.recipe import level_of
 
     set_plugin_path(plugin_path)
-    written = write(
-        runs, [name.strip() for name in to.split(",") if name.strip()], out, partial(_questions, data_root(data))
-    )
+    formats = [name.strip() for name in to.split(",") if name.strip()]
+    written = write(runs, formats, out, partial(_questions, data_root(data)), level_of)
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in written]}))
         return

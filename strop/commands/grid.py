@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_folder
-from strop.places import data_root, set_plugin_path
+from strop.options import ChangesOption, DataOption, IncludePathOption, JsonOption, PluginPathOption, writable_folder
+from strop.places import data_root, set_include_path, set_plugin_path
 from tasks.data.root import DEFAULT_DATA, DataRoot
 
 if TYPE_CHECKING:
     from loops.grid import Grid
-    from loops.run_grid import Run, State, Watched
+    from loops.run_grid import OnPoll, Run, State
 
 STAGES_A_ROUND = 5
 
@@ -45,6 +45,7 @@ def grid(
     ] = False,
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
+    include_path: IncludePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe with fields varied and several training seeds, and say what matters.
@@ -61,48 +62,22 @@ def grid(
     strop grid my.yaml --out runs/mine --set rounds=1 --dry-run
     """
     from leaderboards.ablation_text import write_ablation
+    from loops.documents import find_shipped
     from loops.grid import load_grid
-    from loops.recipe import find_shipped
-    from loops.reserve import open_reserve
-    from loops.run_grid import check_grid, file_states, find_states, run_grid
-    from strop.running import setting
 
     set_plugin_path(plugin_path)
+    set_include_path(include_path)
     root = data_root(data)
-    found = load_grid(find_shipped(file, "grid"), changes or ())
+    loaded = load_grid(find_shipped(file, "grid"), changes or ())
     if dry_run:
-        plan = _plan(found, out, root)
+        plan = _plan(loaded, out, root)
         typer.echo(json.dumps(plan, ensure_ascii=False) if as_json else _plan_text(plan))
         return
-    console = Console(markup=False, stderr=True, highlight=False, soft_wrap=True)
-    if not table_only:
-        check_grid(found, find_states(found, out), setting(root))
-    for note in () if table_only else open_reserve(found, opening):
-        console.print(note, markup=False)
-    if table_only:
-        states = find_states(found, out)
-        file_states(found, out, states)
-    else:
-
-        def told(run: Run, state: State, seconds: float) -> None:
-            said = f"done in {seconds / 60:.1f} minutes" if state.state == "done" else f"failed: {state.why}"
-            console.print(f"{run.name}: {said}", markup=False)
-
-        with _progress(console, out) as watched:
-            states = dict(
-                run_grid(
-                    found,
-                    out,
-                    lambda run: _command(found, run, out, root.folder),
-                    jobs=jobs,
-                    told=told,
-                    watched=watched,
-                )
-            )
+    states = _filed(loaded, out) if table_only else _run(loaded, out, root, jobs=jobs, opening=opening)
     written = write_ablation(out)
     counts = Counter(state.state for state in states.values())
     if as_json:
-        runs = {folder: {"state": one.state, "why": one.why} for folder, one in states.items()}
+        runs = {folder: {"state": state.state, "why": state.why} for folder, state in states.items()}
         typer.echo(json.dumps({"out": str(out), "runs": runs, "files": [str(path) for path in written]}))
     else:
         for path in written:
@@ -112,10 +87,42 @@ def grid(
         sys.exit(1)
 
 
-def _command(found: Grid, run: Run, out: Path, data: Path) -> list[str]:
+def _filed(grid: Grid, out: Path) -> Mapping[str, State]:
+    """The states of the runs as they are, filed anew; nothing is started."""
+    from loops.run_grid import file_states, find_states
+
+    states = find_states(grid, out)
+    file_states(grid, out, states)
+    return states
+
+
+def _run(grid: Grid, out: Path, data: DataRoot, *, jobs: int, opening: bool) -> Mapping[str, State]:
+    """Check all cells, then run those that are not finished; each end is a line on stderr."""
+    from loops.reserve import open_reserve
+    from loops.run_grid import check_grid, find_states, run_grid
+    from strop.running import setting
+
+    console = Console(markup=False, stderr=True, highlight=False, soft_wrap=True)
+    check_grid(grid, find_states(grid, out), setting(data))
+    for note in open_reserve(grid, opening):
+        console.print(note, markup=False)
+
+    def print_end(run: Run, state: State, seconds: float) -> None:
+        end = f"done in {seconds / 60:.1f} minutes" if state.state == "done" else f"failed: {state.why}"
+        console.print(f"{run.name}: {end}", markup=False)
+
+    def command(run: Run) -> list[str]:
+        return _command(grid, run, out, data.folder)
+
+    with _progress(console, out) as show:
+        return run_grid(grid, out, command, jobs=jobs, on_end=print_end, on_poll=show)
+
+
+def _command(grid: Grid, run: Run, out: Path, data: Path) -> list[str]:
     from loops.run_grid import SHARED
 
-    words = [str(Path(sys.executable).with_name("strop")), "run", str(found.base), "--out", str(out / run.folder)]
+    # -P: what lies in the working folder is not imported
+    words = [sys.executable, "-P", "-m", "strop", "run", str(grid.base), "--out", str(out / run.folder)]
     words += ["--shared", str(out / SHARED), "--of-grid", "--data", str(data)]
     for change in (*run.cell.changes, f"seed={run.seed}"):
         words += ["--set", change]
@@ -123,13 +130,13 @@ def _command(found: Grid, run: Run, out: Path, data: Path) -> list[str]:
 
 
 @contextmanager
-def _progress(console: Console, out: Path) -> Iterator[Watched]:
+def _progress(console: Console, out: Path) -> Iterator[OnPoll]:
     """A bar for each run at work, moved on by the stages in its ledger."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def watched(runs: Sequence[Run]) -> None:
+        def show(runs: Sequence[Run]) -> None:
             for ended in bars.keys() - {run.folder for run in runs}:
                 progress.remove_task(bars.pop(ended))
             for run in runs:
@@ -140,18 +147,18 @@ def _progress(console: Console, out: Path) -> Iterator[Watched]:
                     bars[run.folder], completed=len(ledger.read_bytes().splitlines()) if ledger.exists() else 0
                 )
 
-        yield watched
+        yield show
 
 
-def _plan(found: Grid, out: Path, data: DataRoot) -> dict[str, Any]:
+def _plan(grid: Grid, out: Path, data: DataRoot) -> dict[str, Any]:
     """The cells with the states of their runs, and for each stage how many runs have it and how many of them do it."""
     from loops.run import plan_recipe
     from loops.run_grid import find_states, runs_of
     from strop.running import setting
 
-    states, world = find_states(found, out), setting(data)
+    states, world = find_states(grid, out), setting(data)
     needed: dict[str, list[str]] = {}
-    for run in runs_of(found):
+    for run in runs_of(grid):
         for stage, key in plan_recipe(run.recipe, world).items():
             needed.setdefault(stage, []).append(key)
     return {
@@ -159,10 +166,10 @@ def _plan(found: Grid, out: Path, data: DataRoot) -> dict[str, Any]:
             {
                 "name": cell.name,
                 "label": cell.label,
-                "baseline": cell.name == found.baseline,
+                "baseline": cell.name == grid.baseline,
                 "changes": cell.changes,
             }
-            for cell in found.cells
+            for cell in grid.cells
         ],
         "runs": {folder: state.state for folder, state in states.items()},
         "stages": {stage: {"runs": len(keys), "computed": len(set(keys))} for stage, keys in needed.items()},

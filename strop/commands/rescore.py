@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.errors import UsageError
+from harness.profiles import ALL_PROFILES
 from harness.wording import names_in
-from strop.commands.score.deliver import marked_as_json, print_marked, write_disagreements
-from strop.commands.score.options import ALL_PROFILES, DisagreementsOption
+from strop.commands.score.options import DisagreementsOption
+from strop.commands.score.report import marked_as_json, print_marked, write_disagreements
 from strop.models import open_judge, with_judge
 from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption, PluginPathOption, writable_folder
 from strop.places import data_root, set_plugin_path
 from tasks.data.root import DEFAULT_DATA
+
+if TYPE_CHECKING:
+    from harness.results import TaskResult
+    from harness.stats import Estimate
 
 
 def rescore(
@@ -40,8 +46,8 @@ def rescore(
 
     Every profile of a task comes from one pass of a model, at no further cost.
 
-    The tasks' data are needed as they were when the model was asked, and no model, unless as a judge (--judge): it is
-    shown what strict does not read in answers to ScienceQA and MathVista, and says the short answer in them.
+    The tasks' data must be those that the model was asked. No model is needed, unless as a judge (--judge), which
+    reads the answers to ScienceQA and MathVista that strict leaves unread.
 
     **Examples**
 
@@ -67,30 +73,42 @@ def rescore(
     if out is not None and out.exists():
         raise UsageError(f"--out {out} is there already; name another folder or remove it")
     results = read_results(folder)
-    names = names_in(tasks) if tasks else [one.task for one in results.tasks]
-    asked = open_judge(judge, judge_endpoint)
+    names = names_in(tasks) if tasks else [result.task for result in results.tasks]
+    opened = open_judge(judge, judge_endpoint)
     marked = []
     for name in names:
         result, task = results.task(name), find_task(name, data_root(data))
         samples = samples_of(task, result.split)
-        wanted = list(profiles_of(task)) if profile == ALL_PROFILES else [profile]
-        each = remark_each(result, task, samples, wanted)
-        if asked and can_judge(samples):
-            known = {sample.id: sample for sample in samples}
-            each = with_judge(asked, each, [known[row.id] for row in result.rows], profiles_of(task)[PLAIN], data)
-        marked.append(each)
-    if asked and not any("judge" in one.info for group in marked for one in group):
+        profiles = list(profiles_of(task)) if profile == ALL_PROFILES else [profile]
+        by_profile = remark_each(result, task, samples, profiles)
+        if opened and can_judge(samples):
+            by_id = {sample.id: sample for sample in samples}
+            answered = [by_id[row.id] for row in result.rows]
+            by_profile = with_judge(opened, by_profile, answered, profiles_of(task)[PLAIN], data)
+        marked.append(by_profile)
+    if opened and not any("judge" in result.info for by_profile in marked for result in by_profile):
         raise UsageError(f"a judge reads answers to ScienceQA and MathVista; {folder} holds others, leave --judge away")
     write_disagreements(disagreements, marked)
-    figures = [[estimate(one.rows, one.metrics) for one in group] for group in marked]
+    figures = [[estimate(result.rows, result.metrics) for result in by_profile] for by_profile in marked]
     if out is not None:
-        chosen = tuple(group[0] for group in marked)
+        alone = tuple(by_profile[0] for by_profile in marked)
         provenance = {**results.provenance, "rescored": f"profile {profile}"}
-        plain = {one.task: as_plain(found[0]) for one, found in zip(chosen, figures, strict=True)}
-        write_results(out, replace(results, tasks=chosen, provenance=provenance), plain)
+        plain = {result.task: as_plain(estimates[0]) for result, estimates in zip(alone, figures, strict=True)}
+        write_results(out, replace(results, tasks=alone, provenance=provenance), plain)
+    _print(marked, figures, as_json)
+
+
+def _print(
+    marked: Sequence[Sequence[TaskResult]], figures: Sequence[Sequence[Mapping[str, Estimate]]], as_json: bool
+) -> None:
+    """`marked` and `figures` hold for each task its results by profile."""
     if as_json:
-        pairs = [pair for group, found in zip(marked, figures, strict=True) for pair in zip(group, found, strict=True)]
+        pairs = [
+            pair
+            for by_profile, estimates in zip(marked, figures, strict=True)
+            for pair in zip(by_profile, estimates, strict=True)
+        ]
         typer.echo(json.dumps([marked_as_json(*pair) for pair in pairs], ensure_ascii=False, allow_nan=False))
         return
-    for group, found in zip(marked, figures, strict=True):
-        print_marked(group, found)
+    for by_profile, estimates in zip(marked, figures, strict=True):
+        print_marked(by_profile, estimates)

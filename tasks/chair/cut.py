@@ -8,16 +8,17 @@ lengths they happen to choose (protocols, CHAIR: "length fakes it").
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from harness.results import Marked, mark
+from harness.marking import mark_answers
+from harness.results import Marked
 from harness.thoughts import answer_of
-from tasks.chair.marks import score_caption
-from tasks.data.rows import AnswerFile
-from tasks.reading.object_words import ChairTables, Normaliser
+from harness.types import Sample
+from tasks.chair.task import Chair
+from tasks.reading.object_words import CaptionReader
 
 Unit = Literal["sentences", "words"]
 
@@ -53,34 +54,25 @@ def first_words(caption: str, k: int) -> str:
     return caption[: ends[k - 1]] if len(ends) > k else caption
 
 
-def cut_captions(answer_file: AnswerFile, tables: ChairTables, normaliser: Normaliser) -> Iterator[Cut]:
+def cut_captions(samples: Sequence[Sample], captions: Sequence[str], reader: CaptionReader) -> Iterator[Cut]:
     """The cuts by sentences and then by words, each from the shortest to the whole captions.
 
-    Sentences are the normaliser's, kept in their case and joined by one space; thoughts are cut off first.
+    Sentences are those of the reader's normaliser, kept in their case and joined by one space; thoughts are cut off
+    first.
     """
-    answers = [answer_of(text).answer for text in answer_file.answers]
-    sentences = [normaliser.sentences(caption) for caption in answers]
-    counts = {"sentences": [len(units) for units in sentences], "words": [len(units.split()) for units in answers]}
-    whole = _marked(answer_file, answers, tables, normaliser.words)
+    task = Chair(bound=reader)
+    answers = [answer_of(text).answer for text in captions]
+    sentences = [reader.normaliser.sentences(caption) for caption in answers]
+    counts = {"sentences": [len(parts) for parts in sentences], "words": [len(text.split()) for text in answers]}
+    whole = mark_answers(task, samples, answers).rows
     for unit, lengths in LENGTHS.items():
         for k in lengths:
             shortened = sum(count > k for count in counts[unit])
             if not shortened:
                 break
             if unit == "sentences":
-                captions = [" ".join(parts[:k]) for parts in sentences]
+                first = [" ".join(parts[:k]) for parts in sentences]
             else:
-                captions = [first_words(caption, k) for caption in answers]
-            yield Cut(
-                unit=unit, k=k, shortened=shortened, rows=_marked(answer_file, captions, tables, normaliser.words)
-            )
+                first = [first_words(caption, k) for caption in answers]
+            yield Cut(unit=unit, k=k, shortened=shortened, rows=mark_answers(task, samples, first).rows)
         yield Cut(unit=unit, k=None, shortened=0, rows=whole)
-
-
-def _marked(
-    answer_file: AnswerFile, captions: Sequence[str], tables: ChairTables, words: Callable[[str], list[str]]
-) -> tuple[Marked, ...]:
-    return tuple(
-        mark(sample, caption, score_caption(words(caption), sample.target, tables))
-        for sample, caption in zip(answer_file.samples, captions, strict=True)
-    )

@@ -28,6 +28,8 @@ class Chair:
     frontier: tuple[str, str] = ("CHAIRi", "recall")
     max_tokens: int = 512  # OPERA's protocol
     data_root: DataRoot = field(default_factory=DataRoot)
+    bound: object_words.CaptionReader | None = field(default=None, hash=False)
+    """What the captions of a file are read by; None: truth and tables of the data folder."""
     count: int = questions.IMAGES
 
     def samples(self, split: str) -> Sequence[Sample]:
@@ -48,26 +50,32 @@ class Chair:
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
-        return _score_caption(sample, answer, self.profile, self.data_root.folder)
+        return self.profiles[self.profile](sample, answer)
 
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score chair`."""
-        return next(iter(object_words.normalisers(self.data_root.folder)))
+        return self.bound.profile if self.bound else next(iter(object_words.normalisers(self.data_root.folder)))
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
+        if self.bound:
+            return {self.bound.profile: partial(_score_bound, self.bound)}
         # the truth of an annotation folder names what the headline's normaliser reads in the human captions
         folder = self.data_root.folder
         names = object_words.normalisers(folder)
         return {name: partial(_score_caption, profile=name, folder=folder) for name in names}
 
     def gold(self, sample: Sample) -> str:
+        if self.bound:
+            return object_words.caption_naming(sample.target, self.bound.tables, self.bound.normaliser.words)
         return object_words.caption_naming(
             sample.target, _chair_world(self.data_root.folder).tables, object_words.PROFILES[self.profile].words
         )
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.bound:
+            return Details(metrics=self.metrics, info=self.bound.info)
         world, package = _chair_world(self.data_root.folder), object_words.PROFILES[self.profile].package
         info = {
             "questions": "data folder",
@@ -103,3 +111,7 @@ def _chair_world_in(data: Path, normaliser: object_words.Normaliser) -> _ChairWo
 
 def _score_caption(sample: Sample, answer: str, profile: str, folder: Path) -> Score:
     return marks.score_caption(object_words.PROFILES[profile].words(answer), sample.target, _chair_world(folder).tables)
+
+
+def _score_bound(reader: object_words.CaptionReader, sample: Sample, answer: str) -> Score:
+    return marks.score_caption(reader.normaliser.words(answer), sample.target, reader.tables)

@@ -5,29 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.types import Sample
 from harness.wording import counted
 from tasks.data.containers import RepeatedKey, content_of, parsed, rows_of
 from tasks.reading.tool_rows import VLMEVALKIT, with_answers
 
 _WHOLE = re.compile(r"(\d+)\.0+")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AnswerFile:
-    """Published answers joined to their truth: `answers[i]` is the text given to `samples[i]`.
-
-    `info` tells what was joined to what and what was left over; it goes into the results as it is.
-    """
-
-    samples: tuple[Sample, ...]
-    answers: tuple[str, ...]
-    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import coco_picture, missing_file
@@ -32,6 +33,8 @@ class Grounding:
     max_tokens: int = 64
     profile: str = "strict"
     data_root: DataRoot = field(default_factory=DataRoot)
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -56,6 +59,8 @@ class Grounding:
         return readers.fractions_text(sample.target, sample.meta["size"])
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.about is not None:
+            return Details(metrics=self.metrics, info=self.about)
         info = {
             "questions": "data folder",
             "annotations": grounding_annotations(self.data_root.folder).name,

@@ -17,7 +17,6 @@ from harness.judge import Judge, ask_judge
 from harness.store import Store
 from harness.thoughts import answer_of
 from harness.types import Advance, Metric, Sample
-from tasks.data.rows import AnswerFile
 
 PROMPT_VERSION = 1
 
@@ -56,10 +55,10 @@ def read_opinion(reply: str) -> Opinion | None:
         >>> read_opinion("precision: 0.75, recall: 50") is None
         True
     """
-    readings = [[int(number) for number in pattern.findall(reply)] for pattern in (_PRECISION, _RECALL)]
-    if any(len(numbers) != 1 or numbers[0] > 100 for numbers in readings):
+    percentages = [[int(number) for number in pattern.findall(reply)] for pattern in (_PRECISION, _RECALL)]
+    if any(len(numbers) != 1 or numbers[0] > 100 for numbers in percentages):
         return None
-    return Opinion(precision=readings[0][0] / 100, recall=readings[1][0] / 100)
+    return Opinion(precision=percentages[0][0] / 100, recall=percentages[1][0] / 100)
 
 
 def judge_metrics(judge: str) -> tuple[Metric, ...]:
@@ -75,7 +74,12 @@ def judge_metrics(judge: str) -> tuple[Metric, ...]:
 
 
 def judge_captions(
-    judge: Judge, answer_file: AnswerFile, images: Path | None, store: Store, advance: Advance | None = None
+    judge: Judge,
+    samples: Sequence[Sample],
+    answers: Sequence[str],
+    images: Path | None,
+    store: Store,
+    advance: Advance | None = None,
 ) -> list[Opinion | None]:
     """An opinion of each caption, without the thought before it; None where there is none; a blank caption is not asked
     about.
@@ -83,11 +87,9 @@ def judge_captions(
     With `images`, a folder, the judge sees each picture beside the annotators' counts. Raises `PictureError` for a
     picture that is not there, and the errors of `harness.judge.ask_judge`.
     """
-    captions = [answer_of(text).answer for text in answer_file.answers]
+    captions = [answer_of(text).answer for text in answers]
     questions = [
-        _question(sample, caption, images)
-        for sample, caption in zip(answer_file.samples, captions, strict=True)
-        if caption.strip()
+        _question(sample, caption, images) for sample, caption in zip(samples, captions, strict=True) if caption.strip()
     ]
     replies = iter(ask_judge(judge, questions, store, advance))
     opinions: list[Opinion | None] = []

@@ -30,6 +30,8 @@ class Ic:
     frontier: tuple[str, str] = ("precision", "recall")
     max_tokens: int = 512  # as CHAIR
     data_root: DataRoot = field(default_factory=DataRoot)
+    bound: object_words.CaptionReader | None = field(default=None, hash=False)
+    """What the captions of a file are read by; None: truth and tables of the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -46,24 +48,30 @@ class Ic:
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
-        return _score_caption(self.profile, self.data_root.folder, sample, answer)
+        return self.profiles[self.profile](sample, answer)
 
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score ic`."""
-        return next(iter(object_words.normalisers(self.data_root.folder)))
+        return self.bound.profile if self.bound else next(iter(object_words.normalisers(self.data_root.folder)))
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
+        if self.bound:
+            return {self.bound.profile: partial(_score_bound, self.bound)}
         folder = self.data_root.folder
         return {name: partial(_score_caption, name, folder) for name in object_words.normalisers(folder)}
 
     def gold(self, sample: Sample) -> str:
+        if self.bound:
+            return object_words.caption_naming(set(sample.target), self.bound.tables, self.bound.normaliser.words)
         return object_words.caption_naming(
             set(sample.target), _tables(self.data_root.folder), object_words.PROFILES[self.profile].words
         )
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.bound:
+            return Details(metrics=self.metrics, info=self.bound.info)
         info = {
             "questions": "data folder",
             "ids": ids_digest(sample.id for sample in samples),
@@ -74,6 +82,10 @@ class Ic:
 
 def _score_caption(profile: str, folder: Path, sample: Sample, answer: str) -> Score:
     return marks.score_ic(object_words.PROFILES[profile].words(answer), sample.target, _tables(folder))
+
+
+def _score_bound(reader: object_words.CaptionReader, sample: Sample, answer: str) -> Score:
+    return marks.score_ic(reader.normaliser.words(answer), sample.target, reader.tables)
 
 
 def _tables(data: Path) -> object_words.ChairTables:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.profiles import PLAIN
+from harness.marking import Answered
+from harness.profiles import PLAIN, chosen_profiles
 from harness.types import Sample
+from tasks.data.defaults import optional_file
 from tasks.data.rows import (
-    AnswerFile,
     Row,
     is_document,
     read_document,
@@ -19,7 +19,7 @@ from tasks.data.rows import (
     refuse_unanswered,
     refuse_unknown,
 )
-from tasks.mathvista.marks import EXTRACTED, cells_of
+from tasks.mathvista.marks import EXTRACTED, NAME, cells_of
 from tasks.mathvista.questions import (
     TESTMINI,
     TESTMINI_FILE,
@@ -29,7 +29,8 @@ from tasks.mathvista.questions import (
     refuse_another_size,
     rows_by_pid,
 )
-from tasks.mathvista.readers import Reply
+from tasks.mathvista.readers import MATHVISTA_PROFILES
+from tasks.mathvista.task import MathVista
 from tasks.reading.row_claims import (
     Contradiction,
     echoes_in,
@@ -44,19 +45,9 @@ from tasks.reading.row_claims import (
 _ANSWERS = "the file of outputs, output_<model>.json or rows with pid and response"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OutputFile(AnswerFile):
-    """Published outputs: `answers[i]` is a response; `extractions` holds, by id, what is stored beside some of them."""
-
-    extractions: Mapping[str, str]
-
-    def reply(self, pid: str, response: str) -> Reply:
-        return Reply(response=response, extraction=self.extractions.get(pid))
-
-
 def load_answers(
     answers: Path, questions: Path | None = None, *, partial: bool = False, size: Size | None = TESTMINI
-) -> OutputFile:
+) -> Answered:
     """Published outputs joined to questions by pid; `Sample.target` is a `Question`.
 
     `answers` is the authors' layout, one JSON document of pid -> row, gzipped or not, or the same rows as JSON lines
@@ -77,47 +68,71 @@ def load_answers(
     # first of all, since rows without a response are another file's
     answer_field = _answer_fields(rows)
     texts = {pid: row.text(answer_field[pid]) for pid, row in rows if not _is_outage(row)}
-    identified = [(row.location, pid) for pid, row in rows]
-    refuse_repeats(identified, "pid")
-    samples_by_pid = {} if questions is None else load_questions(questions, size)
+    pids = [(row.location, pid) for pid, row in rows]
+    refuse_repeats(pids, "pid")
+    by_pid = {} if questions is None else load_questions(questions, size)
     if questions is not None:
-        refuse_unknown(identified, "pid", samples_by_pid.keys(), questions)
-    own = {pid: question_sample(pid, row) for pid, row in rows if _is_question(row, pid in samples_by_pid)}
+        refuse_unknown(pids, "pid", by_pid.keys(), questions)
+    own = {pid: question_sample(pid, row) for pid, row in rows if _is_question(row, pid in by_pid)}
     for pid, row in rows:
-        if pid not in own and pid not in samples_by_pid:
+        if pid not in own and pid not in by_pid:
             raise DataError(f"{row.location}: the row has no question in it; name {TESTMINI_FILE} with --questions")
-    wrong = [claim for pid, row in rows for claim in _contradictions(row, samples_by_pid.get(pid) or own[pid])]
+    wrong = [claim for pid, row in rows for claim in _contradictions(row, by_pid.get(pid) or own[pid])]
     refuse_contradictions(
         wrong, len(rows), f"name the questions that were asked (--questions), or their own {TESTMINI_FILE}"
     )
-    samples_by_pid = {**samples_by_pid, **own}
+    by_pid = {**by_pid, **own}
     if questions is None and not partial:
-        refuse_another_size(answers, samples_by_pid, size)
-    unanswered = [pid for pid in samples_by_pid if pid not in texts]
+        refuse_another_size(answers, by_pid, size)
+    unanswered = [pid for pid in by_pid if pid not in texts]
     refuse_unanswered(answers, unanswered, len(texts), partial)
-    samples = tuple(sample for pid, sample in samples_by_pid.items() if pid in texts)
+    samples = tuple(sample for pid, sample in by_pid.items() if pid in texts)
     extractions = {pid: row.text("extraction") for pid, row in rows if row.content.get("extraction") is not None}
     extracted = {pid for pid, text in extractions.items() if pid in texts and text.strip()}
     blank = {pid: row for pid, row in rows if pid in texts and not texts[pid].strip()}
     programs = {pid for pid in blank if answer_field[pid] == "execution"}
     responses = tuple(texts[sample.id] for sample in samples)
-    return OutputFile(
+    info = {
+        "questions": answers.name if questions is None else questions.name,
+        "cells": cells_of(samples),
+        "unanswered": unanswered,
+        "extracted": len(extracted),
+        # Where the response is blank, what was extracted is the extracting model's own answer. A program has a response
+        # and printed nothing; a blank extraction is nobody's.
+        "extracted_from_blank": len(extracted & blank.keys() - programs),
+        "blank_executions": len(programs),
+        "unnamed": sum(pid not in own and names_nothing(row) for pid, row in rows),
+        **echoes_in(answers, samples, responses),
+    }
+    return Answered(
+        task=MathVista(about=info, extractions=extractions),
         samples=samples,
         answers=responses,
-        extractions=extractions,
-        info={
-            "questions": answers.name if questions is None else questions.name,
-            "cells": cells_of(samples),
-            "unanswered": unanswered,
-            "extracted": len(extracted),
-            # Where the response is blank, what was extracted is the extracting model's own answer. A program has a
-            # response and printed nothing; a blank extraction is nobody's.
-            "extracted_from_blank": len(extracted & blank.keys() - programs),
-            "blank_executions": len(programs),
-            "unnamed": sum(pid not in own and names_nothing(row) for pid, row in rows),
-            **echoes_in(answers, samples, responses),
-        },
+        files=(answers,),
+        truth=questions or answers,
+        # where hardly an extraction is stored, official is no figure to hold another against
+        reference=EXTRACTED if 2 * len(extracted) > len(samples) else PLAIN,
     )
+
+
+def open_answers(
+    answers: Path,
+    *,
+    data: Path,
+    questions: Path | None = None,
+    profile: str | None = None,
+    partial: bool = False,
+) -> dict[str, Answered]:
+    """Profile -> answers, for the profile of that name or "all"; default: official where most rows hold an extraction,
+    else strict.
+
+    As `load_answers`, with the questions of the data folder where they are not named.
+    """
+    if profile is not None:
+        chosen_profiles(profile, MATHVISTA_PROFILES)  # before a file is read
+    questions = questions or optional_file(data.expanduser() / NAME / "testmini.json")
+    answered = load_answers(answers, questions, partial=partial)
+    return dict.fromkeys(chosen_profiles(profile or answered.reference or PLAIN, MATHVISTA_PROFILES), answered)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -149,11 +164,6 @@ def _answer_fields(rows: Sequence[tuple[str, Row]]) -> dict[str, str]:
 
 def _is_outage(row: Row) -> bool:
     return row.content.get("response") is None and bool(row.content.get("error"))
-
-
-def default_profile(outputs: OutputFile) -> str:
-    """The profile that reads these outputs best: the authors' where most rows hold an extraction, else the strict."""
-    return EXTRACTED if 2 * outputs.info["extracted"] > len(outputs.samples) else PLAIN
 
 
 def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import missing_file, picture_folder, pictures_in
@@ -33,6 +34,10 @@ class MathVista:
     profile: str = "strict"
     data_root: DataRoot = field(default_factory=DataRoot)
     size: questions.Size = questions.TESTMINI
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
+    extractions: Mapping[str, str] | None = field(default=None, hash=False)
+    """Pid -> the short answer that a language model took out of a stored response; None: no model was asked."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -56,10 +61,13 @@ class MathVista:
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:
-        """Those that read the response: the official ones read what a language model took out of it, and here none is
-        asked."""
-        names = (name for name in MATHVISTA_PROFILES if not name.startswith(marks.EXTRACTED))
-        return {name: partial(_score_mathvista, profile=name) for name in names}
+        """All where extractions are stored; else those that read the response."""
+        stored = self.extractions or {}
+        return {
+            name: partial(_score_mathvista, stored, name)
+            for name in MATHVISTA_PROFILES
+            if self.extractions is not None or not name.startswith(marks.EXTRACTED)
+        }
 
     @property
     def replicas(self) -> Collection[str]:
@@ -72,7 +80,9 @@ class MathVista:
         return f'The answer is "{answer}".'
 
     def details(self, samples: Sequence[Sample]) -> Details:
-        info = {**questions_from(sources.HUB, self.data_root), "prompt": "query.json: the hint first"}
+        info = self.about
+        if info is None:
+            info = {**questions_from(sources.HUB, self.data_root), "prompt": "query.json: the hint first"}
         return Details(metrics=marks.mathvista_metrics(marks.cells_of(samples)), info=info)
 
 
@@ -88,5 +98,6 @@ def _mathvista_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
     return list(samples.values())
 
 
-def _score_mathvista(sample: Sample, answer: str, profile: str) -> Score:
-    return marks.score_mathvista(sample.target, Reply(response=answer), profile)
+def _score_mathvista(extractions: Mapping[str, str], profile: str, sample: Sample, answer: str) -> Score:
+    reply = Reply(response=answer, extraction=extractions.get(sample.id))
+    return marks.score_mathvista(sample.target, reply, profile)

@@ -6,13 +6,29 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import DataError
+from harness.marking import Answered
+from harness.profiles import chosen_profiles
 from harness.types import Sample
-from tasks.data.rows import AnswerFile, Row, listed, read_rows, refuse_repeats, refuse_unanswered
+from tasks.data.defaults import default_file, optional_file
+from tasks.data.rows import Row, listed, read_rows, refuse_repeats, refuse_unanswered
 from tasks.pope.build import built_set
 from tasks.pope.join import Answer, Question, join, objects_named
-from tasks.pope.questions import LABELS, ROWS, label_file, label_of, object_asked_for, object_of, question_name
+from tasks.pope.marks import NAME, headline, pope_metrics
+from tasks.pope.questions import (
+    LABELS,
+    ROWS,
+    label_file,
+    label_of,
+    labels_folder,
+    object_asked_for,
+    object_of,
+    question_name,
+)
+from tasks.pope.task import Pope
+from tasks.reading.readers import YES_NO_PROFILES
 from tasks.reading.row_claims import echoes_in, plain, questions_named
 
 QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"
@@ -20,7 +36,7 @@ QUESTIONS = "llava_pope_test.jsonl of haotian-liu/LLaVA, with all categories"
 
 def load_answers(
     answers: Path | Mapping[str, Path], questions: Path | None, truth: Path, *, partial: bool = False
-) -> AnswerFile:
+) -> Answered:
     """Answers joined to questions and labels; `answers` is one file or one a category (category -> file).
 
     An answer row is LLaVA's (`question_id`, `text`) or POPE's own (`question`, `answer`). `questions` is LLaVA's
@@ -61,15 +77,44 @@ def load_answers(
     answered = [question for question in marked if question.id in texts]
     unanswered = [question.id for question in marked if question.id not in texts]
     refuse_unanswered(next(iter(files.values())), unanswered, len(answered), partial)
-    info = {"unanswered": unanswered, "joined": joined, "unnamed": unnamed, **question_set.about(named)}
+    info: dict[str, Any] = {"unanswered": unanswered, "joined": joined, "unnamed": unnamed, **question_set.about(named)}
     if built := built_set(truth if truth.is_dir() else truth.parent):
         info["built"] = built.about
-    samples, answer_texts = tuple(map(_sample, answered)), tuple(texts[question.id] for question in answered)
-    return AnswerFile(
+    samples, spoken = tuple(map(_sample, answered)), tuple(texts[question.id] for question in answered)
+    info |= echoes_in(next(iter(files.values())), samples, spoken)
+    groups = {sample.meta["group"] for sample in samples}
+    categories = [category for category in info["splits"] if category in groups]
+    return Answered(
+        task=Pope(metrics=pope_metrics(categories), headline=headline(categories), about=info),
         samples=samples,
-        answers=answer_texts,
-        info={**info, **echoes_in(next(iter(files.values())), samples, answer_texts)},
+        answers=spoken,
+        files=tuple(files.values()),
+        truth=truth,
+        reference="official",
     )
+
+
+def open_answers(
+    answers: Path | Mapping[str, Path],
+    *,
+    data: Path,
+    questions: Path | None = None,
+    truth: Path | None = None,
+    profile: str | None = None,
+    partial: bool = False,
+) -> dict[str, Answered]:
+    """Profile -> answers, for the profile of that name (default: official) or "all".
+
+    As `load_answers`, with the questions and labels of the data folder where they are not named.
+    """
+    profiles = chosen_profiles(profile or "official", YES_NO_PROFILES)
+    folder = data.expanduser() / NAME
+    if questions is None and isinstance(answers, Path):
+        questions = optional_file(folder / "llava_pope_test.jsonl")
+    if truth is None and questions and are_labels(questions):
+        truth = questions
+    truth = truth or labels_folder(folder) or default_file("--truth", folder, "coco_pope_adversarial.json")
+    return dict.fromkeys(profiles, load_answers(answers, questions, truth, partial=partial))
 
 
 def are_labels(path: Path) -> bool:

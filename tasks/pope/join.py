@@ -258,7 +258,7 @@ def _out_of_order(answers: Sequence[Answer], questions: Sequence[Question], path
         )
     wrong = contradictions(answers[longest], rival[longest])[0]
     return DataError(
-        f"{wrong.location}: {wrong.field} is {wrong.row_says!r:.100} where {rival[longest].location} is "
+        f"{wrong.where}: {wrong.field} is {wrong.row_says!r:.100} where {rival[longest].location} is "
         f"{wrong.question!r:.100}; rows without an id are joined by order: put them into that of the questions, or "
         "give them their question_id"
     )

@@ -35,6 +35,8 @@ class Pope:
     data_root: DataRoot = field(default_factory=DataRoot)
     rows: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: questions.ROWS, hash=False)
     """Category -> the numbers of questions that its editions have."""
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -69,6 +71,8 @@ class Pope:
         return str(sample.target).capitalize()
 
     def details(self, samples: Sequence[Sample]) -> Details:
+        if self.about is not None:
+            return Details(metrics=self.metrics, info=self.about)
         info: dict[str, Any] = {
             **questions_from(sources.HUB, self.data_root),
             "rows": dict(Counter(str(sample.meta["group"]) for sample in samples)),

@@ -40,10 +40,10 @@ The question, between the lines:
 ---
 {answer}
 ---
-Reply with {wanted} and nothing else. If the answer settles on nothing, or on several things, reply: unclear"""
+Reply with {form} and nothing else. If the answer settles on nothing, or on several things, reply: unclear"""
 
 _LETTER = "the letter of the option that it chooses"
-_WANTED = {
+_FORMS = {
     "integer": "the whole number that it gives, in digits,",
     "float": "the number that it gives, in digits with all its decimals,",
     "list": "the numbers that it gives, as a list such as [1, 2.5],",
@@ -111,11 +111,11 @@ def judge_unread(
 def _question(sample: Sample, answer: str) -> Sample:
     target: Problem | Question = sample.target
     listed = "".join(f"{letter}. {text}\n" for letter, text in zip(LETTERS, target.options, strict=False))
-    form = _LETTER if isinstance(target, Problem) or target.options else _WANTED[target.answer_type]
+    form = _LETTER if isinstance(target, Problem) or target.options else _FORMS[target.answer_type]
     prompt = _PROMPT.format(
         question=sample.prompt.strip(),
         options=f"The options:\n{listed}" if listed else "",
         answer=answer.strip(),
-        wanted=form,
+        form=form,
     )
     return Sample(id=sample.id, prompt=prompt, images=(), target=None, cluster=sample.cluster)

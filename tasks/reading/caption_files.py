@@ -107,31 +107,31 @@ def _no_rows(path: Path, document: Mapping[str, Any]) -> DataError:
     )
 
 
-def join_images(captions: Sequence[Captioned], truth_images: KnownImages, truth: Path) -> dict[str, str]:
+def join_images(captions: Sequence[Captioned], images: KnownImages, truth: Path) -> dict[str, str]:
     """Image of a truth -> its caption, in the order of the file; `truth` is the file that knows the images.
 
-    Raises `DataError` with file and line for an image that is not in `truth_images` or is captioned twice, and for a
-    row whose fields name two images.
+    Raises `DataError` with file and line for an image that is not among `images` or is captioned twice, and for a row
+    whose fields name two images.
     """
-    images = _Images(truth_images)
+    by_name = _Images(images)
     joined: dict[str, str] = {}
     first: dict[str, str] = {}
     for caption in captions:
-        location, image = caption.row.location, images.find(caption.image)
+        where, image = caption.row.location, by_name.find(caption.image)
         if image is None:
             raise DataError(
-                f"{location}: {caption.key} {caption.image} is not among the {len(truth_images)} images of {truth}; "
+                f"{where}: {caption.key} {caption.image} is not among the {len(images)} images of {truth}; "
                 "if another field names the image, say which by --id-key"
             )
         for key, name in caption.others.items():
-            if images.find(name) not in (image, None):
+            if by_name.find(name) not in (image, None):
                 raise DataError(
-                    f"{location}: {caption.key} {caption.image} and {key} {name} are two images; say which is meant "
-                    "by --id-key"
+                    f"{where}: {caption.key} {caption.image} and {key} {name} are two images; say which is meant by "
+                    "--id-key"
                 )
         if image in first:
-            raise DataError(f"{location}: {caption.key} {image} was already captioned at {first[image]}")
-        first[image] = location
+            raise DataError(f"{where}: {caption.key} {image} was already captioned at {first[image]}")
+        first[image] = where
         joined[image] = caption.caption
     return joined
 
@@ -148,20 +148,20 @@ def refuse_too_few(answers: Path, captions: int, complete: int, partial: bool) -
 class _Images:
     """The images of a truth by whatever names them."""
 
-    def __init__(self, truth_images: KnownImages) -> None:
-        self._known = truth_images
-        self._file_of = {image: _last_part(path) for image, path in truth_images.file_names.items()}
+    def __init__(self, images: KnownImages) -> None:
+        self._images = images
+        self._file_of = {image: _last_part(path) for image, path in images.file_names.items()}
         self._image_of = {file: image for image, file in self._file_of.items()}
 
     def find(self, name: str) -> str | None:
         """The id of the image that is named so, None where there is none."""
-        if name in self._known:
+        if name in self._images:
             return name
         file = _last_part(name)
         if file in self._image_of:
             return self._image_of[file]
         image = _number(file)
-        if image is None or image not in self._known:
+        if image is None or image not in self._images:
             return None
         # a file's number is the image's id in COCO; where files are numbered otherwise, another file is no image of it
         own = self._file_of.get(image) if _ENDING.search(file) else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from harness.errors import DataError
 from harness.files import read_json
@@ -88,6 +89,36 @@ PROFILES: Mapping[str, Normaliser] = MappingProxyType(
     }
 )
 """Name of a profile -> its normaliser. "official" is OPERA's and needs NLTK's data; the other needs no data."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionReader:
+    """What captions of a file are read by: `profile` names it in results, and `info` tells which truth was used."""
+
+    profile: str
+    normaliser: Normaliser
+    tables: ChairTables
+    info: Mapping[str, Any]
+
+
+def available_profile(
+    profile: str | None, truth: Path, data: Path, fetch: Callable[[list[str], Path], None] | None = None
+) -> str:
+    """The profile to read captions by: `profile`, else the official one, and lemminflect where NLTK's data are missing.
+
+    NLTK's data may lie in nltk_data below `truth`, beside it or above, or in the folder `data`. `fetch` is given the
+    packages that are missing and where they belong, before another profile stands in.
+    """
+    near = truth.resolve()
+    text.look_in(*(folder / "nltk_data" for folder in (near, *near.parents[:2], data)))
+    if profile == "lemminflect":
+        return profile
+    missing = text.missing_data()
+    if missing and fetch:
+        fetch(missing, data / "nltk_data")
+        missing = text.missing_data()
+    # the official profile, where it is asked for, is not turned into another: NLTK's complaint names the remedy
+    return profile or ("lemminflect" if missing else "official")
 
 
 @lru_cache(maxsize=2)

@@ -33,9 +33,9 @@ _OPEN_NUMBER = re.compile(r"n_\d+")
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A row (`location`: file and line) that says one thing in `field` where the joined question is another."""
+    """A row (`where`: file and line) that says one thing in `field` where the joined question is another."""
 
-    location: str
+    where: str
     field: str
     row_says: str
     question: str
@@ -85,12 +85,12 @@ def plain(text: str) -> str:
 
 def holds(text: str, words: str) -> bool:
     """Whether words stand in a text; a number left open in them (MathVista's older "N_0") stands for any."""
-    text, position = plain(text), 0
+    text, end = plain(text), 0
     for index, piece in enumerate(_OPEN_NUMBER.split(plain(words))):
-        position = text.find(piece, position + (index > 0))  # at least a character of a number between two pieces
-        if position < 0:
+        end = text.find(piece, end + (index > 0))  # at least a character of a number between two pieces
+        if end < 0:
             return False
-        position += len(piece)
+        end += len(piece)
     return True
 
 
@@ -147,8 +147,8 @@ def _is_echo(sample: Sample, answer: str) -> bool:
     words, prompt = plain(answer), plain(sample.prompt)
     if prompt.startswith(words) and 2 * len(words) > len(prompt):  # all but the instruction, say
         return True
-    prompts = (sample.prompt, str(sample.meta.get("question", "")), sample.prompt.split("\n", 1)[0])
-    question = next((text for text in map(plain, prompts) if text and text in words), None)
+    questions = (sample.prompt, str(sample.meta.get("question", "")), sample.prompt.split("\n", 1)[0])
+    question = next((text for text in map(plain, questions) if text and text in words), None)
     return question is not None and not _TURNS.sub("", words.replace(question, "", 1))
 
 
@@ -159,16 +159,16 @@ def names_nothing(row: Row) -> bool:
 
 def refuse_contradictions(contradictions: Sequence[Contradiction], rows: int, remedy: str) -> None:
     """Raise `DataError` that counts the rows which name another question or picture, and shows the first few."""
-    places = list(dict.fromkeys(contradiction.location for contradiction in contradictions))
-    if not places:
+    rows_named = list(dict.fromkeys(contradiction.where for contradiction in contradictions))
+    if not rows_named:
         return
     shown = "; ".join(
-        f"{claim.location}: {claim.field} is {_short(claim.row_says)} where the question joined is "
+        f"{claim.where}: {claim.field} is {_short(claim.row_says)} where the question joined is "
         f"{_short(claim.question)}"
         for claim in contradictions[:LISTED]
     )
     more = f"; and {len(contradictions) - LISTED} more" if len(contradictions) > LISTED else ""
-    rows_name = f"{len(places)} of {counted(rows, 'row')} {'names' if len(places) == 1 else 'name'}"
+    rows_name = f"{len(rows_named)} of {counted(rows, 'row')} {'names' if len(rows_named) == 1 else 'name'}"
     raise DataError(f"{rows_name} another question or picture than the joined one ({shown}{more}); {remedy}")
 
 

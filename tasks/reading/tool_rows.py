@@ -25,23 +25,23 @@ _UNFILTERED = ("none", None)
 
 
 def with_answers(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any, str]]:
-    """(place, row, tool) of each row; a tool's row has the answer under `ANSWER_FIELDS` and its question's own fields.
+    """(where, row, tool) of each row; a tool's row has the answer under `ANSWER_FIELDS` and its question's own fields.
 
     `tool` is "" for rows of no tool, which are left as they are. Of the rows of several filters only one filter's are
     given, since they are one answer. Raises `DataError` where a row holds log-probabilities and no answer.
     """
     kept: Any = None
-    for location, row in rows:
+    for where, row in rows:
         tool = tool_of(row)
         if tool == LM_EVAL:
             kept = kept or (row.get("filter"),)
             if row.get("filter") != kept[0]:
                 continue
-            yield location, _of_lm_eval(location, row), tool
+            yield where, _of_lm_eval(where, row), tool
         elif tool == VLMEVALKIT:
-            yield location, {**row, **dict.fromkeys(ANSWER_FIELDS, row["prediction"])}, tool
+            yield where, {**row, **dict.fromkeys(ANSWER_FIELDS, row["prediction"])}, tool
         else:
-            yield location, row, tool
+            yield where, row, tool
 
 
 def tool_of(row: Any) -> str:
@@ -52,7 +52,7 @@ def tool_of(row: Any) -> str:
     return VLMEVALKIT if "index" in row and "prediction" in row else ""
 
 
-def _of_lm_eval(location: str, row: Mapping[str, Any]) -> dict[str, Any]:
+def _of_lm_eval(where: str, row: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {"doc_id": row["doc_id"]}
     for value in row.values():
         if isinstance(value, dict):  # what a metric is made of
@@ -63,17 +63,17 @@ def _of_lm_eval(location: str, row: Mapping[str, Any]) -> dict[str, Any]:
         fields.setdefault("prompt", row["input"])
     if "question_id" in fields:
         fields.setdefault("pid", fields["question_id"])
-    return {**fields, **dict.fromkeys(ANSWER_FIELDS, _answer(location, row))}
+    return {**fields, **dict.fromkeys(ANSWER_FIELDS, _answer(where, row))}
 
 
-def _answer(location: str, row: Mapping[str, Any]) -> str:
+def _answer(where: str, row: Mapping[str, Any]) -> str:
     """What the model said first. What a named filter takes out of it is left: reading is what the profiles do."""
     raw, filtered = row.get("resps"), row.get("filtered_resps")
     value = raw if raw is not None and (filtered is None or row.get("filter") not in _UNFILTERED) else filtered
     while isinstance(value, list):
         if _is_likelihood(value):
             raise DataError(
-                f"{location}: log-probabilities of options and no answer in words; name the samples of a task that "
+                f"{where}: log-probabilities of options and no answer in words; name the samples of a task that "
                 "generates"
             )
         value = value[0] if value else ""

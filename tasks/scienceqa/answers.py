@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.marking import Answered
+from harness.profiles import chosen_profiles
 from harness.types import Sample
+from tasks.data.defaults import default_file, optional_file
 from tasks.data.rows import (
-    AnswerFile,
     Row,
     as_row,
     is_document,
@@ -18,7 +20,7 @@ from tasks.data.rows import (
     refuse_unanswered,
     refuse_unknown,
 )
-from tasks.reading.readers import LETTERS, read_option_official
+from tasks.reading.readers import LETTERS, OPTION_PROFILES, read_option_official
 from tasks.reading.row_claims import (
     Contradiction,
     echoes_in,
@@ -29,15 +31,16 @@ from tasks.reading.row_claims import (
     refuse_contradictions,
     repeats,
 )
-from tasks.scienceqa.marks import CELLS, Problem
+from tasks.scienceqa.marks import CELLS, NAME, Problem
 from tasks.scienceqa.questions import INSTRUCTION, TEST, Size, load_questions
+from tasks.scienceqa.task import ScienceQa
 
 _ANSWERS = "the file of answers"
 
 
 def load_answers(
     answers: Path, questions: Path, truth: Path | None = None, *, partial: bool = False, size: Size | None = TEST
-) -> AnswerFile:
+) -> Answered:
     """Published answers joined to questions by id; `Sample.target` is a `Problem`.
 
     `answers` is one JSON document with the texts under "outputs" (id -> text: the layout of LLaVA's and ScienceQA's own
@@ -56,30 +59,57 @@ def load_answers(
     else `DataError` counts and shows the rows that do not. Other faults raise `DataError` with file and line, or file
     and key.
     """
-    samples_by_id = load_questions(questions, truth, size)
+    by_id = load_questions(questions, truth, size)
     rows, picks = _rows(answers)
     ids = [(row.location, identifier) for identifier, row in rows]
     refuse_repeats(ids, "question_id")
-    refuse_unknown(ids, "question_id", samples_by_id.keys(), questions)
-    wrong = [claim for identifier, row in rows for claim in _contradictions(row, samples_by_id[identifier])]
+    refuse_unknown(ids, "question_id", by_id.keys(), questions)
+    wrong = [claim for identifier, row in rows for claim in _contradictions(row, by_id[identifier])]
     refuse_contradictions(
         wrong, len(rows), "name the questions that were asked (--questions), and give each row its own id"
     )
     texts = {identifier: row.text("text") for identifier, row in rows}
-    unanswered = [identifier for identifier in samples_by_id if identifier not in texts]
+    unanswered = [identifier for identifier in by_id if identifier not in texts]
     refuse_unanswered(answers, unanswered, len(texts), partial)
-    samples = tuple(sample for identifier, sample in samples_by_id.items() if identifier in texts)
-    answer_texts = tuple(texts[sample.id] for sample in samples)
+    samples = tuple(sample for identifier, sample in by_id.items() if identifier in texts)
+    outputs = tuple(texts[sample.id] for sample in samples)
     info: dict[str, Any] = {
         "questions": questions.name,
         "cells": list(dict.fromkeys([*CELLS, *(cell for sample in samples for cell in sample.target.cells)])),
         "unanswered": unanswered,
         "unnamed": sum(names_nothing(row) for _, row in rows),
-        **echoes_in(answers, samples, answer_texts),
+        **echoes_in(answers, samples, outputs),
     }
     if picks is not None:
-        info["stored_picks"] = _stored_picks(answers, samples, answer_texts, picks)
-    return AnswerFile(samples=samples, answers=answer_texts, info=info)
+        info["stored_picks"] = _stored_picks(answers, samples, outputs, picks)
+    return Answered(
+        task=ScienceQa(about=info),
+        samples=samples,
+        answers=outputs,
+        files=(answers,),
+        truth=questions,
+        reference="official",
+    )
+
+
+def open_answers(
+    answers: Path,
+    *,
+    data: Path,
+    questions: Path | None = None,
+    truth: Path | None = None,
+    profile: str | None = None,
+    partial: bool = False,
+) -> dict[str, Answered]:
+    """Profile -> answers, for the profile of that name (default: official) or "all".
+
+    As `load_answers`, with the questions of the data folder where they are not named.
+    """
+    profiles = chosen_profiles(profile or "official", OPTION_PROFILES)
+    folder = data.expanduser() / NAME
+    questions = questions or default_file("--questions", folder, "llava_test_CQM-A.json", "problems.json")
+    truth = truth or optional_file(folder / "pid_splits.json")
+    return dict.fromkeys(profiles, load_answers(answers, questions, truth, partial=partial))
 
 
 def _rows(path: Path) -> tuple[list[tuple[str, Row]], Mapping[str, Any] | None]:

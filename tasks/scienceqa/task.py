@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import first_file, missing_file, picture_folder, pictures_in
@@ -28,6 +29,8 @@ class ScienceQa:
     profile: str = "official"
     data_root: DataRoot = field(default_factory=DataRoot)
     size: questions.Size = questions.TEST
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of questions that a file of answers was joined to; None: of those in the data folder."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -62,7 +65,8 @@ class ScienceQa:
 
     def details(self, samples: Sequence[Sample]) -> Details:
         cells = dict.fromkeys([*marks.CELLS, *(cell for sample in samples for cell in sample.target.cells)])
-        return Details(metrics=marks.scienceqa_metrics(list(cells)), info=questions_from(sources.HUB, self.data_root))
+        info = questions_from(sources.HUB, self.data_root) if self.about is None else self.about
+        return Details(metrics=marks.scienceqa_metrics(list(cells)), info=info)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,6 +36,7 @@ from leaderboards.reported import (
     read_tables,
 )
 from strop.app import app
+from tasks.registry import all_yardsticks
 from tests.support.worlds import captions, write_folder, write_run, yes_no
 
 F1 = Metric(name="macro/f1", terms={"right": 1}, over={"asked": 1})

@@ -15,8 +15,8 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 from harness.errors import RecipeError
 from harness.models.encoder import WEIGHTS
 from loops.optimise import dpo, trial
+from loops.optimise.dpo import Dpo
 from loops.optimise.trial import try_training
-from loops.recipe import Optimise
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.models import shipped
 from tests.support.shell import Strop
@@ -30,9 +30,14 @@ FROM_WEIGHTS = ("pissa", "pissa_niter_4", "olora", "mica")
 """How peft makes adapters of what the model has learnt."""
 
 
+def _try(recipe: Dpo, model: Path, step: Any = dpo.take_a_step) -> str:
+    dpo.check_settings(recipe)
+    return try_training(recipe, model, SCENE.blind(), step=step)
+
+
 def _fault(model: Path, **recipe: Any) -> str:
     with pytest.raises(RecipeError) as caught:
-        try_training(Optimise(**recipe), model, SCENE.blind())
+        _try(Dpo(**recipe), model)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -142,7 +147,7 @@ def test_a_setting_that_training_does_not_begin_with_is_named_by_its_field(
 )
 def test_a_setting_that_is_out_of_bounds_or_not_a_recipes_to_make_is_refused(trl: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        dpo.check_settings(Optimise(trl=trl))
+        dpo.check_settings(Dpo(trl=trl))
     assert str(caught.value).startswith(message)
 
 
@@ -150,7 +155,7 @@ def test_a_setting_that_is_out_of_bounds_or_not_a_recipes_to_make_is_refused(trl
 @pytest.mark.parametrize("name", ["loss_type", "loss_weights"])
 def test_two_fields_that_decide_the_loss_are_refused(name: str) -> None:
     with pytest.raises(RecipeError, match=rf"^optimise\.trl\.{name}: optimise\.sft_weight 2 decides it; set that to 0"):
-        dpo.check_settings(Optimise(sft_weight=2, trl={name: ["sigmoid"] if name == "loss_type" else [1.0]}))
+        dpo.check_settings(Dpo(sft_weight=2, trl={name: ["sigmoid"] if name == "loss_type" else [1.0]}))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +177,7 @@ def test_settings_that_work_are_let_pass_and_nothing_is_written(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: dict[str, Any]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert try_training(Optimise(**recipe), tiny, SCENE.blind()).startswith("a step of training, ")
+    assert _try(Dpo(**recipe), tiny).startswith("a step of training, ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -187,15 +192,14 @@ def test_a_large_model_is_tried_narrow_and_as_deep_as_it_is(tmp_path: Path, monk
     config.save_pretrained(tmp_path / "large")
     reads.save_pretrained(tmp_path / "large")
     tried: list[int] = []
-    step = trial.take_a_step
+    step = dpo.take_a_step
 
     def seen(model: Any, *rest: Any) -> None:
         tried.append(model.num_parameters())
         step(model, *rest)
 
-    monkeypatch.setattr(trial, "take_a_step", seen)
     lora = {"target_modules": ["q_proj"], "layers_to_transform": [2]}
-    line = try_training(Optimise(weights="lora", lora=lora), tmp_path / "large", SCENE.blind())
+    line = _try(Dpo(weights="lora", lora=lora), tmp_path / "large", seen)
     assert line.startswith("a step of training, 16,384 of ")
     assert len(tried) == 1 and tried[0] < 300_000
     assert _fault(tmp_path / "large", trl={"optim": "adamw_bnb_8bit"}).startswith("optimise.trl.optim 'adamw_bnb_8bit'")
@@ -226,15 +230,15 @@ def small(strop: Strop, tiny: Path, tmp_path: Path) -> Callable[..., Any]:
 
 
 def test_check_says_what_was_checked_and_does_nothing_else(small: Callable[..., Any], tmp_path: Path) -> None:
-    told = small(more=("--check",))
-    assert told.code == 0, told.err
-    lines = told.out.splitlines()
+    messages = small(more=("--check",))
+    assert messages.code == 0, messages.err
+    lines = messages.out.splitlines()
     assert lines[0] == "evaluation: pictos_captions (6 samples of test), pictos_pope (6 samples of test)"
     assert lines[1] == "pairs: 1 round of 4 pictures of pictos_captions"
     assert lines[2].startswith("training: a step of training, ")
     assert lines[3:] == ["nothing is wrong with the recipe"]
-    found = json.loads(small("verify.kind=clip", more=("--check", "--json")).out)
-    assert list(found["checked"]) == ["evaluation", "pairs", "training", "encoder"]
+    content = json.loads(small("verify.kind=clip", more=("--check", "--json")).out)
+    assert list(content["checked"]) == ["evaluation", "pairs", "training", "encoder"]
     assert not (tmp_path / "out").exists()
 
 
@@ -289,7 +293,7 @@ def test_all_cells_of_a_grid_are_checked_before_the_first_is_run(
 def test_what_cells_have_alike_is_checked_once(
     strop: Strop, small: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried: list[Optimise] = []
+    tried: list[Dpo] = []
     monkeypatch.setattr(trial, "try_training", lambda recipe, *_, **__: str(tried.append(recipe)))
     monkeypatch.setattr("loops.run_grid._start", _never)
     vary = {"grid": {"verify.kind": ["random", "none"], "select.keep": [0.5, 1.0]}}

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from harness.autonomy import level_of
-from loops import run as rounds
-from loops.ledger import Done, Outcome
-from loops.recipe import load_recipe
-from loops.run import plan_recipe, run_recipe
+from loops.ledger import Done
+from loops.recipe import level_of, load_recipe
+from loops.run import claim, plan_recipe, run_recipe, stages_of
+from loops.stages import Stage, fold
 from strop.running import setting
+from tasks.data.root import DataRoot
 from tests.support.recipes import JUDGE_FREE
 
 LEARNT = "L3, encoder trained on this world's gold"
@@ -49,12 +49,12 @@ def test_a_board_shows_what_judged_and_not_what_was_typed(recipe: Mapping[str, A
     ],
 )
 def test_a_run_files_its_level(tmp_path: Path, changes: tuple[str, ...], level: str) -> None:
-    run = rounds._Plan(load_recipe(JUDGE_FREE, changes), setting())
-    assert run.level() == level
-    rounds._claim(tmp_path, run.recipe, level)
+    recipe = load_recipe(JUDGE_FREE, changes)
+    assert recipe.study(setting(DataRoot())).level == level
+    claim(tmp_path, recipe, level)
     assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["level"] == level
-    assert load_recipe(tmp_path / "recipe.yaml") == run.recipe
-    rounds._claim(tmp_path, run.recipe, level)
+    assert load_recipe(tmp_path / "recipe.yaml") == recipe
+    claim(tmp_path, recipe, level)
 
 
 def test_a_run_folder_from_before_is_gone_on_with(tmp_path: Path) -> None:
@@ -68,49 +68,72 @@ def test_a_run_folder_from_before_is_gone_on_with(tmp_path: Path) -> None:
         ("verify", "zero"),
     ):
         del fields[group][name]
+    fields["collect"]["answers"] = 4  # every kind's fields were filed
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**fields, "level": "L3"}))
-    rounds._claim(tmp_path, recipe, LEARNT)
+    claim(tmp_path, recipe, LEARNT)
     assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["level"] == LEARNT
 
 
-def test_the_stages_of_the_shipped_recipe_are_known_by_what_they_always_were(monkeypatch: pytest.MonkeyPatch) -> None:
+def inputs_of(*changes: str) -> dict[str, Mapping[str, Any]]:
+    """The inputs of the stages of the shipped recipe with these changes, planned."""
+    inputs: dict[str, Mapping[str, Any]] = {}
+
+    def note(stage: Stage) -> Done:
+        inputs[stage.name] = stage.inputs
+        return Done(folder=Path(stage.name), digest="d", facts={}, fresh=False, planned=True)
+
+    fold(stages_of(load_recipe(JUDGE_FREE, changes), setting(DataRoot()), Path("answers.jsonl")), note)
+    return inputs
+
+
+def test_the_stages_of_the_shipped_recipe_are_known_by_what_they_use() -> None:
     """Another field among a stage's inputs is another stage: finished and shared ones would be done again."""
-    found: dict[str, Mapping[str, Any]] = {}
-    stage = rounds._Plan.stage
-
-    def noted(self: Any, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
-        found[name] = inputs
-        return stage(self, name, inputs, work)
-
-    monkeypatch.setattr(rounds._Plan, "stage", noted)
-    plan_recipe(load_recipe(JUDGE_FREE), setting())
-    collect, verify, optimise = (found[f"round-1/{name}"] for name in ("collect", "verify", "optimise"))
-    assert {name: collect[name] for name in collect if name != "checkpoint"} == {
+    inputs = inputs_of()
+    collect, verify, select, optimise = (
+        dict(inputs[f"round-1/{name}"]) for name in ("collect", "verify", "select", "optimise")
+    )
+    assert len(collect.pop("checkpoint")) == len(verify["verify"].pop("encoder")) == 64
+    assert collect == {
         "source": "pictos_captions",
         "seed": 0,
         "round": 1,
         "version": 1,
         "collect": {
             "kind": "controlled_hallucination",
+            "version": 1,
             "samples": 2000,
-            "h_ratio": {"mean": 0.5, "std": 0.2},
-            "share_prefix": True,
-            "answers": 4,
+            "h_ratio": {"std": 0.2},
             "temperature": 1.0,
-            "max_tokens": 80,
         },
     }
-    assert {name: verify[name] for name in verify if name not in ("collected", "encoder", "source")} == {
+    assert verify == {
         "version": 1,
-        "verify": {"kind": "clip", "encoder": "pictos-encoder", "aggregate": "sum"},
-        "seed": None,
+        "source": "pictos_captions",
+        "collected": "d",
+        "verify": {"kind": "clip", "version": 1},
     }
-    assert (verify["source"][0], optimise["source"], optimise["version"]) == ("pictos_captions", "pictos_captions", 1)
+    assert select == {"version": 1, "verified": "d", "select": {"kind": "pairs", "version": 2, "keep": 0.25}}
+    assert set(optimise) == {"version", "source", "pairs", "start", "optimise", "seed"}
+    assert set(optimise["optimise"]) == {"kind", "version", "sft_weight", "trl", "reference"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "uses"),
+    [
+        ("none", {"kind": "none", "version": 1}),
+        ("shorter", {"kind": "shorter", "version": 1}),
+        ("random", {"kind": "random", "version": 1, "seed": 1}),
+        ("oracle", {"kind": "oracle", "version": 1, "task": ["pictos_captions", 1]}),
+    ],
+)
+def test_a_control_carries_nothing_that_it_does_not_use(kind: str, uses: dict[str, Any]) -> None:
+    verify = inputs_of(f"verify.kind={kind}", "verify.encoder=some/other")["round-1/verify"]["verify"]
+    assert verify == uses
 
 
 def test_what_changes_a_verdict_or_an_adapter_is_another_stage() -> None:
     def key(stage: str, *changes: str) -> str:
-        return plan_recipe(load_recipe(JUDGE_FREE, changes), setting())[f"round-1/{stage}"]
+        return plan_recipe(load_recipe(JUDGE_FREE, changes), setting(DataRoot()))[f"round-1/{stage}"]
 
     assert key("verify") != key("verify", "verify.zero=0.5")
     lora = key("optimise", "optimise.weights=lora")
@@ -120,5 +143,5 @@ def test_what_changes_a_verdict_or_an_adapter_is_another_stage() -> None:
 def test_a_task_that_offers_no_pool_is_told_before_anything_is_done(tmp_path: Path) -> None:
     recipe = load_recipe(JUDGE_FREE, ["source=pictos_pope"])
     with pytest.raises(Exception, match="task 'pictos_pope' has no training pool; these have one: pictos_captions"):
-        run_recipe(recipe, tmp_path / "run", setting())
+        run_recipe(recipe, tmp_path / "run", setting(DataRoot()))
     assert not (tmp_path / "run").exists()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -24,22 +25,27 @@ from harness.models.vlm import Hallucination
 from harness.results import read_results
 from harness.types import Advance, Answer, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
-from loops.collect.controlled_hallucination import controlled_hallucination
-from loops.collect.sampling import sampled_answers
+from loops.collect.controlled_hallucination import ControlledHallucination, Ratio, controlled_hallucination
+from loops.collect.sampling import SampledAnswers, sampled_answers
 from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
+from loops.kinds import Verifying
 from loops.ledger import Ledger, Outcome
-from loops.optimise.dpo import check_settings, optimise_dpo
+from loops.optimise.dpo import Dpo, check_settings, optimise_dpo
 from loops.optimise.parts import prepare
-from loops.recipe import Collect, Optimise, Ratio, Recipe, Select
+from loops.recipe import Recipe
 from loops.run import plan_recipe, run_recipe
-from loops.select.pairs import select
+from loops.select.pairs import BestAgainstWorst, select
 from loops.setting import Bar, Pool, Setting
-from loops.verify.clip import Clip, NoVerifier, Oracle, Random, Shorter
+from loops.slots import VERIFY, name_of
+from loops.verify.clip import ByEncoder
+from loops.verify.none import NoVerifier
+from loops.verify.oracle import Oracle
+from loops.verify.random import Random
+from loops.verify.shorter import Shorter
 from tasks.data.pools import WorldPool
 from tasks.pictos.benchmarks import caption_pool, caption_samples
 from tasks.pictos.models import shipped
 from tasks.registry import TASKS, find_task, training_pool
-from tests.support.tiny import save_tiny
 
 # Collect --------------------------------------------------------------------------------------------------------------
 
@@ -66,53 +72,53 @@ class Talker:
         if how is None:
             return [[Answer(text=SAID)] * sampling.n for _ in samples]
         self.how = list(how)
-        return [[Answer(text=f"{one.lead} A bear.".strip())] for one in how]
+        return [[Answer(text=f"{item.lead} A bear.".strip())] for item in how]
 
 
-def _collected(recipe: Collect, seed: int = 0, count: int = 200) -> tuple[Talker, list[Group]]:
+def _collected(recipe: ControlledHallucination, seed: int = 0, count: int = 200) -> tuple[Talker, list[Group]]:
     model = Talker()
     groups = controlled_hallucination(model, caption_samples("pool", count), recipe, seed=seed)  # type: ignore[arg-type]
     return model, groups
 
 
 def test_the_model_is_asked_without_gold() -> None:
-    model, groups = _collected(Collect())
+    model, groups = _collected(ControlledHallucination())
     assert len(model.asked) == 400
     assert all(sample.target is None for sample in model.asked)
     assert all(group.sample.target is None for group in groups)
 
 
 def test_a_group_is_the_answer_and_its_hallucination_with_what_made_it() -> None:
-    model, groups = _collected(Collect())
+    model, groups = _collected(ControlledHallucination())
     for group, how in zip(groups, model.how, strict=True):
         assert group.answers == (SAID, f"{how.lead} A bear.".strip())
         assert group.notes == ({}, {"h_ratio": how.ratio, "lead": how.lead})
 
 
 def test_leads_are_whole_sentences_of_the_answer_and_never_all_of_it() -> None:
-    model, _ = _collected(Collect())
+    model, _ = _collected(ControlledHallucination())
     leads = [how.lead for how in model.how]
     assert set(leads) == {"", "A cat on the left.", "A cat on the left. Two dogs."}
     assert all(40 < leads.count(lead) < 95 for lead in set(leads)), "each beginning has the same chance"
 
 
 def test_without_a_shared_prefix_there_is_no_lead() -> None:
-    model, _ = _collected(Collect(share_prefix=False))
+    model, _ = _collected(ControlledHallucination(share_prefix=False))
     assert {how.lead for how in model.how} == {""}
 
 
 def test_ratios_follow_the_seed_and_their_gaussian() -> None:
-    recipe = Collect(h_ratio=Ratio(mean=0.5, std=0.1))
+    recipe = ControlledHallucination(h_ratio=Ratio(mean=0.5, std=0.1))
     ratios = [[how.ratio for how in _collected(recipe, seed, 1_000)[0].how] for seed in (1, 1, 2)]
     assert ratios[0] == ratios[1] != ratios[2]
     mean = sum(ratios[0]) / 1_000
     assert mean == pytest.approx(0.5, abs=0.015)
-    assert (sum((one - mean) ** 2 for one in ratios[0]) / 1_000) ** 0.5 == pytest.approx(0.1, abs=0.01)
+    assert (sum((ratio - mean) ** 2 for ratio in ratios[0]) / 1_000) ** 0.5 == pytest.approx(0.1, abs=0.01)
 
 
 def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
     model = Talker()
-    recipe = Collect(kind="sampling", answers=3, temperature=0.7, max_tokens=9)
+    recipe = SampledAnswers(answers=3, temperature=0.7, max_tokens=9)
     groups = sampled_answers(model, caption_samples("pool", 5), recipe, seed=4)  # type: ignore[arg-type]
     assert model.samplings == [Sampling(n=3, temperature=0.7, max_tokens=9, seed=4)]
     assert all(sample.target is None for sample in (*model.asked, *(group.sample for group in groups)))
@@ -121,12 +127,12 @@ def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
 
 @pytest.mark.parametrize(("mean", "at"), [(3.0, 1.0), (-2.0, 0.0)])
 def test_ratios_are_clipped(mean: float, at: float) -> None:
-    model, _ = _collected(Collect(h_ratio=Ratio(mean=mean, std=0.1)))
+    model, _ = _collected(ControlledHallucination(h_ratio=Ratio(mean=mean, std=0.1)))
     assert {how.ratio for how in model.how} == {at}
 
 
 def test_the_two_answers_are_drawn_with_different_numbers() -> None:
-    first, second = _collected(Collect(temperature=0.7, max_tokens=9), seed=4)[0].samplings
+    first, second = _collected(ControlledHallucination(temperature=0.7, max_tokens=9), seed=4)[0].samplings
     assert (first.temperature, first.max_tokens) == (second.temperature, second.max_tokens) == (0.7, 9)
     assert first.seed != second.seed
 
@@ -142,7 +148,14 @@ class Scripted:
 
     def match(self, pictures: Sequence[Image], texts: Sequence[Sequence[str]]) -> list[list[float]]:
         assert len(pictures) == len(texts)
-        return [[self.scores[text] for text in some] for some in texts]
+        return [[self.scores[text] for text in several] for several in texts]
+
+
+def _opened(kind: Any, task: Any = None) -> Verifying:
+    """A verifier at work on the answers to a task."""
+    setting = SimpleNamespace(tasks={"task": task})
+    opened: Verifying = kind.open(SimpleNamespace(setting=setting, source="task"), [], 0)
+    return opened
 
 
 SCORES = {"A cat.": 2.0, "Two dogs.": -1.0, "A cup.": 0.0}
@@ -150,11 +163,11 @@ SCORES = {"A cat.": 2.0, "Two dogs.": -1.0, "A cup.": 0.0}
 
 
 def _group(*answers: str, rewards: Sequence[float | None] = ()) -> Group:
-    return Group(sample=SCENE, answers=answers, verdicts=tuple(Verdict(reward=one) for one in rewards))
+    return Group(sample=SCENE, answers=answers, verdicts=tuple(Verdict(reward=reward) for reward in rewards))
 
 
 def _clip(aggregate: str, *answers: str) -> list[float | None]:
-    clip = Clip(encoder=Scripted(SCORES), aggregate=aggregate)  # type: ignore[arg-type]
+    clip = ByEncoder(encoder=Scripted(SCORES), aggregate=aggregate)  # type: ignore[arg-type]
     (verdicts,) = clip.verify([_group(*answers)])
     return [verdict.reward for verdict in verdicts]
 
@@ -191,48 +204,48 @@ def test_silence_is_given_no_opinion(aggregate: str) -> None:
 
 def test_many_groups_are_judged_in_parts_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loops.verify.clip.BATCH", 3)
-    clip, told = Clip(encoder=Scripted(SCORES), aggregate="min"), list[int]()  # type: ignore[arg-type]
-    found = clip.verify([_group(name) for name in ("A cat.", "Two dogs.") * 4], told.append)
-    assert [one.reward for (one,) in found] == [2.0, -1.0] * 4
-    assert told == [3, 3, 2]
+    clip, counts = ByEncoder(encoder=Scripted(SCORES), aggregate="min"), list[int]()  # type: ignore[arg-type]
+    result = clip.verify([_group(name) for name in ("A cat.", "Two dogs.") * 4], counts.append)
+    assert [item.reward for (item,) in result] == [2.0, -1.0] * 4
+    assert counts == [3, 3, 2]
 
 
 def test_the_oracle_gives_the_tasks_own_mark() -> None:
     task = find_task("pictos_captions")
     names = sorted(SCENE.target)
     answers = (" ".join(f"A {name}." for name in names), f"A {names[0]}.", "")
-    (verdicts,) = Oracle(task=task).verify([_group(*answers)])
-    assert [one.reward for one in verdicts] == [task.score(SCENE, answer).value for answer in answers]
+    (verdicts,) = _opened(Oracle(), task).verify([_group(*answers)])
+    assert [verdict.reward for verdict in verdicts] == [task.score(SCENE, answer).value for answer in answers]
     assert (verdicts[0].reward, verdicts[2].reward) == (1.0, 0.0)
 
 
 def test_random_follows_its_seed_and_knows_nothing() -> None:
     groups = [_group("A cat.", "Two dogs.")] * 500
-    one, again, other = (Random(seed=seed).verify(groups) for seed in (1, 1, 2))
-    assert one == again != other
-    preferred = sum(first.reward > second.reward for first, second in one)  # type: ignore[operator]
+    left, again, other = (Random().open(None, [], seed).verify(groups) for seed in (1, 1, 2))
+    assert left == again != other
+    preferred = sum(first.reward > second.reward for first, second in left)  # type: ignore[operator]
     assert 200 < preferred < 300
 
 
 def test_none_has_no_opinion() -> None:
-    assert NoVerifier().verify([_group("A cat.", "Two dogs.")]) == [(Verdict(reward=None), Verdict(reward=None))]
+    assert _opened(NoVerifier()).verify([_group("A cat.", "Two dogs.")]) == [
+        (Verdict(reward=None), Verdict(reward=None))
+    ]
 
 
 def test_only_the_oracle_sees_gold() -> None:
-    clip = Clip(encoder=Scripted(SCORES), aggregate="sum")  # type: ignore[arg-type]
-    verifiers = (Oracle(task=find_task("pictos_captions")), Random(seed=0), NoVerifier(), clip)
-    assert [one.name for one in verifiers if one.sees_gold] == ["oracle"]
+    assert [name_of(kind) for kind in VERIFY.shipped if kind.sees_gold] == ["oracle"]
 
 
 # Select ---------------------------------------------------------------------------------------------------------------
 
 
 def _selected(groups: Sequence[Group], **recipe: Any) -> tuple[list[tuple[str, str, bool]], dict[str, int]]:
-    found = select(groups, Select(**recipe))
-    assert found.counts["groups"] == len(groups)
-    assert found.counts["pairs"] == len(found.pairs)
-    counts = {name: count for name, count in found.counts.items() if count and name not in ("groups", "pairs")}
-    return [(pair.chosen, pair.rejected, pair.reversed) for pair in found.pairs], counts
+    result = select(groups, BestAgainstWorst(**recipe))
+    assert result.counts["groups"] == len(groups)
+    assert result.counts["pairs"] == len(result.pairs)
+    counts = {name: count for name, count in result.counts.items() if count and name not in ("groups", "pairs")}
+    return [(pair.chosen, pair.rejected, pair.reversed) for pair in result.pairs], counts
 
 
 AGREED = _group("a", "b", rewards=(0.9, 0.1))
@@ -312,7 +325,7 @@ def test_without_opinions_keep_takes_the_same_samples_of_any_answers() -> None:
 
     def kept(answer: str) -> list[str]:
         groups = [dataclasses.replace(_group(answer, "x", rewards=(None, None)), sample=sample) for sample in samples]
-        return [pair.sample.id for pair in select(groups, Select(keep=0.25)).pairs]
+        return [pair.sample.id for pair in select(groups, BestAgainstWorst(keep=0.25)).pairs]
 
     assert kept("a") == kept("b")
     assert len(kept("a")) == 10
@@ -331,8 +344,8 @@ def test_a_coin_orders_the_pairs_that_the_verifier_chose() -> None:
         )
         for number in range(200)
     ]
-    chosen = select(groups, Select(disagreement="reverse", keep=0.5)).pairs
-    tossed = [select(groups, Select(disagreement="coin", keep=0.5), seed=seed).pairs for seed in (1, 2)]
+    chosen = select(groups, BestAgainstWorst(disagreement="reverse", keep=0.5)).pairs
+    tossed = [select(groups, BestAgainstWorst(disagreement="coin", keep=0.5), seed=seed).pairs for seed in (1, 2)]
     assert [[pair.sample.id for pair in pairs] for pairs in tossed] == [[pair.sample.id for pair in chosen]] * 2
     assert all(30 < sum(pair.reversed for pair in pairs) < 70 for pairs in tossed)
     assert [pair.chosen for pair in tossed[0]] != [pair.chosen for pair in tossed[1]]
@@ -341,7 +354,7 @@ def test_a_coin_orders_the_pairs_that_the_verifier_chose() -> None:
 
 def test_shorter_prefers_the_answer_of_fewer_words_and_opens_no_picture() -> None:
     group = dataclasses.replace(_group("A cat.", "A cat and a dog.", ""), sample=SCENE.blind())
-    (verdicts,) = Shorter().verify([dataclasses.replace(group, sample=dataclasses.replace(SCENE, images=()))])
+    (verdicts,) = _opened(Shorter()).verify([dataclasses.replace(group, sample=dataclasses.replace(SCENE, images=()))])
     assert [verdict.reward for verdict in verdicts] == [-2.0, -5.0, 0.0]
 
 
@@ -362,8 +375,8 @@ def test_groups_and_pairs_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def seed_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("seed"), seed=1)
+def seed_model(tiny: Path) -> Path:
+    return tiny
 
 
 TRL = {"learning_rate": 1e-3, "num_train_epochs": 1, "per_device_train_batch_size": 4}
@@ -374,7 +387,7 @@ PAIRS = [
 
 
 def _trained(seed_model: Path, out: Path, *, seed: int = 3, **recipe: Any) -> dict[str, torch.Tensor]:
-    optimise_dpo(PAIRS, Optimise(trl=TRL, **recipe), start=seed_model, reference=seed_model, out=out, seed=seed)
+    optimise_dpo(PAIRS, Dpo(trl=TRL, **recipe), start=seed_model, reference=seed_model, out=out, seed=seed)
     return load_file(out / "model.safetensors")
 
 
@@ -386,9 +399,9 @@ def test_training_follows_from_its_inputs_and_not_from_what_ran_before(
     for number in range(2):
         torch.manual_seed(number)
         _trained(seed_model, tmp_path / str(number) / "checkpoint", weights=weights, **lora)
-    one, other = ((tmp_path / name / "checkpoint/model.safetensors").read_bytes() for name in "01")
-    assert one == other
-    assert one != (seed_model / "model.safetensors").read_bytes()
+    first, other = ((tmp_path / name / "checkpoint/model.safetensors").read_bytes() for name in "01")
+    assert first == other
+    assert first != (seed_model / "model.safetensors").read_bytes()
 
 
 def test_frozen_parts_stay_and_the_others_move(seed_model: Path, tmp_path: Path) -> None:
@@ -409,9 +422,9 @@ def test_no_tensor_of_a_frozen_part_is_trained_under_an_adapter_either(
     seed_model: Path, freeze: tuple[str, ...], lora: dict[str, Any]
 ) -> None:
     model = AutoModelForImageTextToText.from_pretrained(seed_model, dtype=torch.float32)
-    adapted = prepare(model, Optimise(weights="lora", freeze=freeze, lora={"r": 2, **lora}), seed=0)
+    adapted = prepare(model, Dpo(weights="lora", freeze=freeze, lora={"r": 2, **lora}), seed=0)
     trained = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
-    assert [name for name in trained if any(part in name for part in freeze)] == []
+    assert [name for name in trained if any(piece in name for piece in freeze)] == []
     assert any("language_model" in name and "lora_A" in name for name in trained)
     assert any("vision_tower" in name for name in trained) == (freeze == ())
 
@@ -438,14 +451,14 @@ def test_a_setting_that_peft_does_not_know_is_a_fault_of_the_recipe(seed_model: 
 
 
 def test_a_setting_that_trl_does_not_know_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
-    recipe = Optimise(trl={"learning_rat": 1.0})
+    recipe = Dpo(trl={"learning_rat": 1.0})
     with pytest.raises(RecipeError, match=r"^optimise\.trl\.learning_rat 1.0: "):
         optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=tmp_path / "checkpoint", seed=0)
 
 
 def test_a_number_of_trls_that_is_a_text_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(RecipeError, match=r"optimise\.trl\.learning_rate: must be like 1e-06, found 'fast'"):
-        check_settings(Optimise(trl={"learning_rate": "fast"}))
+        check_settings(Dpo(trl={"learning_rate": "fast"}))
 
 
 class Tracker(TrainerCallback):  # type: ignore[misc]
@@ -467,10 +480,10 @@ def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
 ) -> None:
     monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "tensorboard", Tracker)
     monkeypatch.setattr(Tracker, "told", [])
-    recipe = Optimise(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
+    recipe = Dpo(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
     out = tmp_path / "checkpoint"
     optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
-    assert {told[:2] for told in Tracker.told} == {("small round 1", "strop")}
+    assert {messages[:2] for messages in Tracker.told} == {("small round 1", "strop")}
     losses = [logs["loss"] for _, _, logs in Tracker.told if "loss" in logs]
     assert len(losses) == 2, "eight pairs in batches of four"
 
@@ -494,7 +507,7 @@ def test_a_tracker_that_is_not_there_is_a_fault_of_the_recipe_before_anything_is
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracker: str, message: str
 ) -> None:
     monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "wandb", Missing)
-    recipe = RECIPE.model_copy(update={"optimise": Optimise(trl={"report_to": [tracker]})})
+    recipe = RECIPE.model_copy(update={"optimise": Dpo(trl={"report_to": [tracker]})})
     with pytest.raises(RecipeError, match="^" + re.escape(f"optimise.trl.report_to: {message}")):
         run_recipe(recipe, tmp_path / "run", setting)
     assert not (tmp_path / "run").exists()
@@ -539,9 +552,9 @@ def _stages(out: Path) -> list[str]:
 
 def test_a_run_by_an_encoder_says_what_the_encoder_is_worth_without_training(setting: Setting, tmp_path: Path) -> None:
     world = dataclasses.replace(setting, shipped=lambda name: setting.shipped(name) or shipped(name))
-    asked = {"kind": "clip", "aggregate": "mean"}
+    questions = {"kind": "clip", "aggregate": "mean"}
     changes = {
-        "verify": asked,
+        "verify": questions,
         "rounds": 2,
         "evaluate": {"limit": 6, "tasks": ["pictos_chair"], "rounds": "last", "rerank": 2},
     }
@@ -551,8 +564,8 @@ def test_a_run_by_an_encoder_says_what_the_encoder_is_worth_without_training(set
     assert stages[:2] == ["round-0/eval", "round-0/baselines"]
     assert "round-2/eval" in stages and "round-1/eval" not in stages, "the seed and the last round are measured"
     seed, by_filter, best = (
-        read_results(tmp_path / "run" / "round-0" / place).task("pictos_chair")
-        for place in ("eval", "baselines/filter", "baselines/rerank")
+        read_results(tmp_path / "run" / "round-0" / name).task("pictos_chair")
+        for name in ("eval", "baselines/filter", "baselines/rerank")
     )
     assert [row.answer for row in by_filter.rows] == [row.answer for row in seed.rows]
     assert all(set(row.ranked) == {"verifier"} for row in by_filter.rows)
@@ -578,7 +591,7 @@ def test_a_seed_beyond_the_end_of_the_pool_is_told_before_anything_is_done(setti
 
 
 def test_a_setting_that_trl_does_not_know_is_found_before_anything_is_done(setting: Setting, tmp_path: Path) -> None:
-    recipe = RECIPE.model_copy(update={"optimise": Optimise(trl={"learning_rat": 1.0})})
+    recipe = RECIPE.model_copy(update={"optimise": Dpo(trl={"learning_rat": 1.0})})
     with pytest.raises(RecipeError, match=r"^optimise\.trl\.learning_rat 1.0: "):
         run_recipe(recipe, tmp_path / "run", setting)
     assert not (tmp_path / "run").exists()
@@ -603,7 +616,9 @@ def test_a_run_killed_in_every_stage_ends_as_one_that_never_was(
     resumed = run_recipe(RECIPE, tmp_path / "killed", setting)
 
     assert (resumed.fresh_stages, _stages(tmp_path / "killed")) == (1, STAGES)
-    assert [one.digest for one in resumed.checkpoints] == [one.digest for one in whole.checkpoints]
+    assert [checkpoint.digest for checkpoint in resumed.checkpoints] == [
+        checkpoint.digest for checkpoint in whole.checkpoints
+    ]
     for name in ("whole", "killed"):
         build_board([tmp_path / name], tmp_path / f"{name}-board")
     for path in ("round-1/optimise/checkpoint/model.safetensors", "round-1/collect/groups.jsonl", "answers.jsonl"):
@@ -641,7 +656,7 @@ def _killed_at_the_end_of(name: str, done: Callable[..., Any]) -> Callable[..., 
 def test_runs_that_share_stages_end_as_runs_that_do_not(
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = RECIPE.model_copy(update={"name": "other", "verify": RECIPE.verify.model_copy(update={"kind": "none"})})
+    other = RECIPE.model_copy(update={"name": "other", "verify": NoVerifier()})
     alone = run_recipe(other, tmp_path / "alone", setting)
     run_recipe(RECIPE, tmp_path / "first", setting, shared=tmp_path / "shared")
     second = run_recipe(other, tmp_path / "second", setting, shared=tmp_path / "shared")
@@ -649,13 +664,15 @@ def test_runs_that_share_stages_end_as_runs_that_do_not(
     lines = [json.loads(line) for line in (tmp_path / "second/ledger.jsonl").read_text().splitlines()]
     taken = [line["stage"] for line in lines if "shared_cost" in line]
     assert taken == ["round-0/eval", "round-1/collect"]
-    assert [one.digest for one in second.checkpoints] == [one.digest for one in alone.checkpoints]
+    assert [checkpoint.digest for checkpoint in second.checkpoints] == [
+        checkpoint.digest for checkpoint in alone.checkpoints
+    ]
     for name in ("alone", "second"):
         build_board([tmp_path / name], tmp_path / f"{name}-board")
     boards = [(tmp_path / f"{name}-board/board.csv").read_bytes() for name in ("alone", "second")]
     assert boards[0] == boards[1]
 
-    plans = [plan_recipe(one, setting) for one in (RECIPE, other)]
+    plans = [plan_recipe(item, setting) for item in (RECIPE, other)]
     assert [name for name in plans[0] if plans[0][name] == plans[1][name]] == taken
     assert list(plans[0]) == STAGES
 
@@ -677,20 +694,20 @@ def test_no_gold_reaches_a_run_that_is_not_the_oracles(setting: Setting, tmp_pat
 
     def pool(source: str) -> Pool:
         def scenes(start: int, count: int) -> list[Sample]:
-            return [dataclasses.replace(one, target=Untouchable()) for one in caption_pool(start, count)]
+            return [dataclasses.replace(item, target=Untouchable()) for item in caption_pool(start, count)]
 
         return WorldPool(name=source, size=1_000, scenes=scenes)
 
     guarded = dataclasses.replace(setting, pool=pool)
     run_recipe(RECIPE, tmp_path / "blind", guarded)
-    oracle = RECIPE.model_copy(update={"verify": RECIPE.verify.model_copy(update={"kind": "oracle"})})
+    oracle = RECIPE.model_copy(update={"verify": Oracle()})
     with pytest.raises(DataError, match="score fails on the answer"):
         run_recipe(oracle, tmp_path / "oracle", guarded)
 
 
 @pytest.mark.slow
 def test_nothing_to_train_on_is_said_with_a_remedy(setting: Setting, tmp_path: Path) -> None:
-    recipe = RECIPE.model_copy(update={"select": Select(margin=0.9999)})
+    recipe = RECIPE.model_copy(update={"select": BestAgainstWorst(margin=0.9999)})
     with pytest.raises(RunError, match=r"select left no pairs to train on; lower select\.margin"):
         run_recipe(recipe, tmp_path, setting)
     assert _stages(tmp_path) == STAGES[:4]
@@ -706,8 +723,8 @@ def test_an_unread_board_of_a_half_run_is_still_a_board(setting: Setting, tmp_pa
 
 
 def test_a_run_may_hold_sampled_answers_against_each_other(setting: Setting, tmp_path: Path) -> None:
-    collect = RECIPE.collect.model_copy(update={"kind": "sampling", "answers": 3})
-    recipe = RECIPE.model_copy(update={"collect": collect, "select": Select(keep=0.5)})
+    collect = {**RECIPE.collect.model_dump(), "kind": "sampling", "answers": 3}
+    recipe = Recipe.model_validate(RECIPE.model_dump() | {"collect": collect, "select": {"keep": 0.5}})
     assert run_recipe(recipe, tmp_path / "run", setting).fresh_stages == len(STAGES)
     collected = read_jsonl(tmp_path / "run" / "round-1" / "collect" / "groups.jsonl")
     assert [len(row["answers"]) for row in collected] == [3] * 24

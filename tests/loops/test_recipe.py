@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import pytest
 
-from harness.autonomy import LEVELS
 from harness.errors import RecipeError
-from loops.recipe import Verify, load_recipe
+from loops.recipe import Recipe, load_recipe
+from loops.slots import SLOTS, VERIFY, name_of
 from tests.support.recipes import JUDGE_FREE
 
 
@@ -137,8 +137,9 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 
 
 def test_every_verifier_has_a_level() -> None:
-    kinds = get_args(Verify.model_fields["kind"].annotation)
-    assert set(LEVELS) == set(kinds)
+    assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
+        "clip": "L3", "oracle": "L0", "random": "control", "shorter": "control", "none": "control"
+    }  # fmt: skip
 
 
 def test_the_users_own_pictures_get_longer_answers_unless_the_recipe_says_so() -> None:
@@ -148,13 +149,84 @@ def test_the_users_own_pictures_get_longer_answers_unless_the_recipe_says_so() -
     assert load_recipe(JUDGE_FREE, [own, "collect.max_tokens=64"]).collect.max_tokens == 64
 
 
-def test_fields_that_came_later_are_no_part_of_a_stage_at_their_default() -> None:
-    """Runs and shared stages from before them stay what they were."""
+def test_a_stage_is_known_by_the_fields_that_are_not_at_their_default() -> None:
+    """A field that is added later makes no finished stage another one."""
     recipe = load_recipe(JUDGE_FREE)
-    assert list(recipe.collect.as_input()) == [
-        "kind", "samples", "h_ratio", "share_prefix", "answers", "temperature", "max_tokens"
-    ]  # fmt: skip
-    assert list(recipe.verify.as_input()) == ["kind", "encoder", "aggregate"]
+    assert recipe.collect.as_input() == {
+        "kind": "controlled_hallucination", "version": 1, "samples": 2000, "h_ratio": {"std": 0.2}, "temperature": 1.0
+    }  # fmt: skip
+    assert recipe.verify.as_input() == {"kind": "clip", "version": 1}
     changed = load_recipe(JUDGE_FREE, ["collect.unfinished=drop", "verify.zero=0", "collect.prompt=What is this?"])
     assert {**recipe.collect.as_input(), "unfinished": "drop", "prompt": "What is this?"} == changed.collect.as_input()
     assert changed.verify.as_input()["zero"] == 0
+
+
+ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "max_tokens": 80, "unfinished": "sentences",
+          "max_unfinished": 0.2}  # fmt: skip
+DEFAULTS = {
+    ("collect", "controlled_hallucination", 1): {
+        **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
+    },
+    ("collect", "sampling", 1): {**ASKING, "answers": 4},
+    ("collect", "given", 1): {"samples": 1000, "prompt": None},
+    ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
+    ("verify", "oracle", 1): {},
+    ("verify", "random", 1): {},
+    ("verify", "shorter", 1): {},
+    ("verify", "none", 1): {},
+    ("select", "pairs", 2): {"disagreement": "reverse", "margin": 0.0, "max_word_gap": None, "keep": 1.0},
+    ("optimise", "dpo", 2): {
+        "weights": "all", "freeze": ["vision_tower"], "lora": {}, "trl": {}, "reference": "previous", "sft_weight": 0.0
+    },
+}  # fmt: skip
+
+
+def test_a_default_that_changes_raises_its_kinds_version() -> None:
+    """Stages are known without the fields at their default: under one version a default stays what it is."""
+    frozen = {
+        (slot.field, name_of(kind), kind.version): {
+            name: value for name, value in kind.model_construct().model_dump(mode="json").items() if name != "kind"
+        }
+        for slot in SLOTS
+        for kind in slot.shipped
+    }
+    assert frozen == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        (["verify.kind=none"], {"kind": "none"}),
+        (["verify.kind=oracle", "verify.aggregate=mean"], {"kind": "oracle"}),
+        (
+            ["verify.kind=clip", "verify.aggregate=mean"],
+            {"kind": "clip", "encoder": "pictos-encoder", "aggregate": "mean", "zero": None},
+        ),
+    ],
+)
+def test_fields_of_a_sibling_kind_are_left_out(changes: list[str], fields: dict[str, Any]) -> None:
+    assert load_recipe(JUDGE_FREE, changes).verify.model_dump() == fields
+
+
+def test_a_misspelt_field_is_refused_whatever_the_kind_is() -> None:
+    with pytest.raises(RecipeError, match=r"there is no field 'verify\.agregate'; did you mean 'aggregate'\?"):
+        load_recipe(JUDGE_FREE, ["verify.kind=none", "verify.agregate=sum"])
+
+
+def test_an_unknown_kind_is_refused_by_name_in_every_slot() -> None:
+    for slot in SLOTS:
+        with pytest.raises(RecipeError, match=rf"field '{slot.field}\.kind' is 'new': input should be '"):
+            load_recipe(JUDGE_FREE, [f"{slot.field}.kind=new"])
+
+
+def test_pairs_that_are_there_are_a_kind_of_their_own() -> None:
+    recipe = load_recipe(JUDGE_FREE, ["source=pairs:mine.jsonl"])
+    assert recipe.collect.model_dump() == {"kind": "given", "samples": 2000, "prompt": None}
+    with pytest.raises(RecipeError, match=r"collect\.kind given: pairs that are there are source=pairs:PATH"):
+        load_recipe(JUDGE_FREE, ["collect.kind=given"])
+
+
+def test_recipes_are_compared_as_they_are_understood() -> None:
+    short = Recipe.model_validate({"name": "a"})
+    assert Recipe.model_validate(short.model_dump()) == Recipe.model_validate({"name": "a", "verify": {}}) == short
+    assert Recipe.model_validate({"name": "a", "verify": {"kind": "none"}}) != short

@@ -10,10 +10,9 @@ from harness.errors import RunError
 from harness.models.vlm import Hallucination, load_vlm
 from harness.sentences import split_sentences, whole_sentences
 from harness.types import Advance, Answer, Group, Sample, Sampling
-from loops.collect.controlled_hallucination import controlled_hallucination
-from loops.collect.sampling import sampled_answers
-from loops.recipe import Collect, Select
-from loops.select.pairs import select
+from loops.collect.controlled_hallucination import ControlledHallucination, controlled_hallucination
+from loops.collect.sampling import SampledAnswers, sampled_answers
+from loops.select.pairs import BestAgainstWorst, select
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.models import shipped
 
@@ -31,12 +30,12 @@ class Scripted:
         how: Sequence[Hallucination] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
-        texts = [self.own] * len(samples) if how is None else [f"{one.lead}{self.more}".strip() for one in how]
+        texts = [self.own] * len(samples) if how is None else [f"{item.lead}{self.more}".strip() for item in how]
         return [[Answer(text=text.rstrip("…"), finished=text[-1] != "…")] * sampling.n for text in texts]
 
 
 def _collected(model: Scripted, count: int = 40, **recipe: object) -> list[Group]:
-    settings = Collect(max_unfinished=1, **recipe)  # type: ignore[arg-type]
+    settings = ControlledHallucination(max_unfinished=1, **recipe)  # type: ignore[arg-type]
     return controlled_hallucination(model, caption_samples("pool", count), settings, seed=0)  # type: ignore[arg-type]
 
 
@@ -71,7 +70,7 @@ def test_an_answer_that_ended_by_itself_has_no_mark_even_without_a_full_stop() -
 def test_of_a_cut_hallucination_nothing_is_kept_that_is_only_its_lead() -> None:
     groups = _collected(Scripted("A cat. Two dogs.", " A be…"))
     assert {group.answers[1] for group in groups} == {""}
-    assert select(groups, Select()).counts["equal"] == 40, "where nothing is left there is no pair"
+    assert select(groups, BestAgainstWorst()).counts["equal"] == 40, "where nothing is left there is no pair"
     more = _collected(Scripted("A cat. Two dogs.", " A bear. A be…"))
     assert {group.answers[1] for group in more} == {"A bear.", "A cat. A bear."}
 
@@ -80,7 +79,7 @@ def test_of_a_cut_hallucination_nothing_is_kept_that_is_only_its_lead() -> None:
 def test_the_recipe_says_what_becomes_of_cut_answers(unfinished: str, left: str) -> None:
     group = _collected(Scripted("A cat. Two do…"), 1, unfinished=unfinished)[0]
     assert (group.answers[0], group.notes[0]["unfinished"]) == (left, True)
-    model, settings = Scripted("A cat. Two do…"), Collect(kind="sampling", temperature=1, answers=2, max_unfinished=1)
+    model, settings = Scripted("A cat. Two do…"), SampledAnswers(temperature=1, answers=2, max_unfinished=1)
     settings = settings.model_copy(update={"unfinished": unfinished})
     (drawn,) = sampled_answers(model, caption_samples("pool", 1), settings, seed=0)  # type: ignore[arg-type]
     assert drawn.answers == (left, left)
@@ -88,25 +87,25 @@ def test_the_recipe_says_what_becomes_of_cut_answers(unfinished: str, left: str)
 
 def test_a_share_of_cut_answers_beyond_the_recipes_is_refused_with_a_remedy() -> None:
     class Sometimes(Scripted):
-        def answers(self, *asked: object, **more: object) -> list[list[Answer]]:  # type: ignore[override]
-            found = super().answers(*asked, **more)  # type: ignore[arg-type]
-            return [[Answer(text="A cat.", finished=place >= self.cut)] for place, _ in enumerate(found)]
+        def answers(self, *questions: object, **more: object) -> list[list[Answer]]:  # type: ignore[override]
+            result = super().answers(*questions, **more)  # type: ignore[arg-type]
+            return [[Answer(text="A cat.", finished=index >= self.cut)] for index, _ in enumerate(result)]
 
     model = Sometimes("A cat.")
     for model.cut, refused in ((8, False), (9, True)):  # type: ignore[attr-defined]
         samples = caption_samples("pool", 40)
         if not refused:
-            assert len(controlled_hallucination(model, samples, Collect(), seed=0)) == 40  # type: ignore[arg-type]
+            assert len(controlled_hallucination(model, samples, ControlledHallucination(), seed=0)) == 40  # type: ignore[arg-type]
             continue
         with pytest.raises(RunError, match=r"^9 of 40 answers were cut at collect\.max_tokens 80; raise it, or coll"):
-            controlled_hallucination(model, samples, Collect(), seed=0)  # type: ignore[arg-type]
+            controlled_hallucination(model, samples, ControlledHallucination(), seed=0)  # type: ignore[arg-type]
 
 
 def test_a_lead_is_the_answers_own_text_with_its_line_ends() -> None:
-    said = "A cat.\n\nTwo dogs.  A cup."
-    leads = {str(group.notes[1]["lead"]) for group in _collected(Scripted(said), 200)}
+    text = "A cat.\n\nTwo dogs.  A cup."
+    leads = {str(group.notes[1]["lead"]) for group in _collected(Scripted(text), 200)}
     assert leads == {"", "A cat.", "A cat.\n\nTwo dogs."}
-    assert all(said.startswith(lead) for lead in leads)
+    assert all(text.startswith(lead) for lead in leads)
 
 
 def test_sentences_are_cut_as_they_were() -> None:
@@ -118,13 +117,13 @@ def test_a_model_knows_which_of_its_answers_ended_by_themselves() -> None:
     model = load_vlm("pictos-seed", path=shipped("pictos-seed"), device="cpu")
     samples = caption_samples("pool", 12)
     now, longer = (
-        [some[0] for some in model.answers(samples, Sampling(max_tokens=most, temperature=1.0, seed=2))]
+        [answer[0] for answer in model.answers(samples, Sampling(max_tokens=most, temperature=1.0, seed=2))]
         for most in (21, 80)
     )
-    assert {one.finished for one in now} == {True, False}
-    assert {one.finished for one in longer} == {True}
-    for here, there in zip(now, longer, strict=True):
-        assert there.text.startswith(here.text)
-        assert (there.text == here.text) == here.finished
+    assert {item.finished for item in now} == {True, False}
+    assert {item.finished for item in longer} == {True}
+    for here, present in zip(now, longer, strict=True):
+        assert present.text.startswith(here.text)
+        assert (present.text == here.text) == here.finished
     texts = model.generate(samples, Sampling(max_tokens=21, temperature=1.0, seed=2))
-    assert [some[0] for some in texts] == [one.text for one in now]
+    assert [text[0] for text in texts] == [item.text for item in now]

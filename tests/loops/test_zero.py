@@ -15,7 +15,7 @@ from PIL import Image
 from harness.errors import ModelError, RecipeError
 from harness.models.card import CARD, read_card
 from harness.types import Group, Sample
-from loops.verify.clip import Clip
+from loops.verify.clip import ByEncoder
 from loops.verify.zero import Zero, find_zero
 from tasks.pictos.models import shipped
 from tasks.pictos.training.encoder import ABOUT
@@ -33,8 +33,8 @@ class Web:
 
     def match(self, pictures: Sequence[Image.Image], texts: Sequence[Sequence[str]]) -> list[list[float]]:
         return [
-            [self._score(picture.getpixel((0, 0))[0], text) for text in some]  # type: ignore[index]
-            for picture, some in zip(pictures, texts, strict=True)
+            [self._score(picture.getpixel((0, 0))[0], text) for text in several]  # type: ignore[index]
+            for picture, several in zip(pictures, texts, strict=True)
         ]
 
     def _score(self, grey: int, text: str) -> float:
@@ -43,13 +43,13 @@ class Web:
 
 
 def _groups(count: int = 100, sentences: int = 4) -> list[Group]:
-    found = []
+    results = []
     for grey in range(count):
         picture = partial(Image.new, "RGB", (2, 2), (grey, grey, grey))
         sample = Sample(id=str(grey), prompt="?", images=(picture,), target=None, cluster=str(grey))
-        said = " ".join(f"The {grey} is {n}." for n in range(sentences))
-        found.append(Group(sample=sample, answers=(said, said)))
-    return found
+        text = " ".join(f"The {grey} is {n}." for n in range(sentences))
+        results.append(Group(sample=sample, answers=(text, text)))
+    return results
 
 
 def test_the_zero_lies_where_right_pictures_are_told_from_wrong_ones() -> None:
@@ -66,7 +66,7 @@ def test_with_a_web_encoder_a_longer_true_answer_earns_more_than_a_shorter_one(e
     zero = find_zero(encoder, groups, named=None, of_card=None)  # type: ignore[arg-type]
     (group,) = groups[7:8]
     answers = ("The 7 is 0.", "The 7 is 0. The 7 is 1.", "The 7 is 0. The 7 is 1. The 9 is 1.")
-    clip = Clip(encoder=encoder, aggregate="sum", zero=zero)  # type: ignore[arg-type]
+    clip = ByEncoder(encoder=encoder, aggregate="sum", zero=zero)  # type: ignore[arg-type]
     ((short, longer, wrong),) = clip.verify([Group(sample=group.sample, answers=answers)])
     assert 0 < short.reward < longer.reward  # type: ignore[operator]
     assert wrong.reward < longer.reward  # type: ignore[operator]
@@ -114,9 +114,9 @@ SCORES = st.floats(min_value=-60, max_value=60, allow_nan=False)
 
 
 def _earned(scores: Sequence[float], zero: float) -> float:
-    known = {f"S{number}.": score for number, score in enumerate(scores)}
-    clip = Clip(encoder=None, aggregate="sum", zero=Zero(value=zero))  # type: ignore[arg-type]
-    reward = clip._verdict(list(known), known).reward
+    entries = {f"S{number}.": score for number, score in enumerate(scores)}
+    clip = ByEncoder(encoder=None, aggregate="sum", zero=Zero(value=zero))  # type: ignore[arg-type]
+    reward = clip._verdict(list(entries), entries).reward
     assert reward is not None
     return reward
 

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 import strop
 from harness.errors import StropError
 from harness.profiles import profiles_of
+from strop.commands.score import score_app
+from tests.support.pope import write_answers, write_data
 
 ROOT = Path(__file__).resolve().parents[2]
 
 EXAMPLES = (
-    "strop", "strop.comparison", "strop.evaluation", "strop.models", "strop.running", "strop.scoring",
+    "strop", "strop.comparison", "strop.evaluation", "strop.models", "strop.running", "strop.task_answers",
     "harness.tables",
     "harness.types", "harness.wording",
 )  # fmt: skip
@@ -56,12 +59,20 @@ def task() -> strop.Task:
 
 
 def test_answers_are_scored_as_those_that_a_model_is_asked_for(task: strop.Task, tmp_path: Path) -> None:
-    asked = strop.evaluate("pictos-seed", task, limit=36)
-    answers = dict(zip(asked.answers()["id"], asked.answers()["answer"], strict=True))
-    assert strop.score(task, answers, partial=True).figures() == asked.figures()
+    results = strop.evaluate("pictos-seed", task, limit=36)
+    answers = dict(zip(results.answers()["id"], results.answers()["answer"], strict=True))
+    assert strop.score(task, answers, partial=True).figures() == results.figures()
     file = tmp_path / "answers.jsonl"
     file.write_text("\n".join(json.dumps({"question_id": id, "text": text}) for id, text in answers.items()))
-    assert strop.score("pictos_pope", file, partial=True).figures() == asked.figures()
+    assert strop.score("pictos_pope", file, partial=True).figures() == results.figures()
+
+
+def test_a_file_of_answers_to_a_benchmark_is_scored_as_by_the_command(tmp_path: Path) -> None:
+    data, answers = write_data(tmp_path / "data"), write_answers(tmp_path / "model.jsonl")
+    printed = CliRunner().invoke(score_app, ["pope", "--answers", str(answers), "--data", str(data), "--json"])
+    evaluation = strop.score("pope", answers, data=data)
+    assert evaluation.figures()["pope"] == json.loads(printed.stdout)["metrics"]
+    assert evaluation.results.model == "model"
 
 
 def test_a_score_of_all_profiles_has_rows_of_each() -> None:

@@ -1,13 +1,12 @@
-"""Answer files marked by a benchmark's scorer."""
+"""Answer files marked as every command marks them."""
 
 from __future__ import annotations
 
-from harness.results import Marked, mark
-from tasks.data.rows import AnswerFile
-from tasks.pope.marks import score_pope
+from collections.abc import Sequence
+
+from harness.marking import Answered, mark_answers
+from harness.results import Marked
 
 
-def mark_pope(answered: AnswerFile, profile: str) -> list[Marked]:
-    return [
-        mark(s, a, score_pope(s.target, a, profile)) for s, a in zip(answered.samples, answered.answers, strict=True)
-    ]
+def mark_pope(answered: Answered, profile: str) -> Sequence[Marked]:
+    return mark_answers(answered.task, answered.samples, answered.answers, profile=profile).rows

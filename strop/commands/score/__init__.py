@@ -2,10 +2,9 @@
 
 A figure's JSON is {"task", "profile", "metrics": {name: {"value", "low", "high", "n", "method"}}, "info", "notes"} with
 fractions in full precision (None for 0/0); `info` says which truth was used and what was left over, `notes` are the
-lines printed below the table. All profiles of a
-task are a list of such objects, and `info` holds what each makes of the answers (`harness.profiles.readings`). CHAIR's
-with `--cut` also has "cut": {"sentences" or "words": [{"k" (None: whole), "shortened" (captions that were longer),
-"metrics"}]}.
+lines printed below the table. All profiles of a task are a list of such objects, and `info` holds what each makes of
+the answers (`harness.marking.compare_profiles`). CHAIR's with `--cut` also has "cut": {"sentences" or "words": [{"k"
+(None: whole), "shortened" (captions that were longer), "metrics"}]}.
 """
 
 from __future__ import annotations
@@ -15,7 +14,9 @@ import typer
 from strop.commands.score.chair import chair
 from strop.commands.score.grounding import grounding
 from strop.commands.score.ic import ic
-from strop.commands.score.questions import mathvista, pope, scienceqa
+from strop.commands.score.mathvista import mathvista
+from strop.commands.score.pope import pope
+from strop.commands.score.scienceqa import scienceqa
 from strop.parsing import OnceCommand
 
 score_app = typer.Typer(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.errors import UsageError
-from strop.commands.score.deliver import deliver, mark_all, write_disagreements
+from harness.profiles import ALL_PROFILES
 from strop.commands.score.options import (
     AnswerKeyOption,
     AnswersOption,
@@ -19,18 +18,15 @@ from strop.commands.score.options import (
     NameOption,
     OutOption,
     PartialOption,
-    chosen_profiles,
-    in_data,
 )
-from strop.commands.score.words import caption_reader, read_by
+from strop.commands.score.report import Output, score
+from strop.commands.score.words import offer_download
 from strop.options import DataOption, JsonOption
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
-    from harness.types import Sample, Score
-    from strop.commands.score.deliver import Curves
-    from tasks.data.rows import AnswerFile
-    from tasks.reading.object_words import ChairTables, Normaliser
+    from harness.marking import Answered
+    from strop.commands.score.report import Curves
 
 
 def chair(
@@ -75,58 +71,33 @@ def chair(
 
     strop score chair --answers mine.jsonl --truth my/annotations --objects instances --out scored/mine
     """
-    from harness.marking import side_by_side
-    from tasks.chair import answers as task_answers
-    from tasks.chair import marks as task
-    from tasks.reading import object_words
-    from tasks.reading.caption_files import read_captions
-    from tasks.reading.object_words import tables_folder
+    from tasks.chair.answers import open_answers
 
-    wanted = (None,) if profile is None else chosen_profiles(profile, tuple(object_words.PROFILES), out)
-    if cut and len(wanted) > 1:
+    if cut and profile == ALL_PROFILES:
         raise UsageError("--cut marks by one profile; name it, or leave --cut away to see all of them")
-    captions = read_captions(answers, id_key, answer_key)  # a bad line is told before anything large is loaded
-    folder = data.expanduser()
-    truth = truth or _chair_truth(folder / task.NAME)
-    tables = object_words.load_tables(tables_folder(truth, folder))
-    marked = []
-    for one in wanted:
-        used, normaliser = caption_reader(one, truth, folder)
-        found = task_answers.join_truth(
-            *(answers, captions, truth),
-            objects=objects,
-            tables=tables,
-            words=normaliser.words,
-            partial=incomplete,
-        )
-        found = read_by(normaliser, found)
-        # Results are compared only under one profile, and the two truths are two yardsticks.
-        title = used if objects == "all" else f"{used}/{objects}"
-        score = partial(_score, normaliser, tables)
-        marked.append(mark_all((task.NAME, task.VERSION, task.HEADLINE), title, found, task.CHAIR_METRICS, score))
-    curves = _curves(found, tables, normaliser) if cut else None
-    right = {sample.id: sorted(sample.target) for sample in found.samples}
-    marked = side_by_side(marked, lambda index: right[found.samples[index].id])
-    write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, [answers], truth, curves)
+    output = Output(profile=profile, as_json=as_json, out=out, name=name, disagreements=disagreements)
+    answered = open_answers(
+        answers,
+        data=data,
+        truth=truth,
+        objects=objects,
+        profile=profile,
+        partial=incomplete,
+        id_key=id_key,
+        answer_key=answer_key,
+        fetch=offer_download,
+    )
+    score(output, answered, curves=_curves if cut else None)
 
 
-def _score(normaliser: Normaliser, tables: ChairTables, sample: Sample, answer: str) -> Score:
-    from tasks.chair.marks import score_caption
-
-    return score_caption(normaliser.words(answer), sample.target, tables)
-
-
-def _chair_truth(folder: Path) -> Path:
-    from tasks.chair.truth import truth_in
-
-    return truth_in(folder) or in_data("--truth", folder, [folder / "ground_truth_<build>.json.gz"])
-
-
-def _curves(found: AnswerFile, tables: ChairTables, normaliser: Normaliser) -> Curves:
+def _curves(answered: Answered) -> Curves:
     """Each cut with its figures, from the first sentence to the whole captions, then by words."""
     from harness.stats import estimate
     from tasks.chair.cut import cut_captions
     from tasks.chair.marks import CHAIR_METRICS
+    from tasks.chair.task import Chair
 
-    return [(one, estimate(one.rows, CHAIR_METRICS)) for one in cut_captions(found, tables, normaliser)]
+    task = answered.task
+    assert isinstance(task, Chair) and task.bound is not None
+    cuts = cut_captions(answered.samples, answered.answers, task.bound)
+    return [(cut, estimate(cut.rows, CHAIR_METRICS)) for cut in cuts]

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from strop.commands.score.deliver import deliver, mark_each, write_disagreements
-from strop.commands.score.options import (
-    AnswersOption,
-    DisagreementsOption,
-    NameOption,
-    OutOption,
-    PartialOption,
-    chosen_profiles,
-)
+from strop.commands.score.options import AnswersOption, DisagreementsOption, NameOption, OutOption, PartialOption
+from strop.commands.score.report import Output, score
 from strop.options import DataOption, JsonOption
 from tasks.data.root import DEFAULT_DATA
-
-if TYPE_CHECKING:
-    from harness.types import Sample, Score
 
 
 def grounding(
@@ -53,20 +42,7 @@ def grounding(
 
     strop score grounding --answers boxes.jsonl --truth annotations --profile all
     """
-    from tasks.grounding import answers as task_answers
-    from tasks.grounding import marks as task
-    from tasks.grounding import questions as task_questions
-    from tasks.grounding import readers as task_readers
-    from tasks.grounding.task import grounding_annotations
+    from tasks.grounding.answers import open_answers
 
-    profiles = chosen_profiles(profile, task_readers.PROFILES, out)
-    annotations = task_questions.annotations_of(truth) if truth else grounding_annotations(data.expanduser())
-    found = task_answers.load_answers(answers, annotations, partial=partial)
-
-    def scorer(frame: str) -> Callable[[Sample, str], Score]:
-        return lambda sample, answer: task.score_framed(sample.target, answer, sample.meta["size"], frame)
-
-    about = (task.NAME, task.VERSION, task.HEADLINE)
-    marked = mark_each(about, profiles, found, task.GROUNDING_METRICS, scorer, task_readers.box_text)
-    write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, [answers], annotations)
+    output = Output(profile=profile, as_json=as_json, out=out, name=name, disagreements=disagreements)
+    score(output, open_answers(answers, data=data, truth=truth, profile=profile, partial=partial))

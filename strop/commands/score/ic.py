@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial as partial_function
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.errors import UsageError
-from strop.commands.score.deliver import deliver, mark_all, write_disagreements
 from strop.commands.score.options import (
     AnswerKeyOption,
     AnswersOption,
@@ -19,20 +20,17 @@ from strop.commands.score.options import (
     NameOption,
     OutOption,
     PartialOption,
-    chosen_profiles,
-    in_data,
 )
-from strop.commands.score.words import caption_reader, read_by
+from strop.commands.score.report import Output, score
+from strop.commands.score.words import offer_download
 from strop.models import KEPT, open_judge
 from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.judge import Judge
+    from harness.marking import Answered
     from harness.results import TaskResult
-    from harness.types import Sample, Score
-    from tasks.data.rows import AnswerFile
-    from tasks.reading.object_words import ChairTables, Normaliser
 
 
 def ic(
@@ -69,55 +67,48 @@ def ic(
 
     strop score ic --answers captions.jsonl --truth data/ic --judge my/llava --images val2014
     """
-    from harness.marking import side_by_side
-    from tasks.ic import answers as task_answers
-    from tasks.ic import marks as task
-    from tasks.reading import object_words as chair
-    from tasks.reading.caption_files import read_captions
-    from tasks.reading.object_words import tables_folder
+    from tasks.ic.answers import open_answers
 
-    wanted = (None,) if profile is None else chosen_profiles(profile, tuple(chair.PROFILES), out)
+    output = Output(profile=profile, as_json=as_json, out=out, name=name, disagreements=disagreements)
     if images is not None and judge is None:
         raise UsageError("--images shows pictures to a judge; name one by --judge")
-    captions = read_captions(answers, id_key, answer_key)  # a bad line is told before anything large is loaded
-    folder = data.expanduser()
-    truth = truth or in_data("--truth", folder / task.NAME, [folder / task.NAME / "truth.json"]).parent
-    tables = chair.load_tables(tables_folder(truth, folder))
-    found = task_answers.join_truth(answers, captions, truth, tables, partial=partial)
-    marked = []
-    for one in wanted:
-        used, normaliser = caption_reader(one, truth, folder)
-        score = functools.partial(_score, normaliser, tables)
-        about = (task.NAME, task.VERSION, task.HEADLINE)
-        marked.append(mark_all(about, used, read_by(normaliser, found), task.IC_METRICS, score))
-    if asked := open_judge(judge, judge_endpoint):
-        marked = [_judged(one, found, asked, images, folder / task.NAME / KEPT) for one in marked]
-    right = {sample.id: sorted(sample.target) for sample in found.samples}
-    marked = side_by_side(marked, lambda index: right[found.samples[index].id])
-    write_disagreements(disagreements, [marked])
-    deliver(marked, as_json, out, name, [answers], truth)
+    answered = open_answers(
+        answers,
+        data=data,
+        truth=truth,
+        profile=profile,
+        partial=partial,
+        id_key=id_key,
+        answer_key=answer_key,
+        fetch=offer_download,
+    )
+    opened = open_judge(judge, judge_endpoint)
+    score(output, answered, partial_function(_judged, opened, images, data) if opened else None)
 
 
-def _score(normaliser: Normaliser, tables: ChairTables, sample: Sample, answer: str) -> Score:
-    from tasks.ic.marks import score_ic
-
-    return score_ic(normaliser.words(answer), sample.target, tables)
-
-
-def _judged(marked: TaskResult, found: AnswerFile, judge: Judge, images: Path | None, kept: Path) -> TaskResult:
-    """The result with the judge's opinions; its replies are kept in a file."""
-    from dataclasses import replace
-
+def _judged(
+    judge: Judge, images: Path | None, data: Path, results: Sequence[TaskResult], answered: Answered
+) -> list[TaskResult]:
+    """The results with the judge's opinions; its replies are kept in a file of the data folder."""
     from harness.store import Store
     from strop.progress import progress_bars
     from tasks.ic import judge as ic_judge
 
+    store = Store(data.expanduser() / answered.task.name / KEPT)
     with progress_bars() as bars:
-        opinions = ic_judge.judge_captions(judge, found, images, Store(kept), bars("judge", len(found.samples)))
-    rows = tuple(
-        replace(row, counts={**row.counts, **ic_judge.opinion_counts(row.answer, opinion)})
-        for row, opinion in zip(marked.rows, opinions, strict=True)
-    )
+        opinions = ic_judge.judge_captions(
+            *(judge, answered.samples, answered.answers, images, store), bars("judge", len(answered.samples))
+        )
     about = {"id": judge.id, "prompt": ic_judge.PROMPT_VERSION, "sees_pictures": images is not None}
-    metrics = (*marked.metrics, *ic_judge.judge_metrics(judge.id))
-    return replace(marked, rows=rows, metrics=metrics, info={**marked.info, "judge": about})
+    return [
+        replace(
+            result,
+            rows=tuple(
+                replace(row, counts={**row.counts, **ic_judge.opinion_counts(row.answer, opinion)})
+                for row, opinion in zip(result.rows, opinions, strict=True)
+            ),
+            metrics=(*result.metrics, *ic_judge.judge_metrics(judge.id)),
+            info={**result.info, "judge": about},
+        )
+        for result in results
+    ]

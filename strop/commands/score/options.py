@@ -1,4 +1,4 @@
-"""What the commands of `strop score` share on the command line, and how they find files that were not named."""
+"""The options that the commands of `strop score` share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import Annotated
 
 import typer
 
-from harness.errors import DataError, UsageError
+from harness.errors import UsageError
 from strop.options import writable_file, writable_folder
-from tasks.data.root import DATA_VARIABLE
-
-ALL_PROFILES = "all"
 
 AnswersOption = Annotated[
     Path,
@@ -84,61 +81,3 @@ def answer_files(values: Sequence[str]) -> Path | Mapping[str, Path]:
             raise UsageError(f"--answers names {category.strip()} twice; keep one file of each category")
         files[category.strip()] = Path(path.strip())
     return files
-
-
-def chosen_profiles(profile: str, names: Sequence[str], out: Path | None) -> Sequence[str]:
-    """The profiles asked for, one or all; raises `UsageError` for an unknown one, and for all into one folder."""
-    known_profile(profile, (*names, ALL_PROFILES))
-    if profile != ALL_PROFILES:
-        return (profile,)
-    if out is not None:
-        raise UsageError("--out holds one profile; name it, or leave --out away to see all of them")
-    return names
-
-
-def profile_beside(profiles: Sequence[str]) -> Sequence[str]:
-    """The profiles whose headline is told beside these: strict beside official, and official beside strict."""
-    from harness.profiles import PLAIN
-
-    return ("official",) if PLAIN in profiles else (PLAIN,)
-
-
-def judged_profiles(
-    judge: str | None, profile: str | None, names: Sequence[str], out: Path | None, default: str = "official"
-) -> Sequence[str]:
-    """`chosen_profiles` where there may be a judge, who gets what strict leaves unread: then strict is the default.
-
-    Raises `UsageError` as well where strict is not among them and there is a judge.
-    """
-    from harness.profiles import PLAIN
-
-    profiles = chosen_profiles(profile or (PLAIN if judge else default), names, out)
-    if judge and PLAIN not in profiles:
-        raise UsageError(
-            f"--judge is asked about what {PLAIN} leaves unread; leave --profile away, or name {PLAIN} or all"
-        )
-    return profiles
-
-
-def known_profile(profile: str, names: Sequence[str]) -> None:
-    """Raise `UsageError` with the nearest name for a profile that does not exist."""
-    import difflib
-
-    if profile not in names:
-        near = difflib.get_close_matches(profile, names, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise UsageError(f"unknown profile '{profile}'; {hint}profiles: {', '.join(names)}")
-
-
-def in_data(option: str, folder: Path, candidates: Sequence[Path]) -> Path:
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
-    raise DataError(
-        f"{option} was not given and {candidates[0]} does not exist; name the file, or put it into {folder} "
-        f"(--data or {DATA_VARIABLE} say which folder that is in); `strop data list` says where it comes from"
-    )
-
-
-def if_there(path: Path) -> Path | None:
-    return path if path.exists() else None

@@ -109,9 +109,9 @@ class Looks(IterableDataset[Packed]):
 class Conversations(IterableDataset[Packed]):
     """Packed batches: each scene with its caption and questions; one picture in ten is a chart.
 
-    questions: how many are drawn from all forms; pairs: POPE's questions beside those, one of what is there and one of what
-    is not; placed: the share of scenes that are asked where everything is, instead of being captioned; emphasis: how much
-    more a word that names an object counts than the others of its caption.
+    questions: how many are drawn from all forms; pairs: POPE's questions beside those, one of what is there and one of
+    what is not; placed: the share of scenes that are asked where everything is, instead of being captioned; emphasis:
+    how much more a word that names an object counts than the others of its caption.
     """
 
     def __init__(

@@ -13,7 +13,6 @@ from harness.models.vlm import COSTS, load_vlm
 from harness.types import Sampling
 from tasks.pictos.benchmarks import caption_samples
 from tests.support.shell import Strop
-from tests.support.tiny import save_tiny
 from tests.support.variants import Weights, complaint_of, variant
 
 NO_MODEL = (
@@ -28,8 +27,8 @@ TOWER = (
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("tiny"), seed=1)
+def base(tiny: Path) -> Path:
+    return tiny
 
 
 def _processor(**fields: Any) -> dict[str, Any]:
@@ -157,11 +156,11 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.reported("models")
-@pytest.mark.parametrize(("change", "told"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("change", "text"), BROKEN.values(), ids=BROKEN)
 def test_a_folder_that_cannot_be_asked_is_told_with_the_remedy(
-    base: Path, tmp_path: Path, change: dict[str, Any], told: str
+    base: Path, tmp_path: Path, change: dict[str, Any], text: str
 ) -> None:
-    assert told in complaint_of(variant(base, tmp_path / "m", **change))
+    assert text in complaint_of(variant(base, tmp_path / "m", **change))
 
 
 @pytest.mark.reported("models")

@@ -1,0 +1,296 @@
+"""What a kind of collector, verifier, selector or optimiser is, and what it is told of the run around it.
+
+A kind is a class in a file of its own: a frozen part of a recipe. It holds its fields, says what its result depends on
+and which autonomy level follows from it, and opens what does the work. It imports model libraries inside `open`: a
+recipe is read, and a finished run recognised, without them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.autonomy import CONTROL, SAW_GOLD
+from harness.models.weights import model_folder
+from harness.types import Advance, Checkpoint, Group, Sample, Verdict
+from loops.groups import Pair
+from loops.setting import Pool, Setting
+from loops.stages import Stage, Stages
+
+if TYPE_CHECKING:
+    from harness.models.frames import Pictures
+    from harness.models.vlm import Vlm
+    from loops.ledger import Outcome
+
+
+class Part(BaseModel):
+    """A group of fields: no others, and none that changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """Something to try before a run begins, and what decides its outcome: of many recipes it is tried once for each.
+    `run` returns a line for people, and raises what is wrong."""
+
+    depends: Any
+    run: Callable[[], str]
+
+
+class Kind(Part):
+    """The fields of one kind; a subclass sets `kind: Literal["name"] = "name"`. `version` is raised when the code, or
+    the default of a field, would give another result from the same fields."""
+
+    kind: str
+    version: ClassVar[int] = 1
+
+    def as_input(self, *without: str) -> dict[str, Any]:
+        """What a stage that depends on this part is known by: the kind, its version, and the fields that are not at
+        their default. A field that is added with a default changes no stage of before."""
+        fields = self.model_dump(mode="json", exclude_defaults=True, exclude={"kind", *without})
+        return {"kind": self.kind, "version": self.version, **fields}
+
+    def refuse(self, study: Study) -> None:
+        """Raise `RecipeError` for what can be known at once not to work; of a study without rounds nothing is."""
+
+    def trials(self, study: Study) -> Mapping[str, Trial]:
+        """What takes longer to try, by the name under which `strop run --check` tells of it."""
+        return {}
+
+
+# Collect --------------------------------------------------------------------------------------------------------------
+
+
+def _no_facts(groups: Sequence[Group]) -> Mapping[str, float]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collecting:
+    """A collector at work. `collect` gives a group of answers to each sample, and reports every sample to `advance` as
+    often as `passes` says; `facts` are further counts of the groups, and `costs` what it took so far."""
+
+    collect: Callable[[Sequence[Sample], Advance], list[Group]]
+    passes: int = 1
+    facts: Callable[[Sequence[Group]], Mapping[str, float]] = _no_facts
+    costs: Callable[[], Mapping[str, float]] = dict
+
+
+class Collector(Kind):
+    """A way to come to candidate answers. `ordered` says whether a group's first answer is by its making the one to
+    prefer."""
+
+    ordered: ClassVar[bool] = False
+
+    samples: int = Field(default=1000, ge=1, description="pictures of the pool a round")
+    prompt: str | None = Field(default=None, min_length=1, description="what is asked of each picture; else the pool's")
+
+    def inputs(self, context: Round) -> dict[str, Any]:
+        """What its groups depend on, beside the round's samples."""
+        return {"checkpoint": context.start.digest, **context.study.shown, "collect": self.as_input()}
+
+    def level(self, verifier: Verifier) -> str:
+        """The autonomy level that follows from these answers and their verifier."""
+        return verifier.level
+
+    @abstractmethod
+    def open(self, context: Round) -> Collecting:
+        """The collector of a round at work."""
+
+
+# Verify ---------------------------------------------------------------------------------------------------------------
+
+
+class Verifying(Protocol):
+    """A verifier at work: as many verdicts to each group as it has answers; `facts` is what it tells of itself, and
+    `costs` what it took so far."""
+
+    @property
+    def facts(self) -> Mapping[str, float]: ...
+
+    @property
+    def costs(self) -> Mapping[str, float]: ...
+
+    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Each:
+    """A verifier at work that judges each answer by itself."""
+
+    judge: Callable[[Sample, str], Verdict]
+    facts: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
+        verdicts = []
+        for group in groups:
+            verdicts.append(tuple(self.judge(group.sample, answer) for answer in group.answers))
+            if advance:
+                advance(1)
+        return verdicts
+
+
+class Verifier(Kind):
+    """A way to judge candidate answers.
+
+    `level` is the autonomy level of who judges (`harness.autonomy`). One that does not declare `sees_gold` is given
+    samples without targets. `widest` is the most that two of its rewards can differ by. `overrules` says that its order
+    owes nothing to whoever ordered the answers before. `filters` says that it judges any single text by its picture:
+    then its worth without training is measured as a baseline.
+    """
+
+    level: ClassVar[str]
+    sees_gold: ClassVar[bool] = False
+    widest: ClassVar[float] = math.inf
+    overrules: ClassVar[bool] = False
+    filters: ClassVar[bool] = False
+
+    def inputs(self, study: Study, draw: int) -> dict[str, Any]:
+        """What its verdicts depend on, beside the groups and their pictures."""
+        return self.as_input()
+
+    def learnt_from(self, study: Study) -> Sequence[str]:
+        """The tasks from whose right answers it learnt."""
+        return ()
+
+    @abstractmethod
+    def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
+        """The verifier at work. `groups`, without gold, are answers to calibrate on, and `draw` feeds its generator."""
+
+
+# Select ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """The pairs, and how many groups went which way."""
+
+    pairs: tuple[Pair, ...]
+    counts: Mapping[str, int]
+
+
+class Selector(Kind):
+    """A way from verdicts to training pairs."""
+
+    def inputs(self, draw: int) -> dict[str, Any]:
+        """What the pairs depend on, beside the verdicts."""
+        return self.as_input()
+
+    def level(self, level: str) -> str:
+        """The autonomy level, where it is `level` by the answers and their verifier."""
+        return level
+
+    def refuse_collector(self, collector: Collector) -> None:
+        """Raise `ValueError` for answers that nothing can be selected from this way."""
+
+    @abstractmethod
+    def select(self, groups: Sequence[Group], draw: int) -> Selection:
+        """The pairs of judged groups; `draw` feeds a generator where there is one."""
+
+
+# Optimise -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """What training left: steps taken, how many tensors they changed where that is known, its last averages (None for
+    what is no number), and what it took."""
+
+    steps: int
+    changed: int | None = None
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+class Optimiser(Kind):
+    """A way to the next checkpoint. One that learns from pairs is a `loops.rounds.offline.PairOptimiser`; any other
+    brings its own round."""
+
+    @abstractmethod
+    def round(self, context: Round) -> Stages[Checkpoint]:
+        """The stages of a round that trains so, up to its checkpoint."""
+
+
+# The run around them --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """A recipe in its setting, as its parts see it; the fields are the recipe's, `measured` its evaluation's tasks."""
+
+    setting: Setting
+    name: str
+    model: str
+    pictures: Pictures | None
+    seed: int
+    rounds: int
+    source: str
+    collect: Collector
+    verify: Verifier
+    select: Selector
+    optimise: Optimiser
+    measured: tuple[str, ...]
+
+    @property
+    def pool(self) -> Pool:
+        return self.setting.pool(self.source)
+
+    @property
+    def seed_folder(self) -> Path:
+        """Where the seed model lies; raises `ModelError`."""
+        return self.setting.shipped(self.model) or model_folder(self.model)
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """What a stage that shows pictures depends on, where the recipe does not leave it to the model."""
+        return {"pictures": self.pictures} if self.pictures else {}
+
+    @property
+    def level(self) -> str:
+        """The autonomy level, and whether the verifier learnt from this world's gold."""
+        level = self.select.level(self.collect.level(self.verify))
+        gold = {self.source, *self.measured} & set(self.verify.learnt_from(self))
+        return level + (SAW_GOLD if gold and level != CONTROL else "")
+
+    def samples(self, number: int) -> list[Sample]:
+        """What round `number` asks: samples of the pool, under the collector's prompt where it has one."""
+        samples = self.pool.of_round(seed=self.seed, number=number, count=self.collect.samples)
+        prompt = self.collect.prompt
+        return [sample if prompt is None else dataclasses.replace(sample, prompt=prompt) for sample in samples]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """Round `number` of a study, from the checkpoint `start`; `seed` is the study's first checkpoint."""
+
+    study: Study
+    number: int
+    seed: Checkpoint
+    start: Checkpoint
+
+    @property
+    def draw(self) -> int:
+        """What feeds the round's generators."""
+        return self.study.seed * 1_000 + self.number
+
+    @property
+    def name(self) -> str:
+        return f"{self.study.name} seed {self.study.seed} round {self.number}"
+
+    def load_model(self) -> Vlm:
+        """The model that the round starts from."""
+        from harness.models.vlm import load_vlm
+
+        return load_vlm(self.study.model, path=self.start.path, pictures=self.study.pictures)
+
+    def stage(self, step: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Stage:
+        return Stage(name=f"round-{self.number}/{step}", inputs=inputs, work=work)

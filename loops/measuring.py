@@ -1,0 +1,117 @@
+"""The stages of a run that measure: an evaluation of each checkpoint, and the verifier's worth without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.types import Checkpoint, Task
+from loops.kinds import Study
+from loops.ledger import Done, Outcome
+from loops.recipe import Evaluate
+from loops.stages import Stage
+
+BASELINES_VERSION = 1
+"""Raised when the baselines' code would give another result from the same inputs."""
+
+
+def evaluation(
+    study: Study, measured: Evaluate, number: int, checkpoint: Checkpoint, adapter: Path | None, answers: Path
+) -> Stage:
+    """The evaluation of a round's checkpoint; of the seed as round 0, under its own name."""
+    tasks = [study.setting.tasks[name] for name in measured.tasks]
+    name = study.model if number == 0 else f"{study.name} round {number}"
+
+    def work(folder: Path) -> Outcome:
+        from harness.measure import measure
+        from harness.models.vlm import load_vlm
+
+        vlm = load_vlm(name, path=checkpoint.path, adapter=adapter, pictures=study.pictures)
+        with study.setting.bars() as bars:
+            figures = measure(
+                vlm,
+                tasks,
+                folder,
+                split=measured.split,
+                limit=measured.limit,
+                max_tokens=measured.longest,
+                parent=checkpoint.parent,
+                store=answers,
+                progress=lambda task, total: bars(f"round {number} eval {task}", total),
+            )
+        headlines = {task.name: figures[task.name][task.headline]["value"] for task in tasks}
+        return Outcome(facts=headlines, cost=vlm.costs)
+
+    inputs = {
+        "checkpoint": checkpoint.digest,
+        "parent": checkpoint.parent,
+        "model": name,  # as the results are named
+        "tasks": [[task.name, task.version] for task in tasks],
+        "split": measured.split,
+        "limit": measured.limit,
+        **({} if measured.max_tokens is None else {"max_tokens": measured.longest}),
+        **study.shown,
+    }
+    return Stage(name=f"round-{number}/eval", inputs=inputs, work=work)
+
+
+def baseline_tasks(study: Study, measured: Evaluate) -> list[Task]:
+    """The tasks on which the verifier's worth without training is measured: none where it is not to be."""
+    from loops.baselines import ranked
+
+    if not (study.verify.filters and study.rounds and (measured.filter or measured.rerank)):
+        return []
+    return ranked([study.setting.tasks[name] for name in measured.tasks])
+
+
+def baselines(
+    study: Study,
+    measured: Evaluate,
+    tasks: Sequence[Task],
+    seed: Checkpoint,
+    adapter: Path | None,
+    before: Done,
+    answers: Path,
+) -> Stage:
+    """What the verifier is worth without training: as a filter of the seed's answers, and as the judge of several.
+    `before` is the seed's evaluation."""
+
+    def work(folder: Path) -> Outcome:
+        from harness.measure import write_measured
+        from harness.models.vlm import load_vlm
+        from harness.results import read_results
+        from harness.store import Store
+        from loops.baselines import described, filtered, reranked
+
+        results = read_results(before.folder)
+        verifier = study.verify.open(study, described(results, tasks[0], measured.split), 0)
+        costs = dict[str, float]()
+        if measured.filter:
+            write_measured(folder / "filter", filtered(results, tasks, measured.split, verifier))
+        if measured.rerank:
+            vlm = load_vlm(study.model, path=seed.path, adapter=adapter, pictures=study.pictures)
+            with study.setting.bars() as bars:
+                best = reranked(
+                    results,
+                    tasks,
+                    measured.split,
+                    verifier,
+                    vlm,
+                    answers=measured.rerank,
+                    store=Store(answers),
+                    bar=lambda task, total: bars(f"best of {measured.rerank} {task}", total),
+                )
+            write_measured(folder / "rerank", best)
+            costs.update(vlm.costs)
+        return Outcome(facts={"rerank": measured.rerank}, cost={**costs, **verifier.costs})
+
+    inputs: dict[str, Any] = {
+        "version": BASELINES_VERSION,
+        "measured": before.digest,
+        "verify": study.verify.inputs(study, 0),
+        "filter": measured.filter,
+        "rerank": measured.rerank,
+        **study.shown,
+    }
+    return Stage(name="round-0/baselines", inputs=inputs, work=work)

@@ -1,0 +1,219 @@
+"""What all optimisers that train through TRL share: its settings, trackers, progress, counting and saving. The only
+module that imports TRL."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import trl
+from transformers import TrainerCallback
+from transformers.integrations import get_reporting_integration_callbacks
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from harness.errors import RecipeError
+from harness.types import Advance
+from harness.wording import counted, first_line
+from loops.optimise.settings import TROUBLE, refuse_values
+from loops.optimise.soundness import REMEDY, gradient_norm, refuse_numberless
+
+
+class Passes:
+    """Counts the forward passes of models and the tokens that they read, padding left out. `trained_tokens` are those
+    of passes that gradients were kept of, and so went backwards too."""
+
+    def __init__(self, picture_token: int) -> None:
+        self.picture_token = picture_token
+        self.costs = Counter(forward_passes=0, forward_tokens=0, picture_tokens=0, trained_tokens=0)
+
+    def watch(self, model: torch.nn.Module) -> None:
+        """Count what goes through this model from now on."""
+        model.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def _count(self, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        tokens = int(named["attention_mask"].sum())
+        pictures = int((named["input_ids"] == self.picture_token).sum())
+        self.costs.update(
+            forward_passes=1, forward_tokens=tokens, picture_tokens=pictures,
+            trained_tokens=tokens * torch.is_grad_enabled(),
+        )  # fmt: skip
+
+
+class _Advance(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, advance: Advance, total: int) -> None:
+        self.advance, self.total, self.reported = advance, total, 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        done = self.total * state.global_step // max(state.max_steps, 1)
+        self.advance(done - self.reported)
+        self.reported = done
+
+
+class _LastLog(TrainerCallback):  # type: ignore[misc]
+    """A training of fewer steps than TRL logs after is logged at its end."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step >= state.max_steps and not losses(state):
+            control.should_log = True
+
+
+def trainer_of(method: str) -> Any:
+    """TRL's trainer of a method, such as DPO, that stops where a step's loss or gradient is no number: what follows
+    would be trained on noise."""
+
+    class WatchedTrainer(getattr(trl, f"{method}Trainer")):  # type: ignore[misc]
+        def training_step(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.Tensor:
+            loss: torch.Tensor = super().training_step(model, *args, **kwargs)
+            # under a scaler (fp16) a gradient that overflows is an ordinary step left out
+            norm = gradient_norm(model) if self.accelerator.scaler is None else 0.0
+            for what, value in (("loss", float(loss)), ("norm of the gradient", norm)):
+                if not math.isfinite(value):
+                    step = self.state.global_step + 1
+                    remedy = REMEDY if step > 1 else "no weight was changed yet: look at the pairs, and at optimise.trl"
+                    raise RecipeError(
+                        f"training diverged: at step {step} of {self.state.max_steps} the {what} is {value}; {remedy}"
+                    )
+            return loss
+
+    return WatchedTrainer
+
+
+def losses(state: Any) -> list[dict[str, float]]:
+    """What TRL logged of the training's steps, in order."""
+    return [entry for entry in state.log_history if "loss" in entry]
+
+
+def build_trainer(method: str, **arguments: Any) -> Any:
+    """TRL's trainer, without its own bars."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
+        trainer = trainer_of(method)(**arguments)
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    trainer.add_callback(_LastLog())
+    return trainer
+
+
+def train(build: Callable[[], Any], rows: int, advance: Advance | None) -> Any:
+    """Build a trainer of so many rows and let it train; returns it. Raises `RecipeError` for a training that diverged
+    or would take no step, and for settings at which it stopped."""
+    try:
+        trainer = build()
+        if not len(trainer.get_train_dataloader()):
+            raise RecipeError(
+                f"optimise.trl.dataloader_drop_last: {counted(rows, 'pair')} are fewer than a batch of "
+                f"{trainer.args.per_device_train_batch_size}, so no step would be taken; leave it out, or lower "
+                "per_device_train_batch_size"
+            )
+        if advance:
+            trainer.add_callback(_Advance(advance, rows))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # as above
+            trainer.train()
+    except torch.OutOfMemoryError as error:
+        raise RecipeError(
+            "training does not fit into the device's memory; lower optimise.trl.per_device_train_batch_size (and "
+            "raise gradient_accumulation_steps), or take optimise.weights=lora"
+        ) from error
+    except TROUBLE as error:
+        raise RecipeError(f"training stopped ({first_line(error)}); look at optimise.trl") from error
+    return trainer
+
+
+def last_figures(trainer: Any, names: Sequence[str]) -> dict[str, float | None]:
+    """TRL's last averages of these names, None for what is no number."""
+    history = losses(trainer.state)
+    figures = {name: float(history[-1][name]) for name in names if history and name in history[-1]}
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def refuse_unsound(trainer: Any) -> None:
+    """Raise `RecipeError` where a training left a model that no longer computes numbers."""
+    model = trainer.model
+    refuse_numberless(model, "training diverged", REMEDY)
+    batch = trainer.data_collator([trainer.train_dataset[0]])
+    inputs = {name: values.to(model.device) for name, values in batch.items() if name != "completion_mask"}
+    with torch.inference_mode():
+        logits = model.eval()(**inputs, logits_to_keep=1).logits
+    if not torch.isfinite(logits).all():
+        raise RecipeError(f"training diverged: of its first pair the model computes no numbers any more; {REMEDY}")
+
+
+def settings_of(
+    method: str, trl_fields: Mapping[str, Any], scratch: str, *, seed: int, run_name: str, **fixed: Any
+) -> Any:
+    """TRL's config of a method: its own defaults, ours for a run of stages, `fixed` by the optimiser, and the recipe's
+    `trl_fields` over them. Raises `RecipeError` for settings that TRL would refuse, or take and make nothing of."""
+    config = getattr(trl, f"{method}Config")
+    ours = {
+        "output_dir": scratch,
+        "seed": seed,
+        "data_seed": seed,
+        "max_length": None,  # TRL's default cuts picture tokens off
+        "use_cpu": not torch.cuda.is_available(),
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "report_to": "none",
+        "run_name": run_name,
+        "project": "strop",
+        "save_strategy": "no",
+        "logging_strategy": "steps",
+        "logging_steps": 10,
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        **fixed,
+    }
+    refuse_values(dataclasses.fields(config), trl_fields, ours)
+    settings = _config(config, ours, trl_fields)
+    try:
+        for tracker in get_reporting_integration_callbacks(settings.report_to):
+            tracker()  # as TRL's trainer does it: whoever misses a package says so
+    except (RuntimeError, ImportError, ValueError) as error:
+        raise RecipeError(
+            f"optimise.trl.report_to: {str(error).splitlines()[0]} Install what is missing, or name no tracker"
+        ) from error
+    return settings
+
+
+def _config(config: Any, ours: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
+    """TRL's config; raises `RecipeError` with the first of the settings without which there would be one."""
+
+    def build(changes: Mapping[str, Any]) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; nothing a user could change
+            return config(**{**ours, **changes})
+
+    try:
+        return build(settings)
+    except TROUBLE as error:
+        trouble = error
+    remedy = f"it takes the fields of TRL's {config.__name__}"
+    for name in settings:
+        try:
+            build({other: value for other, value in settings.items() if other != name})
+        except TROUBLE:
+            continue
+        raise RecipeError(f"optimise.trl.{name} {settings[name]!r}: {first_line(trouble)}; {remedy}") from trouble
+    raise RecipeError(f"optimise.trl: {first_line(trouble)}; {remedy}") from trouble
+
+
+@contextmanager
+def tensorboard_in(folder: Path) -> Iterator[None]:
+    """TensorBoard's files go into `folder` unless its variable is set: TRL's own choice is removed after training."""
+    name = "TENSORBOARD_LOGGING_DIR"
+    chosen = os.environ.get(name)
+    os.environ[name] = chosen or str(folder)
+    try:
+        yield
+    finally:
+        if chosen is None:
+            del os.environ[name]

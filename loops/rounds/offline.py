@@ -1,0 +1,130 @@
+"""The offline round: candidates are collected and judged, pairs selected, and the next checkpoint trained on them."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.errors import RunError
+from harness.types import Advance, Checkpoint, Sample
+from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
+from loops.kinds import Optimiser, Round, Trained
+from loops.ledger import Outcome
+from loops.stages import Stages
+
+VERSION = 1
+"""Raised when a stage's code, and not its kind's, would give another result from the same inputs."""
+
+Pool = Callable[[], Sequence[Sample]]
+"""The round's samples, composed when a stage first needs them: scenes take seconds, and a finished round needs none."""
+
+Train = Callable[[Sequence[Pair], Path, Advance], Trained]
+"""An optimiser at work: trains on pairs and saves the next checkpoint, whole, into the folder. Told how many pairs were
+seen."""
+
+
+class PairOptimiser(Optimiser):
+    """An optimiser that learns from pairs."""
+
+    def inputs(self, context: Round) -> dict[str, Any]:
+        """What training depends on, beside the pairs, the checkpoint that it starts from and the round's draw."""
+        return self.as_input()
+
+    def round(self, context: Round) -> Stages[Checkpoint]:
+        return offline(context, self)
+
+    @abstractmethod
+    def open(self, context: Round) -> Train:
+        """The optimiser at work."""
+
+
+def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
+    """Collect, verify, select, optimise."""
+    study, draw = context.study, context.draw
+    pool = cache(lambda: study.samples(context.number))
+    source = study.pool.identity
+    collected = yield context.stage(
+        "collect",
+        {"version": VERSION, "source": source, "seed": study.seed, "round": context.number,
+         **study.collect.inputs(context)},
+        lambda folder: _collect(context, folder, pool),
+    )  # fmt: skip
+    verified = yield context.stage(
+        "verify",
+        {
+            "version": VERSION,
+            "source": source,
+            "collected": collected.digest,
+            "verify": study.verify.inputs(study, draw),
+        },
+        lambda folder: _verify(context, folder, collected.folder, pool),
+    )
+    selected = yield context.stage(
+        "select",
+        {"version": VERSION, "verified": verified.digest, "select": study.select.inputs(draw)},
+        lambda folder: _select(context, folder, verified.folder, pool),
+    )
+    trained = yield context.stage(
+        "optimise",
+        {
+            "version": VERSION,
+            "source": source,
+            "pairs": selected.digest,
+            "start": context.start.digest,
+            **study.shown,
+            "optimise": optimiser.inputs(context),
+            "seed": draw,
+        },
+        lambda folder: _optimise(context, optimiser, folder, selected.folder, pool),
+    )
+    return trained.checkpoint(context.start.digest)
+
+
+def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
+    collecting, samples = context.study.collect.open(context), pool()
+    with context.study.setting.bars() as bars:
+        advance = bars(f"round {context.number} collect", collecting.passes * len(samples))
+        groups = collecting.collect(samples, advance)
+    write_groups(folder / "groups.jsonl", groups)
+    differing = sum(len(set(group.answers)) > 1 for group in groups)
+    return Outcome(
+        facts={"groups": len(groups), "differing": differing, **collecting.facts(groups)}, cost=collecting.costs()
+    )
+
+
+def _verify(context: Round, folder: Path, collected: Path, pool: Pool) -> Outcome:
+    kind = context.study.verify
+    groups = read_groups(collected / "groups.jsonl", pool())
+    blind = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
+    verifier = kind.open(context.study, blind, context.draw)
+    shown = groups if kind.sees_gold else blind
+    with context.study.setting.bars() as bars:
+        verdicts = verifier.verify(shown, bars(f"round {context.number} verify", len(shown)))
+    judged = [dataclasses.replace(group, verdicts=its) for group, its in zip(shown, verdicts, strict=True)]
+    write_groups(folder / "groups.jsonl", judged)
+    return Outcome(
+        facts={"verifier": kind.kind, "sees_gold": kind.sees_gold, **verifier.facts}, cost=dict(verifier.costs)
+    )
+
+
+def _select(context: Round, folder: Path, verified: Path, pool: Pool) -> Outcome:
+    selection = context.study.select.select(read_groups(verified / "groups.jsonl", pool()), context.draw)
+    write_pairs(folder / "pairs.jsonl", selection.pairs)
+    return Outcome(facts=selection.counts, cost={})
+
+
+def _optimise(context: Round, optimiser: PairOptimiser, folder: Path, selected: Path, pool: Pool) -> Outcome:
+    pairs = read_pairs(selected / "pairs.jsonl", pool())
+    if not pairs:
+        raise RunError(
+            "select left no pairs to train on; lower select.margin, raise collect.samples or collect.h_ratio.mean"
+        )
+    train = optimiser.open(context)
+    with context.study.setting.bars() as bars:
+        trained = train(pairs, folder / "checkpoint", bars(f"round {context.number} optimise", len(pairs)))
+    changed = {} if trained.changed is None else {"changed": trained.changed}
+    return Outcome(facts={"steps": trained.steps, **changed, **trained.figures}, cost=trained.costs)
