@@ -300,7 +300,7 @@ def test_without_an_interval_there_is_no_mark() -> None:
 def test_a_figure_measured_on_cropped_pictures_says_so_beside_published_ones(tmp_path: Path) -> None:
     for sight, told in (("cropped", True), ("padded", False), (None, False)):
         about = {"model": {"digest_of": "weights", "pictures": sight}} if sight else {}
-        folder = write_folder(tmp_path / str(sight), pope(ALL_RIGHT), known=about)
+        folder = write_folder(tmp_path / str(sight), pope(ALL_RIGHT), entries=about)
         out = tmp_path / f"out-{sight}"
         build_board([folder], out, published=published([ONE]))
         for name in ("board.md", "board.html"):
@@ -458,9 +458,8 @@ def test_a_board_without_the_option_is_as_it_was(tmp_path: Path) -> None:
 def test_what_a_table_or_a_folder_says_is_text_and_never_markup(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>|`x`"
     folder = write_folder(tmp_path / "<img src=x>", pope(ALL_RIGHT))
-    build_board(
-        [folder], tmp_path / "out", [replace(ONE, system=evil, model=evil, variant=evil, source=evil, note=evil)]
-    )
+    figure = replace(ONE, system=evil, model=evil, variant=evil, source=evil, note=evil)
+    build_board([folder], tmp_path / "out", published([figure]))
     for name in ("board.html", "board.md"):
         text = (tmp_path / "out" / name).read_text(encoding="utf-8")
         assert text.count("&lt;script&gt;alert") == 5

@@ -104,11 +104,11 @@ def test_opposite_verdicts_of_two_tasks_are_mixed_and_both_are_said(tmp_path: Pa
 
 def test_answer_files_and_served_names_are_not_called_weights(tmp_path: Path) -> None:
     for name, entries in (("file", {"answers": "a.jsonl"}), ("served", {"model": {"url": "http://localhost/v1"}})):
-        write_folder(tmp_path / name, yes_no(BEFORE), known=entries)
+        write_folder(tmp_path / name, yes_no(BEFORE), entries=entries)
     answers = ask("compare", tmp_path / "file", tmp_path / "served")
     assert "A: toy  answers d10000000000" in answers
     assert "B: toy  served name d10000000000" in answers
-    weights = write_folder(tmp_path / "known", yes_no(BEFORE), known={"model": {}})
+    weights = write_folder(tmp_path / "known", yes_no(BEFORE), entries={"model": {}})
     assert "B: toy  weights d10000000000" in ask("compare", tmp_path / "file", weights)
     ask("board", tmp_path / "file", weights, "--out", tmp_path / "out")
     text = (tmp_path / "out/board.md").read_text(encoding="utf-8")

@@ -40,14 +40,14 @@ COCO = Known({"9": "COCO_val2014_000000000009.jpg", "553808": "COCO_val2014_0000
 READY = Known({"9": "", "553808": ""})
 
 
-def _joined(path: Path, *rows: Mapping[str, Any], known: Known = READY, **keys: str) -> dict[str, str]:
+def _joined(path: Path, *rows: Mapping[str, Any], entries: Known = READY, **keys: str) -> dict[str, str]:
     write_jsonl(path / "answers.jsonl", rows)
-    return join_images(read_captions(path / "answers.jsonl", **keys), known, path / "truth.json")
+    return join_images(read_captions(path / "answers.jsonl", **keys), entries, path / "truth.json")
 
 
 def _refused(path: Path, *rows: Mapping[str, Any], entries: Known = READY, **keys: str) -> str:
     with pytest.raises(DataError) as error:
-        _joined(path, *rows, known=entries, **keys)
+        _joined(path, *rows, entries=entries, **keys)
     return str(error.value).removeprefix(f"{path}/answers.jsonl")
 
 
@@ -71,7 +71,7 @@ NAMES = [
 def test_an_image_is_known_by_its_id_or_its_file_in_any_field(
     tmp_path: Path, key: str, name: object, entries: Known
 ) -> None:
-    assert _joined(tmp_path, {key: name, "text": "A cat."}, known=entries) == {"553808": "A cat."}
+    assert _joined(tmp_path, {key: name, "text": "A cat."}, entries=entries) == {"553808": "A cat."}
 
 
 @pytest.mark.parametrize("key", ANSWER_KEYS)
@@ -138,10 +138,10 @@ def test_a_stranger_is_told_with_the_remedy(tmp_path: Path) -> None:
 
 def test_a_file_of_a_truth_that_numbers_files_otherwise_is_found_by_its_name(tmp_path: Path) -> None:
     entries = Known({"9": "shelf/000000000025.jpg", "25": "shelf/tram.jpg"})
-    assert _joined(tmp_path, {"image": "000000000025.jpg", "caption": "A cat."}, known=entries) == {"9": "A cat."}
-    assert _joined(tmp_path, {"image": "tram.jpg", "caption": "A tram."}, known=entries) == {"25": "A tram."}
+    assert _joined(tmp_path, {"image": "000000000025.jpg", "caption": "A cat."}, entries=entries) == {"9": "A cat."}
+    assert _joined(tmp_path, {"image": "tram.jpg", "caption": "A tram."}, entries=entries) == {"25": "A tram."}
     assert "image 000000000009.jpg is not among" in _refused(
-        tmp_path, {"image": "000000000009.jpg", "caption": ""}, known=entries
+        tmp_path, {"image": "000000000009.jpg", "caption": ""}, entries=entries
     )
 
 
@@ -151,7 +151,7 @@ def test_no_name_of_one_image_is_taken_for_another(
 ) -> None:
     row = {"image": form.format(image), "caption": ""}
     folder = tmp_path_factory.mktemp("ids")
-    assert _joined(folder, row, known=Known({str(image): "", str(image + 1): ""})) == {str(image): ""}
+    assert _joined(folder, row, entries=Known({str(image): "", str(image + 1): ""})) == {str(image): ""}
 
 
 # The published captions in other layouts --------------------------------------------------------------------------
