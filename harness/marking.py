@@ -144,7 +144,7 @@ def remark(result: TaskResult, task: Task, samples: Sequence[Sample], profile: s
         split=result.split,
         sureness=[{name: sureness_of(steps) for name, steps in row.ranked.items()} for row in result.rows],
     )
-    # what lm-eval made of the marks was made of other marks
+    # older results hold lm-eval's aggregates of their marks, which are not those of these
     info = {name: value for name, value in result.info.items() if name not in ("lm_eval", "thoughts")}
     info |= {name: value for name, value in marked.info.items() if name == "thoughts"}
     return replace(result, profile=profile, metrics=marked.metrics, rows=marked.rows, info=info)

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.disks import reading, refuse_unwritable_file, writing
 from harness.errors import DataError
@@ -23,6 +23,9 @@ from harness.files import digest_of_json, parsed, utf8
 from harness.pictures import open_picture, picture_digest
 from harness.types import Advance, AnswerStream, Picture, Sample, Sampling
 from harness.wording import counted
+
+CHUNK = 512
+"""Log-likelihoods that are kept together: what a stopped command loses at most."""
 
 SYNC_SECONDS = 1.0
 """How long an answer may wait in the system's memory for the disk: waiting for the disk at each slows down servers."""
@@ -38,6 +41,13 @@ class Answering(Protocol):
     def settings(self) -> str: ...
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream: ...
+
+
+@runtime_checkable
+class Likely(Answering, Protocol):
+    """A model that gives log-likelihoods: (value, whether the continuation is the greedy one) of each continuation."""
+
+    def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]: ...
 
 
 class Store:
@@ -146,6 +156,41 @@ def ask(
     return [store.known[key] for key in keys]
 
 
+def ask_likelihoods(
+    model: Likely,
+    samples: Sequence[Sample],
+    continuations: Sequence[str],
+    store: Store | None = None,
+    advance: Advance | None = None,
+) -> list[tuple[float, bool]]:
+    """The log-likelihood of each continuation behind its sample's prompt, and whether it is the greedy one; as `ask`
+    keeps answers, these are kept."""
+    store = store or Store()
+    pictures: dict[tuple[Picture, ...], str] = {}
+    keys = [
+        digest_of_json({**_content(model, sample, pictures), "continuation": continuation})
+        for sample, continuation in zip(samples, continuations, strict=True)
+    ]
+    missing: dict[str, tuple[Sample, str]] = {}
+    for key, sample, continuation in zip(keys, samples, continuations, strict=True):
+        if key not in store.known:
+            missing.setdefault(key, (sample, continuation))
+    if advance:
+        advance(len(keys) - len(missing))
+    waiting = dict(sorted(missing.items(), key=lambda item: item[1][0].cluster))
+    behind = [continuation for _, continuation in waiting.values()]
+
+    def stream(questions: Sequence[Sample]) -> AnswerStream:
+        for start in range(0, len(questions), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            for index, likelihood in enumerate(model.log_likelihood(questions[chunk], behind[chunk]), start):
+                yield index, [json.dumps(likelihood)]
+
+    fill(store, {key: sample for key, (sample, _) in waiting.items()}, stream, advance)
+    likelihoods = (json.loads(store.known[key][0]) for key in keys)
+    return [(value, greedy) for value, greedy in likelihoods]
+
+
 def fill(
     store: Store,
     waiting: Mapping[str, Sample],
@@ -181,15 +226,22 @@ def _line(key: str, texts: Sequence[str]) -> bytes:
 
 
 def _key(model: Answering, sample: Sample, sampling: Sampling, pictures: dict[tuple[Picture, ...], str]) -> str:
-    if sample.images not in pictures:
-        pictures[sample.images] = picture_digest([open_picture(picture) for picture in sample.images])
     return digest_of_json(
         {
-            "weights": model.digest,
-            "settings": model.settings,
-            "prompt": sample.prompt,
-            "pictures": pictures[sample.images],
+            **_content(model, sample, pictures),
             "sampling": dataclasses.asdict(sampling),
             "stream": sample.id if sampling.temperature else None,
         }
     )
+
+
+def _content(model: Answering, sample: Sample, pictures: dict[tuple[Picture, ...], str]) -> dict[str, str]:
+    """What every key covers; digests of pictures that are not yet in `pictures` are put there."""
+    if sample.images not in pictures:
+        pictures[sample.images] = picture_digest([open_picture(picture) for picture in sample.images])
+    return {
+        "weights": model.digest,
+        "settings": model.settings,
+        "prompt": sample.prompt,
+        "pictures": pictures[sample.images],
+    }

@@ -186,6 +186,18 @@ class Ranked(Protocol):
     def frontier(self) -> tuple[str, str]: ...
 
 
+@runtime_checkable
+class Continued(Protocol):
+    """A task that compares continuations by their log-likelihoods instead of asking for an answer.
+
+    `continuations` are pairs (prompt, continuation), asked about the sample's pictures. The text that `score` gets is a
+    JSON list of [log-likelihood (natural logarithm, summed over tokens), whether the continuation is the greedy one] in
+    their order.
+    """
+
+    def continuations(self, sample: Sample) -> Sequence[tuple[str, str]]: ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
     """A model as a result knows it: by the digest of its weights, never by where it lies."""

@@ -1,18 +1,19 @@
 """Published figures beside measured ones: which belong together, and which lie outside the measured interval.
 
-What may stand side by side is spelt out in `YARDSTICKS` by the task's own name, so a benchmark of the embedded world is
-never held against the real one that it is modelled on; nor are results of the right name on other questions.
+What may stand side by side, yardsticks spell out by the task's own name (`harness.yardsticks`), so a benchmark of the
+embedded world is never held against the real one that it is modelled on; nor are results of the right name on other
+questions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.results import TaskResult
 from harness.stats import Estimate
 from harness.types import Metric
-from harness.wording import counted
+from harness.yardsticks import Yardstick
 from leaderboards.render import NOTHING, Cell, Row, Section, Table, csv_of, estimate_text, exact
 from leaderboards.reported import STAGES, Reported, paired
 
@@ -34,118 +35,6 @@ ALONE = "the model alone"
 
 _WORDS = {"inside": "inside", "above": "outside, above", "below": "outside, below", "": "no interval"}
 
-_POPE = (8910, 9000)  # the random questions exist as 2910 and as 3000
-_COCO_2014 = (123_287, 40_504)  # train and val, val alone
-
-
-def _other_questions(task: TaskResult) -> str | None:
-    if built := task.info.get("built"):
-        return f"its questions were {built}, and are not the published ones"
-    if all(row.cluster.startswith("COCO_val2014_") for row in task.rows):
-        return None
-    return "its pictures are not COCO val2014's, which the published figures are on"
-
-
-def _other_truth(task: TaskResult) -> str | None:
-    if task.profile.endswith("/instances"):
-        return "its truth leaves out what the human captions name, which the published truth counts"
-    if task.info.get("images_of_truth") not in _COCO_2014:
-        return "its truth is not that of COCO 2014 (123,287 pictures, or the 40,504 of val), which the published one is"
-    return None
-
-
-def _no_extractions(task: TaskResult) -> str | None:
-    rows = len(task.rows)
-    extracted = task.info.get("extracted", 0)
-    if 2 * extracted > rows:
-        return None
-    return (
-        f"{extracted} of its {counted(rows, 'answer has', 'answers have')} the extraction that published figures read"
-    )
-
-
-def _nothing(task: TaskResult) -> None:
-    return None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Yardstick:
-    """A metric of a task and the published metric of a benchmark that is the same measure.
-
-    `answers` are the numbers of answers that the published figure may be over, `profiles` those that read answers as
-    it was read (either empty: any); `obstacle` says what else makes results something else than the benchmark, None
-    where nothing does.
-    """
-
-    task: str
-    metric: str
-    benchmark: str
-    published: str
-    answers: tuple[int, ...] = ()
-    profiles: tuple[str, ...] = ()
-    obstacle: Callable[[TaskResult], str | None] = _nothing
-
-    def refusal(self, task: TaskResult, n: int) -> str | None:
-        """Why these results, `n` answers in this metric, do not belong beside the benchmark's figures."""
-        if self.answers and n not in self.answers:
-            wanted = " or ".join(str(size) for size in self.answers)
-            return f"{self.metric} is over {counted(n, 'answer')}, the published figures over {wanted}"
-        if reason := self.obstacle(task):
-            return reason
-        if self.profiles and task.profile not in self.profiles:
-            return f"its answers are read by {task.profile}, those of the published figures by {self.profiles[0]}"
-        return None
-
-
-YARDSTICKS: tuple[Yardstick, ...] = (
-    Yardstick(
-        task="pope",
-        metric="macro/f1",
-        benchmark="POPE",
-        published="mean F1",
-        answers=_POPE,
-        profiles=("official",),
-        obstacle=_other_questions,
-    ),
-    *(
-        Yardstick(
-            task="pope",
-            metric=f"{split}/accuracy",
-            benchmark="POPE",
-            published=f"{split} accuracy",
-            answers=answers,
-            profiles=("official",),
-            obstacle=_other_questions,
-        )
-        for split, answers in (("random", (2910, 3000)), ("popular", (3000,)), ("adversarial", (3000,)))
-    ),
-    *(
-        Yardstick(task="chair", metric=metric, benchmark="CHAIR", published=metric, obstacle=_other_truth)
-        for metric in ("CHAIRs", "CHAIRi")
-    ),
-    *(
-        Yardstick(
-            task=task,
-            metric=metric,
-            benchmark="SQA-IMG",
-            published="accuracy",
-            answers=(2017,),
-            profiles=("official",),
-        )
-        for task, metric in (("scienceqa", "image/accuracy"), ("scienceqa_img", "accuracy"))
-    ),
-    Yardstick(
-        task="mathvista",
-        metric="accuracy",
-        benchmark="MathVista",
-        published="accuracy",
-        answers=(1000,),
-        profiles=("official", "official/integer_old"),
-        obstacle=_no_extractions,
-    ),
-)  # fmt: skip
-"""The one place that says what is comparable. Published metrics that nothing here measures are in no line of it."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
@@ -156,6 +45,14 @@ class Measured:
     task: TaskResult
     label: str
     sight: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """Published figures, and the yardsticks that say which measures of tasks they may stand beside."""
+
+    figures: Sequence[Reported]
+    yardsticks: Sequence[Yardstick]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,12 +84,12 @@ class _Match:
     estimate: Estimate
 
 
-def set_beside(measured: Sequence[Measured], figures: Sequence[Reported]) -> Beside:
+def set_beside(measured: Sequence[Measured], published: Published) -> Beside:
     """Match measured rows with published figures; what finds no match is told in `notes`, one line if nothing does."""
-    matches: list[_Match] = []
+    figures, matches = published.figures, list[_Match]()
     refusals: dict[str, None] = {}
     for one in measured:
-        for yardstick in YARDSTICKS:
+        for yardstick in published.yardsticks:
             cell = one.row.cells.get((one.label, yardstick.metric))
             if yardstick.task != one.task.task or cell is None or cell.estimate is None:
                 continue
@@ -206,7 +103,7 @@ def set_beside(measured: Sequence[Measured], figures: Sequence[Reported]) -> Bes
         sections=(Section(title="Published figures", words=(CAPTION,)), *sections) if sections else (),
         comparisons=tuple(_comparisons(matches, figures)),
         csv=_csv(matches, figures),
-        notes=tuple(_notes(measured, matches, list(refusals))),
+        notes=tuple(_notes(measured, matches, list(refusals), published.yardsticks)),
     )
 
 
@@ -280,8 +177,10 @@ def _comparisons(matches: Sequence[_Match], figures: Sequence[Reported]) -> Iter
         )
 
 
-def _notes(measured: Sequence[Measured], matches: Sequence[_Match], refusals: Sequence[str]) -> list[str]:
-    known = dict.fromkeys(yardstick.task for yardstick in YARDSTICKS)
+def _notes(
+    measured: Sequence[Measured], matches: Sequence[_Match], refusals: Sequence[str], yardsticks: Sequence[Yardstick]
+) -> list[str]:
+    known = dict.fromkeys(yardstick.task for yardstick in yardsticks)
     unknown = dict.fromkeys(one.task.task for one in measured if one.task.task not in known)
     reasons = [*refusals]
     if unknown:

@@ -15,7 +15,7 @@ from harness.runs.reading import LevelOf, Run, cost_names, filed_level, read_run
 from harness.stats import corrected, estimate, untestable_notes
 from harness.types import Metric
 from harness.wording import counted
-from leaderboards.beside import Beside, Measured, set_beside
+from leaderboards.beside import Beside, Measured, Published, set_beside
 from leaderboards.paired import (
     frontier_of,
     obstacle,
@@ -26,7 +26,6 @@ from leaderboards.paired import (
     same_answers,
 )
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
-from leaderboards.reported import Reported
 from leaderboards.untrained import untrained, untrained_section, words_of
 
 COMPANIONS = (
@@ -48,7 +47,7 @@ class Entry:
     run: Run
 
 
-def build_board(runs: Sequence[Path], out: Path, published: Sequence[Reported] | None = None) -> Beside | None:
+def build_board(runs: Sequence[Path], out: Path, published: Published | None = None) -> Beside | None:
     """Write board.md, board.csv, board.html and cost.csv into `out`, each atomically.
 
     `runs` are folders written by `strop run`, or results folders (`strop eval --out`, `strop score --out`). With
@@ -60,9 +59,7 @@ def build_board(runs: Sequence[Path], out: Path, published: Sequence[Reported] |
     return write_board(entries, assemble(entries), out, published)
 
 
-def write_board(
-    entries: Sequence[Entry], board: Board, out: Path, published: Sequence[Reported] | None = None
-) -> Beside | None:
+def write_board(entries: Sequence[Entry], board: Board, out: Path, published: Published | None = None) -> Beside | None:
     """`build_board` of what was read and assembled."""
     beside = None
     if published is not None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.files import write_bytes
+from harness.runs.ids import DEFAULT_RUNS
+from harness.runs.names import finished_rounds
+from harness.runs.reading import LevelOf, filed_level, read_evaluation
 from leaderboards.build import Entry, assemble, read_entries
 from leaderboards.formats.lm_eval_files import Questions, place_of, write_lm_eval
-from leaderboards.ledger import LevelOf, filed_level, finished_rounds
-from leaderboards.origin import read_evaluation
 from leaderboards.render import Board, csv_text
 
 BOARD_FORMATS = {"markdown": "tables.md", "latex": "tables.tex", "csv": "board.csv", "parquet": "board.parquet"}
@@ -21,18 +22,24 @@ FORMATS = (*BOARD_FORMATS, "lm-eval", "model-card")
 
 
 def export(
-    runs: Sequence[Path], formats: Sequence[str], out: Path, questions: Questions, level_of: LevelOf = filed_level
+    ids: Sequence[str | Path],
+    formats: Sequence[str],
+    out: Path,
+    questions: Questions,
+    level_of: LevelOf = filed_level,
+    runs: Path = DEFAULT_RUNS,
 ) -> list[Path]:
     """Write every format asked for below `out`, each file atomically, and return the files.
 
-    `runs` are folders as `leaderboards.build` takes them; `lm-eval` and `model-card` write a folder for each of their
-    evaluations. Raises `UsageError` for a format that there is not, before anything is written.
+    `ids` are as `leaderboards.build.read_entries` takes them, names and digests looked up below `runs`; `lm-eval` and
+    `model-card` write a folder for each of their evaluations. Raises `UsageError` for a format that there is not, before
+    anything is written.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         named = f"there is no format '{unknown[0]}'" if unknown else "no format is named"
         raise UsageError(f"{named}; there are {', '.join(FORMATS)}")
-    entries = read_entries(runs, level_of)
+    entries = read_entries(ids, level_of, runs)
     if "lm-eval" in formats:
         _refuse_twins([path for entry in entries for path in _evaluations(entry)])
     written = []

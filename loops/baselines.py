@@ -1,6 +1,6 @@
-"""What the verifier is worth without any training: as a filter of the seed's answers, and as the judge of several.
+"""Baselines without training: the verifier as a filter of the seed's answers, and as the judge of several.
 
-Whoever hones a model by a verifier could as well keep the verifier and use it when an answer is given. `filter` leaves
+A verifier can be used at inference instead of in training. `filter` leaves
 out the sentences that the verifier is least sure of (`harness.ranked`); `rerank` asks several times and takes the best.
 The third such baseline, `quiet`, needs no verifier and no stage: the seed less what it is itself least sure of.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TEMPERATURE = 1.0
 
-LEAST = -1e9  # the reward of what a verifier has no opinion of, below any that one gives; JSON knows no infinity
+LEAST = -1e9  # stands for no opinion, below any reward; JSON has no infinity
 
 
 def filtered(seed: Results, tasks: Sequence[Task], split: str, verifier: Verifying) -> Results:

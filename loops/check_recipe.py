@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a recipe before anything is asked of a model.
+"""Checks a recipe before a model is asked anything.
 
 Each trial names what it depends on, so that of many recipes each thing is tried once. The parts of a recipe bring their
 own trials (`loops.kinds.Kind.trials`).
@@ -25,14 +25,14 @@ def check_recipe(
     recipe: Recipe, setting: Setting, *, new: bool, done: dict[str, str] | None = None
 ) -> Mapping[str, str]:
     """Raise `RecipeError` (or what tasks, pools, models and encoders raise) for names that do not exist and, of a `new`
-    run, for whatever of it can be known not to work. Returns a line about each thing that was tried.
+    run, for what of it cannot work. Returns a line about each thing that was tried.
 
     `done` holds the outcomes for other recipes before, and is added to.
     """
     _refuse_unknown_tasks(recipe, setting)
     study = recipe.study(setting)
-    for part in (study.collect, study.verify, study.select, study.optimise) if recipe.rounds else ():
-        part.refuse(study)
+    for kind in (study.collect, study.verify, study.select, study.optimise) if recipe.rounds else ():
+        kind.refuse(study)
     if not new:
         return {}
     done = {} if done is None else done
@@ -58,8 +58,8 @@ def _trials(recipe: Recipe, study: Study) -> dict[str, Trial]:
         return trials
     collected = [study.source, study.seed, study.rounds, study.collect.samples, study.collect.prompt]
     trials["pairs"] = Trial(depends=collected, run=partial(_check_pool, study))
-    for part in (study.collect, study.select, study.optimise, study.verify):
-        trials |= part.trials(study)
+    for kind in (study.collect, study.select, study.optimise, study.verify):
+        trials |= kind.trials(study)
     trials["pictures"] = Trial(
         depends=[collected, measured.tasks, measured.split], run=partial(_check_pictures, measured.split, study)
     )

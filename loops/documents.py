@@ -109,4 +109,4 @@ def _inner(model: type[BaseModel], name: str) -> Sequence[type[BaseModel]]:
     inner = field.annotation if field else None
     if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
         return []
-    return next((list(slot.kinds()) for slot in SLOTS if slot.base is inner), [inner])
+    return next((slot.kinds() for slot in SLOTS if slot.base is inner), [inner])

@@ -19,7 +19,7 @@ from loops.kinds import Part
 from loops.recipe import Recipe, load_recipe
 
 LABELS = ("name", "level")
-"""Fields of a recipe that describe it and decide nothing."""
+"""Fields of a recipe that name it and change no result."""
 
 SLUG_LENGTH = 80  # of a folder's name
 
@@ -28,8 +28,8 @@ Values = Annotated[list[Any], Field(min_length=1)]
 
 
 class Vary(Part):
-    """The settings to try: every combination (`grid`), those written down (`list`; with `grid` each of them in every
-    combination), or the base and one change at a time."""
+    """The settings to try: every combination (`grid`), those listed (`list`; with `grid`, each in every combination),
+    or the base and one change at a time."""
 
     grid: dict[str, Values] = Field(default_factory=dict)
     listed: list[dict[str, Any]] = Field(default_factory=list, alias="list")
@@ -43,21 +43,21 @@ class Vary(Part):
 
 
 class Budget(Part):
-    """What one call of the command may start; None is without end. What is running then is let finish."""
+    """What one call of the command may start; None is no limit. Runs at work are let finish."""
 
     hours: float | None = Field(default=None, gt=0)
     runs: int | None = Field(default=None, ge=1)
 
 
 class GridFile(Part):
-    """A grid as it is written down."""
+    """The fields of a grid file."""
 
     base: str = Field(description="a recipe's name or path")
     changes: dict[str, Any] = Field(default_factory=dict, alias="set", description="changes to the base")
     vary: Vary
     seeds: list[int] = Field(default=[0], min_length=1)
     baseline: str | dict[str, Any] = Field(
-        default_factory=dict, description="the cell that others are held against: its name, or where it leaves the base"
+        default_factory=dict, description="the cell that others are compared with: its name, or its changes to the base"
     )
     budget: Budget = Budget()
     show: list[str] = Field(default_factory=list, description="metrics of the tables, as task/metric")
@@ -79,7 +79,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """A grid, unfolded. `baseline` names the cell that the others are held against, None where there is none."""
+    """A grid, unfolded. `baseline` names the cell that the others are compared with, None where there is none."""
 
     name: str
     base: Path
@@ -93,26 +93,28 @@ class Grid:
 def load_grid(path: Path, changes: Sequence[str] = ()) -> Grid:
     """Read a grid, with further changes to its base recipe, and unfold it; raises `RecipeError` by field or cell."""
     what = f"grid {path}"
-    asked = validated(GridFile, read_document(path, "grid"), what)
-    base = find_shipped(asked.base, "recipe")
-    common = (*_as_changes(asked.changes), *changes)
-    variations = _variations(asked.vary)
-    fields = tuple(dict.fromkeys(field for one in variations for field in one.changes if field not in LABELS))
+    file = validated(GridFile, read_document(path, "grid"), what)
+    base = find_shipped(file.base, "recipe")
+    common = (*_as_changes(file.changes), *changes)
+    variations = _variations(file.vary)
+    fields = tuple(
+        dict.fromkeys(field for variation in variations for field in variation.changes if field not in LABELS)
+    )
     if "seed" in fields:
         raise RecipeError(f"{what}: vary names 'seed'; training seeds are their own field, e.g. seeds: [0, 1, 2]")
     cells = _cells(variations, fields, base, common, what)
-    show = [one.partition("/") for one in asked.show]
-    if unclear := [one for one, (task, _, metric) in zip(asked.show, show, strict=True) if not (task and metric)]:
+    show = [name.partition("/") for name in file.show]
+    if unclear := [name for name, (task, _, metric) in zip(file.show, show, strict=True) if not (task and metric)]:
         raise RecipeError(f"{what}: show {unclear[0]}: expected task/metric, e.g. pictos_chair/CHAIRi")
-    if len(set(asked.seeds)) < len(asked.seeds):
+    if len(set(file.seeds)) < len(file.seeds):
         raise RecipeError(f"{what}: field 'seeds' names a training seed twice")
     return Grid(
         name=path.stem,
         base=base,
         cells=cells,
-        seeds=tuple(asked.seeds),
-        baseline=_baseline(asked.baseline, cells, fields, base, common, what),
-        budget=asked.budget,
+        seeds=tuple(file.seeds),
+        baseline=_baseline(file.baseline, cells, fields, base, common, what),
+        budget=file.budget,
         show=tuple((task, metric) for task, _, metric in show),
     )
 
@@ -132,20 +134,20 @@ def _variations(vary: Vary) -> list[_Variation]:
     if vary.one_at_a_time:
         single = [{field: value} for field, values in vary.one_at_a_time.items() for value in values]
         return [
-            _Variation(name=_named(one), label={}, columns=list(vary.one_at_a_time), changes=one)
-            for one in ({}, *single)
+            _Variation(name=_named(change), label={}, columns=list(vary.one_at_a_time), changes=change)
+            for change in ({}, *single)
         ]
     named = any("name" in entry for entry in vary.listed)
     columns = list(dict.fromkeys([*([] if named else [field for entry in vary.listed for field in entry]), *vary.grid]))
-    found = []
+    variations = []
     for entry in vary.listed or [{}]:
         own = str(entry.get("name", _named(entry)))
         for values in itertools.product(*vary.grid.values()):
             combination = dict(zip(vary.grid, values, strict=True))
             name = _named(combination, own) if named else _named({**entry, **combination})
             label = {"setting": own} if named else {}
-            found.append(_Variation(name=name, label=label, columns=columns, changes={**entry, **combination}))
-    return found
+            variations.append(_Variation(name=name, label=label, columns=columns, changes={**entry, **combination}))
+    return variations
 
 
 def _named(changes: Mapping[str, Any], *before: str) -> str:
@@ -156,64 +158,74 @@ def _named(changes: Mapping[str, Any], *before: str) -> str:
 def _cells(
     variations: Sequence[_Variation], fields: Sequence[str], base: Path, common: Sequence[str], what: str
 ) -> tuple[Cell, ...]:
-    found: list[tuple[_Variation, tuple[str, ...], Recipe, dict[str, Any]]] = []
-    for one in variations:
-        changes = (*common, *_as_changes({**one.changes, "name": one.name}))
+    unfolded: list[tuple[_Variation, tuple[str, ...], Recipe, dict[str, Any]]] = []
+    for variation in variations:
+        changes = (*common, *_as_changes({**variation.changes, "name": variation.name}))
         try:
             recipe = load_recipe(base, changes)
         except RecipeError as error:
-            raise RecipeError(f"{what}, cell {one.name}: {error}") from error
+            raise RecipeError(f"{what}, cell {variation.name}: {error}") from error
         values = _values(recipe, fields)
-        twin = next((other for other, _, _, theirs in found if theirs == values), None)
+        twin = next((other for other, _, _, theirs in unfolded if theirs == values), None)
         if twin is None:
-            found.append((one, changes, recipe, values))
+            unfolded.append((variation, changes, recipe, values))
         elif twin.name != "base":  # one at a time, the base's own value may be among those tried
-            raise RecipeError(f"{what}: cells '{twin.name}' and '{one.name}' are the same; leave one out")
-    differing = {field for field in fields if any(values[field] != found[0][3][field] for *_, values in found)}
+            raise RecipeError(f"{what}: cells '{twin.name}' and '{variation.name}' are the same; leave one out")
+    differing = {field for field in fields if any(values[field] != unfolded[0][3][field] for *_, values in unfolded)}
+
+    def label(variation: _Variation, values: Mapping[str, Any]) -> Mapping[str, str]:
+        return {
+            **variation.label,
+            **{field: _text(values[field]) for field in variation.columns if field in differing},
+        }
+
     return tuple(
         Cell(
-            name=one.name,
-            folder=_folder(one.name, [other.name for other, *_ in found]),
-            label={**one.label, **{field: _text(values[field]) for field in one.columns if field in differing}},
-            varied=_named(one.changes),
+            name=variation.name,
+            folder=_folder(variation.name, [other.name for other, *_ in unfolded]),
+            label={
+                **variation.label,
+                **{field: _text(values[field]) for field in variation.columns if field in differing},
+            },
+            varied=_named(variation.changes),
             changes=changes,
             recipe=recipe,
         )
-        for one, changes, recipe, values in found
+        for variation, changes, recipe, values in unfolded
     )
 
 
 def _baseline(
-    asked: str | dict[str, Any],
+    baseline: str | dict[str, Any],
     cells: Sequence[Cell],
     fields: Sequence[str],
     base: Path,
     common: Sequence[str],
     what: str,
 ) -> str | None:
-    if isinstance(asked, str):
-        wanted = next((cell.name for cell in cells if cell.name == asked), None)
+    if isinstance(baseline, str):
+        name = next((cell.name for cell in cells if cell.name == baseline), None)
     else:
-        fields = (*fields, *asked)
-        values = _values(load_recipe(base, (*common, *_as_changes(asked))), fields)
-        wanted = next((cell.name for cell in cells if _values(cell.recipe, fields) == values), None)
-    if asked and wanted is None:
+        fields = (*fields, *baseline)
+        values = _values(load_recipe(base, (*common, *_as_changes(baseline))), fields)
+        name = next((cell.name for cell in cells if _values(cell.recipe, fields) == values), None)
+    if baseline and name is None:
         raise RecipeError(
-            f"{what}: no cell is the baseline {_text(asked)}; there are {'; '.join(c.name for c in cells)}"
+            f"{what}: no cell is the baseline {_text(baseline)}; there are {'; '.join(c.name for c in cells)}"
         )
-    return wanted
+    return name
 
 
 def _values(recipe: Recipe, fields: Sequence[str]) -> dict[str, Any]:
     """What the recipe has in these fields; None in those that it leaves to others' defaults."""
     document = recipe.model_dump(mode="json")
-    found = {}
+    values = {}
     for field in fields:
         value: Any = document
-        for part in field.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        found[field] = value
-    return found
+        for name in field.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        values[field] = value
+    return values
 
 
 def _as_changes(fields: Mapping[str, Any]) -> tuple[str, ...]:
@@ -225,7 +237,7 @@ def _text(value: Any) -> str:
 
 
 def _folder(name: str, names: Sequence[str]) -> str:
-    """The name with nothing in it that a path or a shell would take for something else, and unlike all others."""
+    """The name without what a path or a shell reads otherwise, and unlike all others."""
 
     def slug(text: str) -> str:
         return re.sub(r"[^\w.=-]+", "-", text).strip("-.")[:SLUG_LENGTH]

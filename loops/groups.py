@@ -40,10 +40,10 @@ def write_groups(path: Path, groups: Sequence[Group]) -> None:
 
 def read_groups(path: Path, samples: Sequence[Sample]) -> list[Group]:
     """The groups of a file, with their samples found by id among `samples`."""
-    known = {sample.id: sample for sample in samples}
+    by_id = {sample.id: sample for sample in samples}
     return [
         Group(
-            sample=_find(known, row["id"], path),
+            sample=_find(by_id, row["id"], path),
             answers=tuple(row["answers"]),
             notes=tuple(row["notes"]),
             verdicts=tuple(Verdict(**verdict) for verdict in row["verdicts"]),
@@ -69,10 +69,10 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
 
 
 def read_pairs(path: Path, samples: Sequence[Sample]) -> list[Pair]:
-    known = {sample.id: sample for sample in samples}
+    by_id = {sample.id: sample for sample in samples}
     return [
         Pair(
-            sample=_find(known, row["id"], path),
+            sample=_find(by_id, row["id"], path),
             chosen=row["chosen"],
             rejected=row["rejected"],
             reversed=row["reversed"],
@@ -81,7 +81,7 @@ def read_pairs(path: Path, samples: Sequence[Sample]) -> list[Pair]:
     ]
 
 
-def _find(known: Mapping[str, Sample], sample: str, path: Path) -> Sample:
-    if sample not in known:
+def _find(by_id: Mapping[str, Sample], sample: str, path: Path) -> Sample:
+    if sample not in by_id:
         raise RunError(f"{path}: sample {sample} is not in this recipe's pool; the file was edited or moved")
-    return known[sample]
+    return by_id[sample]

@@ -203,11 +203,11 @@ class Selector(Kind):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """What training left: steps taken, how many tensors they changed, its last averages (None for what is no number),
-    and what it took."""
+    """What training left: steps taken, how many tensors they changed where that is known, its last averages (None for
+    what is no number), and what it took."""
 
     steps: int
-    changed: int
+    changed: int | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""A run's folder: what was done, from which inputs, at which cost; and the way to go on where it stopped.
+"""A run's ledger: which stages are done, from which inputs, at which cost, so that a stopped run continues.
 
 A stage writes into a hidden folder, which is renamed to the stage's name when it is whole, and then a line goes into
 `ledger.jsonl`. A stage is done when its line has the digest of its present inputs and of what its folder holds.
@@ -26,13 +26,13 @@ from harness.models.weights import model_digest
 from harness.provenance import provenance
 from harness.runs.names import CHECKPOINT, LEDGER
 from harness.types import Checkpoint
-from loops.shared import digest_of_folder, held, keep, take
+from loops.shared import digest_of_folder, keep, locked, take
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a stage has to tell: `facts` are figures that its inputs determine, `cost` what it took (may vary): numbers
-    of what their names say, `seconds` and `mb` (mebibytes) by name. The ledger adds seconds and peak memory."""
+    """What a stage reports: `facts` are figures that its inputs determine, `cost` what it took (may vary): numbers in
+    the unit that their names give, such as `seconds` and `mb` (mebibytes). The ledger adds seconds and peak memory."""
 
     facts: Mapping[str, Any]
     cost: Mapping[str, float]
@@ -74,25 +74,25 @@ class Ledger:
         return line["stage"], line
 
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
-        """Do a stage unless it is done. `inputs` is all that its result depends on; `work` fills the folder given.
+        """Do a stage unless it is done. `inputs` is all that its result depends on; `work` fills the folder.
 
         A kill at any time leaves either the finished stage or none of it. A shared stage costs nothing here; what it
         took is its line's `shared_cost`, and its provenance is that of the run that did it.
         """
-        wanted = digest_of_json(inputs)
+        key = digest_of_json(inputs)
         folder = self.root / name
         line = self.lines.get(name)
-        if line and line["inputs"] == wanted and folder.is_dir() and digest_of_folder(folder) == line["outputs"]:
+        if line and line["inputs"] == key and folder.is_dir() and digest_of_folder(folder) == line["outputs"]:
             return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=False)
         partial = folder.with_name(f".{folder.name}.partial")
         try:
-            made = self._shared_or_made(f"{folder.name}-{wanted}", partial, work)
+            entry = self._shared_or_computed(f"{folder.name}-{key}", partial, work)
         except KeyboardInterrupt as stop:
             stop.add_note(f"finished stages are kept in {self.root}, the same command goes on from there")
             raise
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-        line = {"stage": name, "inputs": wanted, **made, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+        line = {"stage": name, "inputs": key, **entry, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
         with writing(self.path), self.path.open("a", encoding="utf-8") as stream:
             stream.write(json_text(line) + "\n")
             stream.flush()
@@ -100,28 +100,28 @@ class Ledger:
         self.lines[name] = line
         return Done(folder=folder, digest=line["outputs"], facts=line["facts"], fresh=True)
 
-    def _shared_or_made(self, key: str, folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
+    def _shared_or_computed(self, key: str, folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
         if self.shared is None:
             return _make(folder, work)
-        with held(self.shared / key) as place:
-            line = take(place, folder)
+        with locked(self.shared / key) as shared:
+            line = take(shared, folder)
             if line is not None:
                 return {**line, "cost": {"seconds": 0.0}, "shared_cost": line["cost"]}
             line = _make(folder, work)
-            keep(place, folder, line)
+            keep(shared, folder, line)
             return line
 
 
 @contextmanager
 def open_run(root: Path, shared: Path | None = None) -> Iterator[Ledger]:
-    """The ledger of a run folder, held by one process at a time; raises `RunError` where another holds it."""
+    """The ledger of a run folder, locked for this process; raises `RunError` where another has it locked."""
     with hold(root):
         yield Ledger(root, shared)
 
 
 @contextmanager
 def hold(root: Path) -> Iterator[None]:
-    """Make a folder and keep other processes out of it; raises `RunError` where another holds it."""
+    """Create a folder and lock it; raises `RunError` where another process has it locked."""
     refuse_unwritable_folder(root)
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:

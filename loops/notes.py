@@ -1,4 +1,4 @@
-"""What must be told of a run beside its checkpoints: rounds that changed nothing, and models that say nothing more."""
+"""Warnings about a finished run: rounds that changed no weight, and models whose answers became blank or unread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.runs.names import EVAL, OPTIMISE
 from harness.runs.reading import read_ledger
 
 SILENT_SHARE = 0.2
-"""So many more of the answers blank or unread than before are told."""
+"""A larger rise of the share of blank or unread answers is a warning."""
 
 
 def notes_of_run(out: Path) -> list[str]:
@@ -30,20 +30,20 @@ def _unmoved(lines: list[dict[str, object]]) -> Iterator[str]:
 
 
 def _silenced(out: Path, stages: list[str]) -> Iterator[str]:
-    """Of each measured round the tasks to which it says less than the seed did."""
+    """Of each measured round, the tasks with more blank or unread answers than the seed's."""
     first, *later = [stage for stage in stages if stage.endswith(f"/{EVAL}")] or [""]
     if not later:
         return
     before = {result.task: result for result in read_results(out / first).tasks}
     for stage in later:
         for result in read_results(out / stage).tasks:
-            if result.task in before and (said := _silence(result, before[result.task])):
-                yield f"{_round(stage)}, {result.task}: {said}"
+            if result.task in before and (silence := _silence(result, before[result.task])):
+                yield f"{_round(stage)}, {result.task}: {silence}"
 
 
 def _silence(result: TaskResult, before: TaskResult) -> str | None:
     for word, is_so in (("blank", _is_blank), ("unread", _is_unread)):
-        now, then = (sum(map(is_so, one.rows)) / max(1, len(one.rows)) for one in (result, before))
+        now, then = (sum(map(is_so, task.rows)) / max(1, len(task.rows)) for task in (result, before))
         if now > then + SILENT_SHARE:
             return f"{now:.0%} of the answers are {word}, of the seed's {then:.0%}"
     return None

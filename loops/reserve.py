@@ -34,7 +34,7 @@ def refuse_reserve(split: str, command: str) -> None:
 
 def open_reserve(grid: Grid, opening: bool, openings: Path = OPENINGS) -> list[str]:
     """See that every split of the reserve that the grid asks is this grid's; with `opening`, make unopened ones so.
-    What is returned is to be told: parts that were opened at other code, of which a digest of recipes knows nothing.
+    Returns notes for people: parts that were opened at other code, which a digest of recipes does not show.
 
     Raises `UsageError` where a part was opened by another grid, where it was opened by none and `opening` is not asked
     for, and where the code has changes that no commit holds: nobody could tell what was measured.

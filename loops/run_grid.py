@@ -1,7 +1,7 @@
-"""The runs of a grid at work: each a process of its own, some at a time, within a budget; what became of each is filed.
+"""Runs a grid: each run a process of its own, several at a time, within a budget; the state of each is filed.
 
 A cell's run is an ordinary run folder; all share their stages through one folder (`loops.shared`). A run that fails is
-noted with the last line of its log, and the others go on.
+filed with the last line of its log, and the others continue.
 """
 
 from __future__ import annotations
@@ -60,27 +60,27 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """What became of a run: "done", "failed" or "not run", and why."""
+    """The state of a run: "done", "failed" or "not run", and why."""
 
     state: str
     why: str = ""
 
 
-Told = Callable[[Run, State, float], None]
-"""Told of a run that has ended, and after how many seconds."""
+OnEnd = Callable[[Run, State, float], None]
+"""Called with a run that has ended, its state, and its seconds."""
 
-Watched = Callable[[Sequence[Run]], None]
-"""Shown the runs at work, several times a second."""
+OnPoll = Callable[[Sequence[Run]], None]
+"""Called with the runs at work, several times a second."""
 
 
 def runs_of(grid: Grid) -> list[Run]:
-    """Every cell with the first training seed, then with the next: what a budget cuts off is whole seeds."""
+    """Every cell with the first training seed, then with the next: a budget cuts off whole seeds."""
     return [Run(cell=cell, seed=seed) for seed in grid.seeds for cell in grid.cells]
 
 
 def check_grid(grid: Grid, states: Mapping[str, State], setting: Setting) -> None:
-    """Check the recipes of all runs that are not finished, what they have alike once; raises the error of the first
-    that cannot work, with its name."""
+    """Check the recipes of all runs that are not finished, each thing that they share once; raises the error of the
+    first at fault, with its name."""
     done: dict[str, str] = {}
     for run in runs_of(grid):
         if states[run.folder].state == "done":
@@ -93,12 +93,12 @@ def check_grid(grid: Grid, states: Mapping[str, State], setting: Setting) -> Non
 
 
 def run_grid(
-    grid: Grid, out: Path, command: Callable[[Run], Sequence[str]], *, jobs: int, told: Told, watched: Watched
+    grid: Grid, out: Path, command: Callable[[Run], Sequence[str]], *, jobs: int, on_end: OnEnd, on_poll: OnPoll
 ) -> Mapping[str, State]:
-    """Do all runs that are not finished, `jobs` at a time, and file what became of each in ``grid.json``.
+    """Do all runs that are not finished, `jobs` at a time, and file the state of each in ``grid.json``.
 
-    `command` is what does a run. Interrupted, it stops the runs at work; the next call goes on with them. Returns the
-    states by the runs' folders. Raises `RunError` where another process runs this grid.
+    `command` gives the command line of a run. Interrupted, it stops the runs at work; the next call continues them.
+    Returns the states by the runs' folders. Raises `RunError` where another process runs this grid.
     """
     working: dict[subprocess.Popen[bytes], tuple[Run, float]] = {}
     began, started = time.monotonic(), 0
@@ -120,9 +120,9 @@ def run_grid(
                 for child in [child for child in working if child.poll() is not None]:
                     run, since = working.pop(child)
                     states[run.folder] = _ended(child, out / run.log)
-                    told(run, states[run.folder], time.monotonic() - since)
+                    on_end(run, states[run.folder], time.monotonic() - since)
                     file_states(grid, out, states)
-                watched([run for run, _ in working.values()])
+                on_poll([run for run, _ in working.values()])
                 time.sleep(POLL_SECONDS)
         finally:
             _stop(list(working))
@@ -211,8 +211,8 @@ def _start(command: Sequence[str], log: Path, threads: int | None) -> subprocess
 def _ended(child: subprocess.Popen[bytes], log: Path) -> State:
     if child.returncode == 0:
         return State(state="done")
-    said = log.read_text(encoding="utf-8", errors="replace").removeprefix(_heading(child.args))
-    last = ([line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"])[-1]
+    output = log.read_text(encoding="utf-8", errors="replace").removeprefix(_heading(child.args))
+    last = ([line.strip() for line in output.splitlines() if line.strip()] or ["it said nothing"])[-1]
     killed = f"killed by signal {-child.returncode}: " if child.returncode < 0 else ""
     return State(state="failed", why=killed + last.removeprefix("error: "))
 

@@ -19,38 +19,38 @@ from harness.runs.names import SHARED_FILES, SHARED_LINE
 
 
 @contextmanager
-def held(place: Path) -> Iterator[Path]:
-    """The place of one shared stage, for one process at a time: who needs it meanwhile waits, and then finds it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f".{place.name}.lock").open("w") as lock:
+def locked(stage: Path) -> Iterator[Path]:
+    """One shared stage, for one process at a time: another that needs it waits, and then takes it."""
+    stage.parent.mkdir(parents=True, exist_ok=True)
+    with stage.with_name(f".{stage.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield place
+        yield stage
 
 
-def take(place: Path, folder: Path) -> dict[str, Any] | None:
+def take(stage: Path, folder: Path) -> dict[str, Any] | None:
     """Fill the folder with the stage that lies there, and give its ledger line; None where none lies whole."""
-    if not (place / SHARED_LINE).is_file():
+    if not (stage / SHARED_LINE).is_file():
         return None
-    line: dict[str, Any] = read_json(place / SHARED_LINE)
-    _link_all(place / SHARED_FILES, folder)
+    line: dict[str, Any] = read_json(stage / SHARED_LINE)
+    _link_all(stage / SHARED_FILES, folder)
     return line if digest_of_folder(folder) == line["outputs"] else None
 
 
-def keep(place: Path, folder: Path, line: dict[str, Any]) -> None:
+def keep(stage: Path, folder: Path, line: dict[str, Any]) -> None:
     """Put a finished stage there, whole or not at all."""
-    partial = place.with_name(f".{place.name}.partial")
+    partial = stage.with_name(f".{stage.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     _link_all(folder, partial / SHARED_FILES)
     write_json(partial / SHARED_LINE, line)
-    shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
+    shutil.rmtree(stage, ignore_errors=True)
+    partial.rename(stage)
 
 
 def digest_of_folder(folder: Path) -> str:
     """SHA-256 over the relative names and the bytes of all files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    parts = [part for path in files for part in (str(path.relative_to(folder)), digest_of_file(path))]
-    return digest_of_bytes(*(part.encode() for part in parts))
+    words = [word for path in files for word in (str(path.relative_to(folder)), digest_of_file(path))]
+    return digest_of_bytes(*(word.encode() for word in words))
 
 
 def _link_all(source: Path, target: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,36 +39,32 @@ class Slot:
     def _is_kind(self, value: Any) -> bool:
         return isinstance(value, type) and issubclass(value, self.base) and bool(name_of(value))
 
-    def kinds(self) -> Iterator[type[Kind]]:
-        """All that can be used."""
-        yield from self.shipped
-        for name in self.plugins().usable:
-            try:
-                yield self.kind(name)
-            except UsageError:  # raised where its own kind is asked for
-                continue
+    def kinds(self) -> list[type[Kind]]:
+        """All that can be used; whatever keeps another from it is raised where that one is asked for."""
+        plugins = self.plugins()
+        kinds = list(self.shipped)
+        for name in plugins.usable:
+            with contextlib.suppress(UsageError):
+                kinds.append(self._kind(name, plugins))
+        return kinds
 
-    def kind(self, name: object) -> type[Kind]:
+    def _kind(self, name: object, plugins: Plugins) -> type[Kind]:
         """The kind of that name; raises `UsageError` that names the others, or what keeps it from being used."""
         shipped = {name_of(kind): kind for kind in self.shipped}
-        if isinstance(name, str) and name in shipped:
-            return shipped[name]
-        plugins = self.plugins()
-        if isinstance(name, str) and name in plugins.taken:
+        if not isinstance(name, str) or name not in {*shipped, *plugins.usable, *plugins.taken}:
+            raise UsageError(f"input should be {_either([*shipped, *plugins.usable])}{_faults(plugins)}")
+        if name in plugins.taken:
             raise UsageError(plugins.taken[name].why)
-        if isinstance(name, str) and name in plugins.usable:
-            plugin = plugins.usable[name]
-            kind = plugin.load()
-            if not self._is_kind(kind) or name_of(kind) != name:
-                raise UsageError(
-                    f"{plugin.origin}: '{name}' is no class of loops.kinds.{self.base.__name__} whose kind is '{name}'"
-                )
-            checked: type[Kind] = kind
-            return checked
-        *others, last = [f"'{other}'" for other in (*shipped, *plugins.usable)]
-        expected = f"{', '.join(others)} or {last}" if others else last
-        faults = "".join(f", and {broken.why}" for broken in (*plugins.broken, *plugins.taken.values()))
-        raise UsageError(f"input should be {expected}{faults}")
+        if name in shipped:
+            return shipped[name]
+        plugin = plugins.usable[name]
+        kind = plugin.load()
+        if not self._is_kind(kind) or name_of(kind) != name:
+            raise UsageError(
+                f"{plugin.origin}: '{name}' is no class of loops.kinds.{self.base.__name__} whose kind is '{name}'"
+            )
+        checked: type[Kind] = kind
+        return checked
 
     def read(self, value: Any) -> Any:
         """The part that these fields describe. Fields of other kinds of the slot are left out, so that a recipe's kind
@@ -75,8 +72,9 @@ class Slot:
         if not isinstance(value, Mapping):
             return value
         name = value.get("kind", name_of(self.shipped[0]))
+        plugins = self.plugins()
         try:
-            kind = self.kind(name)
+            kind = self._kind(name, plugins)
         except UsageError as error:
             fault = PydanticCustomError("kind", "{why}", {"why": str(error)})
             details = InitErrorDetails(type=fault, loc=("kind",), input=name)
@@ -84,6 +82,16 @@ class Slot:
         own = kind.model_fields.keys()
         others = {field for other in self.kinds() for field in other.model_fields} if value.keys() - own else set()
         return kind.model_validate({field: value[field] for field in value if field in own or field not in others})
+
+
+def _either(names: Sequence[str]) -> str:
+    *others, last = [f"'{name}'" for name in names]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _faults(plugins: Plugins) -> str:
+    """What might be the plug-in that was meant."""
+    return "".join(f", and {broken.why}" for broken in (*plugins.broken, *plugins.taken.values()))
 
 
 def name_of(kind: type[Kind]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from harness import lm_eval_names
 from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
 from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
 from harness.runs.ids import ID_FORMS
@@ -31,6 +32,14 @@ PluginPathOption = Annotated[
         "--plugin-path",
         envvar=[PLUGIN_PATH_VARIABLE, OLDER_PATH_VARIABLE],
         help="Folder of Python files with TASKS, COLLECTORS, VERIFIERS or OPTIMISERS; they are run.",
+    ),
+]
+IncludePathOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--include-path",
+        envvar=lm_eval_names.PATH_VARIABLE,
+        help="Folder of YAML files of lm-eval tasks of your own, asked by the name lm_eval:NAME as lm-eval's are.",
     ),
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which names and weights digests are looked up.")]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness import lm_eval_names
 from harness.plugins import PLUGIN_PATH_VARIABLE
 from tasks.data.root import DataRoot
 
@@ -26,6 +27,13 @@ def data_words(command: Sequence[str]) -> list[str]:
         if word == "--data":
             return words[index : index + 2]
     return []
+
+
+def set_include_path(path: str | Path | None) -> None:
+    """Sets where this process looks for lm-eval tasks of the user's own (`harness.lm_eval_tasks`), if a folder is
+    named."""
+    if path is not None:
+        os.environ[lm_eval_names.PATH_VARIABLE] = str(path)
 
 
 def set_plugin_path(path: str | Path | None) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 from harness.autonomy import GIVEN_PAIRS
 from harness.errors import UnknownTaskError, UsageError
+from harness.lm_eval_names import PREFIX
 from harness.plugins import Offer, Plugin, Plugins, read_plugins
 from harness.types import Pooled, Task
+from harness.yardsticks import Yardstick
 from tasks.data.pairs import pair_pool
 from tasks.data.pools import OwnPool, WorldPool, own_pool, task_pool
 from tasks.data.root import DataRoot
@@ -57,6 +60,13 @@ TASKS: Mapping[str, Maker] = _Offered()
 def all_sources() -> tuple[Source, ...]:
     """The files of other people's that the benchmarks need, benchmark by benchmark."""
     return tuple(source for folder in BENCHMARKS for source in import_module(f"tasks.{folder}.sources").SOURCES)
+
+
+def all_yardsticks() -> tuple[Yardstick, ...]:
+    """The published measures that are the same as one of our tasks': those of each benchmark that has a
+    `published.py`."""
+    modules = [f"tasks.{folder}.published" for folder in BENCHMARKS]
+    return tuple(yardstick for name in modules if find_spec(name) for yardstick in import_module(name).YARDSTICKS)
 
 
 def sources_of(task: str) -> tuple[Source, ...]:
@@ -117,6 +127,10 @@ def known_tasks() -> Mapping[str, Maker]:
 def find_task(name: str, data: DataRoot = DataRoot()) -> Task:
     """The task of that name, reading its data where `data` says; raises `UsageError` with the nearest name where there
     is none, or with the file that keeps it from being known."""
+    if name.startswith(PREFIX):
+        from harness.lm_eval_tasks import find_lm_eval_task  # lm-eval takes seconds to import
+
+        return find_lm_eval_task(name)
     plugins = _plugins()
     if name in plugins.taken:
         raise UsageError(plugins.taken[name].why)
@@ -163,8 +177,10 @@ class TasksByName(Mapping[str, Task]):
         return self._built[name]
 
     def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
         plugins = _plugins()
-        return name in TASKS or name in plugins.usable or name in plugins.taken
+        return name.startswith(PREFIX) or name in TASKS or name in plugins.usable or name in plugins.taken
 
     def __iter__(self) -> Iterator[str]:
         return iter(known_tasks())

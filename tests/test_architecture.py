@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 
 SOLE_IMPORTERS = {
-    "lm_eval": "harness/engine.py",
+    "lm_eval": "harness/lm_eval_door.py",
     "trl": "loops/optimise/with_trl.py",
     "open_clip": "harness/models/encoder.py",
     "nltk": "tasks/reading/text.py",

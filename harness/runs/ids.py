@@ -111,13 +111,16 @@ def locate_all(ids: Iterable[str | Path], runs: Path = DEFAULT_RUNS) -> list[Loc
 
 def _together(a: Location, b: Location) -> Location:
     """Two locations in one run, or of one results folder."""
-    rounds = dict(sorted({**a.rounds, **b.rounds}.items())) if a.run else a.rounds  # type: ignore[arg-type]
-    return Location(folder=a.folder if a.is_whole else b.folder, run=a.run, rounds=rounds)
+    rounds = {**a.rounds, **b.rounds}
+    in_order = sorted(rounds, key=lambda number: number or 0)
+    return Location(
+        folder=a.folder if a.is_whole else b.folder, run=a.run, rounds={number: rounds[number] for number in in_order}
+    )
 
 
 def _of_folder(folder: Path) -> Location | None:
     if rounds := finished_rounds(folder):
-        return Location(folder=folder, run=folder, rounds=dict[int | None, Path](rounds))
+        return Location(folder=folder, run=folder, rounds=dict[int | None, Path](rounds.items()))
     for path in (folder, folder / EVAL):
         if (path / RESULTS).is_file():
             number = round_of(path.parent) if path.name == EVAL else None

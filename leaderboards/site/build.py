@@ -7,10 +7,9 @@ from pathlib import Path
 
 from harness.runs.names import judged_rounds
 from leaderboards.ablation import Ablation
-from leaderboards.beside import listing, set_beside
+from leaderboards.beside import Published, listing, set_beside
 from leaderboards.build import Entry, measured, task_labels
 from leaderboards.render import Board, Row, cost_csv, csv_text
-from leaderboards.reported import Reported
 from leaderboards.site.ablations import write_ablation
 from leaderboards.site.folder import Link, site_folder, slug
 from leaderboards.site.forests import level_chart
@@ -24,7 +23,7 @@ def write_site(
     entries: Sequence[Entry],
     board: Board,
     out: Path,
-    published: Sequence[Reported],
+    published: Published,
     ablations: Sequence[Ablation],
     *,
     find_task: FindTask,
@@ -60,7 +59,9 @@ def write_site(
             write_ablation(folder, href, ablation)
         beside = set_beside(measured(entries, board), published)
         charts = [level_chart(folder, f"published-{n}", one) for n, one in enumerate(beside.comparisons, start=1)]
-        folder.page("published.html", "published.html.jinja", beside=beside, charts=charts, listing=listing(published))
+        folder.page(
+            "published.html", "published.html.jinja", beside=beside, charts=charts, listing=listing(published.figures)
+        )
         folder.text("board.csv", csv_text(board))
         folder.text("cost.csv", cost_csv(board))
         write_front(folder, pages, board)

@@ -39,7 +39,7 @@ class PairCollator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         samples = [_sample(row) for row in rows]
         pictures = [self.reader.pictures(sample) for sample in samples]
-        pixels, taken = self.reader.pixels([picture for some in pictures for picture in some])
+        pixels, taken = self.reader.pixels([picture for row in pictures for picture in row])
         prompts: list[list[int]] = []
         answers: list[list[int]] = []
         for side in ("chosen", "rejected"):
@@ -50,11 +50,11 @@ class PairCollator:
                 self._refuse_cut(prompts[-1])
                 answers.append([*answer, self.end])
         tokens = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
-        said = [[0] * len(prompt) + [1] * len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        completion = [[0] * len(prompt) + [1] * len(answer) for prompt, answer in zip(prompts, answers, strict=True)]
         batch = {
             "input_ids": _padded(tokens, self.reader.filler),
-            "attention_mask": _padded([[1] * len(some) for some in tokens], 0),
-            "completion_mask": _padded(said, 0),
+            "attention_mask": _padded([[1] * len(row) for row in tokens], 0),
+            "completion_mask": _padded(completion, 0),
         }
         return {
             **{name: values[:, : self.max_length] for name, values in batch.items()},

@@ -88,11 +88,11 @@ def optimise_dpo(
     a setting that TRL does not know, for a tracker that is not installed, and for a training that diverged or would
     take no step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
     """
-    from loops.optimise import with_trl
+    from loops.optimise import checkpoints, with_trl
     from loops.optimise.soundness import digests_of_trained
 
-    begun = with_trl.load_start(start, recipe, seed=seed, pictures=pictures)
-    policy_before = with_trl.load_reference(reference)
+    begun = checkpoints.load_start(start, recipe, seed=seed, pictures=pictures)
+    policy_before = checkpoints.load_reference(reference)
     passes = with_trl.Passes(begun.reader.picture_token)
     for model in (begun.model, policy_before):
         passes.watch(model)
@@ -105,7 +105,7 @@ def optimise_dpo(
     costs = dict(passes.costs)
     with_trl.refuse_unsound(trainer)
     after = digests_of_trained(begun.model)
-    with_trl.save(begun, recipe, out)
+    checkpoints.save(begun, recipe, out)
     return Trained(
         steps=trainer.state.global_step,
         changed=sum(after[name] != digest for name, digest in before.items()),
@@ -119,7 +119,7 @@ def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: Pro
 
     Raises what TRL, torch and their helpers raise.
     """
-    from loops.optimise.with_trl import quiet
+    from loops.optimise.checkpoints import quiet
 
     quiet()
     alone = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "max_steps": 1, "report_to": "none",

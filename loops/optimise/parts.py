@@ -10,21 +10,21 @@ from peft import LoraConfig, get_peft_model
 
 from harness.errors import RecipeError
 from harness.wording import first_line
-from loops.optimise.settings import TROUBLE, TrlFields
+from loops.optimise.settings import TROUBLE, TrainedParts
 
 
-def prepare(model: Any, recipe: TrlFields, *, seed: int) -> Any:
+def prepare(model: Any, recipe: TrainedParts, *, seed: int) -> Any:
     """The model with what is to be trained marked so, and adapters in it where they are; frozen parts have neither.
 
     Raises `RecipeError` for frozen parts that the model does not have, and for settings that peft does not know.
     """
     names = [name for name, _ in model.named_parameters()]
-    if strangers := [part for part in recipe.freeze if not any(part in name for name in names)]:
+    if strangers := [fragment for fragment in recipe.freeze if not any(fragment in name for name in names)]:
         parts = sorted({".".join(name.split(".")[:2]) for name in names})
         raise RecipeError(
             f"optimise.freeze {strangers[0]}: no weights of this model are called so; it has {', '.join(parts)}"
         )
-    frozen = {name for name in names if any(part in name for part in recipe.freeze)}
+    frozen = {name for name in names if any(fragment in name for fragment in recipe.freeze)}
     if recipe.weights == "lora":
         kept = sorted({name.rpartition(".")[0] for name in frozen})
         try:
@@ -37,7 +37,7 @@ def prepare(model: Any, recipe: TrlFields, *, seed: int) -> Any:
             raise RecipeError(f"optimise.lora: {first_line(error)}") from error
     for name, parameter in model.named_parameters():
         # peft has frozen all but its adapters, and a user's own `exclude_modules` or `bias` may have let some back in
-        if any(part in name for part in recipe.freeze):
+        if any(fragment in name for fragment in recipe.freeze):
             parameter.requires_grad = False
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise RecipeError(f"optimise.freeze {', '.join(recipe.freeze)}: nothing is left to train; name fewer parts")

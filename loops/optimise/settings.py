@@ -15,14 +15,19 @@ from harness.errors import RecipeError
 from loops.kinds import Part
 
 
-class TrlFields(Part):
-    """The fields of every optimiser that trains through TRL. `trl` goes to TRL's own config untouched."""
+class TrainedParts(Part):
+    """Which weights an optimiser trains: all, or adapters, but for frozen parts."""
 
     weights: Literal["all", "lora"] = "all"
     freeze: tuple[str, ...] = RecipeField(
         default=("vision_tower",), description="parts whose weights stay and get no adapter"
     )
     lora: dict[str, Any] = RecipeField(default_factory=dict, description="peft's LoraConfig")
+
+
+class TrlFields(TrainedParts):
+    """The fields of every optimiser that trains through TRL. `trl` goes to TRL's own config untouched."""
+
     trl: dict[str, Any] = RecipeField(default_factory=dict, description="the fields of TRL's config")
 
 

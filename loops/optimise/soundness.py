@@ -16,7 +16,7 @@ REMEDY = "lower optimise.trl.learning_rate, or clip gradients by optimise.trl.ma
 
 def gradient_norm(model: torch.nn.Module) -> float:
     """The Euclidean norm of all gradients together, before any clipping; infinite where it leaves the range."""
-    norms = [torch.linalg.vector_norm(one.grad) for one in model.parameters() if one.grad is not None]
+    norms = [torch.linalg.vector_norm(weights.grad) for weights in model.parameters() if weights.grad is not None]
     return float(torch.linalg.vector_norm(torch.stack([norm.float() for norm in norms]))) if norms else 0.0
 
 

@@ -54,7 +54,7 @@ def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictu
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training itself will tell them
         prepared = prepare(shape, _without_first_values(recipe), seed=0)
-    trained = sum(one.numel() for one in prepared.parameters() if one.requires_grad)
+    trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
     trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader, step=step)
@@ -96,12 +96,12 @@ class _Trial(Generic[F]):
 def _narrowed(config: Any) -> Any:
     """A configuration as deep as this one, with the same tokens and pictures, and few weights."""
     narrow = copy.deepcopy(config)
-    for part in (narrow.get_text_config(), narrow.vision_config):
+    for tower in (narrow.get_text_config(), narrow.vision_config):
         for name, size in NARROW.items():
-            if getattr(part, name, None):
-                setattr(part, name, size)
-        if getattr(part, "num_key_value_heads", None):
-            part.num_key_value_heads = 1
+            if getattr(tower, name, None):
+                setattr(tower, name, size)
+        if getattr(tower, "num_key_value_heads", None):
+            tower.num_key_value_heads = 1
     return narrow
 
 

@@ -4,14 +4,12 @@ module that imports TRL."""
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +20,9 @@ from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from harness.errors import RecipeError
-from harness.models.adapters import merged
-from harness.models.frames import Pictures, frame_of
-from harness.models.loading import load_processor, load_weights
-from harness.models.prompts import PromptReader
-from harness.models.stopping import stop_tokens
 from harness.types import Advance
 from harness.wording import counted, first_line
-from loops.optimise.parts import prepare
-from loops.optimise.settings import TROUBLE, TrlFields, refuse_values
+from loops.optimise.settings import TROUBLE, refuse_values
 from loops.optimise.soundness import REMEDY, gradient_norm, refuse_numberless
 
 
@@ -57,12 +49,12 @@ class Passes:
 
 class _Advance(TrainerCallback):  # type: ignore[misc]
     def __init__(self, advance: Advance, total: int) -> None:
-        self.advance, self.total, self.told = advance, total, 0
+        self.advance, self.total, self.reported = advance, total, 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         done = self.total * state.global_step // max(state.max_steps, 1)
-        self.advance(done - self.told)
-        self.told = done
+        self.advance(done - self.reported)
+        self.reported = done
 
 
 class _LastLog(TrainerCallback):  # type: ignore[misc]
@@ -97,33 +89,6 @@ def trainer_of(method: str) -> Any:
 def losses(state: Any) -> list[dict[str, float]]:
     """What TRL logged of the training's steps, in order."""
     return [entry for entry in state.log_history if "loss" in entry]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Start:
-    """What a training starts from: the model with what is to be trained marked so, its processor, the reader of its
-    prompts and the token that ends an answer."""
-
-    model: Any
-    processor: Any
-    reader: PromptReader
-    end: int
-
-
-def load_start(folder: Path, recipe: TrlFields, *, seed: int, pictures: Pictures | None) -> Start:
-    """The checkpoint in a folder, prepared; raises `RecipeError` and `ModelError`."""
-    quiet()
-    model = load_weights(folder, name=str(folder), dtype=torch.float32)
-    refuse_numberless(model, f"the checkpoint to train from ({folder})", "train it anew or name another")
-    processor = load_processor(folder, name=str(folder))
-    reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
-    end = reader.end_token(stop_tokens(model, processor.tokenizer))
-    return Start(model=prepare(model, recipe, seed=seed), processor=processor, reader=reader, end=end)
-
-
-def load_reference(folder: Path) -> Any:
-    """The checkpoint whose log-probabilities a loss is relative to."""
-    return load_weights(folder, name=str(folder), dtype=torch.float32)
 
 
 def build_trainer(method: str, **arguments: Any) -> Any:
@@ -161,18 +126,6 @@ def train(build: Callable[[], Any], rows: int, advance: Advance | None) -> Any:
     except TROUBLE as error:
         raise RecipeError(f"training stopped ({first_line(error)}); look at optimise.trl") from error
     return trainer
-
-
-def save(start: Start, recipe: TrlFields, out: Path) -> None:
-    """Save the trained model, whole, into `out` (safetensors), and an adapter's own weights beside it."""
-    model = start.model
-    if recipe.weights == "lora":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that trained embeddings are saved too
-            model.save_pretrained(out.with_name("adapter"))
-        model = merged(model)
-    model.save_pretrained(out)
-    start.processor.save_pretrained(out)
 
 
 def last_figures(trainer: Any, names: Sequence[str]) -> dict[str, float | None]:
@@ -264,9 +217,3 @@ def tensorboard_in(folder: Path) -> Iterator[None]:
     finally:
         if chosen is None:
             del os.environ[name]
-
-
-def quiet() -> None:
-    """The libraries' own warnings are about their code, not about a recipe."""
-    for name in ("trl", "transformers", "accelerate", "datasets"):
-        logging.getLogger(name).setLevel(logging.ERROR)

@@ -127,4 +127,5 @@ def _optimise(context: Round, optimiser: PairOptimiser, folder: Path, selected: 
     train = optimiser.open(context)
     with context.study.setting.bars() as bars:
         trained = train(pairs, folder / CHECKPOINT, bars(f"round {context.number} optimise", len(pairs)))
-    return Outcome(facts={"steps": trained.steps, "changed": trained.changed, **trained.figures}, cost=trained.costs)
+    changed = {} if trained.changed is None else {"changed": trained.changed}
+    return Outcome(facts={"steps": trained.steps, **changed, **trained.figures}, cost=trained.costs)

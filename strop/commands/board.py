@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import DataError
+from harness.runs.ids import DEFAULT_RUNS
 from harness.runs.names import RECIPE
 from harness.wording import counted
-from strop.options import DEFAULT_RUNS, IDS_HELP, DataOption, JsonOption, PluginPathOption, RunsOption, writable_folder
+from strop.options import IDS_HELP, DataOption, JsonOption, PluginPathOption, RunsOption, writable_folder
 from strop.places import data_root, set_plugin_path
 from strop.progress import spinner
 from tasks.data.root import DEFAULT_DATA, DataRoot
@@ -77,12 +78,15 @@ def board(
     """
     from harness.runs.grids import find_grid
     from leaderboards.ablation import ablate
+    from leaderboards.beside import Published
     from leaderboards.build import assemble, read_entries, write_board
     from leaderboards.reported import read_tables
     from loops.recipe import level_of
+    from tasks.registry import all_yardsticks
 
     set_plugin_path(plugin_path)
     root = data_root(data)
+    published = Published(figures=read_tables(), yardsticks=all_yardsticks())
     grids = [grid for id in ids if (grid := find_grid(id, runs))]
     written: list[Path] = []
     notes: list[str] = []
@@ -93,7 +97,7 @@ def board(
         assembled = assemble(entries)
         if out is not None or site is None:
             folder = out or Path("board")
-            beside = write_board(entries, assembled, folder, read_tables() if reported else None)
+            beside = write_board(entries, assembled, folder, published if reported else None)
             written += [folder / name for name in (*FILES, *(["reported.csv"] if reported else []))]
             notes += beside.notes if beside else []
         if site is not None:
@@ -104,7 +108,7 @@ def board(
                 entries,
                 assembled,
                 site,
-                read_tables(),
+                published,
                 [ablate(path) for path in grids],
                 find_task=partial(find_asked, root),
                 find_pool=partial(find_pool, root),

@@ -15,8 +15,8 @@ import typer
 
 from harness.errors import MissingError
 from harness.wording import names_in, one_line
-from strop.options import DataOption, JsonOption, LimitOption, PluginPathOption, SplitOption
-from strop.places import data_root, set_plugin_path
+from strop.options import DataOption, IncludePathOption, JsonOption, LimitOption, PluginPathOption, SplitOption
+from strop.places import data_root, set_include_path, set_plugin_path
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def check(
     ] = None,
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
+    include_path: IncludePathOption = None,
     limit: LimitOption = None,
     split: SplitOption = "test",
     as_json: JsonOption = False,
@@ -51,6 +52,7 @@ def check(
     from tasks.registry import find_task, usable_tasks
 
     set_plugin_path(plugin_path)
+    set_include_path(include_path)
     names = list(dict.fromkeys(name for word in tasks or () for name in names_in(word)))
     usable, unusable = (
         ({name: find_task(name, data_root(data)) for name in names}, []) if names else usable_tasks(data_root(data))

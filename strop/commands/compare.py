@@ -10,13 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from harness.errors import UsageError
-from harness.runs.ids import locate
+from harness.runs.ids import DEFAULT_RUNS, locate
 from harness.wording import counted
-from strop.options import DEFAULT_RUNS, ID_HELP, JsonOption, RunsOption
+from strop.options import ID_HELP, JsonOption, RunsOption
 
 IDS_SHOWN = 5
 
-SIDE_HELP = f"{ID_HELP.removesuffix('.')}, of which the last round is meant; several, separated by commas, for several training seeds."
+SIDE_HELP = (
+    f"{ID_HELP.removesuffix('.')}, of which the last round is meant; several, separated by commas, for several "
+    "training seeds."
+)
 
 
 def compare(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.runs.ids import DEFAULT_RUNS
 from harness.wording import counted
 from strop.commands.show import in_words
-from strop.options import DEFAULT_RUNS, ID_HELP, JsonOption, RunsOption
+from strop.options import ID_HELP, JsonOption, RunsOption
 
 if TYPE_CHECKING:
     from leaderboards.origin import Unlike

@@ -23,6 +23,7 @@ from strop.options import (
     DataOption,
     DeviceOption,
     EndpointOption,
+    IncludePathOption,
     JsonOption,
     LimitOption,
     ModelOption,
@@ -32,7 +33,7 @@ from strop.options import (
     SplitOption,
     writable_folder,
 )
-from strop.places import set_plugin_path
+from strop.places import set_include_path, set_plugin_path
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def evaluate(
     parallel: ParallelOption = PARALLEL,
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
+    include_path: IncludePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model the questions of some tasks and mark its answers.
@@ -86,8 +88,11 @@ def evaluate(
     strop eval --model my/llava --endpoint http://localhost:8000/v1 --tasks pictos_pope --out runs/served
 
     strop eval --model my/thinker --tasks pope,mathvista --max-tokens 1024,mathvista=4096 --out runs/thinker
+
+    strop eval --model runs/demo/round-2/optimise/checkpoint --tasks lm_eval:hellaswag,lm_eval:mmmu_val --out runs/kept
     """
     set_plugin_path(plugin_path)
+    set_include_path(include_path)
     chosen = find_tasks(tasks, data=data)
     if not chosen:
         raise UsageError("--tasks names no task; `strop tasks` lists them")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import StropError
-from strop.options import DEFAULT_RUNS, IDS_HELP, DataOption, JsonOption, PluginPathOption, RunsOption, writable_folder
+from harness.runs.ids import DEFAULT_RUNS
+from strop.options import IDS_HELP, DataOption, JsonOption, PluginPathOption, RunsOption, writable_folder
 from strop.places import data_root, set_plugin_path
 from tasks.data.root import DEFAULT_DATA, DataRoot
 
@@ -48,7 +49,7 @@ def export(
 
     set_plugin_path(plugin_path)
     formats = [name.strip() for name in to.split(",") if name.strip()]
-    written = write(runs, formats, out, partial(_questions, data_root(data)), level_of)
+    written = write(ids, formats, out, partial(_questions, data_root(data)), level_of, runs)
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in written]}))
         return

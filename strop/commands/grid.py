@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from harness.runs.names import LEDGER
-from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_folder
-from strop.places import data_root, set_plugin_path
+from strop.options import ChangesOption, DataOption, IncludePathOption, JsonOption, PluginPathOption, writable_folder
+from strop.places import data_root, set_include_path, set_plugin_path
 from tasks.data.root import DEFAULT_DATA, DataRoot
 
 if TYPE_CHECKING:
     from loops.grid import Grid
-    from loops.run_grid import Run, State, Watched
+    from loops.run_grid import OnPoll, Run, State
 
 STAGES_A_ROUND = 5
 
@@ -46,6 +46,7 @@ def grid(
     ] = False,
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
+    include_path: IncludePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe with fields varied and several training seeds, and say what matters.
@@ -66,6 +67,7 @@ def grid(
     from loops.grid import load_grid
 
     set_plugin_path(plugin_path)
+    set_include_path(include_path)
     root = data_root(data)
     loaded = load_grid(find_shipped(file, "grid"), changes or ())
     if dry_run:
@@ -113,8 +115,8 @@ def _run(grid: Grid, out: Path, data: DataRoot, *, jobs: int, opening: bool) -> 
     def command(run: Run) -> list[str]:
         return _command(grid, run, out, data.folder)
 
-    with _progress(console, out) as watched:
-        return run_grid(grid, out, command, jobs=jobs, told=print_end, watched=watched)
+    with _progress(console, out) as show:
+        return run_grid(grid, out, command, jobs=jobs, on_end=print_end, on_poll=show)
 
 
 def _command(grid: Grid, run: Run, out: Path, data: Path) -> list[str]:
@@ -129,13 +131,13 @@ def _command(grid: Grid, run: Run, out: Path, data: Path) -> list[str]:
 
 
 @contextmanager
-def _progress(console: Console, out: Path) -> Iterator[Watched]:
+def _progress(console: Console, out: Path) -> Iterator[OnPoll]:
     """A bar for each run at work, moved on by the stages in its ledger."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def watched(runs: Sequence[Run]) -> None:
+        def show(runs: Sequence[Run]) -> None:
             for ended in bars.keys() - {run.folder for run in runs}:
                 progress.remove_task(bars.pop(ended))
             for run in runs:
@@ -146,7 +148,7 @@ def _progress(console: Console, out: Path) -> Iterator[Watched]:
                     bars[run.folder], completed=len(ledger.read_bytes().splitlines()) if ledger.exists() else 0
                 )
 
-        yield watched
+        yield show
 
 
 def _plan(grid: Grid, out: Path, data: DataRoot) -> dict[str, Any]:

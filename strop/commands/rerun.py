@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.errors import DataError, UsageError
+from harness.runs.ids import DEFAULT_RUNS
 from strop.commands.diff import print_figures, print_unlike
 from strop.commands.show import in_words
-from strop.options import DEFAULT_RUNS, ID_HELP, JsonOption, RunsOption, writable_folder
+from strop.options import ID_HELP, JsonOption, RunsOption, writable_folder
 from strop.places import data_root, data_words
 
 if TYPE_CHECKING:

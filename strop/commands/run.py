@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from strop.options import ChangesOption, DataOption, JsonOption, PluginPathOption, writable_file, writable_folder
-from strop.places import data_root, set_plugin_path
+from strop.options import (
+    ChangesOption,
+    DataOption,
+    IncludePathOption,
+    JsonOption,
+    PluginPathOption,
+    writable_file,
+    writable_folder,
+)
+from strop.places import data_root, set_include_path, set_plugin_path
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ def run(
     ] = None,
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
+    include_path: IncludePathOption = None,
     only_check: Annotated[
         bool,
         typer.Option("--check", help="Only check the whole recipe against the real model, and say what was checked."),
@@ -67,6 +76,7 @@ def run(
     from strop.running import open_recipe, run_opened, setting
 
     set_plugin_path(plugin_path)
+    set_include_path(include_path)
     opened = open_recipe(recipe, changes or (), of_grid=of_grid)
     if only_check:
         from loops.check_recipe import check_recipe

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strop.options import DEFAULT_RUNS, ID_HELP, JsonOption, RunsOption
+from harness.runs.ids import DEFAULT_RUNS
+from strop.options import ID_HELP, JsonOption, RunsOption
 
 if TYPE_CHECKING:
     from rich.tree import Tree

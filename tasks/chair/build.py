@@ -195,8 +195,8 @@ def _images(path: Path, objects: Any, classes: set[str]) -> dict[str, Sequence[s
 def _truth(tables: ChairTables, images: Mapping[str, Iterable[str]]) -> str:
     """A ready-made truth, in the layout that `chair_truth` reads."""
     categories = sorted(tables.synonyms)
-    place = {name: index for index, name in enumerate(categories)}
-    ordered = {image: [place[name] for name in names] for image, names in images.items()}
+    index_of = {name: index for index, name in enumerate(categories)}
+    ordered = {image: [index_of[name] for name in names] for image, names in images.items()}
     return json.dumps({"categories": categories, "images": ordered}, ensure_ascii=False) + "\n"
 
 

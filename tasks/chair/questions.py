@@ -24,14 +24,14 @@ def load_image_ids(path: Path, count: int = IMAGES) -> list[int]:
     captions, such as OPERA's own. `DataError` where they are not `count` in number, or one is given twice."""
     document = read_document(path, WANTED_IDS) if is_document(path, WANTED_IDS) else None
     if isinstance(document, dict) and "image_ids" in document:
-        found = document["image_ids"]
-        if not is_list_of(int, found):
+        ids = document["image_ids"]
+        if not is_list_of(int, ids):
             raise DataError(f"{path}: field 'image_ids' must be a list of integers; get {WANTED_IDS}")
     else:
-        found = [row.integer("image_id") for row in caption_rows(path)]
-    twice = [str(image) for image, times in Counter(list[int](found)).items() if times > 1]
+        ids = [row.integer("image_id") for row in caption_rows(path)]
+    twice = [str(image) for image, times in Counter(list[int](ids)).items() if times > 1]
     if twice:
         raise DataError(f"{path}: image ids are given twice: {listed(twice)}; get {WANTED_IDS}")
-    if len(found) != count:
-        raise DataError(f"{path} holds {len(found)} image ids, but the protocol has {count}; get {WANTED_IDS}")
-    return list(found)
+    if len(ids) != count:
+        raise DataError(f"{path} holds {len(ids)} image ids, but the protocol has {count}; get {WANTED_IDS}")
+    return list(ids)

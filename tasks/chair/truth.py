@@ -49,13 +49,13 @@ def truth_in(folder: Path) -> Path | None:
 
     A ready-made one, else the folder of annotations itself or the one that COCO's archive unpacks into.
     """
-    found = sorted(folder.glob("ground_truth_*.json*"))
-    if len(found) > 1:
+    ready_made = sorted(folder.glob("ground_truth_*.json*"))
+    if len(ready_made) > 1:
         # The builds give different figures, so which one is used is for the user to say.
-        names = ", ".join(path.name for path in found)
+        names = ", ".join(path.name for path in ready_made)
         raise DataError(f"{folder} holds several: {names}; keep one there, or name one (--truth of `strop score`)")
-    annotated = [place for place in (folder, folder / "annotations") if any(place.glob("instances*.json"))]
-    return next(iter((*found, *annotated)), None)
+    annotated = [candidate for candidate in (folder, folder / "annotations") if any(candidate.glob("instances*.json"))]
+    return next(iter((*ready_made, *annotated)), None)
 
 
 def read_truth(
@@ -100,14 +100,14 @@ class _Coco:
         return {identifier: image.file_name for identifier, image in self.images.items()}
 
     def classes(self, image: str) -> frozenset[str]:
-        found = {self.class_of[name] for name in self.images[image].objects}
+        classes = {self.class_of[name] for name in self.images[image].objects}
         if self.captions is not None:
             if image not in self.captions:
                 raise DataError(
                     f"{self.files[-1].parent}: image {image} has no human caption; add them, or count instances only"
                 )
-            found.update(name for caption in self.captions[image] for name in self.named(caption))
-        return frozenset(found)
+            classes.update(name for caption in self.captions[image] for name in self.named(caption))
+        return frozenset(classes)
 
 
 def _from_coco(folder: Path, objects: str, class_of: Mapping[str, str], named: Callable[[str], Iterable[str]]) -> _Coco:
@@ -160,8 +160,8 @@ def _read_ready(path: Path) -> _Ready:
     row = as_row(str(path), document)
     categories, images = row.content.get("categories"), row.content.get("images")
     if not isinstance(categories, list) or not is_list_of(str, categories) or not isinstance(images, dict):
-        found = listed(list(row.content))
-        raise DataError(f'{path}: expected {{"categories": [names], "images": {{"<id>": [indices]}}}}, found {found}')
+        fields = listed(list(row.content))
+        raise DataError(f'{path}: expected {{"categories": [names], "images": {{"<id>": [indices]}}}}, found {fields}')
     return _Ready(path=path, categories=categories, images=images)
 
 

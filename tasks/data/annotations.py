@@ -51,11 +51,11 @@ class AloneInstance:
 
 def annotation_files(folder: Path, kind: Kind) -> tuple[Path, ...]:
     """The files ``<kind>*.json`` of a folder, e.g. COCO's train and val; raises `DataError` where there is none."""
-    found = tuple(sorted(folder.glob(f"{kind}*.json")))
-    if not found:
+    files = tuple(sorted(folder.glob(f"{kind}*.json")))
+    if not files:
         reason = "no such file" if folder.is_dir() else "no such folder"
         raise DataError(f"{folder / f'{kind}_*.json'}: {reason}; name a folder of annotations in COCO's format")
-    return found
+    return files
 
 
 def read_instances(folder: Path) -> dict[str, AnnotatedImage]:
@@ -83,17 +83,17 @@ def read_alone(path: Path) -> list[AloneInstance]:
 
     Raises `DataError` as `read_instances` does, and where a box or the size of an image is missing or malformed.
     """
-    found = []
+    alone = []
     for identifier, image, instances in _instances(path):
         name, size = image.text("file_name"), (_side(image, "width"), _side(image, "height"))
         boxes = [_box(row) for _, row in instances]
         seen = Counter(category for category, _ in instances)
-        found += [
+        alone += [
             AloneInstance(image=identifier, file_name=name, size=size, category=category, box=box)
             for (category, row), box in zip(instances, boxes, strict=True)
             if seen[category] == 1 and not _is_crowd(row)
         ]
-    return found
+    return alone
 
 
 def read_captions(folder: Path) -> Mapping[str, Sequence[str]]:
@@ -105,11 +105,11 @@ def read_captions(folder: Path) -> Mapping[str, Sequence[str]]:
     return dict(captions)
 
 
-def box_overlap(one: Box, other: Box) -> float:
+def box_overlap(box: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0..1, as COCO's evaluation computes it. Both must have an area."""
     from pycocotools import mask
 
-    return float(mask.iou([list(one)], [list(other)], [0])[0, 0])
+    return float(mask.iou([list(box)], [list(other)], [0])[0, 0])
 
 
 def _image(file_name: str, outlined: Collection[tuple[str, bool]]) -> AnnotatedImage:
@@ -127,8 +127,12 @@ def _instances(path: Path) -> Iterator[tuple[str, Row, list[tuple[str, Row]]]]:
     }
     for identifier, row in index.imgs.items():
         image = as_row(f"{path}: image {identifier}", row)
-        annotations = [_annotation(path, one) for one in index.imgToAnns.get(identifier, [])]
-        yield image.identifier("id"), image, [(_category(one, categories), one) for one in annotations]
+        annotations = [_annotation(path, annotation) for annotation in index.imgToAnns.get(identifier, [])]
+        yield (
+            image.identifier("id"),
+            image,
+            [(_category(annotation, categories), annotation) for annotation in annotations],
+        )
 
 
 def _annotation(path: Path, row: Mapping[str, Any]) -> Row:
@@ -138,7 +142,7 @@ def _annotation(path: Path, row: Mapping[str, Any]) -> Row:
 def _category(row: Row, categories: Mapping[Any, str]) -> str:
     if row.integer("category_id") not in categories:
         raise DataError(
-            f"{row.place} is of category {row.content['category_id']}, which is not under 'categories'; "
+            f"{row.location} is of category {row.content['category_id']}, which is not under 'categories'; "
             "list it or drop the annotation"
         )
     return categories[row.content["category_id"]]
@@ -177,12 +181,14 @@ def _indexed(path: Path, kind: Kind) -> Any:
         # It reports its progress on stdout, which belongs to the figures.
         with contextlib.redirect_stdout(io.StringIO()):
             index.createIndex()
-        for part in ("images", "annotations", "categories"):
+        for section in ("images", "annotations", "categories"):
             twice = [
-                one for one, count in Counter(row["id"] for row in index.dataset.get(part, ())).items() if count > 1
+                repeated
+                for repeated, count in Counter(row["id"] for row in index.dataset.get(section, ())).items()
+                if count > 1
             ]
             if twice:
-                raise DataError(f"{path}: id {twice[0]} is given twice under '{part}'; keep one")
+                raise DataError(f"{path}: id {twice[0]} is given twice under '{section}'; keep one")
     strangers = [identifier for identifier in index.imgToAnns if identifier not in index.imgs]
     if strangers:
         raise DataError(

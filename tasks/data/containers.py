@@ -62,14 +62,14 @@ LARGEST = 2**30
 _LAYERS = 3  # of gzip: some archives are packed once more by the site that serves them, and some unpack to themselves
 
 
-def rows_of(path: Path, wanted: str = "") -> Iterator[tuple[str, Any]]:
+def rows_of(path: Path, expected: str = "") -> Iterator[tuple[str, Any]]:
     """(place, row) of each row of a file, in order; a place is "FILE:LINE", "FILE: row N" of a table (its head is row
     1) or "FILE: [N]" of a JSON list (from 0).
 
-    A row of a table is an object; one of JSON may be any value. `wanted` says in messages which file to name instead.
+    A row of a table is an object; one of JSON may be any value. `expected` says in messages which file to name instead.
     Raises `DataError` where the file is missing, empty, of another kind or malformed.
     """
-    content = content_of(path, wanted)
+    content = content_of(path, expected)
     if content.startswith(_PARQUET):
         yield from _table(path, tables.parquet_rows(path, content))
     elif content.startswith(_ZIP):
@@ -82,9 +82,9 @@ def rows_of(path: Path, wanted: str = "") -> Iterator[tuple[str, Any]]:
         yield from _json_rows(path, text) if separator is None else _separated(path, text, separator)
 
 
-def content_of(path: Path, wanted: str = "") -> bytes:
+def content_of(path: Path, expected: str = "") -> bytes:
     """`unpacked`; raises `DataError` as well where the file is of a kind that holds no rows and no JSON."""
-    content = unpacked(path, wanted)
+    content = unpacked(path, expected)
     _refuse_foreign(path, content)
     return content
 
@@ -108,7 +108,7 @@ def is_pickle(content: bytes) -> bool:
     return bool(_PICKLE.match(content))
 
 
-def unpacked(path: Path, wanted: str = "") -> bytes:
+def unpacked(path: Path, expected: str = "") -> bytes:
     """A file's bytes, without the gzip around them; raises `DataError` where it cannot be read."""
     try:
         content = path.read_bytes()
@@ -116,9 +116,9 @@ def unpacked(path: Path, wanted: str = "") -> bytes:
             if content.startswith(_GZIP):
                 content = _gunzipped(path, content)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file" + (f"; name {wanted}" if wanted else "")) from error
+        raise DataError(f"{path}: no such file" + (f"; name {expected}" if expected else "")) from error
     except IsADirectoryError as error:
-        raise DataError(f"{path} is a folder; name {wanted or 'a file'}" + (" in it" if wanted else "")) from error
+        raise DataError(f"{path} is a folder; name {expected or 'a file'}" + (" in it" if expected else "")) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if content.startswith(_GZIP):
@@ -193,7 +193,7 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[str, Any]]:
     second = next(values, None)
     items = _items(first[1]) if second is None else None
     if items is not None:
-        yield from ((f"{path}: {place}", item) for place, item in items)
+        yield from ((f"{path}: {position}", item) for position, item in items)
         return
     yield f"{path}:{first[0]}", first[1]
     if second is not None:
@@ -212,15 +212,15 @@ def _items(document: Any) -> list[tuple[str, Any]] | None:
 
 def _json_values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     """(line that it begins on, value) of JSON values that stand one after another: JSON lines, or indented objects."""
-    place, line = 0, 1
+    position, line = 0, 1
     text = _with_whole_letters(text)
     while True:
-        start = _end_of_blanks(text, place)
-        line += text.count("\n", place, start)
+        start = _end_of_blanks(text, position)
+        line += text.count("\n", position, start)
         if start == len(text):
             return
         try:
-            value, place = _DECODER.raw_decode(text, start)
+            value, position = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and endless brackets, too
             cut = error if isinstance(error, json.JSONDecodeError) else None
             # a cut list is told where it is cut; a cut line swallows what follows, and is told where it begins
@@ -232,12 +232,12 @@ def _json_values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
                 reason = foreign
             raise DataError(f"{path}:{at}: not valid JSON ({reason}); one JSON value a line is expected") from error
         yield line, value
-        line += text.count("\n", start, place)
+        line += text.count("\n", start, position)
 
 
-def _no_json(text: str, place: int) -> str:
+def _no_json(text: str, position: int) -> str:
     """What stands at a place of a text instead of JSON, where that can be told; else nothing."""
-    rest, before = text[place : place + 80].lstrip(), text[:place].rstrip()[-1:]
+    rest, before = text[position : position + 80].lstrip(), text[:position].rstrip()[-1:]
     if rest[:1] in ("]", "}") and before == ",":
         return f"a comma stands before the {rest[0]}"
     if rest[:1] == "," and before in ("]", "}"):
@@ -260,9 +260,9 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_without_repeats)
 
 
-def _end_of_blanks(text: str, place: int) -> int:
-    match = _BLANK.match(text, place)
-    return match.end() if match else place
+def _end_of_blanks(text: str, position: int) -> int:
+    match = _BLANK.match(text, position)
+    return match.end() if match else position
 
 
 def _separator(text: str) -> str | None:

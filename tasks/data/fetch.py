@@ -51,28 +51,28 @@ def fetch(origin: str, name: str, target: Path, *, sha256: str | None, begin: Be
     is_url = origin.startswith(("http://", "https://"))
     if not is_url and not Path(origin).is_dir():
         raise UsageError(f"{origin} is neither a folder nor an http(s) URL; name the base URL of a mirror, or a folder")
-    part = target.with_name(f"{target.name}.part")
+    partial = target.with_name(f"{target.name}.part")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if is_url:
-            _download(f"{origin.rstrip('/')}/{quote(name)}", part, begin)
+            _download(f"{origin.rstrip('/')}/{quote(name)}", partial, begin)
         else:
-            _copy(Path(origin) / name, part, begin)
+            _copy(Path(origin) / name, partial, begin)
         try:
-            digest = digest_of_file(part)
+            digest = digest_of_file(partial)
             if sha256 not in (None, digest):
                 raise DataError(
                     f"{name} of {origin} has the SHA-256 {digest} and not {sha256}; it was not kept: name another "
                     "mirror, or its digest if this is the version you want"
                 )
             if is_archive(target):
-                with _entries(part, target.name):
+                with _entries(partial, target.name):
                     pass
         except DataError:
-            _drop(part)
+            _drop(partial)
             raise
-        part.replace(target)
-        _drop(part)
+        partial.replace(target)
+        _drop(partial)
     return digest
 
 
@@ -92,13 +92,13 @@ def unpack(archive: Path, begin: Begin) -> int:
         advance = begin(f"unpacking {archive.name}", sum(entry.size for entry in missing))
         for entry in missing:
             entry.path.parent.mkdir(parents=True, exist_ok=True)
-            part = entry.path.with_name(f"{entry.path.name}.part")
+            partial = entry.path.with_name(f"{entry.path.name}.part")
             try:
-                with entry.open() as source, part.open("wb") as stream:
+                with entry.open() as source, partial.open("wb") as stream:
                     shutil.copyfileobj(source, stream, CHUNK)
-                part.replace(entry.path)
+                partial.replace(entry.path)
             except BaseException:
-                part.unlink(missing_ok=True)
+                partial.unlink(missing_ok=True)
                 raise
             advance(entry.size)
         return len(missing)
@@ -107,31 +107,31 @@ def unpack(archive: Path, begin: Begin) -> int:
 # On the way -----------------------------------------------------------------------------------------------------------
 
 
-def _copy(source: Path, part: Path, begin: Begin) -> None:
+def _copy(source: Path, target: Path, begin: Begin) -> None:
     if not source.is_file():
         raise MissingError(f"{source}: no such file")
     with reading(source):
         opened = source.open("rb")
     with opened as stream:
-        _append(iter(partial(stream.read, CHUNK), b""), part, "wb", begin(source.name, source.stat().st_size))
+        _append(iter(partial(stream.read, CHUNK), b""), target, "wb", begin(source.name, source.stat().st_size))
 
 
-def _download(url: str, part: Path, begin: Begin) -> None:
-    """Bring what is at a URL to `part`: the rest where its beginning is there and is still of the same version."""
-    begun = part.stat().st_size if part.is_file() and _tag(part).is_file() else 0
+def _download(url: str, partial: Path, begin: Begin) -> None:
+    """Bring what is at a URL to `partial`: the rest where its beginning is there and is still of the same version."""
+    begun = partial.stat().st_size if partial.is_file() and _tag(partial).is_file() else 0
     for start in dict.fromkeys((begun, 0)):
         # encoded on the way, other bytes would come than those that have the digest
         headers = {"Accept-Encoding": "identity"}
         if start:
-            headers |= {"Range": f"bytes={start}-", "If-Range": _tag(part).read_text(encoding="utf-8")}
+            headers |= {"Range": f"bytes={start}-", "If-Range": _tag(partial).read_text(encoding="utf-8")}
         with (
-            _connection_told(url, part),
+            _connection_told(url, partial),
             httpx2.stream("GET", url, headers=headers, follow_redirects=True, timeout=SECONDS) as response,
         ):
             is_whole = response.status_code == httpx2.codes.OK
             if is_whole:
-                _begin_anew(part, _version(response))
-            elif not (start and _is_the_rest(response, start, part)):
+                _begin_anew(partial, _version(response))
+            elif not (start and _is_the_rest(response, start, partial)):
                 if start:
                     continue  # another version, or all of it was there: ask for the whole
                 raise _refused(url, response)
@@ -139,12 +139,12 @@ def _download(url: str, part: Path, begin: Begin) -> None:
             length = response.headers.get("content-length", "")
             advance = begin(url.rsplit("/", 1)[-1], done + int(length) if length.isdigit() else None)
             advance(done)
-            _append(response.iter_raw(), part, "ab", advance)
+            _append(response.iter_raw(), partial, "ab", advance)
             return
 
 
-def _append(pieces: Iterator[bytes], part: Path, mode: str, advance: Advance) -> None:
-    with part.open(mode) as opened:
+def _append(pieces: Iterator[bytes], partial: Path, mode: str, advance: Advance) -> None:
+    with partial.open(mode) as opened:
         stream = cast(IO[bytes], opened)
         for piece in pieces:
             stream.write(piece)
@@ -153,17 +153,21 @@ def _append(pieces: Iterator[bytes], part: Path, mode: str, advance: Advance) ->
         os.fsync(stream.fileno())
 
 
-def _begin_anew(part: Path, version: str | None) -> None:
-    _drop(part)
-    part.touch()
+def _begin_anew(partial: Path, version: str | None) -> None:
+    _drop(partial)
+    partial.touch()
     if version:
-        _tag(part).write_text(version, encoding="utf-8")
+        _tag(partial).write_text(version, encoding="utf-8")
 
 
-def _is_the_rest(response: httpx2.Response, start: int, part: Path) -> bool:
-    known = _tag(part).read_text(encoding="utf-8")
+def _is_the_rest(response: httpx2.Response, start: int, partial: Path) -> bool:
+    stored_tag = _tag(partial).read_text(encoding="utf-8")
     begins = response.headers.get("content-range", "").startswith(f"bytes {start}-")
-    return response.status_code == httpx2.codes.PARTIAL_CONTENT and begins and (_version(response) or known) == known
+    return (
+        response.status_code == httpx2.codes.PARTIAL_CONTENT
+        and begins
+        and (_version(response) or stored_tag) == stored_tag
+    )
 
 
 def _version(response: httpx2.Response) -> str | None:
@@ -171,18 +175,18 @@ def _version(response: httpx2.Response) -> str | None:
 
 
 def _refused(url: str, response: httpx2.Response) -> DataError:
-    said = f"{url}: {response.status_code} {response.reason_phrase}".rstrip()
+    status = f"{url}: {response.status_code} {response.reason_phrase}".rstrip()
     if response.status_code in (httpx2.codes.NOT_FOUND, httpx2.codes.GONE):
-        return MissingError(said)
-    return DataError(f"{said}; name another mirror, or try again later")
+        return MissingError(status)
+    return DataError(f"{status}; name another mirror, or try again later")
 
 
-def _tag(part: Path) -> Path:
-    return part.with_name(f"{part.name}.tag")
+def _tag(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.tag")
 
 
-def _drop(part: Path) -> None:
-    for path in (part, _tag(part)):
+def _drop(partial: Path) -> None:
+    for path in (partial, _tag(partial)):
         path.unlink(missing_ok=True)
 
 
@@ -216,25 +220,25 @@ _BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, E
 
 
 def _zip_entries(pack: zipfile.ZipFile, folder: Path, name: str) -> list[_Entry]:
-    found = []
+    entries = []
     for info in pack.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)  # 0: packed where there are no kinds
         if info.flag_bits & 1:
             raise DataError(f"{name} is encrypted; unpack it by hand")
         path = _inside(folder, info.filename, info.is_dir() or kind in (0, stat.S_IFREG), name)
         if not info.is_dir():
-            found.append(_Entry(path=path, size=info.file_size, open=partial(pack.open, info)))
-    return found
+            entries.append(_Entry(path=path, size=info.file_size, open=partial(pack.open, info)))
+    return entries
 
 
 def _tar_entries(pack: tarfile.TarFile, folder: Path, name: str) -> list[_Entry]:
-    found = []
+    entries = []
     for member in pack.getmembers():
         path = _inside(folder, member.name, member.isfile() or member.isdir(), name)
         if member.isfile():
             opened = cast(Callable[[], IO[bytes]], partial(pack.extractfile, member))
-            found.append(_Entry(path=path, size=member.size, open=opened))
-    return found
+            entries.append(_Entry(path=path, size=member.size, open=opened))
+    return entries
 
 
 def _inside(folder: Path, entry: str, plain: bool, name: str) -> Path:
@@ -260,11 +264,11 @@ def _is_unpacked(entry: _Entry) -> bool:
 
 
 @contextmanager
-def _connection_told(url: str, part: Path) -> Iterator[None]:
+def _connection_told(url: str, partial: Path) -> Iterator[None]:
     """Raise `DataError` where a connection fails; what ends it, a stop too, is told what is kept."""
 
     def kept() -> str:
-        size = part.stat().st_size if part.is_file() and _tag(part).is_file() else 0
+        size = partial.stat().st_size if partial.is_file() and _tag(partial).is_file() else 0
         return f"{size} bytes are kept, and the same command goes on from there" if size else ""
 
     try:

@@ -27,10 +27,10 @@ def coco_picture(data: Path, task: str, name: str, annotations: Iterable[str] = 
     does, it is `COCO_PICTURES`. Raises `MissingError` where none of the folders is there.
     """
     parts = _COCO_PART.findall(name) or _COCO_PART.findall(" ".join(annotations)) or [COCO_PICTURES]
-    places = [f"{one}/{part}" for part in dict.fromkeys(parts) for one in dict.fromkeys((task, *_SHARING))]
-    there = [folder for place in places if (folder := data / place).is_dir()]
-    first = there[0] if there else picture_folder(data, task, f"{parts[0]}.zip", *places)
-    return next((folder / name for folder in there if (folder / name).is_file()), first / name)
+    places = [f"{owner}/{split}" for split in dict.fromkeys(parts) for owner in dict.fromkeys((task, *_SHARING))]
+    present = [folder for candidate in places if (folder := data / candidate).is_dir()]
+    first = present[0] if present else picture_folder(data, task, f"{parts[0]}.zip", *places)
+    return next((folder / name for folder in present if (folder / name).is_file()), first / name)
 
 
 def picture_folder(data: Path, task: str, archive: str, *names: str) -> Path:
@@ -54,11 +54,11 @@ def first_file(folder: Path, *names: str) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def missing_file(data: Path, task: str, wanted: str, hub: HubSource | None = None) -> MissingError:
+def missing_file(data: Path, task: str, file: str, hub: HubSource | None = None) -> MissingError:
     """The error that says which file of a task is not in the data folder."""
     otherwise = f", or set STROP_HUB=1 to read {hub.name} from the hub" if hub else "; it is never read from the hub"
     return MissingError(
-        f"{data / task / wanted}: no such file; put it there (`strop data list` says where it comes from){otherwise}"
+        f"{data / task / file}: no such file; put it there (`strop data list` says where it comes from){otherwise}"
     )
 
 

@@ -64,9 +64,9 @@ class HubTable:
     def rows(self) -> Iterator[tuple[Row, HubPicture | None]]:
         """Each row without its picture, and the picture where it has one."""
         column = self.source.picture
-        there = self.table.data.column(column).is_valid().to_pylist()
+        has_picture = self.table.data.column(column).is_valid().to_pylist()
         for index, content in enumerate(self.table.remove_columns(column)):
-            picture = HubPicture(self.source.name, index, self.table, column) if there[index] else None
+            picture = HubPicture(self.source.name, index, self.table, column) if has_picture[index] else None
             yield Row(f"{self.source.name}: row {index}", content), picture
 
 
@@ -109,5 +109,5 @@ def questions_from(source: HubSource, data: DataRoot) -> dict[str, str]:
 def required_picture(row: Row, picture: HubPicture | None) -> tuple[HubPicture]:
     """The images of a question that has one; raises `MissingError` where the row has none."""
     if picture is None:
-        raise MissingError(f"{row.place}: the row has no picture")
+        raise MissingError(f"{row.location}: the row has no picture")
     return (picture,)

@@ -68,7 +68,7 @@ def pair_pool(source: str, path: Path) -> PairPool:
             images=tuple(picture for picture, _ in pictures),
             target=None,
             cluster=digests[0],
-            meta={"picture": row.place},
+            meta={"picture": row.location},
         )
         answers[id] = (chosen, rejected)
     if not samples:
@@ -94,8 +94,8 @@ def _rows(path: Path) -> Iterator[tuple[Row, _Pictures]]:
             else:
                 yield row, [hub_picture(str(path), table, index, column, table[index][column] or {})]
         return
-    for place, content in rows_of(path, LAYOUT):
-        row = as_row(place, content, LAYOUT)
+    for location, content in rows_of(path, LAYOUT):
+        row = as_row(location, content, LAYOUT)
         yield row, [_picture(row, path, stored) for stored in _stored(row)]
 
 
@@ -105,13 +105,13 @@ def _stored(row: Row) -> Sequence[Any]:
         stored = value if isinstance(value, list) else [] if value in (None, "") else [value]
         if stored:
             return stored
-    raise DataError(f"{row.place}: holds no picture; a pair is about one, in image or images")
+    raise DataError(f"{row.location}: holds no picture; a pair is about one, in image or images")
 
 
 def _picture(row: Row, source: Path, stored: Any) -> tuple[Picture, str]:
     """A stored picture, and the digest of its file."""
     if isinstance(stored, Mapping) and isinstance(content := stored.get("bytes"), bytes):
-        return partial(decode_picture, content, row.place), hashlib.sha256(content).hexdigest()
+        return partial(decode_picture, content, row.location), hashlib.sha256(content).hexdigest()
     name = stored.get("path") if isinstance(stored, Mapping) else stored
     if not isinstance(name, str) or not name:
         raise row.wrong("image" if "image" in row.content else "images", "a path or the bytes of a picture")
@@ -119,7 +119,7 @@ def _picture(row: Row, source: Path, stored: Any) -> tuple[Picture, str]:
     for path in (folder / Path(name).expanduser(), folder / "images" / name):
         if path.is_file():
             return path, digest_of_file(path)
-    raise MissingError(f"{row.place}: no such picture as {name}, neither in {folder} nor in images there")
+    raise MissingError(f"{row.location}: no such picture as {name}, neither in {folder} nor in images there")
 
 
 # Question and answers -------------------------------------------------------------------------------------------------
@@ -140,13 +140,13 @@ def _pair(row: Row) -> tuple[str, str, str]:
         chosen, rejected = "conversations", "rejected_conversations"
     else:
         chosen, rejected = "chosen", "rejected"
-    (asked, better), (also_asked, worse) = _said(row, chosen), _said(row, rejected)
-    questions = dict.fromkeys(one for one in (_question(row), asked, also_asked) if one)
+    (question, better), (also_asked, worse) = _said(row, chosen), _said(row, rejected)
+    questions = dict.fromkeys(text for text in (_question(row), question, also_asked) if text)
     if len(questions) != 1:
-        found = "; ".join(f"{one!r:.40}" for one in questions)
+        listing = "; ".join(f"{text!r:.40}" for text in questions)
         raise DataError(
-            f"{row.place}: {f'two questions, {found}' if questions else 'no question'}; a pair is one question and two "
-            f"answers to it, the question in {', '.join(_QUESTIONS)} or among the messages"
+            f"{row.location}: {f'two questions, {listing}' if questions else 'no question'}; a pair is one question "
+            f"and two answers to it, the question in {', '.join(_QUESTIONS)} or among the messages"
         )
     return next(iter(questions)), better, worse
 
@@ -154,7 +154,7 @@ def _pair(row: Row) -> tuple[str, str, str]:
 def _inside(row: Row) -> Row:
     """The row that is written as JSON in the field `text`."""
     try:
-        return as_row(f"{row.place}: text", json.loads(row.text("text")), LAYOUT)
+        return as_row(f"{row.location}: text", json.loads(row.text("text")), LAYOUT)
     except json.JSONDecodeError as error:
         raise row.wrong("text", "JSON of question, chosen and rejected where the row has no such fields") from error
 
@@ -176,10 +176,10 @@ def _question(row: Row) -> str:
         if isinstance(value, str):
             return _bare(value)
         if value is not None:
-            asked = [text for role, text in _turns(row, name) if role == "user"]
-            if len(asked) != 1:
+            questions = [text for role, text in _turns(row, name) if role == "user"]
+            if len(questions) != 1:
                 raise row.wrong(name, "one question")
-            return _bare(asked[0])
+            return _bare(questions[0])
     return ""
 
 
@@ -198,12 +198,12 @@ def _turn(row: Row, name: str, message: Any) -> tuple[str, str]:
     fields = message if isinstance(message, dict) else {}
     role, text = fields.get("role", fields.get("from")), fields.get("content", fields.get("value"))
     if isinstance(text, list):  # parts, of which pictures are given apart
-        parts = [part["text"] for part in text if isinstance(part, dict) and part.get("text") is not None]
-        text = "".join(parts) if all(isinstance(part, str) for part in parts) else None
-    known = {**dict.fromkeys(_ASKING, "user"), **dict.fromkeys(_ANSWERING, "assistant")}
-    if role not in known or not isinstance(text, str):
+        parts = [block["text"] for block in text if isinstance(block, dict) and block.get("text") is not None]
+        text = "".join(parts) if all(isinstance(block, str) for block in parts) else None
+    roles = {**dict.fromkeys(_ASKING, "user"), **dict.fromkeys(_ANSWERING, "assistant")}
+    if role not in roles or not isinstance(text, str):
         raise row.wrong(name, "messages of role user or assistant (from human or gpt) and a text each")
-    return known[role], text
+    return roles[role], text
 
 
 def _bare(question: str) -> str:

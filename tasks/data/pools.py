@@ -122,7 +122,7 @@ def task_pool(source: str, samples: Sequence[Sample]) -> WorldPool | OwnPool:
     """The training pool of the task `source`, whose `pool()` gave these samples (`harness.types.Pooled`)."""
     if isinstance(samples, ComposedSamples):
         return WorldPool(name=source, size=len(samples), scenes=samples.compose)
-    return OwnPool(source=source, samples=tuple(samples), has_gold=all(one.target is not None for one in samples))
+    return OwnPool(source=source, samples=tuple(samples), has_gold=all(sample.target is not None for sample in samples))
 
 
 def own_pool(source: str) -> OwnPool:
@@ -196,7 +196,7 @@ def _in_list(path: Path) -> Iterator[_Entry]:
     for row in _rows(path):
         picture = path.parent / row.text("image")
         prompt = row.text("prompt") if "prompt" in row.content else PROMPT
-        yield _Entry(name=row.text("image"), picture=picture, digest=_digest(picture, row.place), prompt=prompt)
+        yield _Entry(name=row.text("image"), picture=picture, digest=_digest(picture, row.location), prompt=prompt)
 
 
 def _rows(path: Path) -> Iterator[Row]:

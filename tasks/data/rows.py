@@ -21,13 +21,13 @@ _WHOLE = re.compile(r"(\d+)\.0+")
 class Row:
     """One object of a file and the place it came from, e.g. ``answers.jsonl:12``.
 
-    `wanted` says, where it is known, which file has such rows: where a field is missing, this is mostly another. `tool`
+    `expected` says, where it is known, which file has such rows: a missing field mostly means another file. `tool`
     names the harness that wrote the row, if one did: then the answer stands under each of `tool_rows.ANSWER_FIELDS`.
     """
 
-    place: str
+    location: str
     content: Mapping[str, Any]
-    wanted: str = ""
+    expected: str = ""
     tool: str = ""
 
     def text(self, name: str) -> str:
@@ -53,16 +53,16 @@ class Row:
             raise self.wrong(name, "an integer")
         return value
 
-    def one_of(self, name: str, known: Sequence[str]) -> str:
+    def one_of(self, name: str, allowed: Sequence[str]) -> str:
         """A field that must be one of these strings."""
         value = self.text(name)
-        if value not in known:
-            raise self.wrong(name, f"one of {', '.join(known)}")
+        if value not in allowed:
+            raise self.wrong(name, f"one of {', '.join(allowed)}")
         return value
 
     def inner(self, name: str) -> Row:
         """A field that must be an object, as a row of its own."""
-        return as_row(f"{self.place}: {name}", self._field(name), self.wanted)
+        return as_row(f"{self.location}: {name}", self._field(name), self.expected)
 
     def identifier(self, name: str) -> str:
         """A field that must be an integer or a string that is not blank, as text: 7 and "7" name the same thing, and
@@ -78,48 +78,50 @@ class Row:
     def wrong(self, name: str, expected: str) -> DataError:
         """The error that says what a field holds and what it should."""
         shown = json.dumps(self._field(name), ensure_ascii=False, default=str)
-        return DataError(f"{self.place}: field '{name}' must be {expected}, found {shown[:60]}")
+        return DataError(f"{self.location}: field '{name}' must be {expected}, found {shown[:60]}")
 
     def _field(self, name: str) -> Any:
         if name not in self.content:
-            found = listed(list(self.content), 12) or "no field"
+            fields = listed(list(self.content), 12) or "no field"
             column = "; VLMEvalKit's index is no id: add a column of it" if self.tool == VLMEVALKIT else ""
-            raise DataError(f"{self.place}: field '{name}' is missing; found {found}{column}{_to_name(self.wanted)}")
+            raise DataError(
+                f"{self.location}: field '{name}' is missing; found {fields}{column}{_to_name(self.expected)}"
+            )
         return self.content[name]
 
 
-def read_rows(path: Path, wanted: str = "") -> Iterator[Row]:
-    """The rows of a file in any container of `tasks.data.containers`, `wanted` as in `Row`.
+def read_rows(path: Path, expected: str = "") -> Iterator[Row]:
+    """The rows of a file in any container of `tasks.data.containers`, `expected` as in `Row`.
 
     Raises `DataError` for a file of another kind, broken JSON, a row that is no object, an empty file.
     """
     empty = True
-    for place, content, tool in with_answers(rows_of(path, wanted)):
+    for location, content, tool in with_answers(rows_of(path, expected)):
         empty = False
-        yield as_row(place, content, wanted, tool)
+        yield as_row(location, content, expected, tool)
     if empty:
         raise DataError(f"{path} is empty; expected one JSON object a line")
 
 
-def read_document(path: Path, wanted: str) -> Any:
-    """A file that is one JSON document, gzipped or not; `wanted` says in the message which file to name instead.
+def read_document(path: Path, expected: str) -> Any:
+    """A file that is one JSON document, gzipped or not; `expected` says in the message which file to name instead.
 
     Raises `DataError` where it is missing, cut off, no JSON, or gives a key of an object twice: one of the two values
     would be dropped without a word.
     """
-    content = content_of(path, wanted)
+    content = content_of(path, expected)
     try:
         return parsed(content)
     except RepeatedKey as error:
         raise DataError(f"{path}: the key '{error}' is given twice in one object; keep one") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON ({error}){_to_name(wanted)}") from error
+        raise DataError(f"{path}: not valid JSON ({error}){_to_name(expected)}") from error
 
 
-def is_document(path: Path, wanted: str) -> bool:
+def is_document(path: Path, expected: str) -> bool:
     """Whether a file is one JSON document, rather than a row a line; raises `DataError` where it cannot be read."""
     try:
-        parsed(content_of(path, wanted))
+        parsed(content_of(path, expected))
     except RepeatedKey:
         return True
     except (ValueError, RecursionError):
@@ -127,20 +129,20 @@ def is_document(path: Path, wanted: str) -> bool:
     return True
 
 
-def refuse_repeats(given: Iterable[tuple[str, str]], field: str) -> None:
+def refuse_repeats(identified: Iterable[tuple[str, str]], field: str) -> None:
     """Raise `DataError` for the second of two (place, id) with one id."""
     first: dict[str, str] = {}
-    for place, identifier in given:
+    for location, identifier in identified:
         if identifier in first:
-            raise DataError(f"{place}: {field} {identifier} was already given at {first[identifier]}")
-        first[identifier] = place
+            raise DataError(f"{location}: {field} {identifier} was already given at {first[identifier]}")
+        first[identifier] = location
 
 
-def refuse_unknown(given: Iterable[tuple[str, str]], field: str, known: Set[str], questions: Path) -> None:
+def refuse_unknown(identified: Iterable[tuple[str, str]], field: str, identifiers: Set[str], questions: Path) -> None:
     """Raise `DataError` for the first of (place, id) that answers no question."""
-    for place, identifier in given:
-        if identifier not in known:
-            raise DataError(f"{place}: {field} {identifier} is no question of {questions}; another set's answers?")
+    for location, identifier in identified:
+        if identifier not in identifiers:
+            raise DataError(f"{location}: {field} {identifier} is no question of {questions}; another set's answers?")
 
 
 def refuse_unanswered(answers: Path, unanswered: Sequence[str], answered: int, partial: bool) -> None:
@@ -151,11 +153,11 @@ def refuse_unanswered(answers: Path, unanswered: Sequence[str], answered: int, p
         raise DataError(f"{answers} has no answer to {questions}: {listed(unanswered)}{remedy}")
 
 
-def as_row(place: str, content: Any, wanted: str = "", tool: str = "") -> Row:
+def as_row(location: str, content: Any, expected: str = "", tool: str = "") -> Row:
     """A parsed JSON value as a row; raises `DataError` where it is not an object."""
     if not isinstance(content, dict):
-        raise DataError(f"{place}: expected an object, found {type(content).__name__}{_to_name(wanted)}")
-    return Row(place, content, wanted, tool)
+        raise DataError(f"{location}: expected an object, found {type(content).__name__}{_to_name(expected)}")
+    return Row(location, content, expected, tool)
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
@@ -169,5 +171,5 @@ def is_list_of(kind: type, value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, kind) and not isinstance(item, bool) for item in value)
 
 
-def _to_name(wanted: str) -> str:
-    return f"; the file to name is {wanted}" if wanted else ""
+def _to_name(expected: str) -> str:
+    return f"; the file to name is {expected}" if expected else ""

@@ -37,7 +37,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class StoredFile:
     """What the data folder has of a source: `sha256` is that of the file, None where only its contents are left. `path`
     is below the task's folder, or below that of the task whose copy serves.
 
@@ -55,15 +55,15 @@ LLAVA_EVALUATION = "haotian-liu/LLaVA 32cebc38 (pull request 1199), playground/d
 """Where LLaVA's authors keep the questions that they ask of benchmarks."""
 
 
-def held(data: Path, source: Source) -> Held:
+def stored_file(data: Path, source: Source) -> StoredFile:
     """What `data` has of a source. The file is read to the end for its digest."""
     folder = folder_with(data, source)
     path = (folder or data / source.task) / source.file
     if not path.is_file():
-        return Held(source=source, path=path, sha256=None, state="unpacked" if folder else "missing")
+        return StoredFile(source=source, path=path, sha256=None, state="unpacked" if folder else "missing")
     digest = digest_of_file(path)
     state = "here" if source.sha256 is None else "as published" if digest == source.sha256 else "another version"
-    return Held(source=source, path=path, sha256=digest, state=state)
+    return StoredFile(source=source, path=path, sha256=digest, state=state)
 
 
 def stand_ins(source: Source, sources: Iterable[Source]) -> tuple[Source, ...]:

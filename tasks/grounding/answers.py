@@ -22,7 +22,7 @@ def load_answers(answers: Path, annotations: Path, *, partial: bool = False) -> 
     """
     questions = {sample.id: sample for sample in load_questions(annotations)}
     rows = [(row, row.identifier("question_id")) for row in read_rows(answers)]
-    ids = [(row.place, identifier) for row, identifier in rows]
+    ids = [(row.location, identifier) for row, identifier in rows]
     refuse_repeats(ids, "question_id")
     refuse_unknown(ids, "question_id", questions.keys(), annotations)
     boxes = {identifier: row.text("text") for row, identifier in rows}

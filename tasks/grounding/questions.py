@@ -37,12 +37,12 @@ def choose(alone: Iterable[AloneInstance], count: int, rng: np.random.Generator)
     The same instances, in any order, and the same state of `rng` give the same choice in the same order.
     """
     by_category: dict[str, list[AloneInstance]] = defaultdict(list)
-    for one in sorted(alone, key=lambda one: (one.category, one.image)):
-        if cover(one.box, one.size) >= LEAST:
-            by_category[one.category].append(one)
-    drawn = [[some[place] for place in rng.permutation(len(some))] for some in by_category.values()]
-    turns = itertools.zip_longest(*(drawn[place] for place in rng.permutation(len(drawn))))
-    return [one for turn in turns for one in turn if one][:count]
+    for instance in sorted(alone, key=lambda instance: (instance.category, instance.image)):
+        if cover(instance.box, instance.size) >= LEAST:
+            by_category[instance.category].append(instance)
+    drawn = [[instances[index] for index in rng.permutation(len(instances))] for instances in by_category.values()]
+    turns = itertools.zip_longest(*(drawn[index] for index in rng.permutation(len(drawn))))
+    return [instance for turn in turns for instance in turn if instance][:count]
 
 
 def cover(box: Box, size: tuple[int, int]) -> float:
@@ -55,16 +55,16 @@ def annotations_in(places: Iterable[Path]) -> Path | None:
 
     The first of several places counts. Raises `DataError` where there is a choice.
     """
-    found: dict[str, Path] = {}
-    for path in (path for place in places for path in sorted(place.glob("instances*.json"))):
-        found.setdefault(path.name, path)
+    files: dict[str, Path] = {}
+    for path in (path for folder in places for path in sorted(folder.glob("instances*.json"))):
+        files.setdefault(path.name, path)
     for name in ("instances_val2014.json", "instances_val2017.json"):
-        if name in found:
-            return found[name]
-    if len(found) > 1:
-        shown = listed([str(path) for path in found.values()])
+        if name in files:
+            return files[name]
+    if len(files) > 1:
+        shown = listed([str(path) for path in files.values()])
         raise DataError(f"grounding is asked of one file of instances and finds {shown}; name one, or keep one there")
-    return next(iter(found.values()), None)
+    return next(iter(files.values()), None)
 
 
 def annotations_of(truth: Path) -> Path:
@@ -79,7 +79,7 @@ def annotations_of(truth: Path) -> Path:
 
 def questions_text(samples: Iterable[Sample]) -> str:
     """The questions as JSON lines in the layout of LLaVA's files: `question_id`, `image` (its file), `text`."""
-    rows = ({"question_id": one.id, "image": one.meta["file_name"], "text": one.prompt} for one in samples)
+    rows = ({"question_id": sample.id, "image": sample.meta["file_name"], "text": sample.prompt} for sample in samples)
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -97,19 +97,22 @@ def load_questions(annotations: Path, count: int = QUESTIONS) -> list[Sample]:
         )
     return [
         Sample(
-            id=f"{one.image}/{one.category.replace(' ', '-')}",
-            prompt=f"{REQUEST.format(name=one.category)}\n{IN_FRACTIONS}",
+            id=f"{instance.image}/{instance.category.replace(' ', '-')}",
+            prompt=f"{REQUEST.format(name=instance.category)}\n{IN_FRACTIONS}",
             images=(),
-            target=one.box,
-            cluster=one.image,
-            meta={"object": one.category, "size": one.size, "file_name": one.file_name},
+            target=instance.box,
+            cluster=instance.image,
+            meta={"object": instance.category, "size": instance.size, "file_name": instance.file_name},
         )
-        for one in chosen
+        for instance in chosen
     ]
 
 
-def _within(one: AloneInstance) -> AloneInstance:
+def _within(instance: AloneInstance) -> AloneInstance:
     """COCO rounds boxes to hundredths of a pixel, beyond the picture too, and no fraction is above 1."""
-    left, top = max(one.box[0], 0.0), max(one.box[1], 0.0)
-    right, bottom = min(one.box[0] + one.box[2], one.size[0]), min(one.box[1] + one.box[3], one.size[1])
-    return replace(one, box=(left, top, max(right - left, 0.0), max(bottom - top, 0.0)))
+    left, top = max(instance.box[0], 0.0), max(instance.box[1], 0.0)
+    right, bottom = (
+        min(instance.box[0] + instance.box[2], instance.size[0]),
+        min(instance.box[1] + instance.box[3], instance.size[1]),
+    )
+    return replace(instance, box=(left, top, max(right - left, 0.0), max(bottom - top, 0.0)))

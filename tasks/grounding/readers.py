@@ -54,7 +54,7 @@ def edges_in_units(answer: str) -> set[Edges]:
 def edges_in_locations(answer: str) -> set[Edges]:
     """PaliGemma's `<loc0000>` to `<loc1023>`: top, left, bottom, right in 1/1024 (so public readers divide)."""
     rows = [re.findall(r"\d{4}", match[0]) for match in _LOCATIONS.finditer(answer)]
-    return {_four([row[place] for place in (1, 0, 3, 2)] if len(row) == 4 else row) for row in rows}
+    return {_four([row[index] for index in (1, 0, 3, 2)] if len(row) == 4 else row) for row in rows}
 
 
 def edges_in_patches(answer: str) -> set[Edges]:

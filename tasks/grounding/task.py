@@ -39,12 +39,13 @@ class Grounding:
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         annotations = grounding_annotations(self.data_root.folder)
-        asked = questions.load_questions(annotations)
+        samples = questions.load_questions(annotations)
         return [
             replace(
-                one, images=(coco_picture(self.data_root.folder, self.name, one.meta["file_name"], [annotations.name]),)
+                sample,
+                images=(coco_picture(self.data_root.folder, self.name, sample.meta["file_name"], [annotations.name]),),
             )
-            for one in asked
+            for sample in samples
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -73,10 +74,10 @@ class Grounding:
 def grounding_annotations(data: Path) -> Path:
     """The instances that grounding asks for: its own or CHAIR's; raises `MissingError` where there are none."""
     places = [data / task / folder for task in (marks.NAME, "chair") for folder in ("annotations", "")]
-    found = questions.annotations_in(places)
-    if found is None:
+    path = questions.annotations_in(places)
+    if path is None:
         raise missing_file(data, marks.NAME, "annotations/instances_val2014.json")
-    return found
+    return path
 
 
 def _score_box(profile: str, sample: Sample, answer: str) -> Score:

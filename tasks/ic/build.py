@@ -75,12 +75,12 @@ def temptation(present: Collection[str], counted: Presence) -> dict[str, float]:
         {'cup': 0.16666666666666666}
     """
     shares: dict[str, list[float]] = {}
-    for there in present:
-        for name, both in counted.together[there].items():
+    for companion in present:
+        for name, both in counted.together[companion].items():
             if name not in present:
-                shares.setdefault(name, []).append(both / counted.alone[there])
+                shares.setdefault(name, []).append(both / counted.alone[companion])
     # An exact sum: the order of the present ones, which is none, must not decide which picture is chosen.
-    means = {name: math.fsum(some) / len(present) for name, some in shares.items()}
+    means = {name: math.fsum(values) / len(present) for name, values in shares.items()}
     return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -129,7 +129,7 @@ def ic_from_coco(folder: Path, size: int, seed: int) -> IcSet:
     Raises the errors of `tasks.data.annotations.read_instances` and of `choose`.
     """
     annotated = read_instances(folder)
-    pictures = {image: one.objects for image, one in annotated.items()}
+    pictures = {image: picture.objects for image, picture in annotated.items()}
     ids = ascending(choose(pictures, size, np.random.default_rng(seed)))
     counted = presence(pictures.values())
     eligible = [objects for objects in pictures.values() if is_eligible(objects)]
@@ -160,13 +160,13 @@ def write_ic(folder: Path, chosen: IcSet) -> bool:
             "categories": sorted(chosen.eligible),
             "images": {
                 image: {
-                    "file_name": one.file_name,
-                    "objects": sorted(one.objects),
-                    "counts": dict(sorted(one.counts.items())),
+                    "file_name": picture.file_name,
+                    "objects": sorted(picture.objects),
+                    "counts": dict(sorted(picture.counts.items())),
                     "temptation": round(math.fsum(chosen.tempting[image].values()), 6),
                     "tempting": list(chosen.tempting[image])[:SHOWN],
                 }
-                for image, one in chosen.images.items()
+                for image, picture in chosen.images.items()
             },
         }
     )
@@ -177,9 +177,9 @@ def write_ic(folder: Path, chosen: IcSet) -> bool:
 
 
 def _card(chosen: IcSet, truth_digest: str) -> str:
-    there = Counter(name for one in chosen.images.values() for name in one.objects)
-    sizes = Counter(len(one.objects) for one in chosen.images.values())
-    mean = _mean(math.fsum(some.values()) for some in chosen.tempting.values())
+    present = Counter(name for picture in chosen.images.values() for name in picture.objects)
+    sizes = Counter(len(picture.objects) for picture in chosen.images.values())
+    mean = _mean(math.fsum(temptations.values()) for temptations in chosen.tempting.values())
     lines = [
         f"# Image captions (IC), {len(chosen.images)} pictures",
         "",
@@ -211,8 +211,8 @@ def _card(chosen: IcSet, truth_digest: str) -> str:
         "| category | pictures | of eligible |",
         "| --- | --- | --- |",
         *(
-            f"| {_cell(name)} | {there[name]} | {chosen.eligible[name]} |"
-            for name in most_frequent(chosen.eligible, there)
+            f"| {_cell(name)} | {present[name]} | {chosen.eligible[name]} |"
+            for name in most_frequent(chosen.eligible, present)
         ),
     ]
     return "\n".join(lines) + "\n"
@@ -228,5 +228,5 @@ def _json(content: Any) -> str:
 
 
 def _mean(values: Iterable[float]) -> float:
-    some = list(values)
-    return math.fsum(some) / len(some)
+    numbers = list(values)
+    return math.fsum(numbers) / len(numbers)

@@ -65,16 +65,18 @@ def score_ic(words: Sequence[str], target: Mapping[str, int | None], tables: Cha
     the mentions in `parsed` then carry it as "said" beside the truth's "there".
     """
     score = score_caption(words, set(target), tables)
-    there = {name: count for name, count in target.items() if count is not None}
-    said = {name: count for name, count in said_counts(merge_words(words, tables), tables).items() if name in there}
-    if not said:
+    counted = {name: count for name, count in target.items() if count is not None}
+    stated = {name: count for name, count in said_counts(merge_words(words, tables), tables).items() if name in counted}
+    if not stated:
         return dataclasses.replace(score, counts={**score.counts, "counts_said": 0})
     mentions = [
-        {**one, "said": said[one["name"]], "there": there[one["name"]]} if one["name"] in said else one
-        for one in score.parsed
+        {**mention, "said": stated[mention["name"]], "there": counted[mention["name"]]}
+        if mention["name"] in stated
+        else mention
+        for mention in score.parsed
     ]
-    right = sum(there[name] == count for name, count in said.items())
-    counts = {**score.counts, "counts_said": len(said), "counts_compared": len(said), "counts_right": right}
+    right = sum(counted[name] == count for name, count in stated.items())
+    counts = {**score.counts, "counts_said": len(stated), "counts_compared": len(stated), "counts_right": right}
     return dataclasses.replace(score, parsed=mentions, counts=counts)
 
 
@@ -87,16 +89,16 @@ def said_counts(merged: Sequence[str], tables: ChairTables) -> dict[str, int]:
     """
     counts: dict[str, set[int | None]] = {}
     forms: dict[str, set[str]] = {}
-    for place, name in named_places(merged, tables).items():
-        forms.setdefault(name, set()).add(merged[place])
-        counts.setdefault(name, set()).update(_count_before(merged, place))
-    only = {name: next(iter(said)) for name, said in counts.items() if len(said) == len(forms[name]) == 1}
+    for index, name in named_places(merged, tables).items():
+        forms.setdefault(name, set()).add(merged[index])
+        counts.setdefault(name, set()).update(_count_before(merged, index))
+    only = {name: next(iter(numbers)) for name, numbers in counts.items() if len(numbers) == len(forms[name]) == 1}
     return {name: number for name, number in only.items() if number is not None}
 
 
-def _count_before(merged: Sequence[str], place: int) -> set[int | None]:
+def _count_before(merged: Sequence[str], index: int) -> set[int | None]:
     """What is said of the object at a place: its number; None where that is of a part, or a guess; or nothing."""
-    at = place - 1
+    at = index - 1
     while at >= 0 and merged[at] in _DESCRIBING:
         at -= 1
     if at < 0:

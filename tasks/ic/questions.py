@@ -23,9 +23,14 @@ def load_questions(path: Path, tables: ChairTables) -> dict[str, Sample]:
     images = _read_truth(path, {name: name for name in tables.synonyms} | dict(tables.class_of))
     return {
         image: Sample(
-            id=image, prompt=PROMPT, images=(), target=one.counts, cluster=image, meta={"file_name": one.file_name}
+            id=image,
+            prompt=PROMPT,
+            images=(),
+            target=picture.counts,
+            cluster=image,
+            meta={"file_name": picture.file_name},
         )
-        for image, one in images.items()
+        for image, picture in images.items()
     }
 
 
@@ -43,19 +48,19 @@ def _read_truth(path: Path, class_of: Mapping[str, str]) -> dict[str, _Image]:
     images: dict[str, _Image] = {}
     every = row.inner("images")
     for image in every.content:
-        one = every.inner(image)
-        objects, counts = one.content.get("objects"), one.inner("counts")
+        entry = every.inner(image)
+        objects, counts = entry.content.get("objects"), entry.inner("counts")
         if not is_list_of(str, objects):
-            raise one.wrong("objects", "a list of strings")
+            raise entry.wrong("objects", "a list of strings")
         names: list[str] = list(objects or ())
         strangers = sorted(set(names) - set(class_of))
         if strangers:
-            raise DataError(f"{one.place}: synonyms.json has no class for {listed(strangers)}; add them there")
-        found: dict[str, int | None] = {}
+            raise DataError(f"{entry.location}: synonyms.json has no class for {listed(strangers)}; add them there")
+        counted: dict[str, int | None] = {}
         for name in names:
             count = counts.integer(name) if name in counts.content else None
             # Categories that are one class are counted together, or not at all.
-            before = found.get(class_of[name], 0)
-            found[class_of[name]] = None if count is None or before is None else before + count
-        images[image] = _Image(file_name=one.text("file_name"), counts=found)
+            before = counted.get(class_of[name], 0)
+            counted[class_of[name]] = None if count is None or before is None else before + count
+        images[image] = _Image(file_name=entry.text("file_name"), counts=counted)
     return images

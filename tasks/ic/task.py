@@ -38,11 +38,13 @@ class Ic:
         truth = self.data_root.folder / self.name / TRUTH_FILE
         if not truth.is_file():
             raise MissingError(f"{truth}: no such file; choose a set by `strop data build ic --out {truth.parent}`")
-        asked = questions.load_questions(truth, _tables(self.data_root.folder))
+        samples = questions.load_questions(truth, _tables(self.data_root.folder))
         annotations = read_json(truth).get("annotations", ())
         return [
-            replace(one, images=(coco_picture(self.data_root.folder, self.name, one.meta["file_name"], annotations),))
-            for one in asked.values()
+            replace(
+                sample, images=(coco_picture(self.data_root.folder, self.name, sample.meta["file_name"], annotations),)
+            )
+            for sample in samples.values()
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:

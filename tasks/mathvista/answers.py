@@ -68,7 +68,7 @@ def load_answers(
     # first of all, since rows without a response are another file's
     answer_field = _answer_fields(rows)
     texts = {pid: row.text(answer_field[pid]) for pid, row in rows if not _is_outage(row)}
-    pids = [(row.place, pid) for pid, row in rows]
+    pids = [(row.location, pid) for pid, row in rows]
     refuse_repeats(pids, "pid")
     by_pid = {} if questions is None else load_questions(questions, size)
     if questions is not None:
@@ -76,7 +76,7 @@ def load_answers(
     own = {pid: question_sample(pid, row) for pid, row in rows if _is_question(row, pid in by_pid)}
     for pid, row in rows:
         if pid not in own and pid not in by_pid:
-            raise DataError(f"{row.place}: the row has no question in it; name {TESTMINI_FILE} with --questions")
+            raise DataError(f"{row.location}: the row has no question in it; name {TESTMINI_FILE} with --questions")
     wrong = [claim for pid, row in rows for claim in _contradictions(row, by_pid.get(pid) or own[pid])]
     refuse_contradictions(
         wrong, len(rows), f"name the questions that were asked (--questions), or their own {TESTMINI_FILE}"
@@ -176,5 +176,5 @@ def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:
     wrong += question_contradictions(row, question, lambda text: repeats(text, question, question))
     answer = row.content.get("answer")
     if answer is not None and not same_answer(answer, gold):
-        wrong.append(Contradiction(row.place, "answer", str(answer), gold))
+        wrong.append(Contradiction(row.location, "answer", str(answer), gold))
     return wrong

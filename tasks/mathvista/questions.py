@@ -30,9 +30,9 @@ class Size:
 TESTMINI = Size(questions=1000, multi_choice=540)
 
 
-def rows_by_pid(path: Path, document: Mapping[str, object], wanted: str) -> Iterator[tuple[str, Row]]:
+def rows_by_pid(path: Path, document: Mapping[str, object], expected: str) -> Iterator[tuple[str, Row]]:
     for key, content in document.items():
-        row = as_row(f"{path}: pid {key}", content, wanted)
+        row = as_row(f"{path}: pid {key}", content, expected)
         if "pid" in row.content and row.identifier("pid") != key:
             raise row.wrong("pid", f"the row's own key, {key}")
         yield key, row
@@ -44,9 +44,9 @@ def load_questions(path: Path, size: Size | None = TESTMINI) -> dict[str, Sample
     `Sample.images` is empty; `Sample.meta["image"]` names the picture as the authors do, e.g. "images/1.jpg".
     """
     document = as_row(str(path), read_document(path, TESTMINI_FILE), TESTMINI_FILE).content
-    asked = {pid: question_sample(pid, row) for pid, row in rows_by_pid(path, document, TESTMINI_FILE)}
-    refuse_another_size(path, asked, size)
-    return asked
+    samples = {pid: question_sample(pid, row) for pid, row in rows_by_pid(path, document, TESTMINI_FILE)}
+    refuse_another_size(path, samples, size)
+    return samples
 
 
 def load_prompts(path: Path, pids: Iterable[str]) -> dict[str, str]:
@@ -86,18 +86,18 @@ def _question(row: Row) -> Question:
         cells=(
             f"question_type/{question_type}",
             f"answer_type/{answer_type}",
-            *(f"{key}/{value}" for key, held in values.items() for value in dict.fromkeys(held)),
+            *(f"{key}/{value}" for key, entries in values.items() for value in dict.fromkeys(entries)),
         ),
     )
 
 
-def refuse_another_size(path: Path | str, asked: Mapping[str, Sample], size: Size | None) -> None:
+def refuse_another_size(path: Path | str, samples: Mapping[str, Sample], size: Size | None) -> None:
     """Raise `DataError` where the questions are not `size` in number (None: any will do)."""
-    kinds = Counter(sample.target.question_type for sample in asked.values())
-    found = Size(questions=len(asked), multi_choice=kinds["multi_choice"])
-    if size is not None and found != size:
+    kinds = Counter(sample.target.question_type for sample in samples.values())
+    actual = Size(questions=len(samples), multi_choice=kinds["multi_choice"])
+    if size is not None and actual != size:
         raise DataError(
-            f"{path} holds {counted(found.questions, 'question')}, {found.multi_choice} of them with options, but "
+            f"{path} holds {counted(actual.questions, 'question')}, {actual.multi_choice} of them with options, but "
             f"testmini has {size.questions} and {size.multi_choice}; get the whole of it, or {TESTMINI_FILE} for "
             "--questions"
         )

@@ -165,10 +165,10 @@ MATHVISTA_PROFILES: Mapping[str, Reader] = MappingProxyType(
 """Name of a profile -> its reader. Of two harnesses these are the rules: what they show a language model is unread."""
 
 
-def edit_distance(one: str, other: str) -> int:
+def edit_distance(text: str, other: str) -> int:
     """Levenshtein's distance: the fewest characters to insert, delete or replace that turn one text into the other."""
     before = list(range(len(other) + 1))
-    for row, left in enumerate(one, start=1):
+    for row, left in enumerate(text, start=1):
         current = [row]
         for column, right in enumerate(other, start=1):
             current.append(min(before[column] + 1, current[-1] + 1, before[column - 1] + (left != right)))
@@ -288,7 +288,7 @@ def _rounded(number: float, precision: int | None) -> str:
 
 def _list_in(response: str) -> str | None:
     for content in _LIST.findall(response.translate(_FULL_WIDTH_MARKS))[: -_AT_MOST - 1 : -1]:
-        numbers = [_item(part) for part in content.split(",")] if len(content) <= _OF_A_LINE else [None]
+        numbers = [_item(item) for item in content.split(",")] if len(content) <= _OF_A_LINE else [None]
         values = [int(number) if number.is_integer() else number for number in numbers if number is not None]
         if len(values) == len(numbers):
             return str(values)

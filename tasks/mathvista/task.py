@@ -44,16 +44,16 @@ class MathVista:
         if self.data_root.hub:
             return _mathvista_of_hub(self.data_root, self.size)
         folder = self.data_root.folder / self.name
-        for wanted in ("testmini.json", "query.json"):
-            if not (folder / wanted).is_file():
-                raise missing_file(self.data_root.folder, self.name, wanted, sources.HUB)
-        asked = questions.load_questions(folder / "testmini.json", self.size)
-        prompts = questions.load_prompts(folder / "query.json", asked)
+        for file in ("testmini.json", "query.json"):
+            if not (folder / file).is_file():
+                raise missing_file(self.data_root.folder, self.name, file, sources.HUB)
+        samples = questions.load_questions(folder / "testmini.json", self.size)
+        prompts = questions.load_prompts(folder / "query.json", samples)
         # refused where it is missing; the questions name it themselves
         picture_folder(self.data_root.folder, self.name, "images.zip", f"{self.name}/images")
         return [
-            replace(one, prompt=prompts[pid], images=pictures_in(folder, one.meta["image"]))
-            for pid, one in asked.items()
+            replace(sample, prompt=prompts[pid], images=pictures_in(folder, sample.meta["image"]))
+            for pid, sample in samples.items()
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -76,8 +76,8 @@ class MathVista:
     def gold(self, sample: Sample) -> str:
         """By letter, since an option may be called "(b)" and not be the second."""
         question: Question = sample.target
-        said = LETTERS[question.options.index(question.answer)] if question.options else question.answer
-        return f'The answer is "{said}".'
+        answer = LETTERS[question.options.index(question.answer)] if question.options else question.answer
+        return f'The answer is "{answer}".'
 
     def details(self, samples: Sequence[Sample]) -> Details:
         info = self.about
@@ -87,15 +87,15 @@ class MathVista:
 
 
 def _mathvista_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
-    asked = {}
+    samples = {}
     for row, picture in read_hub(sources.HUB, data).rows():
         precision = row.content["precision"]
         whole = int(precision) if isinstance(precision, float) else precision  # the table has no column of integers
         pid = row.identifier("pid")
-        question = questions.question_sample(pid, Row(row.place, {**row.content, "precision": whole}))
-        asked[pid] = replace(question, images=required_picture(row, picture))
-    questions.refuse_another_size(sources.HUB.name, asked, size)
-    return list(asked.values())
+        question = questions.question_sample(pid, Row(row.location, {**row.content, "precision": whole}))
+        samples[pid] = replace(question, images=required_picture(row, picture))
+    questions.refuse_another_size(sources.HUB.name, samples, size)
+    return list(samples.values())
 
 
 def _score_mathvista(extractions: Mapping[str, str], profile: str, sample: Sample, answer: str) -> Score:

@@ -144,15 +144,15 @@ def _pope(split: str) -> list[Sample]:
         rng = np.random.default_rng((scene.seed, 7))
         present = sorted(scene.counts())
         absent = [category.name for category in CATEGORIES if category.name not in present]
-        asked = [str(name) for name in rng.permutation(present)[:3]]
-        company = {name: sum(counted.together[there].get(name, 0) for there in present) for name in absent}
+        positives = [str(name) for name in rng.permutation(present)[:3]]
+        company = {name: sum(counted.together[companion].get(name, 0) for companion in present) for name in absent}
         negatives = {
             "random": [str(name) for name in rng.choice(absent, 3, replace=False)],
             "popular": most_frequent(absent, counted.alone)[:3],
             "adversarial": most_frequent(absent, company)[:3],
         }
         for group in POPE_GROUPS:
-            questions = [(name, "yes") for name in asked] + [(name, "no") for name in negatives[group]]
+            questions = [(name, "yes") for name in positives] + [(name, "no") for name in negatives[group]]
             samples += [_pope_sample(scene, group, name, label) for name, label in questions]
     return samples
 

@@ -82,11 +82,11 @@ def caption(scene: Scene) -> str:
 def human_captions(scene: Scene) -> list[str]:
     """Five captions as annotators give them: one whole, four partial; all of them true."""
     rng = np.random.default_rng((scene.seed, 2))
-    said = claims(scene)
+    statements = claims(scene)
     captions = [caption(scene)]
     for size in (1, 2, 2, 3):
-        some = sorted(rng.choice(len(said), min(size, len(said)), replace=False))
-        captions.append(" ".join(said[index].sentence() for index in some))
+        chosen = sorted(rng.choice(len(statements), min(size, len(statements)), replace=False))
+        captions.append(" ".join(statements[index].sentence() for index in chosen))
     return captions
 
 
@@ -116,8 +116,8 @@ def tempting_absent(scene: Scene, rng: np.random.Generator) -> str:
 
 def false_claim(scene: Scene, rng: np.random.Generator) -> Claim:
     """A claim that is not true of the scene: mostly an absent object, else a wrong place, count or size."""
-    said = claims(scene)
-    true = said[rng.integers(len(said))]
+    statements = claims(scene)
+    true = statements[rng.integers(len(statements))]
     chance = rng.random()
     if chance < 0.62:
         return replace(true, name=tempting_absent(scene, rng))
@@ -137,43 +137,43 @@ def questions(scene: Scene, rng: np.random.Generator) -> list[Question]:
     """One question of each form, with the balance of each form's benchmark."""
     counts = scene.counts()
     present = sorted(counts)
-    some = present[rng.integers(len(present))]
+    present_name = present[rng.integers(len(present))]
     absent = tempting_absent(scene, rng)
-    asked = [
-        Question(kind="presence", prompt=is_there(some), answer="Yes"),
+    chosen = [
+        Question(kind="presence", prompt=is_there(present_name), answer="Yes"),
         Question(kind="presence", prompt=is_there(absent), answer="No"),
-        _count_question(some, counts[some], rng),
-        _which_is_there(scene, some, rng),
+        _count_question(present_name, counts[present_name], rng),
+        _which_is_there(scene, present_name, rng),
         _statement(scene, rng),
     ]
     single = things_alone(scene)
     if single:
-        asked.append(box_question(single[rng.integers(len(single))]))
+        chosen.append(box_question(single[rng.integers(len(single))]))
     if len(single) >= 2:
         first, second = (single[index] for index in rng.choice(len(single), 2, replace=False))
-        asked.append(_further_left(first, second))
-    return asked
+        chosen.append(_further_left(first, second))
+    return chosen
 
 
 def presence_questions(scene: Scene, rng: np.random.Generator, pairs: int) -> list[Question]:
     """POPE's question, `pairs` times about what is there and as often about what is not."""
     present = sorted(scene.counts())
-    asked = []
+    chosen = []
     for _ in range(pairs):
-        some, absent = present[rng.integers(len(present))], tempting_absent(scene, rng)
-        asked.append(Question(kind="presence", prompt=is_there(some), answer="Yes"))
-        asked.append(Question(kind="presence", prompt=is_there(absent), answer="No"))
-    return asked
+        present_name, absent = present[rng.integers(len(present))], tempting_absent(scene, rng)
+        chosen.append(Question(kind="presence", prompt=is_there(present_name), answer="Yes"))
+        chosen.append(Question(kind="presence", prompt=is_there(absent), answer="No"))
+    return chosen
 
 
 def place_questions(scene: Scene, rng: np.random.Generator, pairs: int) -> list[Question]:
     """Where each thing is that is there once: its box, and `pairs` times which of two is further left."""
     single = things_alone(scene)
-    asked = [box_question(thing) for thing in single]
+    chosen = [box_question(thing) for thing in single]
     for _ in range(pairs if len(single) >= 2 else 0):
         first, second = (single[index] for index in rng.choice(len(single), 2, replace=False))
-        asked.append(_further_left(first, second))
-    return asked
+        chosen.append(_further_left(first, second))
+    return chosen
 
 
 def things_alone(scene: Scene) -> list[Thing]:
@@ -270,8 +270,10 @@ def _which_is_there(scene: Scene, right: str, rng: np.random.Generator) -> Quest
 
 def _statement(scene: Scene, rng: np.random.Generator) -> Question:
     if rng.random() < 0.5:
-        said = claims(scene)
-        return Question(kind="truth", prompt=is_true(said[rng.integers(len(said))].sentence()), answer="Yes")
+        statements = claims(scene)
+        return Question(
+            kind="truth", prompt=is_true(statements[rng.integers(len(statements))].sentence()), answer="Yes"
+        )
     return Question(kind="truth", prompt=is_true(false_claim(scene, rng).sentence()), answer="No")
 
 

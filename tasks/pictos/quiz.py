@@ -147,7 +147,7 @@ class _Posed:
 
     kind: str
     picture: ScenePicture | ChartPicture
-    asked: _Asked
+    question: _Asked
 
     def sample(self, prompt: str, target: Problem | Question) -> Sample:
         return Sample(
@@ -160,23 +160,24 @@ class _Posed:
 
 
 def _scienceqa_sample(posed: _Posed) -> Sample:
-    asked = posed.asked
-    gold = LETTERS[asked.options.index(asked.right)]
+    unformed = posed.question
+    gold = LETTERS[unformed.options.index(unformed.right)]
     return posed.sample(
-        scienceqa_prompt(asked.text, asked.options), Problem(options=asked.options, gold=gold, cells=(posed.kind,))
+        scienceqa_prompt(unformed.text, unformed.options),
+        Problem(options=unformed.options, gold=gold, cells=(posed.kind,)),
     )
 
 
 def _mathvista_sample(posed: _Posed) -> Sample:
-    asked = posed.asked
+    unformed = posed.question
     question = Question(
-        question_type="multi_choice" if asked.options else "free_form",
-        answer_type="text" if asked.options else "integer",
-        answer=asked.right,
-        options=asked.options,
+        question_type="multi_choice" if unformed.options else "free_form",
+        answer_type="text" if unformed.options else "integer",
+        answer=unformed.right,
+        options=unformed.options,
         cells=(posed.kind,),
     )
-    return posed.sample(hinted(asked.text, asked.options), question)
+    return posed.sample(hinted(unformed.text, unformed.options), question)
 
 
 @lru_cache(maxsize=4)
@@ -225,19 +226,19 @@ def _posed(
     split: str, kind: str, count: int, picture: type[ScenePicture] | type[ChartPicture], ask: Ask
 ) -> list[_Posed]:
     """The first `count` questions of a kind, one for each seed that suits."""
-    found: list[_Posed] = []
+    posed: list[_Posed] = []
     for seed in seeds_of(split):
-        if len(found) == count:
+        if len(posed) == count:
             break
-        asked = ask(seed, len(found), _generator(seed))
-        if asked:
-            found.append(_Posed(kind=kind, picture=picture(seed), asked=asked))
-    return found
+        question = ask(seed, len(posed), _generator(seed))
+        if question:
+            posed.append(_Posed(kind=kind, picture=picture(seed), question=question))
+    return posed
 
 
 def _mixed(kinds: Sequence[Sequence[_Posed]]) -> list[_Posed]:
     """All questions, each kind spread evenly over the whole."""
-    spread = [((place + 0.5) / len(kind), posed) for kind in kinds for place, posed in enumerate(kind)]
+    spread = [((index + 0.5) / len(kind), posed) for kind in kinds for index, posed in enumerate(kind)]
     return [posed for _, posed in sorted(spread, key=lambda placed: placed[0])]
 
 
@@ -257,9 +258,9 @@ def _present(seed: int, number: int, rng: np.random.Generator) -> _Asked | None:
 
 def _position(seed: int, number: int, rng: np.random.Generator) -> _Asked | None:
     pairs = [
-        (one.category.name, other.category.name)
-        for one, other in itertools.permutations(things_alone(compose(seed)), 2)
-        if other.centre - one.centre >= APART
+        (thing.category.name, other.category.name)
+        for thing, other in itertools.permutations(things_alone(compose(seed)), 2)
+        if other.centre - thing.centre >= APART
     ]
     if not pairs:
         return None
@@ -269,9 +270,9 @@ def _position(seed: int, number: int, rng: np.random.Generator) -> _Asked | None
 
 
 def _count(seed: int, number: int, rng: np.random.Generator) -> _Asked | None:
-    wanted = COUNTS[number % len(COUNTS)]
+    target = COUNTS[number % len(COUNTS)]
     counts = compose(seed).counts()
-    names = sorted(name for name, count in counts.items() if min(count, max(COUNTS)) == wanted)
+    names = sorted(name for name, count in counts.items() if min(count, max(COUNTS)) == target)
     if not names:
         return None
     name = names[rng.integers(len(names))]
@@ -280,7 +281,7 @@ def _count(seed: int, number: int, rng: np.random.Generator) -> _Asked | None:
 
 def _comparison(seed: int, number: int, rng: np.random.Generator) -> _Asked | None:
     counts = compose(seed).counts()
-    pairs = [(one, other) for one, other in itertools.permutations(sorted(counts), 2) if counts[one] > counts[other]]
+    pairs = [(name, other) for name, other in itertools.permutations(sorted(counts), 2) if counts[name] > counts[other]]
     if not pairs:
         return None
     more, fewer = pairs[rng.integers(len(pairs))]
@@ -289,11 +290,11 @@ def _comparison(seed: int, number: int, rng: np.random.Generator) -> _Asked | No
 
 
 def _height(seed: int, number: int, rng: np.random.Generator) -> _Asked | None:
-    wanted = 1 + number % TALLEST
-    names = [name for name, height in compose_chart(seed).bars if height == wanted]
+    target = 1 + number % TALLEST
+    names = [name for name, height in compose_chart(seed).bars if height == target]
     if not names:
         return None
-    return _Asked(text=height_of(names[rng.integers(len(names))]), right=str(wanted))
+    return _Asked(text=height_of(names[rng.integers(len(names))]), right=str(target))
 
 
 def _highest(seed: int, number: int, rng: np.random.Generator) -> _Asked | None:
@@ -308,5 +309,5 @@ def _highest(seed: int, number: int, rng: np.random.Generator) -> _Asked | None:
 def _placed(right: str, options: Sequence[str], number: int) -> tuple[str, ...]:
     """The options with the right one at the place that is its turn."""
     others = [option for option in options if option != right]
-    place = number % len(options)
-    return (*others[:place], right, *others[place:])
+    index = number % len(options)
+    return (*others[:index], right, *others[index:])

@@ -94,8 +94,8 @@ class Scene:
 def seeds_of(split: str, count: int | None = None) -> range:
     """The first `count` seeds of a split (None: all), or of a part of the reserve; raises `UsageError` for a split that
     does not exist."""
-    if part := re.fullmatch(r"reserve-([1-9]\d{0,3})", split):
-        start = RESERVE_START + (int(part[1]) - 1) * RESERVE_PART
+    if match := re.fullmatch(r"reserve-([1-9]\d{0,3})", split):
+        start = RESERVE_START + (int(match[1]) - 1) * RESERVE_PART
         return range(start, start + RESERVE_PART)[:count]
     if split not in SPLITS:
         raise UsageError(f"the embedded world has no split '{split}'; it has {', '.join(SPLITS)}, reserve-1, ...")
@@ -183,9 +183,9 @@ def _choose(rng: np.random.Generator, theme: Theme) -> list[str]:
     """Names of a scene's objects: half follow a companion, some repeat, few are strays from anywhere."""
     weights = 0.8 ** np.arange(len(theme.usual))
     weights /= weights.sum()
-    wanted = int(rng.choice([2, 3, 4, 5, 6], p=[0.12, 0.26, 0.3, 0.2, 0.12]))
+    target = int(rng.choice([2, 3, 4, 5, 6], p=[0.12, 0.26, 0.3, 0.2, 0.12]))
     names: list[str] = []
-    while len(names) < wanted:
+    while len(names) < target:
         chance = rng.random()
         if names and chance < 0.13:
             names.append(names[rng.integers(len(names))])
@@ -225,8 +225,8 @@ def _stamp(owners: np.ndarray, glyph: Glyph, index: int) -> None:
     """Write `index` wherever the glyph is opaque, clipped at the picture's edge."""
     mask = _mask(glyph.text, glyph.side, glyph.mirrored, glyph.turn)
     top, left = max(glyph.y, 0), max(glyph.x, 0)
-    part = mask[top - glyph.y : SIDE - glyph.y, left - glyph.x : SIDE - glyph.x]
-    owners[top : top + part.shape[0], left : left + part.shape[1]][part] = index
+    window = mask[top - glyph.y : SIDE - glyph.y, left - glyph.x : SIDE - glyph.x]
+    owners[top : top + window.shape[0], left : left + window.shape[1]][window] = index
 
 
 def _all_visible(owners: np.ndarray, glyphs: Sequence[Glyph], indices: Sequence[int]) -> bool:

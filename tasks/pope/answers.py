@@ -168,7 +168,7 @@ def _question_set(path: Path | None, truth: Path) -> _QuestionSet:
                 "questions": len(group),
                 "label_rows_without_question": pool.rows - len(group),
             }
-    refuse_repeats([(question.place, question.id) for question in questions], "the question")
+    refuse_repeats([(question.location, question.id) for question in questions], "the question")
     return _QuestionSet(questions=tuple(questions), splits=splits)
 
 
@@ -183,7 +183,7 @@ def _rows_by_category(path: Path | None, truth: Path) -> Mapping[str, Sequence[R
     by_category: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_category[row.text("category")].append(row)
-    refuse_repeats([(row.place, row.identifier("question_id")) for row in rows], "question_id")
+    refuse_repeats([(row.location, row.identifier("question_id")) for row in rows], "question_id")
     return by_category
 
 
@@ -198,7 +198,7 @@ def _question(row: Row, category: str, labels: _Labels | None) -> Question:
     of_set = "category" in row.content
     label, number = labels.take(row, image, thing, category) if labels else (None, None)
     return Question(
-        place=row.place,
+        location=row.location,
         id=row.identifier("question_id") if of_set else question_name(category, image, thing),
         set_id=row.identifier("question_id") if of_set else None,
         number=number,
@@ -289,7 +289,7 @@ class _Labels:
             before = self._labels[row.text("image"), object_of(row)]
             if before and before[-1][0] != label:
                 raise DataError(
-                    f"{row.place}: labelled {label}, but the same object in the same image is {before[-1][0]} above"
+                    f"{row.location}: labelled {label}, but the same object in the same image is {before[-1][0]} above"
                 )
             before.append((label, number))
             self.rows += 1
@@ -299,7 +299,7 @@ class _Labels:
         left = self._labels.get((image, thing))
         if not left:
             raise DataError(
-                f"{row.place}: {self.path} has no row left for '{thing}' in {image} "
+                f"{row.location}: {self.path} has no row left for '{thing}' in {image} "
                 f"(category {category}); these are the labels of other questions"
             )
         return left.popleft()

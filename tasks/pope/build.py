@@ -77,7 +77,7 @@ def draw_questions(
             f"{len(rich)} of {len(pictures)} images have {EACH} objects or more and {images} were asked for; "
             f"ask for 1 to {len(rich)}, or annotate more"
         )
-    chosen = [rich[place] for place in rng.permutation(len(rich))[:images]]
+    chosen = [rich[index] for index in rng.permutation(len(rich))[:images]]
     counted = presence(pictures[name] for name in chosen)
     questions: dict[str, list[PopeQuestion]] = {group: [] for group in GROUPS}
     for image in chosen:
@@ -88,11 +88,11 @@ def draw_questions(
                 f"image {image} lacks only {len(absent)} of the {len(counted.alone)} objects that occur in the chosen "
                 f"images, and {EACH} are needed; ask for more images"
             )
-        asked = [str(name) for name in rng.permutation(present)[:EACH]]
-        for group, negatives in _negatives(asked, absent, counted, rng).items():
-            for there, not_there in zip(asked, negatives, strict=True):
-                questions[group].append(PopeQuestion(image=image, object=there, label="yes"))
-                questions[group].append(PopeQuestion(image=image, object=not_there, label="no"))
+        positives = [str(name) for name in rng.permutation(present)[:EACH]]
+        for group, negatives in _negatives(positives, absent, counted, rng).items():
+            for positive, negative in zip(positives, negatives, strict=True):
+                questions[group].append(PopeQuestion(image=image, object=positive, label="yes"))
+                questions[group].append(PopeQuestion(image=image, object=negative, label="no"))
     return questions
 
 
@@ -118,7 +118,7 @@ def build_set(coco: Path, folder: Path, images: int, seed: int) -> dict[str, Any
     """
     questions = questions_from_coco(coco, images, seed)
     files = write_questions(folder, questions)
-    made = {
+    record = {
         "benchmark": "pope",
         "seed": seed,
         "images": images,
@@ -127,8 +127,8 @@ def build_set(coco: Path, folder: Path, images: int, seed: int) -> dict[str, Any
         "files": {path.name: digest_of_file(path) for path in files},
         "strop": version("strop"),
     }
-    write_json(folder / BUILD_FILE, made)
-    return made
+    write_json(folder / BUILD_FILE, record)
+    return record
 
 
 def built_set(folder: Path) -> BuiltSet | None:
@@ -139,19 +139,19 @@ def built_set(folder: Path) -> BuiltSet | None:
     path = folder / BUILD_FILE
     if not path.is_file():
         return None
-    made = as_row(str(path), read_json(path))
-    rows, files = made.inner("questions"), made.inner("files")
+    record = as_row(str(path), read_json(path))
+    rows, files = record.inner("questions"), record.inner("files")
     for name in files.content:
         if not (folder / name).is_file() or digest_of_file(folder / name) != files.text(name):
             raise DataError(
                 f"{folder / name} is not the file that {BUILD_FILE} beside it tells of; build the set again, or remove "
                 f"{BUILD_FILE} if the questions are somebody else's"
             )
-    drawn = f"{made.integer('images')} images drawn with seed {made.integer('seed')}"
+    drawn = f"{record.integer('images')} images drawn with seed {record.integer('seed')}"
     return BuiltSet(
         rows={group: rows.integer(group) for group in rows.content},
         about=f"built by Strop, {drawn}, {digest_of_json(files.content)[:12]}",
-        annotations=tuple(made.inner("annotations").content),
+        annotations=tuple(record.inner("annotations").content),
     )
 
 
@@ -164,15 +164,20 @@ def write_questions(folder: Path, questions: Mapping[str, Sequence[PopeQuestion]
     """
     contents = {
         LABEL_FILE.format(group=group): [
-            {"question_id": number, "image": one.image, "text": _text(one.object), "label": one.label}
-            for number, one in enumerate(rows, start=1)
+            {"question_id": number, "image": question.image, "text": _text(question.object), "label": question.label}
+            for number, question in enumerate(rows, start=1)
         ]
         for group, rows in questions.items()
     }
     contents[QUESTION_FILE] = [
-        {"question_id": number, "image": one.image, "text": f"{_text(one.object)}\n{INSTRUCTION}", "category": group}
+        {
+            "question_id": number,
+            "image": question.image,
+            "text": f"{_text(question.object)}\n{INSTRUCTION}",
+            "category": group,
+        }
         for group, first in _FIRST_ID.items()
-        for number, one in enumerate(questions[group], start=first)
+        for number, question in enumerate(questions[group], start=first)
     ]
     files = {
         folder / name: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -187,18 +192,18 @@ def write_questions(folder: Path, questions: Mapping[str, Sequence[PopeQuestion]
 
 
 def _negatives(
-    asked: Sequence[str], absent: Sequence[str], counted: Presence, rng: np.random.Generator
+    positives: Sequence[str], absent: Sequence[str], counted: Presence, rng: np.random.Generator
 ) -> dict[str, list[str]]:
     adversarial: list[str] = []
-    for there in asked:
-        company = counted.together[there]
+    for positive in positives:
+        company = counted.together[positive]
         free = [name for name in absent if name not in adversarial]
         seen = most_frequent((name for name in free if company.get(name)), company)
         # What is there may never be seen with anything that is not; then any absent object will do.
         adversarial.append(seen[0] if seen else str(rng.choice(free)))
     return {
-        "random": [str(name) for name in rng.choice(absent, len(asked), replace=False)],
-        "popular": most_frequent(absent, counted.alone)[: len(asked)],
+        "random": [str(name) for name in rng.choice(absent, len(positives), replace=False)],
+        "popular": most_frequent(absent, counted.alone)[: len(positives)],
         "adversarial": adversarial,
     }
 

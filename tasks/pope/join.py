@@ -46,7 +46,7 @@ class Question:
     there is no such file), `number` the question_id of the label file, unique in the category at most. `label` is None
     where no label file was given for the category."""
 
-    place: str
+    location: str
     id: str
     set_id: str | None
     number: str | None
@@ -112,7 +112,7 @@ def contradictions(answer: Answer, question: Question) -> list[Contradiction]:
     """What a row says that is not so of a question: its category, its picture, the object that is asked for."""
     wrong = []
     if answer.category not in (None, question.category):
-        wrong.append(Contradiction(answer.row.place, "category", str(answer.category), question.category))
+        wrong.append(Contradiction(answer.row.location, "category", str(answer.category), question.category))
     wrong += picture_contradictions(answer.row, question.image)
     return wrong + question_contradictions(answer.row, question.prompt, lambda text: _may_ask(text, question))
 
@@ -211,7 +211,7 @@ def objects_named(answer: Answer) -> set[str]:
 
 def _refusal(answers: Sequence[Answer], questions: Sequence[Question], path: Path, source: Path) -> DataError:
     """What to say where no way holds; a fault that has a place is raised at once."""
-    ids = [(answer.row.place, answer.id) for answer in answers if answer.id is not None]
+    ids = [(answer.row.location, answer.id) for answer in answers if answer.id is not None]
     if len(ids) < len(answers):
         return _out_of_order(answers, questions, path, source)
     try:
@@ -242,8 +242,8 @@ def _out_of_order(answers: Sequence[Answer], questions: Sequence[Question], path
     silent = next((answer for answer in answers if not objects_named(answer)), None)
     if silent is not None:
         return DataError(
-            f"{silent.row.place}: the row has neither question_id nor the question that it answers; rows without an id "
-            f"are joined by order, and only where each repeats its question as {source} has it"
+            f"{silent.row.location}: the row has neither question_id nor the question that it answers; rows without an "
+            f"id are joined by order, and only where each repeats its question as {source} has it"
         )
     categories = _by_category(questions)
     lengths = {name: _agreeing(answers, of_category) for name, of_category in categories.items()}
@@ -258,7 +258,7 @@ def _out_of_order(answers: Sequence[Answer], questions: Sequence[Question], path
         )
     wrong = contradictions(answers[longest], rival[longest])[0]
     return DataError(
-        f"{wrong.where}: {wrong.field} is {wrong.row_says!r:.100} where {rival[longest].place} is "
+        f"{wrong.where}: {wrong.field} is {wrong.row_says!r:.100} where {rival[longest].location} is "
         f"{wrong.question!r:.100}; rows without an id are joined by order: put them into that of the questions, or "
         "give them their question_id"
     )

@@ -33,7 +33,9 @@ def pope_metrics(groups: Sequence[str]) -> tuple[Metric, ...]:
     """
     of_groups = [metric for group in groups for metric in _split_metrics(group, group)]
     parts = ("accuracy", "f1") if len(groups) > 1 else ()
-    macro = [Metric(name=f"macro/{part}", macro=tuple(f"{group}/{part}" for group in groups)) for part in parts]
+    macro = [
+        Metric(name=f"macro/{measure}", macro=tuple(f"{group}/{measure}" for group in groups)) for measure in parts
+    ]
     return (*of_groups, *macro, *_split_metrics("pooled", None))
 
 
@@ -69,8 +71,8 @@ def headline(categories: Sequence[str]) -> str:
 
 
 def _split_metrics(name: str, group: str | None) -> list[Metric]:
-    def ratio(part: str, terms: Mapping[str, float], over: Mapping[str, float], better: str = "higher") -> Metric:
-        return Metric(name=f"{name}/{part}", terms=terms, over=over, group=group, better=better)
+    def ratio(measure: str, terms: Mapping[str, float], over: Mapping[str, float], better: str = "higher") -> Metric:
+        return Metric(name=f"{name}/{measure}", terms=terms, over=over, group=group, better=better)
 
     return [
         ratio("accuracy", {"right": 1}, {"asked": 1}),

@@ -29,7 +29,7 @@ _OBJECT = re.compile(r"\s*is there an? (?P<object>.+?) in the (?:image|imange)\s
 def labels_folder(folder: Path) -> Path | None:
     """Where the label files lie below POPE's folder: in it, or in one named after their rows; None where none are."""
     places = (folder, folder / "labels_3000", folder / "labels_2910")
-    return next((place for place in places if any(place.glob("coco_pope_*.json"))), None)
+    return next((candidate for candidate in places if any(candidate.glob("coco_pope_*.json"))), None)
 
 
 def load_questions(folder: Path, rows: Mapping[str, tuple[int, ...]] = ROWS) -> list[Sample]:
@@ -42,9 +42,9 @@ def load_questions(folder: Path, rows: Mapping[str, tuple[int, ...]] = ROWS) -> 
     samples = []
     for category, sizes in rows.items():
         path = label_file(folder, category)
-        found = [question_sample(row, category) for row in read_rows(path, LABELS)]
-        refuse_another_size(path, category, len(found), sizes)
-        samples += found
+        questions = [question_sample(row, category) for row in read_rows(path, LABELS)]
+        refuse_another_size(path, category, len(questions), sizes)
+        samples += questions
     return together(samples)
 
 
@@ -65,20 +65,20 @@ def question_sample(row: Row, category: str) -> Sample:
 def refuse_another_size(path: Path | str, category: str, rows: int, sizes: Sequence[int]) -> None:
     """Raise `DataError` where the rows of a category are not one of `sizes` in number."""
     if rows not in sizes:
-        wanted = " or ".join(str(size) for size in sizes)
+        expected = " or ".join(str(size) for size in sizes)
         raise DataError(
-            f"{path} has {counted(rows, 'row')}, but POPE's {category} questions are {wanted}; get "
+            f"{path} has {counted(rows, 'row')}, but POPE's {category} questions are {expected}; get "
             f"coco_pope_{category}.json of AoiDragon/POPE, or build questions of your own (`strop data build pope`)"
         )
 
 
 def together(samples: Sequence[Sample]) -> list[Sample]:
     """The questions image by image, so that those about one share its work; `DataError` where one is given twice."""
-    place = {image: index for index, image in enumerate(dict.fromkeys(sample.cluster for sample in samples))}
+    index_of = {image: index for index, image in enumerate(dict.fromkeys(sample.cluster for sample in samples))}
     twice = [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]
     if twice:
         raise DataError(f"POPE's questions ask twice for the same object in the same image: {listed(twice)}; keep one")
-    return sorted(samples, key=lambda sample: place[sample.cluster])
+    return sorted(samples, key=lambda sample: index_of[sample.cluster])
 
 
 def object_asked_for(question: str) -> str | None:
@@ -87,17 +87,17 @@ def object_asked_for(question: str) -> str | None:
     return match["object"].strip().lower() if match else None
 
 
-def question_name(category: str, image: str, asked: str) -> str:
+def question_name(category: str, image: str, object: str) -> str:
     """The id of a question: what is asked of which image."""
-    return f"{category}/{Path(image).stem}/{asked.replace(' ', '-')}"
+    return f"{category}/{Path(image).stem}/{object.replace(' ', '-')}"
 
 
 def object_of(row: Row) -> str:
     """The object that a row of questions or labels asks for in its `text`."""
-    found = object_asked_for(row.text("text"))
-    if found is None:
+    name = object_asked_for(row.text("text"))
+    if name is None:
         raise row.wrong("text", "a question 'Is there a(n) ... in the image?'")
-    return found
+    return name
 
 
 def label_of(row: Row) -> str:
@@ -110,8 +110,8 @@ def label_file(folder: Path, category: str) -> Path:
     exact = folder / f"coco_pope_{category}.json"
     if exact.is_file():
         return exact
-    found = sorted(path for path in folder.glob("*.json*") if path.name.split(".")[0].endswith(f"_{category}"))
-    if len(found) != 1:
-        names = listed([path.name for path in found]) or "no such file"
+    candidates = sorted(path for path in folder.glob("*.json*") if path.name.split(".")[0].endswith(f"_{category}"))
+    if len(candidates) != 1:
+        names = listed([path.name for path in candidates]) or "no such file"
         raise DataError(f"{folder}: expected one label file coco_pope_{category}.json, found {names}")
-    return found[0]
+    return candidates[0]

@@ -47,13 +47,13 @@ class Pope:
             raise missing_file(self.data_root.folder, self.name, "coco_pope_random.json", sources.HUB)
         built = built_set(folder)
         if built is None:
-            asked = questions.load_questions(folder, self.rows)
+            samples = questions.load_questions(folder, self.rows)
         else:
-            asked = questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
+            samples = questions.load_questions(folder, {group: (count,) for group, count in built.rows.items()})
         annotations = built.annotations if built else ()
         return [
-            replace(one, images=(coco_picture(self.data_root.folder, self.name, one.meta["image"], annotations),))
-            for one in asked
+            replace(sample, images=(coco_picture(self.data_root.folder, self.name, sample.meta["image"], annotations),))
+            for sample in samples
         ]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -75,7 +75,7 @@ class Pope:
             return Details(metrics=self.metrics, info=self.about)
         info: dict[str, Any] = {
             **questions_from(sources.HUB, self.data_root),
-            "rows": dict(Counter(str(one.meta["group"]) for one in samples)),
+            "rows": dict(Counter(str(sample.meta["group"]) for sample in samples)),
         }
         folder = None if self.data_root.hub else questions.labels_folder(self.data_root.folder / self.name)
         if folder and (built := built_set(folder)):
@@ -89,7 +89,7 @@ def _pope_of_hub(data: DataRoot, rows: Mapping[str, tuple[int, ...]]) -> list[Sa
     for row, picture in read_hub(sources.HUB, data).rows():
         image, category = row.text("image_source"), row.one_of("category", tuple(rows))
         label = Row(
-            row.place,
+            row.location,
             {"image": f"{image}.jpg", "text": row.text("question"), "label": row.text("answer").strip().lower()},
         )
         shown = first.setdefault(image, picture)

@@ -117,7 +117,7 @@ def join_images(captions: Sequence[Captioned], images: KnownImages, truth: Path)
     joined: dict[str, str] = {}
     first: dict[str, str] = {}
     for caption in captions:
-        where, image = caption.row.place, by_name.find(caption.image)
+        where, image = caption.row.location, by_name.find(caption.image)
         if image is None:
             raise DataError(
                 f"{where}: {caption.key} {caption.image} is not among the {len(images)} images of {truth}; "
@@ -197,5 +197,5 @@ def _answer_key(rows: Sequence[Row]) -> str:
         fields = ANSWER_KEYS[:1] if row.tool else ANSWER_KEYS
         keys += [key for key in fields if row.content.get(key) is not None and key not in keys]
         if len(keys) > 1:
-            raise DataError(f"{row.place}: {listed(keys)} may each be the caption; say which by --answer-key")
+            raise DataError(f"{row.location}: {listed(keys)} may each be the caption; say which by --answer-key")
     return keys[0] if keys else ANSWER_KEYS[0]

@@ -28,8 +28,8 @@ def cell_metrics(cells: Iterable[str]) -> tuple[Metric, ...]:
 
 
 def _two(prefix: str) -> tuple[Metric, Metric]:
-    asked = {f"{prefix}asked": 1}
+    denominator = {f"{prefix}asked": 1}
     return (
-        Metric(name=f"{prefix}accuracy", terms={f"{prefix}right": 1}, over=asked),
-        Metric(name=f"{prefix}unread", terms={f"{prefix}unread": 1}, over=asked, better="lower"),
+        Metric(name=f"{prefix}accuracy", terms={f"{prefix}right": 1}, over=denominator),
+        Metric(name=f"{prefix}unread", terms={f"{prefix}unread": 1}, over=denominator, better="lower"),
     )

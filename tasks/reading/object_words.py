@@ -146,13 +146,13 @@ def first_sentences(caption: str, k: int) -> str:
 def merge_words(words: Sequence[str], tables: ChairTables) -> list[str]:
     """The words with each pair of `double_words` replaced by its one word, from left to right, no word used twice."""
     merged: list[str] = []
-    place = 0
-    while place < len(words):
-        word = words[place]
+    index = 0
+    while index < len(words):
+        word = words[index]
         # looked up only after a word that begins some pair: most words begin none
-        pair = tables.double_words.get(" ".join(words[place : place + 2])) if word in tables.pair_starts else None
+        pair = tables.double_words.get(" ".join(words[index : index + 2])) if word in tables.pair_starts else None
         merged.append(word if pair is None else pair)
-        place += 1 if pair is None else 2
+        index += 1 if pair is None else 2
     return merged
 
 
@@ -166,8 +166,8 @@ def named_places(merged: Sequence[str], tables: ChairTables) -> dict[int, str]:
     present = set(merged)
     hidden = {word for beside, word in tables.hides.items() if beside in present}
     return {
-        place: tables.class_of[word]
-        for place, word in enumerate(merged)
+        index: tables.class_of[word]
+        for index, word in enumerate(merged)
         if word in tables.class_of and word not in hidden
     }
 
@@ -177,7 +177,7 @@ def caption_naming(classes: Set[str], tables: ChairTables, words: Callable[[str]
 
     Not every string of the tables ever matches, so each class is named by the first that does.
     """
-    said = []
+    sentences = []
     for name in sorted(classes):
         for word in tables.synonyms.get(name, ()):
             sentence = f"A {word.strip()}."
@@ -186,9 +186,9 @@ def caption_naming(classes: Set[str], tables: ChairTables, words: Callable[[str]
                 named_classes(merge_words(words(sentence), tables), tables) == [name]
                 and word not in tables.hides.values()
             ):
-                said.append(sentence)
+                sentences.append(sentence)
                 break
-    return " ".join(said) or "Nothing."
+    return " ".join(sentences) or "Nothing."
 
 
 def tables_folder(truth: Path, data: Path) -> Path:
@@ -198,7 +198,7 @@ def tables_folder(truth: Path, data: Path) -> Path:
         raise DataError(f"{truth}: no such file or folder; name the truth by --truth")
     home = truth if truth.is_dir() else truth.parent
     places = (home, truth.parent, data / "ic", data / "chair")
-    return next((place for place in places if (place / "synonyms.json").exists()), home)
+    return next((folder for folder in places if (folder / "synonyms.json").exists()), home)
 
 
 def caption_tables(task: str, shared_with: tuple[str, ...] = ()) -> list[Source]:

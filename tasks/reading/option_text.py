@@ -87,11 +87,11 @@ def option_by_value(answer: str, options: Sequence[str]) -> int | None:
 
     Equal is equal and not near, in the same unit where both name one.
     """
-    said = None if _NONE_OF_THEM.search(answer) else _only_number(answer)
-    if said is None:
+    stated = None if _NONE_OF_THEM.search(answer) else _only_number(answer)
+    if stated is None:
         return None
     numbers = [_only_number(option) for option in options]
-    equal = [place for place, number in enumerate(numbers) if number is not None and _same(said, number)]
+    equal = [index for index, number in enumerate(numbers) if number is not None and _same(stated, number)]
     return equal[0] if len(equal) == 1 else None
 
 
@@ -173,6 +173,6 @@ def _only_number(text: str) -> Expression | None:
 
 
 def _same(number: Expression, other: Expression) -> bool:
-    units = {_UNITS.get(one.unit.casefold(), one.unit.casefold()) for one in (number, other)} - {""}
+    units = {_UNITS.get(quantity.unit.casefold(), quantity.unit.casefold()) for quantity in (number, other)} - {""}
     equal = math.isclose(number.value or 0.0, other.value or 0.0, rel_tol=1e-12)
     return equal and len(units) < 2

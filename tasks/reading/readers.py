@@ -150,8 +150,8 @@ def read_yes_no_strict(answer: str) -> YesNo | None:
         return None
     for line in reversed(stated(answer)):
         first = _WORD.search(line)
-        if first and (said := _exactly(first[0].lower())) and not _BOTH_AT_ONCE.match(line):
-            return said
+        if first and (first_word := _exactly(first[0].lower())) and not _BOTH_AT_ONCE.match(line):
+            return first_word
     words = [word.lower() for word in _WORD.findall(answer)]
     return (_exactly(words[0]) if words else None) or _one_of_two(words)
 
@@ -175,10 +175,10 @@ def read_option_official(answer: str, options: Sequence[str]) -> str | None:
     are unread; so is an option that the question does not have.
     Source: haotian-liu/LLaVA, llava/eval/eval_science_qa.py (protocols, ScienceQA), where what is unread is wrong.
     """
-    known = _LLAVA_LETTERS[: len(options)]
+    letters = _LLAVA_LETTERS[: len(options)]
     if answer[:1] in _LLAVA_LETTERS and (len(answer) == 1 or answer[1:3] == ". "):
-        return _known(answer[0], known)
-    return _known(_only(_LLAVA_STATEMENT.findall(answer)), known)
+        return _known(answer[0], letters)
+    return _known(_only(_LLAVA_STATEMENT.findall(answer)), letters)
 
 
 def read_option_lmms_eval(answer: str, options: Sequence[str]) -> str | None:
@@ -228,16 +228,18 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     Source: this project, after protocols, MathVista ("the product reads by rule first"); the rule is the definition of
     the profile "strict".
     """
-    known = LETTERS[: len(options)]
+    letters = LETTERS[: len(options)]
     text = plain_characters(answer[-LOOKED_AT:])
-    said, bare, lines = answer.strip(), text.strip(MARKS_AROUND), text.strip().split("\n")
+    stripped, bare, lines = answer.strip(), text.strip(MARKS_AROUND), text.strip().split("\n")
     alone = len(bare) == 1 and bare.upper() in LETTERS
-    exactly = [letter for letter, option in zip(LETTERS, options, strict=False) if said and option.strip() == said]
+    exactly = [
+        letter for letter, option in zip(LETTERS, options, strict=False) if stripped and option.strip() == stripped
+    ]
     # Options of geometry are called "(b)" themselves; whoever says so in that very form means the text.
     if len(exactly) == 1 and not (alone and bare.isupper()):
         return exactly[0]
     if alone:
-        return _known(bare.upper(), known)
+        return _known(bare.upper(), letters)
     label = _letters_named(_LETTER_AT_LINE_START, lines[0])
     further = (_letters_named(pattern, text) for pattern in (_OPTION_NAMED, _LETTER_IN_BRACKETS))
     mentions: list[list[str]] = [
@@ -250,7 +252,7 @@ def read_option_strict(answer: str, options: Sequence[str]) -> str | None:
     ]
     for named in mentions:
         if named:
-            return _known(_only(sorted(set(named))), known)
+            return _known(_only(sorted(set(named))), letters)
     names = [option.strip().casefold() for option in options]
     if sorted(names) == ["no", "yes"]:
         yes_or_no = read_yes_no_strict(text)
@@ -302,8 +304,8 @@ def _known(letter: str | None, letters: str) -> str | None:
     return letter if letter and len(letter) == 1 and letter in letters else None
 
 
-def _only(found: Sequence[str]) -> str | None:
-    return found[0] if len(found) == 1 else None
+def _only(matches: Sequence[str]) -> str | None:
+    return matches[0] if len(matches) == 1 else None
 
 
 def _letters_named(pattern: re.Pattern[str], text: str) -> list[str]:
@@ -337,12 +339,12 @@ def _boxed_option(content: str, options: Sequence[str]) -> str | None:
 
 
 def _option_in(text: str, options: Sequence[str]) -> str | None:
-    place = option_by_text(text, options)
-    return _letter(option_by_value(text, options) if place is None else place)
+    index = option_by_text(text, options)
+    return _letter(option_by_value(text, options) if index is None else index)
 
 
-def _letter(place: int | None) -> str | None:
-    return None if place is None or place >= len(LETTERS) else LETTERS[place]
+def _letter(index: int | None) -> str | None:
+    return None if index is None or index >= len(LETTERS) else LETTERS[index]
 
 
 def _exactly(word: str) -> YesNo | None:

@@ -116,7 +116,7 @@ def picture_contradictions(row: Row, picture: str | None) -> list[Contradiction]
         return []
     named = pictures_named(row)
     return [
-        Contradiction(row.place, field, name, picture)
+        Contradiction(row.location, field, name, picture)
         for field, name in named.items()
         if not same_picture(name, picture)
     ]
@@ -125,7 +125,9 @@ def picture_contradictions(row: Row, picture: str | None) -> list[Contradiction]
 def question_contradictions(row: Row, prompt: str, fits: Callable[[str], bool]) -> list[Contradiction]:
     """The questions that a row repeats and that are not the joined one; `fits` compares, `prompt` is shown."""
     return [
-        Contradiction(row.place, field, text, prompt) for field, text in questions_named(row).items() if not fits(text)
+        Contradiction(row.location, field, text, prompt)
+        for field, text in questions_named(row).items()
+        if not fits(text)
     ]
 
 

@@ -44,11 +44,11 @@ def look_in(*folders: Path) -> None:
     """Let NLTK find its data in these folders too; those that do not exist are passed over. See the module's order."""
     import nltk
 
-    found = [str(folder.resolve()) for folder in folders if folder.is_dir()]
+    existing = [str(folder.resolve()) for folder in folders if folder.is_dir()]
     if os.environ.get("NLTK_DATA"):
-        nltk.data.path.extend(folder for folder in found if folder not in nltk.data.path)
+        nltk.data.path.extend(folder for folder in existing if folder not in nltk.data.path)
     else:
-        nltk.data.path[:0] = [folder for folder in found if folder not in nltk.data.path]
+        nltk.data.path[:0] = [folder for folder in existing if folder not in nltk.data.path]
 
 
 def missing_data() -> list[str]:
@@ -56,12 +56,12 @@ def missing_data() -> list[str]:
     from nltk.data import find
 
     missing = []
-    for name, place in _PACKAGES.items():
+    for name, path in _PACKAGES.items():
         try:
-            find(place.removesuffix(".zip"))
+            find(path.removesuffix(".zip"))
         except LookupError:
             try:
-                find(place)
+                find(path)
             except LookupError:
                 missing.append(name)
     return missing
@@ -98,8 +98,8 @@ def sentences(text: str) -> list[str]:
 
     Raises `DataError` where NLTK's data are missing, as every function here does.
     """
-    found: list[str] = _splitter().tokenize(text)
-    return found
+    split: list[str] = _splitter().tokenize(text)
+    return split
 
 
 def tokens(text: str) -> list[str]:
@@ -131,8 +131,8 @@ def sentence_tokens(sentence: str) -> list[str]:
 
     from nltk.tokenize import word_tokenize
 
-    found: list[str] = word_tokenize(sentence, preserve_line=True)
-    return found
+    tokens: list[str] = word_tokenize(sentence, preserve_line=True)
+    return tokens
 
 
 @lru_cache(maxsize=2**17)
@@ -182,16 +182,16 @@ class _Tagger:
         weights.clear()  # 75,000 dictionaries that nobody asks again
 
     def tags(self, words: Sequence[str]) -> list[str]:
-        known, predicted = self._known.get, self._predicted
+        tag_of, predicted = self._known.get, self._predicted
         context = (*self._start, *map(self._normal, words), *self._end)
         around = zip(*(context[shift : shift + len(words)] for shift in range(5)), strict=True)
         before, last = self._start[1], self._start[0]
-        found = []
+        tags = []
         for word, near in zip(words, around, strict=True):
-            tag = known(word) or predicted(word, near, last, before)
-            found.append(tag)
+            tag = tag_of(word) or predicted(word, near, last, before)
+            tags.append(tag)
             before, last = last, tag
-        return found
+        return tags
 
     def _predict(self, word: str, around: tuple[str, ...], last: str, before: str) -> str:
         """`around`: two normalised words before, the word's own and two after; `last` and `before`: the tags there."""
@@ -238,23 +238,25 @@ class _WordNet:
         self._endings = endings
         self._lemmas: dict[str, frozenset[str]] = {}
         self._irregular: dict[str, dict[str, list[str]]] = {}
-        for part, name in self._FILES.items():
+        for part_of_speech, name in self._FILES.items():
             # The licence at the head of an index file is indented; every other line starts with its lemma.
             lines = _lines(folder, f"index.{name}")
-            self._lemmas[part] = frozenset(line.split(" ", 1)[0] for line in lines if not line.startswith(" "))
+            self._lemmas[part_of_speech] = frozenset(
+                line.split(" ", 1)[0] for line in lines if not line.startswith(" ")
+            )
             forms = (line.split() for line in _lines(folder, f"{name}.exc"))
-            self._irregular[part] = {form[0]: form[1:] for form in forms if form}
+            self._irregular[part_of_speech] = {form[0]: form[1:] for form in forms if form}
 
-    def lemma(self, word: str, part: str) -> str:
-        candidates = self._irregular[part].get(word)
+    def lemma(self, word: str, part_of_speech: str) -> str:
+        candidates = self._irregular[part_of_speech].get(word)
         if candidates is None:
             candidates = [
                 word[: len(word) - len(ending)] + instead
-                for ending, instead in self._endings[part]
+                for ending, instead in self._endings[part_of_speech]
                 if word.endswith(ending)
             ]
-        known = [form for form in (word, *candidates) if form in self._lemmas[part]]
-        return min(known, key=len) if known else word
+        listed = [form for form in (word, *candidates) if form in self._lemmas[part_of_speech]]
+        return min(listed, key=len) if listed else word
 
 
 def _lines(folder: Any, name: str) -> list[str]:

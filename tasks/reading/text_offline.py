@@ -50,9 +50,9 @@ def _lemma(word: str, part_of_speech: str) -> str:
 
     if word in _KEPT:
         return word
-    known: tuple[str, ...] = lemminflect.getLemma(word, part_of_speech, lemmatize_oov=False)
-    if known and known[0]:
-        return known[0]
+    lemmas: tuple[str, ...] = lemminflect.getLemma(word, part_of_speech, lemmatize_oov=False)
+    if lemmas and lemmas[0]:
+        return lemmas[0]
     # lemminflect's own guess at an unknown word would unpickle a model.
     if not lemminflect.getAllLemmas(word):
         for plural, ending in _PLURALS:

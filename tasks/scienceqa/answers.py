@@ -61,7 +61,7 @@ def load_answers(
     """
     by_id = load_questions(questions, truth, size)
     rows, picks = _rows(answers)
-    ids = [(row.place, identifier) for identifier, row in rows]
+    ids = [(row.location, identifier) for identifier, row in rows]
     refuse_repeats(ids, "question_id")
     refuse_unknown(ids, "question_id", by_id.keys(), questions)
     wrong = [claim for identifier, row in rows for claim in _contradictions(row, by_id[identifier])]
@@ -122,7 +122,7 @@ def _rows(path: Path) -> tuple[list[tuple[str, Row]], Mapping[str, Any] | None]:
         return rows, None
     outputs = as_row(str(path), document).inner("outputs")
     texts = [(key, outputs.text(key)) for key in outputs.content]
-    return [(key, Row(outputs.place, {"text": text})) for key, text in texts], document.get("results")
+    return [(key, Row(outputs.location, {"text": text})) for key, text in texts], document.get("results")
 
 
 def _contradictions(row: Row, sample: Sample) -> list[Contradiction]:

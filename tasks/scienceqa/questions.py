@@ -44,17 +44,18 @@ def load_questions(questions: Path, truth: Path | None = None, size: Size | None
 
     `Sample.images` is empty; `Sample.meta["image"]` names the picture below the folder of the split's pictures.
     """
-    asked = _questions(questions, truth)
-    refuse_another_size(questions, asked, size)
-    return asked
+    samples = _questions(questions, truth)
+    refuse_another_size(questions, samples, size)
+    return samples
 
 
-def refuse_another_size(questions: Path | str, asked: Mapping[str, Sample], size: Size | None) -> None:
+def refuse_another_size(questions: Path | str, samples: Mapping[str, Sample], size: Size | None) -> None:
     """Raise `DataError` that says which file to get where the questions are not `size` in number (None: any)."""
-    found = Size(questions=len(asked), with_image=sum("image" in sample.target.cells for sample in asked.values()))
-    if size is not None and found != size:
+    actual = Size(questions=len(samples), with_image=sum("image" in sample.target.cells for sample in samples.values()))
+    if size is not None and actual != size:
         raise DataError(
-            f"{questions} gives {counted(found.questions, 'question')}, {found.with_image} of them with a picture, but "
+            f"{questions} gives {counted(actual.questions, 'question')}, {actual.with_image} of them with a picture, "
+            "but "
             f"the test split has {size.questions} and {size.with_image}; get the whole of {_WANTED} (--truth)"
         )
 
@@ -66,11 +67,11 @@ def _questions(path: Path, truth: Path | None) -> dict[str, Sample]:
     if isinstance(document, list):
         samples = [_of_llava(as_row(f"{path}: [{index}]", content, _WANTED)) for index, content in enumerate(document)]
         refuse_repeats([(f"{path}: [{index}]", sample.id) for index, sample in enumerate(samples)], "id")
-        asked = {sample.id: sample for sample in samples}
-        if split is not None and asked.keys() != set(split):
-            other = sorted(asked.keys() ^ set(split))
+        samples_by_id = {sample.id: sample for sample in samples}
+        if split is not None and samples_by_id.keys() != set(split):
+            other = sorted(samples_by_id.keys() ^ set(split))
             raise DataError(f"{path} and {truth} differ in the test split ({listed(other)}); get {_WANTED}")
-        return asked
+        return samples_by_id
     problems = as_row(str(path), document, _WANTED).content
     if split is None:
         rows = ((key, as_row(f"{path}: {key}", content, _WANTED)) for key, content in problems.items())
@@ -93,8 +94,8 @@ def _of_llava(row: Row) -> Sample:
     text = prompt.replace("<image>\n", "", 1)
     options = _options_at_the_end(text)
     if options is None:
-        raise DataError(f"{row.place}: the first turn does not end in options 'A. ...', 'B. ...'; get {_WANTED}")
-    gold = _gold(row.place, reply, options)
+        raise DataError(f"{row.location}: the first turn does not end in options 'A. ...', 'B. ...'; get {_WANTED}")
+    gold = _gold(row.location, reply, options)
     return _sample(
         identifier, f"{text}\n{INSTRUCTION}", image, options, gold, _context(image, text.startswith("Context: "))
     )
@@ -103,8 +104,8 @@ def _of_llava(row: Row) -> Sample:
 def _turns(row: Row) -> tuple[str, str]:
     turns = row.content.get("conversations")
     if not isinstance(turns, list) or len(turns) != 2:
-        raise DataError(f"{row.place}: field 'conversations' must be a list of two turns, a question and a letter")
-    first, second = (as_row(f"{row.place}: turn {number}", turn) for number, turn in enumerate(turns, start=1))
+        raise DataError(f"{row.location}: field 'conversations' must be a list of two turns, a question and a letter")
+    first, second = (as_row(f"{row.location}: turn {number}", turn) for number, turn in enumerate(turns, start=1))
     return first.text("value"), second.text("value")
 
 
@@ -160,10 +161,10 @@ def _context(image: str | None, has_text: bool) -> tuple[str, ...]:
     return cells or (with_neither,)
 
 
-def _gold(place: str, reply: str, options: Sequence[str]) -> str:
+def _gold(location: str, reply: str, options: Sequence[str]) -> str:
     if len(reply) != 1 or reply not in LETTERS[: len(options)]:
         raise DataError(
-            f"{place}: the reply must be the letter of one of {len(options)} options, found {reply[:60]!r}; "
+            f"{location}: the reply must be the letter of one of {len(options)} options, found {reply[:60]!r}; "
             f"get {_WANTED}"
         )
     return reply

@@ -44,10 +44,10 @@ class ScienceQa:
             self.data_root.folder,
             marks.NAME,
             "test.zip",
-            *(f"{marks.NAME}/{place}" for place in ("test", "images/test", "images")),
+            *(f"{marks.NAME}/{folder_name}" for folder_name in ("test", "images/test", "images")),
         )
-        asked = questions.load_questions(path, first_file(folder, "pid_splits.json"), self.size)
-        return [replace(one, images=pictures_in(pictures, one.meta["image"])) for one in asked.values()]
+        samples = questions.load_questions(path, first_file(folder, "pid_splits.json"), self.size)
+        return [replace(sample, images=pictures_in(pictures, sample.meta["image"])) for sample in samples.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -77,15 +77,15 @@ class ScienceQaImg(ScienceQa):
     headline: str = "accuracy"
 
     def samples(self, split: str) -> Sequence[Sample]:
-        return [one for one in ScienceQa.samples(self, split) if one.images]
+        return [sample for sample in ScienceQa.samples(self, split) if sample.images]
 
 
 def _scienceqa_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
     """The hub has no problem ids, so that a question goes by its row."""
-    asked = {}
+    samples = {}
     for index, (row, picture) in enumerate(read_hub(sources.HUB, data).rows()):
-        problem = Row(row.place, {**row.content, "image": "image.png" if picture else ""})
-        one = questions.problem_sample(f"row-{index}", problem)
-        asked[one.id] = replace(one, images=(picture,) if picture else ())
-    questions.refuse_another_size(sources.HUB.name, asked, size)
-    return list(asked.values())
+        problem = Row(row.location, {**row.content, "image": "image.png" if picture else ""})
+        sample = questions.problem_sample(f"row-{index}", problem)
+        samples[sample.id] = replace(sample, images=(picture,) if picture else ())
+    questions.refuse_another_size(sources.HUB.name, samples, size)
+    return list(samples.values())

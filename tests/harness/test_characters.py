@@ -84,14 +84,14 @@ def test_one_odd_answer_of_many_costs_none_and_is_counted_and_told(tmp_path: Pat
     texts = [text for text, _ in SAID.values()]
     with served(lambda request: texts[int(prompt_of(request)[:-1])]) as server:
         words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "odd", "--plugin-path", "my")
-        found = strop(*words, "--out", "out")
-    assert found.code == 0, found.err
-    assert "3 of 11 answers with U+FFFD, in the place of half a letter or no text" in found.out
+        ran = strop(*words, "--out", "out")
+    assert ran.code == 0, ran.err
+    assert "3 of 11 answers with U+FFFD, in the place of half a letter or no text" in ran.out
     assert read_json(tmp_path / "out/results.json")["tasks"][0]["with_replacement_sign"] == 3
     assert strop("board", "out", "--out", "board").code == 0
     assert strop("board", "out", "--site", "site").code == 0
     assert strop("export", "out", "--to", "markdown,latex,csv,parquet,lm-eval,model-card").code == 0
-    assert "\x1b" not in found.out and "\u202e" not in found.out
+    assert "\x1b" not in ran.out and "\u202e" not in ran.out
 
 
 @pytest.mark.reported("encoding")
@@ -108,10 +108,10 @@ def test_a_task_whose_questions_are_no_text_is_asked_and_marked(tmp_path: Path, 
 def test_a_name_that_is_no_text_is_told(tmp_path: Path, strop: Strop) -> None:
     with served(lambda _: "yes") as server:
         words = ("eval", "--endpoint", server.url, "--tasks", "odd", "--plugin-path", "my", "--out", "o\udcff")
-        found = strop(*words, "--model", "m\udcff[/b]")
-    assert found.code == 0, found.err
+        ran = strop(*words, "--model", "m\udcff[/b]")
+    assert ran.code == 0, ran.err
     assert read_results(tmp_path / "o\udcff").model == "m\ufffd[/b]"
-    assert "written to o\\udcff" in found.out
+    assert "written to o\\udcff" in ran.out
 
 
 @pytest.mark.reported("encoding")
@@ -139,7 +139,7 @@ def test_what_is_printed_does_a_terminal_no_harm_and_json_is_the_same(strop: Str
 def test_stdout_shows_what_is_harmful_as_its_escape(
     monkeypatch: pytest.MonkeyPatch, text: str, piped: str | None, shown: str | None
 ) -> None:
-    for is_terminal, wanted in ((False, piped), (True, shown)):
+    for is_terminal, expected in ((False, piped), (True, shown)):
         stream = io.StringIO()
         monkeypatch.setattr(stream, "isatty", lambda answer=is_terminal: answer)
         monkeypatch.setattr("sys.stdout", stream)
@@ -147,7 +147,7 @@ def test_stdout_shows_what_is_harmful_as_its_escape(
             import sys
 
             sys.stdout.write(text)
-        assert stream.getvalue() == (text if wanted is None else wanted)
+        assert stream.getvalue() == (text if expected is None else expected)
 
 
 @pytest.mark.reported("encoding")

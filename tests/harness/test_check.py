@@ -127,21 +127,21 @@ BROKEN: dict[str, tuple[Fake, str, list[str | None], str]] = {
 
 def test_a_task_that_keeps_its_promises_passes_and_a_picture_is_opened_once() -> None:
     advanced: list[int] = []
-    found = check(Fake(), Fake().samples("test"), advanced.append)
-    assert found.failures == ()
-    assert found.counts == {"task": 1, "samples": 2, "ids": 2, "pictures": 1, "marks": 2, "gold": 2, "silence": 2}
-    assert list(found.counts) == list(CLAIMS)
+    report = check(Fake(), Fake().samples("test"), advanced.append)
+    assert report.failures == ()
+    assert report.counts == {"task": 1, "samples": 2, "ids": 2, "pictures": 1, "marks": 2, "gold": 2, "silence": 2}
+    assert list(report.counts) == list(CLAIMS)
     assert sum(advanced) == 2
 
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_promise_is_named_with_claim_sample_and_reason(case: str) -> None:
     task, claim, samples, reason = BROKEN[case]
-    found = check(task, task.samples("test"))
-    assert [(bad.task, bad.claim, bad.reason) for bad in found.failures] == [
+    report = check(task, task.samples("test"))
+    assert [(bad.task, bad.claim, bad.reason) for bad in report.failures] == [
         ("fake", claim, reason.format(sample)) for sample in samples
     ]
-    assert [bad.sample for bad in found.failures] == samples
+    assert [bad.sample for bad in report.failures] == samples
 
 
 def test_every_claim_has_a_task_that_breaks_it() -> None:
@@ -161,8 +161,8 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes these the only tasks there are."""
 
     def registered(*tasks: Fake) -> None:
-        made: dict[str, Callable[[], Task]] = {task.name: partial(copy, task) for task in tasks}
-        monkeypatch.setattr("tasks.registry.TASKS", made)
+        makers: dict[str, Callable[[], Task]] = {task.name: partial(copy, task) for task in tasks}
+        monkeypatch.setattr("tasks.registry.TASKS", makers)
 
     return registered
 
@@ -172,22 +172,22 @@ def _run(*words: object) -> Result:
 
 
 def test_all_registered_tasks_keep_their_promises() -> None:
-    found = json.loads(_run("--limit", 20, "--json").stdout)
-    assert set(found["tasks"]) | set(found["not_checked"]) == set(TASKS)
-    for name, one in found["tasks"].items():
-        assert one["failures"] == []
-        assert one["checked"]["gold"] == len(find_task(name).samples("test")[:20])
+    content = json.loads(_run("--limit", 20, "--json").stdout)
+    assert set(content["tasks"]) | set(content["not_checked"]) == set(TASKS)
+    for name, entry in content["tasks"].items():
+        assert entry["failures"] == []
+        assert entry["checked"]["gold"] == len(find_task(name).samples("test")[:20])
 
 
 def test_each_failing_claim_is_a_line_and_the_exit_code_tells(register: Callable[..., None]) -> None:
     register(Fake(), Fake(name="other", right="B", picture=Path("absent.png")))
-    found = _run()
-    assert found.exit_code == 1
-    assert [line for line in found.stdout.splitlines() if line.startswith("failed")] == [
+    ended = _run()
+    assert ended.exit_code == 1
+    assert [line for line in ended.stdout.splitlines() if line.startswith("failed")] == [
         "failed: other, pictures, sample one: absent.png: no such picture",
         "failed: other, gold, sample one: the right answer 'B' earns 0.5 and not 1 (and 1 more)",
     ]
-    cells = [" ".join(_cells(line)) for line in found.stdout.splitlines() if "of" in line and "\u2502" in line]
+    cells = [" ".join(_cells(line)) for line in ended.stdout.splitlines() if "of" in line and "\u2502" in line]
     assert cells == [
         "fake 1 of 1 2 of 2 2 of 2 1 of 1 2 of 2 2 of 2 2 of 2",
         "other 1 of 1 2 of 2 2 of 2 0 of 1 2 of 2 0 of 2 2 of 2",
@@ -203,9 +203,9 @@ def _cells(line: str) -> list[str]:
 
 def test_json_holds_every_failure(register: Callable[..., None]) -> None:
     register(Fake(right="B"))
-    found = _run("--json", "--limit", 1)
-    assert found.exit_code == 1
-    assert json.loads(found.stdout) == {
+    ended = _run("--json", "--limit", 1)
+    assert ended.exit_code == 1
+    assert json.loads(ended.stdout) == {
         "split": "test",
         "tasks": {
             "fake": {
@@ -219,9 +219,9 @@ def test_json_holds_every_failure(register: Callable[..., None]) -> None:
 
 def test_a_task_without_its_data_is_left_out_unless_it_is_named(register: Callable[..., None], tmp_path: Path) -> None:
     register(Fake(), Fake(name="other", without_data=True))
-    found = _run("--data", tmp_path / "elsewhere")
-    assert found.exit_code == 0
-    assert f"data missing: other: {tmp_path / 'elsewhere' / 'fake.json'}: no such file" in found.stdout
+    ended = _run("--data", tmp_path / "elsewhere")
+    assert ended.exit_code == 0
+    assert f"data missing: other: {tmp_path / 'elsewhere' / 'fake.json'}: no such file" in ended.stdout
     assert isinstance(_run("other").exception, MissingError)
 
 

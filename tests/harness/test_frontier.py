@@ -37,12 +37,12 @@ def quieter(result: TaskResult, words: int) -> TaskResult:
 
 def test_the_curve_by_hand() -> None:
     # Both reach 2 of 3 objects: A after two mentions, none wrong (the third may be left out), B after three, one wrong.
-    found = frontier(captions("cat dog !car"), captions("cat !car dog cup"))
-    assert (found["frontier/CHAIRi"].a, found["frontier/CHAIRi"].b) == (0.0, 1 / 3)
+    result = frontier(captions("cat dog !car"), captions("cat !car dog cup"))
+    assert (result["frontier/CHAIRi"].a, result["frontier/CHAIRi"].b) == (0.0, 1 / 3)
     # A's precision is 1 all the way. B's is 1 up to recall 1/3, there falls to 1/2, and is 2/3 at recall 2/3.
-    assert found["frontier/AP"].a == 1.0
-    assert found["frontier/AP"].b == pytest.approx((1 / 3 * 1 + 1 / 3 * (1 / 2 + 2 / 3) / 2) / (2 / 3))
-    assert found["frontier/CHAIRi"].low is None, "one picture says nothing about spread"
+    assert result["frontier/AP"].a == 1.0
+    assert result["frontier/AP"].b == pytest.approx((1 / 3 * 1 + 1 / 3 * (1 / 2 + 2 / 3) / 2) / (2 / 3))
+    assert result["frontier/CHAIRi"].low is None, "one picture says nothing about spread"
 
 
 def test_between_two_thresholds_the_sums_are_interpolated() -> None:
@@ -57,9 +57,9 @@ def test_whoever_leaves_out_what_it_is_unsure_of_gains_nothing() -> None:
     quiet = quieter(model, 2)
     plain = [row.counts["hallucinated_mentions"] / row.counts["mentions"] for row in quiet.rows]
     assert sum(plain) / 40 < 5 / 13, "its CHAIRi is lower"
-    found = frontier(model, quiet, draws=200)
-    for one in found.values():
-        assert (one.value, one.low, one.high) == pytest.approx((0, 0, 0), abs=1e-12)
+    result = frontier(model, quiet, draws=200)
+    for entry in result.values():
+        assert (entry.value, entry.low, entry.high) == pytest.approx((0, 0, 0), abs=1e-12)
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "c", "!d", "!e"]), min_size=1, max_size=5), min_size=2, max_size=8))
@@ -68,28 +68,28 @@ def test_an_operating_point_moves_neither_figure(said: list[list[str]]) -> None:
     model = captions(*[" ".join(words) for words in said], objects=5)
     longest = max(map(len, said))
     for words in range(1, longest + 1):
-        for one in frontier(model, quieter(model, words), draws=2).values():
-            assert one.value is None or one.value == pytest.approx(0, abs=1e-9)
+        for value in frontier(model, quieter(model, words), draws=2).values():
+            assert value.value is None or value.value == pytest.approx(0, abs=1e-9)
 
 
 def test_a_model_that_sees_more_gains_though_it_says_as_much() -> None:
-    found = frontier(captions(*["!dog cat"] * 20), captions(*["dog cat"] * 20))
+    result = frontier(captions(*["!dog cat"] * 20), captions(*["dog cat"] * 20))
     # A is sure of what is not there and reaches recall 1/3 with half of it wrong
-    assert found["frontier/CHAIRi"].value == found["frontier/CHAIRi"].high == -0.5
-    assert found["frontier/AP"].a == pytest.approx((0 + 1 / 2) / 2)
-    assert found["frontier/AP"].value == pytest.approx(3 / 4)
+    assert result["frontier/CHAIRi"].value == result["frontier/CHAIRi"].high == -0.5
+    assert result["frontier/AP"].a == pytest.approx((0 + 1 / 2) / 2)
+    assert result["frontier/AP"].value == pytest.approx(3 / 4)
 
 
 def test_over_training_seeds_it_is_the_mean_of_each() -> None:
     a, b, c = captions(*["!car cat"] * 4), captions(*["cat !car"] * 4), captions(*["!car cat !bus"] * 4)
-    found = pooled(a, b, c)
-    assert found.seeds == (pytest.approx(-1 / 2), pytest.approx(0))
-    assert (found.value, found.n) == (pytest.approx(-1 / 4), 8)
+    result = pooled(a, b, c)
+    assert result.seeds == (pytest.approx(-1 / 2), pytest.approx(0))
+    assert (result.value, result.n) == (pytest.approx(-1 / 4), 8)
 
 
 def test_captions_that_differ_on_few_pictures_prove_little() -> None:
-    found = frontier(captions(*["!dog cat"] * 3), captions(*["cat"] * 3), draws=400)["frontier/CHAIRi"]
-    assert (found.value, found.p) == (-0.5, 0.25)
+    result = frontier(captions(*["!dog cat"] * 3), captions(*["cat"] * 3), draws=400)["frontier/CHAIRi"]
+    assert (result.value, result.p) == (-0.5, 0.25)
 
 
 def test_rows_that_nobody_ranked_are_an_error() -> None:
@@ -118,8 +118,8 @@ def test_steps_add_the_surest_sentence_first_and_keep_the_answers_order() -> Non
 
 def test_at_so_many_words_one_threshold_cuts_all_answers() -> None:
     result = captions("cat dog !car", "cup")
-    found = at_words(result, OWN, 1.5)  # three words of two captions: the two first, and one of the next sure
-    assert [row.counts["words"] for row in found.rows] == [2, 1]
+    output = at_words(result, OWN, 1.5)  # three words of two captions: the two first, and one of the next sure
+    assert [row.counts["words"] for row in output.rows] == [2, 1]
     assert [row.counts["words"] for row in at_words(result, OWN, 99).rows] == [3, 1]
     assert [row.counts["words"] for row in at_words(result, OWN, 0).rows] == [0, 0]
 

@@ -54,7 +54,7 @@ def test_a_reply_is_kept_and_never_asked_for_again(tmp_path: Path) -> None:
     steps: list[int] = []
     questions = [_question("a"), _question("b"), _question("a")]
     assert ask_judge(judge, questions, Store(tmp_path / "kept.jsonl"), steps.append) == ["one", "two", "one"]
-    assert [one.prompt for one in judge.asked] == ["a", "b"]
+    assert [sample.prompt for sample in judge.asked] == ["a", "b"]
     assert sum(steps) == 3
     assert ask_judge(ScriptedJudge([]), questions, Store(tmp_path / "kept.jsonl")) == ["one", "two", "one"]
 
@@ -64,7 +64,7 @@ def test_an_outage_is_no_reply_and_is_asked_again(tmp_path: Path) -> None:
     assert ask_judge(ScriptedJudge(["one", None]), [_question("a"), _question("b")], store) == ["one", None]
     later = ScriptedJudge(["two"])
     assert ask_judge(later, [_question("a"), _question("b")], Store(tmp_path / "kept.jsonl")) == ["one", "two"]
-    assert [one.prompt for one in later.asked] == ["b"]
+    assert [sample.prompt for sample in later.asked] == ["b"]
 
 
 def test_another_judge_and_another_picture_are_asked_anew(tmp_path: Path) -> None:
@@ -145,49 +145,51 @@ def test_anything_else_is_none(reply: str) -> None:
 
 @given(st.integers(0, 100), st.integers(0, 100))
 def test_what_was_asked_for_is_read_back(precision: int, recall: int) -> None:
-    found = read_opinion(f"precision: {precision}\nrecall: {recall}")
-    assert found == Opinion(precision=precision / 100, recall=recall / 100)
+    opinion = read_opinion(f"precision: {precision}\nrecall: {recall}")
+    assert opinion == Opinion(precision=precision / 100, recall=recall / 100)
 
 
 @given(st.text(max_size=60))
 def test_no_reply_breaks_the_reader(reply: str) -> None:
-    found = read_opinion(reply)
-    assert found is None or 0 <= found.precision <= 1
+    opinion = read_opinion(reply)
+    assert opinion is None or 0 <= opinion.precision <= 1
 
 
 # Captions -------------------------------------------------------------------------------------------------------------
 
 
 def test_what_cannot_be_read_and_what_never_came_are_unjudged(tmp_path: Path) -> None:
-    found = _captions("Two dogs.", "A cat.", "A bus.", "  ")
+    captions = _captions("Two dogs.", "A cat.", "A bus.", "  ")
     judge = ScriptedJudge(["precision: 100, recall: 50", "no idea", None])
-    opinions = judge_captions(judge, found.samples, found.answers, None, Store(tmp_path / "kept.jsonl"))
+    opinions = judge_captions(judge, captions.samples, captions.answers, None, Store(tmp_path / "kept.jsonl"))
     assert opinions == [Opinion(precision=1.0, recall=0.5), None, None, None]
     assert len(judge.asked) == 3, "a blank caption is not asked about"
-    counts = [opinion_counts(text, one) for text, one in zip(found.answers, opinions, strict=True)]
-    assert [one["unjudged"] for one in counts] == [0, 1, 1, 0]
-    sums = {name: sum(one.get(name, 0) for one in counts) for name in ("judge_precision", "precision_judged")}
+    counts = [opinion_counts(text, opinion) for text, opinion in zip(captions.answers, opinions, strict=True)]
+    assert [count["unjudged"] for count in counts] == [0, 1, 1, 0]
+    sums = {name: sum(count.get(name, 0) for count in counts) for name in ("judge_precision", "precision_judged")}
     assert sums == {"judge_precision": 1.0, "precision_judged": 1}
-    sums = {name: sum(one.get(name, 0) for one in counts) for name in ("judge_recall", "recall_judged")}
+    sums = {name: sum(count.get(name, 0) for count in counts) for name in ("judge_recall", "recall_judged")}
     assert sums == {"judge_recall": 0.5, "recall_judged": 2}, "saying nothing recalls nothing"
 
 
 def test_the_judge_reads_caption_and_counts_and_sees_the_picture_if_shown(tmp_path: Path) -> None:
     Image.new("RGB", (2, 2)).save(tmp_path / "0.png")
     judge = ScriptedJudge(["precision: 1, recall: 1"])
-    found = _captions("A {dog}.")
-    judge_captions(judge, found.samples, found.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
-    (asked,) = judge.asked
-    assert "as counted by annotators: 2 dog, several person." in asked.prompt
-    assert "---\nA {dog}.\n---" in asked.prompt
-    assert asked.images == (tmp_path / "0.png",)
-    found = _captions("A dog.", "A cat.")
+    captions = _captions("A {dog}.")
+    judge_captions(judge, captions.samples, captions.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
+    (sample,) = judge.asked
+    assert "as counted by annotators: 2 dog, several person." in sample.prompt
+    assert "---\nA {dog}.\n---" in sample.prompt
+    assert sample.images == (tmp_path / "0.png",)
+    captions = _captions("A dog.", "A cat.")
     with pytest.raises(PictureError, match=r"1\.png: no such picture"):
-        judge_captions(judge, found.samples, found.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
+        judge_captions(judge, captions.samples, captions.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
 
 
 def test_figures_of_two_judges_never_share_a_name() -> None:
-    assert not {one.name for one in judge_metrics("a")} & {one.name for one in judge_metrics("b")}
+    assert not {judge_metric.name for judge_metric in judge_metrics("a")} & {
+        judge_metric.name for judge_metric in judge_metrics("b")
+    }
 
 
 def _ic(tmp_path: Path, *more: object) -> list[str]:
@@ -198,14 +200,14 @@ def _ic(tmp_path: Path, *more: object) -> list[str]:
     write_json(tmp_path / "ic/double_words.json", {})
     write_jsonl(tmp_path / "answers.jsonl", [{"image_id": 1, "caption": "Two dogs."}])
     arguments = ["ic", "--answers", tmp_path / "answers.jsonl", "--truth", tmp_path / "ic", "--data", tmp_path / "data"]
-    return [str(one) for one in [*arguments, "--profile", "lemminflect", *more]]
+    return [str(item) for item in [*arguments, "--profile", "lemminflect", *more]]
 
 
 def test_a_local_model_judges_from_the_command_line(tmp_path: Path) -> None:
     command = _ic(tmp_path, "--judge", save_tiny(tmp_path / "tiny"), "--out", tmp_path / "out")
-    found = [CliRunner().invoke(score_app, [*command, *more]) for more in (["--json"], [])]
-    assert [one.exception for one in found] == [None, None]
-    printed = json.loads(found[0].stdout)
+    results = [CliRunner().invoke(score_app, [*command, *more]) for more in (["--json"], [])]
+    assert [entry.exception for entry in results] == [None, None]
+    printed = json.loads(results[0].stdout)
     judge = printed["info"]["judge"]
     assert judge["id"].startswith(f"{tmp_path / 'tiny'}@")
     assert (judge["prompt"], judge["sees_pictures"]) == (1, False)
@@ -223,6 +225,6 @@ def test_an_endpoint_judges_from_the_command_line_and_sees_the_picture(tmp_path:
         printed = json.loads(CliRunner().invoke(score_app, command).stdout)
     judge = printed["info"]["judge"]
     assert judge["sees_pictures"] is True
-    figures = {name: one["value"] for name, one in printed["metrics"].items() if judge["id"] in name}
+    figures = {name: entry["value"] for name, entry in printed["metrics"].items() if judge["id"] in name}
     assert list(figures.values()) == [1.0, 0.5, 0.0]
-    assert [part["type"] for part in server.asked[0]["messages"][0]["content"]] == ["image_url", "text"]
+    assert [sample["type"] for sample in server.asked[0]["messages"][0]["content"]] == ["image_url", "text"]

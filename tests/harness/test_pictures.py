@@ -56,8 +56,8 @@ def _encoded(kind: str) -> bytes:
 )
 def test_any_spoilt_picture_opens_or_is_refused(whole: bytes, spoils: list[tuple[int, int]], end: int) -> None:
     content = bytearray(whole)
-    for place, byte in spoils:
-        content[place % len(content)] = byte
+    for position, byte in spoils:
+        content[position % len(content)] = byte
     try:
         assert decode_picture(bytes(content[:end]), "spoilt").mode == "RGB"
     except PictureError as error:
@@ -193,9 +193,9 @@ def test_sixteen_bit_grey_is_cut_and_what_lies_under_transparency_is_shown() -> 
 @pytest.mark.parametrize("kind", ["EXIF orientation 6", "16-bit grey PNG", "transparent palette"])
 def test_a_pool_of_the_hub_shows_what_a_folder_of_the_same_files_shows(tmp_path: Path, kind: str) -> None:
     content = KINDS[kind]()
-    for place in (tmp_path / "folder", tmp_path / "hub/train"):
-        place.mkdir(parents=True)
-        (place / "picture.png").write_bytes(content)
+    for position in (tmp_path / "folder", tmp_path / "hub/train"):
+        position.mkdir(parents=True)
+        (position / "picture.png").write_bytes(content)
     pools = [own_pool(f"{source}:{tmp_path / source}") for source in ("folder", "hub")]
     samples = [sample for pool in pools for sample in pool.samples]
     assert len(samples) == 2
@@ -209,7 +209,7 @@ class _SaysYes:
     about: Mapping[str, Any] = {}
 
     def stream(self, samples: Sequence[Sample], _: Sampling) -> AnswerStream:
-        yield from ((place, ["Yes"]) for place in range(len(samples)))
+        yield from ((number, ["Yes"]) for number in range(len(samples)))
 
 
 @pytest.mark.reported("pictures")

@@ -39,9 +39,9 @@ def test_the_example_of_the_docs_is_thirty_lines_and_runs(
         "checked": {"task": 1, "samples": 40, "ids": 40, "pictures": 40, "marks": 40, "gold": 40, "silence": 40},
         "failures": [],
     }
-    found = strop("eval", "--model", tiny, "--tasks", "colours", "--plugin-path", folder, "--out", "out", "--json",
+    ran = strop("eval", "--model", tiny, "--tasks", "colours", "--plugin-path", folder, "--out", "out", "--json",
                   "--device", "cpu")  # fmt: skip
-    assert json.loads(found.out)["tasks"]["colours"]["accuracy"]["n"] == 40
+    assert json.loads(ran.out)["tasks"]["colours"]["accuracy"]["n"] == 40
     assert len(read_results(tmp_path / "out").task("colours").rows) == 40
 
 
@@ -55,12 +55,12 @@ def test_the_folder_may_be_named_by_the_environment(folder: Path, monkeypatch: p
 
 def test_an_installed_package_offers_a_task_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.registry.TASKS", {})
-    found = [
+    results = [
         EntryPoint(name="pictos_pope", value="tasks.pictos.benchmarks:PictosPope", group="strop.tasks"),
         EntryPoint(name="pictos_pope2", value="tasks.pictos.benchmarks:PictosPope", group="strop.tasks"),
         EntryPoint(name="gone", value="tasks.nowhere:Gone", group="strop.tasks"),
     ]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [one for one in found if one.group == group])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry for entry in results if entry.group == group])
     assert set(known_tasks()) == {"pictos_pope", "pictos_pope2", "gone"}
     assert find_task("pictos_pope") == PictosPope()
     with pytest.raises(UsageError, match="is listed as 'pictos_pope2' and calls itself 'pictos_pope'; use one name"):
@@ -87,9 +87,9 @@ def test_a_file_that_offers_no_task_is_named(
 ) -> None:
     (tmp_path / "bad.py").write_text(content)
     monkeypatch.setenv("STROP_PLUGIN_PATH", str(tmp_path))
-    with pytest.raises(UsageError, match=message) as found:
+    with pytest.raises(UsageError, match=message) as caught:
         find_task("x")
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_is_missing_is_named(strop: Strop, monkeypatch: pytest.MonkeyPatch) -> None:

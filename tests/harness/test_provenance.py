@@ -17,11 +17,11 @@ from harness.types import Sample
 
 
 def test_the_machine_is_told() -> None:
-    found = hardware()
-    assert list(found) == ["cpu", "cores", "usable_cores", "threads", "gpus", "memory_gib"]
-    assert found["cpu"]
-    assert 1 <= found["usable_cores"] <= found["cores"]
-    assert found["memory_gib"] > 0
+    machine = hardware()
+    assert list(machine) == ["cpu", "cores", "usable_cores", "threads", "gpus", "memory_gib"]
+    assert machine["cpu"]
+    assert 1 <= machine["usable_cores"] <= machine["cores"]
+    assert machine["memory_gib"] > 0
 
 
 def test_threads_and_gpus_are_those_of_torch_and_nobody_loads_it_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,11 +49,11 @@ def test_the_command_its_folder_and_its_variables_are_told(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "argv", ["/usr/bin/strop", "eval", "--api-key", "abc", "--out", "runs/a"])
     monkeypatch.setenv("STROP_DATA", "mine")
     monkeypatch.setenv("STROP_API_KEY", "abc")
-    found = provenance()
-    assert found["command"] == ["strop", "eval", "--api-key", "***", "--out", "runs/a"]
-    assert found["folder"] == str(tmp_path)
-    assert (found["environment"]["STROP_DATA"], found["environment"]["STROP_API_KEY"]) == ("mine", "***")
-    assert {"commit", "dirty", "versions", "python", "machine", "hardware"} <= set(found)
+    record = provenance()
+    assert record["command"] == ["strop", "eval", "--api-key", "***", "--out", "runs/a"]
+    assert record["folder"] == str(tmp_path)
+    assert (record["environment"]["STROP_DATA"], record["environment"]["STROP_API_KEY"]) == ("mine", "***")
+    assert {"commit", "dirty", "versions", "python", "machine", "hardware"} <= set(record)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ class Gold:
 
 def test_the_datas_digest_does_not_depend_on_order_nor_on_where_an_object_lies() -> None:
     names = ["cat", "dog", "cup", "car"]
-    one = [_sample(n, target=Gold(frozenset(names), object())) for n in range(3)]
+    item = [_sample(n, target=Gold(frozenset(names), object())) for n in range(3)]
     other = [_sample(n, target=Gold(frozenset(reversed(names)), object())) for n in (2, 0, 1)]
-    assert data_digest(one) == data_digest(other)
+    assert data_digest(item) == data_digest(other)
 
 
 @pytest.mark.parametrize(

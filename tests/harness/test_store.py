@@ -124,9 +124,9 @@ def test_an_answer_is_in_the_file_before_the_next_question_is_asked(tmp_path: Pa
 
     class Watcher(Parrot):
         def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
-            for place, texts in super().stream(samples, sampling):
-                assert place == 0 or len(path.read_text().splitlines()) == place
-                yield place, texts
+            for position, texts in super().stream(samples, sampling):
+                assert position == 0 or len(path.read_text().splitlines()) == position
+                yield position, texts
 
     assert len(ask(Watcher(), numbered(4), Sampling(), Store(path))) == 4
 
@@ -134,9 +134,9 @@ def test_an_answer_is_in_the_file_before_the_next_question_is_asked(tmp_path: Pa
 @pytest.mark.reported("lost")
 def test_two_processes_on_one_store_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
-    one, other = Store(path), Store(path)
+    first, other = Store(path), Store(path)
     for number in range(3):
-        one.add({f"one {number}": ["a"]})
+        first.add({f"one {number}": ["a"]})
         other.add({f"other {number}": ["b"]})
     assert len(Store(path).known) == 6
 
@@ -159,10 +159,10 @@ def test_a_store_that_is_taken_away_meanwhile_is_written_anew_with_all_answers(t
 
     class Thief(Parrot):
         def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
-            for place, texts in super().stream(samples, sampling):
-                if place == 2:
+            for position, texts in super().stream(samples, sampling):
+                if position == 2:
                     path.unlink() if taken == "file" else shutil.rmtree(path.parent)
-                yield place, texts
+                yield position, texts
 
     ask(Thief(), numbered(4), Sampling(), Store(path))
     assert sorted(Store(path).known.values()) == [[f"{number}? 0"] for number in range(4)]
@@ -173,7 +173,7 @@ def test_a_store_that_is_taken_away_meanwhile_is_written_anew_with_all_answers(t
 
 @pytest.mark.reported("disks")
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("text", "messages"),
     [
         ("folder", "folder cannot be written (Is a directory); name a file"),
         ("file/answers.jsonl", "file is a file; name a folder"),
@@ -182,15 +182,15 @@ def test_a_store_that_is_taken_away_meanwhile_is_written_anew_with_all_answers(t
         ("ring", "ring cannot be written (Too many levels of symbolic links); mend the links, or name another place"),
     ],
 )
-def test_a_store_that_cannot_be_is_told_before_anybody_is_asked(tmp_path: Path, place: str, told: str) -> None:
+def test_a_store_that_cannot_be_is_told_before_anybody_is_asked(tmp_path: Path, text: str, messages: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone/answers.jsonl")
     (tmp_path / "ring").symlink_to(tmp_path / "ring")
     model = Parrot()
     with pytest.raises(DataError) as caught:
-        ask(model, [CAT], Sampling(), Store(tmp_path / place))
-    assert told in str(caught.value)
+        ask(model, [CAT], Sampling(), Store(tmp_path / text))
+    assert messages in str(caught.value)
     assert model.asked == []
 
 
@@ -203,10 +203,10 @@ def test_a_disk_that_is_full_in_the_middle_leaves_a_store_that_opens_again(tmp_p
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
         "ask(Parrot(), numbered(99), Sampling(), Store(Path(sys.argv[1])))"
     )
-    found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
-    assert f"DataError: {path} cannot be written (File too large); raise the limit on file sizes" in found.stderr
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert f"DataError: {path} cannot be written (File too large); raise the limit on file sizes" in ended.stderr
     kept = len(path.read_text().splitlines())
-    assert f"{kept} answers are kept in {path}, the same command goes on from there" in found.stderr
+    assert f"{kept} answers are kept in {path}, the same command goes on from there" in ended.stderr
     assert path.read_bytes().endswith(b"\n")
     assert 4900 < path.stat().st_size <= 5000
     model = Parrot()
@@ -227,7 +227,7 @@ def test_a_device_that_is_full_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.reported("encoding")
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("text", "kept"),
     [
         ("Yes \ud83d", "Yes \ufffd"),
         ("\ud83d\ude00", "\U0001f600"),
@@ -236,9 +236,9 @@ def test_a_device_that_is_full_is_told(tmp_path: Path) -> None:
         ("A" * 1_000_000, "A" * 1_000_000),
     ],
 )
-def test_every_text_goes_into_the_store_and_comes_back_as_text(tmp_path: Path, said: str, kept: str) -> None:
+def test_every_text_goes_into_the_store_and_comes_back_as_text(tmp_path: Path, text: str, kept: str) -> None:
     path = tmp_path / "answers.jsonl"
-    Store(path).add({"a": [said], "b": ["next"]})
+    Store(path).add({"a": [text], "b": ["next"]})
     assert Store(path).known == {"a": [kept], "b": ["next"]}
 
 

@@ -124,9 +124,9 @@ def test_an_answer_that_stands_in_the_thought_alone_is_none() -> None:
 
 @THOUGHTS
 def test_thoughts_are_counted_and_empty_ones_are_none() -> None:
-    said = ["<think>a</think>Yes", "<think>a", "<think>\n</think>No", "Yes"]
-    assert thoughts_in(said, marked=False) == {"thoughts": {"answers": 2, "unfinished": 1, "marked": False}}
-    assert thoughts_in(said[2:], marked=False) == {}
+    texts = ["<think>a</think>Yes", "<think>a", "<think>\n</think>No", "Yes"]
+    assert thoughts_in(texts, marked=False) == {"thoughts": {"answers": 2, "unfinished": 1, "marked": False}}
+    assert thoughts_in(texts[2:], marked=False) == {}
 
 
 # What marks answers ---------------------------------------------------------------------------------------------------
@@ -149,10 +149,10 @@ def test_pope_reads_the_answer_in_strict_and_what_their_scripts_read_in_the_othe
 def test_scienceqa_and_mathvista_read_the_answer_in_strict_alone() -> None:
     from tasks.scienceqa.marks import Problem
 
-    said = "<think>\\boxed{A}, or (A)? The answer is A.</think>B"
+    text = "<think>\\boxed{A}, or (A)? The answer is A.</think>B"
     science = Sample(id="1", prompt="?", images=(), target=Problem(options=("x", "y"), gold="B"), cluster="1")
-    found = {name: score(science, said).parsed for name, score in profiles_of(find_task("scienceqa")).items()}
-    assert (found["strict"], found["official"]) == ("B", "A")
+    result = {name: score(science, text).parsed for name, score in profiles_of(find_task("scienceqa")).items()}
+    assert (result["strict"], result["official"]) == ("B", "A")
     number = Question(question_type="free_form", answer_type="integer", answer="12")
     maths = Sample(id="1", prompt="?", images=(), target=number, cluster="1")
     scorers = profiles_of(find_task("mathvista"))
@@ -186,15 +186,15 @@ def test_an_evaluation_counts_thoughts_and_tells_who_reads_them() -> None:
     says = {"yes": "<think>No.</think>Yes", "no": "<think>Yes, or"}
     task = find_task("pictos_pope")
     right = {sample.prompt: sample.target for sample in task.samples("test")[:6]}
-    (found,) = evaluate(Scripted(lambda one: says[right[one.prompt]]), [task], split="test", limit=6)
+    (result,) = evaluate(Scripted(lambda item: says[right[item.prompt]]), [task], split="test", limit=6)
     unfinished = sum(label == "no" for label in right.values())
-    assert found.info["thoughts"] == {"answers": 6, "unfinished": unfinished, "marked": False}
-    assert [row.parsed for row in found.rows] == ["yes" if right else None for right in [r.value for r in found.rows]]
+    assert result.info["thoughts"] == {"answers": 6, "unfinished": unfinished, "marked": False}
+    assert [row.parsed for row in result.rows] == ["yes" if right else None for right in [r.value for r in result.rows]]
     assert (
         f"6 of 6 answers hold a thought, which is no answer; {unfinished} of them never end it and answer nothing "
         "(`strop eval --max-tokens`)"
-    ) in notes_of([found])
-    official = replace(found, profile="official", info={"thoughts": {**found.info["thoughts"], "marked": True}})
+    ) in notes_of([result])
+    official = replace(result, profile="official", info={"thoughts": {**result.info["thoughts"], "marked": True}})
     assert "; official reads thoughts with the answers" in " ".join(notes_of([official]))
 
 
@@ -219,10 +219,10 @@ def test_captions_are_scored_cut_and_judged_without_their_thoughts(tmp_path: Pat
     write_jsonl(tmp_path / "a.jsonl", rows)
     words = ["score", "chair", "--answers", tmp_path / "a.jsonl", "--truth", tmp_path / "truth.json", "--cut", "--json"]
     done = CliRunner().invoke(app, [*map(str, words), "--profile", "lemminflect"])
-    found = json.loads(done.stdout)
-    assert found["metrics"]["CHAIRs"]["value"] == 0.5
-    assert found["info"]["thoughts"] == {"answers": 2, "unfinished": 0, "marked": False}
-    first = found["cut"]["sentences"][0]
+    content = json.loads(done.stdout)
+    assert content["metrics"]["CHAIRs"]["value"] == 0.5
+    assert content["info"]["thoughts"] == {"answers": 2, "unfinished": 0, "marked": False}
+    first = content["cut"]["sentences"][0]
     assert (first["k"], first["shortened"], first["metrics"]["CHAIRs"]["value"]) == (1, 1, 0.0)
 
 
@@ -230,10 +230,10 @@ def test_captions_are_scored_cut_and_judged_without_their_thoughts(tmp_path: Pat
 def test_forty_of_operas_captions_keep_their_figure_behind_a_thought(
     conformance: Path, nltk_data: Path, tmp_path: Path
 ) -> None:
-    given = (conformance / "chair/opera/llava-1.5/greedy.jsonl").read_text().splitlines()[:40]
+    splitlines = (conformance / "chair/opera/llava-1.5/greedy.jsonl").read_text().splitlines()[:40]
     figures = []
     for name, before in (("plain", ""), ("thought", "<think>A dog, a cat, a bus and a pizza.</think>\n")):
-        rows = [json.loads(line) for line in given]
+        rows = [json.loads(line) for line in splitlines]
         write_jsonl(tmp_path / name, [{**row, "caption": before + row["caption"]} for row in rows])
         words = ["--answers", tmp_path / name, "--truth", conformance / "chair/ground_truth_maxlinn.json.gz"]
         done = CliRunner().invoke(
@@ -254,7 +254,7 @@ class _Judge:
 
     def stream(self, questions: Any) -> Any:
         self.asked += questions
-        yield from ((place, [self.reply]) for place in range(len(questions)))
+        yield from ((number, [self.reply]) for number in range(len(questions)))
 
 
 @THOUGHTS
@@ -303,7 +303,7 @@ def test_cut_captions_without_thoughts_are_what_they_were() -> None:
 
 @THOUGHTS
 @pytest.mark.parametrize(
-    ("given", "longest"),
+    ("text", "longest"),
     [
         (None, {}),
         ("2048", {"pope": 2048, "chair": 2048}),
@@ -311,13 +311,13 @@ def test_cut_captions_without_thoughts_are_what_they_were() -> None:
         ("chair=4096, 64", {"pope": 64, "chair": 4096}),
     ],
 )
-def test_max_tokens_are_of_all_tasks_or_of_those_named(given: str | None, longest: dict[str, int]) -> None:
-    assert read_longest(given, ["pope", "chair"]) == longest
+def test_max_tokens_are_of_all_tasks_or_of_those_named(text: str | None, longest: dict[str, int]) -> None:
+    assert read_longest(text, ["pope", "chair"]) == longest
 
 
 @THOUGHTS
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("text", "message"),
     [
         ("", "--max-tokens : not a number of tokens above 0; say e.g. 2048 or pope=1024"),
         ("0", "--max-tokens 0: not a number of tokens above 0; say e.g. 2048 or pope=1024"),
@@ -326,9 +326,9 @@ def test_max_tokens_are_of_all_tasks_or_of_those_named(given: str | None, longes
         ("9,8", "--max-tokens 9,8: every task is given twice; keep one"),
     ],
 )
-def test_max_tokens_that_fit_no_task_are_refused_before_a_model_is_loaded(given: str, message: str) -> None:
+def test_max_tokens_that_fit_no_task_are_refused_before_a_model_is_loaded(text: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        read_longest(given, ["pope", "chair"])
+        read_longest(text, ["pope", "chair"])
     assert str(error.value) == message
 
 
@@ -345,7 +345,7 @@ def test_longer_answers_are_asked_for_recorded_and_told_where_many_are_cut(tmp_p
     ) in run("3", "a")
     assert "ended at" not in run("pictos_chair=200", "b")
     short, long = read_results(tmp_path / "a"), read_results(tmp_path / "b")
-    assert [one.tasks[0].sampling["max_tokens"] for one in (short, long)] == [3, 200]
+    assert [item.tasks[0].sampling["max_tokens"] for item in (short, long)] == [3, 200]
     assert (
         "pictos_chair: answers might have 3 tokens on one side and 200 on the other (--max-tokens), which moves "
         "figures by itself; ask both alike."

@@ -24,21 +24,21 @@ def lines_of(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def line(out: Path, **wanted: str) -> dict[str, str]:
-    (found,) = [one for one in lines_of(out) if all(one[key] == value for key, value in wanted.items())]
-    return found
+def line(out: Path, **text: str) -> dict[str, str]:
+    (result,) = [item for item in lines_of(out) if all(item[key] == value for key, value in text.items())]
+    return result
 
 
 def test_figures_and_differences_are_those_of_the_rows(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [[yes_no(BEFORE)], [yes_no(AFTER)]])
     build_board([run], tmp_path / "out")
-    found = line(tmp_path / "out", round="1", metric="accuracy")
-    wanted = difference(yes_no(BEFORE).rows, yes_no(AFTER).rows, YES_NO)["accuracy"]
-    assert (found["value"], found["seed_value"], found["difference"]) == ("0.750000", "0.500000", "0.250000")
-    assert found["difference_low"] == f"{wanted.low:.6f}"
-    assert found["p"] == found["p_holm"] == f"{wanted.p:.6f}"
-    assert (found["run"], found["seed"], found["level"], found["verifier"]) == ("honed", "0", "L3", "encoder")
-    assert found["weights"] == "10abc0000000"
+    result = line(tmp_path / "out", round="1", metric="accuracy")
+    accuracy = difference(yes_no(BEFORE).rows, yes_no(AFTER).rows, YES_NO)["accuracy"]
+    assert (result["value"], result["seed_value"], result["difference"]) == ("0.750000", "0.500000", "0.250000")
+    assert result["difference_low"] == f"{accuracy.low:.6f}"
+    assert result["p"] == result["p_holm"] == f"{accuracy.p:.6f}"
+    assert (result["run"], result["seed"], result["level"], result["verifier"]) == ("honed", "0", "L3", "encoder")
+    assert result["weights"] == "10abc0000000"
     assert line(tmp_path / "out", round="0", metric="accuracy")["difference"] == ""
     text = (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
     assert "75.0 \\[62.8, 84.2\\]" in text
@@ -49,8 +49,8 @@ def test_p_is_corrected_for_all_headline_differences_shown(tmp_path: Path) -> No
     other = {"task": "other"}
     rounds = [[yes_no(BEFORE), yes_no(BEFORE, **other)]] + [[yes_no(AFTER), yes_no(AFTER, **other)]] * 2
     build_board([write_run(tmp_path / "run", rounds)], tmp_path / "out")
-    found = line(tmp_path / "out", round="2", metric="accuracy", task="quiz")
-    assert float(found["p_holm"]) == pytest.approx(4 * float(found["p"]), abs=3e-6)  # two tasks x two rounds
+    result = line(tmp_path / "out", round="2", metric="accuracy", task="quiz")
+    assert float(result["p_holm"]) == pytest.approx(4 * float(result["p"]), abs=3e-6)  # two tasks x two rounds
     assert line(tmp_path / "out", round="2", metric="unread", task="quiz")["p_holm"] == ""
 
 
@@ -59,14 +59,14 @@ def test_the_same_results_give_the_same_bytes_whatever_they_cost(tmp_path: Path)
     for name, seconds in (("one", 12.5), ("two", 99.0)):
         run = write_run(tmp_path / name / "run", rounds, seconds=seconds)
         build_board([run], tmp_path / name / "out")
-    one, two = (tmp_path / name / "out" for name in ("one", "two"))
-    assert (one / "board.csv").read_bytes() == (two / "board.csv").read_bytes()
+    first, two = (tmp_path / name / "out" for name in ("one", "two"))
+    assert (first / "board.csv").read_bytes() == (two / "board.csv").read_bytes()
     for page, cost in (("board.md", "## Cost"), ("board.html", '<h2 id="cost">')):
-        parts = [(out / page).read_text(encoding="utf-8").split(cost) for out in (one, two)]
+        parts = [(out / page).read_text(encoding="utf-8").split(cost) for out in (first, two)]
         assert parts[0][0] == parts[1][0]
         assert parts[0][1] != parts[1][1]
         assert "2026" not in parts[0][0]
-    assert "<svg" in (one / "board.html").read_text(encoding="utf-8")
+    assert "<svg" in (first / "board.html").read_text(encoding="utf-8")
 
 
 def test_cost_is_a_line_for_each_stage(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_what_a_model_is_called_is_text_and_never_markup(tmp_path: Path) -> None
         assert "<script" not in text
         assert "&lt;script&gt;" in text
     table = text[text.index("| run") :].split("\n\n")[0].splitlines()
-    assert {len(re.findall(r"(?<!\\)\|", one)) for one in table} == {10}  # no cell was split
+    assert {len(re.findall(r"(?<!\\)\|", item)) for item in table} == {10}  # no cell was split
     assert "\n# $" not in text
 
 
@@ -117,18 +117,18 @@ def test_the_page_needs_no_network_and_no_id_occurs_twice(tmp_path: Path) -> Non
 
 def test_a_round_of_before_its_parent_was_made_again_is_told(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [[yes_no(BEFORE)], [yes_no(AFTER)]])
-    for parent, told in (("00abc".ljust(64, "0"), False), ("0ld".ljust(64, "0"), True)):
+    for parent, messages in (("00abc".ljust(64, "0"), False), ("0ld".ljust(64, "0"), True)):
         write_folder(run / "round-1" / "eval", yes_no(AFTER), digest="10abc", parent=parent)
         build_board([run], tmp_path / "out")
-        assert ("trained from 0ld000000000, not from" in (tmp_path / "out" / "board.md").read_text()) is told
+        assert ("trained from 0ld000000000, not from" in (tmp_path / "out" / "board.md").read_text()) is messages
 
 
 def test_a_run_of_one_seed_says_that_it_is_one(tmp_path: Path) -> None:
     rounds = [[yes_no(BEFORE)], [yes_no(AFTER)]]
-    one = write_run(tmp_path / "a", rounds)
-    build_board([one], tmp_path / "out")
+    item = write_run(tmp_path / "a", rounds)
+    build_board([item], tmp_path / "out")
     assert "honed: one training seed (0)" in (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
-    build_board([one, write_run(tmp_path / "b", rounds, recipe={"seed": 1})], tmp_path / "out")
+    build_board([item, write_run(tmp_path / "b", rounds, recipe={"seed": 1})], tmp_path / "out")
     assert "one training seed" not in (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
 
 
@@ -139,15 +139,15 @@ def test_several_seeds_of_a_recipe_get_a_pooled_row(tmp_path: Path) -> None:
         for seed, end in enumerate(ends)
     ]
     build_board(runs, tmp_path / "out")
-    found = line(tmp_path / "out", pooled="1", metric="accuracy")
+    result = line(tmp_path / "out", pooled="1", metric="accuracy")
     rows = [(yes_no(BEFORE).rows, yes_no(end).rows) for end in ends]
-    wanted = pooled_difference(rows, YES_NO)["accuracy"]
-    assert (found["seed"], found["difference"], found["value"]) == ("0 1 2", "0.250000", "0.750000")
-    assert (found["difference_low"], found["fixed_low"]) == (f"{wanted.low:.6f}", f"{wanted.fixed_low:.6f}")
+    accuracy = pooled_difference(rows, YES_NO)["accuracy"]
+    assert (result["seed"], result["difference"], result["value"]) == ("0 1 2", "0.250000", "0.750000")
+    assert (result["difference_low"], result["fixed_low"]) == (f"{accuracy.low:.6f}", f"{accuracy.fixed_low:.6f}")
     text = (tmp_path / "out" / "board.md").read_text(encoding="utf-8")
     assert "honed (mean of 3 seeds)" in text
-    assert (found["ratio"], found["p"]) == (f"{wanted.ratio:.6f}", "0.250000")
-    assert f"3 runs, ratio {wanted.ratio:.1f} p 0.25, not testable" in text
+    assert (result["ratio"], result["p"]) == (f"{accuracy.ratio:.6f}", "0.250000")
+    assert f"3 runs, ratio {accuracy.ratio:.1f} p 0.25, not testable" in text
     assert "1 of 1 pooled headline differences are not testable: 3 training runs prove no p below 0.25" in text
 
 
@@ -155,10 +155,10 @@ def test_a_pooled_row_too_says_what_is_left_at_equal_recall(tmp_path: Path) -> N
     before, ends = captions(*["a !b", "a"] * 5), [captions(*["a", "a !b"] * 5), captions(*["a", "a"] * 5)]
     runs = [write_run(tmp_path / str(seed), [[before], [end]], recipe={"seed": seed}) for seed, end in enumerate(ends)]
     build_board(runs, tmp_path / "out")
-    found = line(tmp_path / "out", pooled="1", metric="frontier/CHAIRi")
+    result = line(tmp_path / "out", pooled="1", metric="frontier/CHAIRi")
     axes = (before.metrics[1], before.metrics[2])
-    wanted = pooled_frontier([(before.rows, end.rows) for end in ends], *axes)["frontier/CHAIRi"]
-    assert (found["difference"], found["difference_low"]) == (f"{wanted.value:.6f}", f"{wanted.low:.6f}")
+    expected = pooled_frontier([(before.rows, end.rows) for end in ends], *axes)["frontier/CHAIRi"]
+    assert (result["difference"], result["difference_low"]) == (f"{expected.value:.6f}", f"{expected.low:.6f}")
 
 
 def test_pooling_recipes_that_differ_in_more_than_the_seed_is_said(tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_folders_of_one_name_are_told_apart_and_one_named_twice_is_one(tmp_path:
 def test_a_results_folder_is_a_row_of_its_own(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "published", yes_no(BEFORE), model="paper")
     build_board([folder], tmp_path / "out")
-    found = line(tmp_path / "out", metric="accuracy")
-    assert (found["run"], found["round"], found["model"], found["value"]) == ("published", "", "paper", "0.500000")
+    result = line(tmp_path / "out", metric="accuracy")
+    assert (result["run"], result["round"], result["model"], result["value"]) == ("published", "", "paper", "0.500000")
 
 
 def test_results_marked_by_another_profile_do_not_share_a_column(tmp_path: Path) -> None:

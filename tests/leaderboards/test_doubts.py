@@ -72,8 +72,8 @@ def _task(
         for n in range(COUNT)
     ]  # fmt: skip
     rows = tuple(
-        mark(one, text, without_thought(score)(one, text))
-        for one, text in zip(samples, map(says, range(COUNT)), strict=True)
+        mark(sample, text, without_thought(score)(sample, text))
+        for sample, text in zip(samples, map(says, range(COUNT)), strict=True)
     )
     return yes_no([1], task=name, headline=headline, metrics=tuple(metrics), rows=rows, profile=profile)
 
@@ -101,23 +101,23 @@ HONEST = _chair(lambda n: "A cat. A bus." if n % 2 else "A cat. A dog.")
     ],
 )
 def test_captions_that_say_nothing_are_not_better(says: Callable[[int], str], why: str) -> None:
-    found = _compared(HONEST, _chair(says))
-    assert found["verdict"] == UNTOLD
-    assert found["sentence"].endswith(f"; {why}).")
-    assert found["sentence"].startswith("Verdict. chair: cannot be told (CHAIRs −")
+    compared = _compared(HONEST, _chair(says))
+    assert compared["verdict"] == UNTOLD
+    assert compared["sentence"].endswith(f"; {why}).")
+    assert compared["sentence"].startswith("Verdict. chair: cannot be told (CHAIRs −")
 
 
 @VERDICTS
 def test_nor_is_the_other_side_worse() -> None:
-    found = _compared(_chair(lambda n: ""), HONEST)
-    assert found["verdict"] == UNTOLD
-    assert "; A names nothing, so that CHAIRi is 0/0)" in found["sentence"]
+    compared = _compared(_chair(lambda n: ""), HONEST)
+    assert compared["verdict"] == UNTOLD
+    assert "; A names nothing, so that CHAIRi is 0/0)" in compared["sentence"]
 
 
 @VERDICTS
 def test_a_gain_that_is_there_where_both_answer_stays_one() -> None:
-    found = _compared(HONEST, _chair(lambda n: "" if n == 1 else "A cat. A dog."))
-    assert found["verdict"] == "better"
+    compared = _compared(HONEST, _chair(lambda n: "" if n == 1 else "A cat. A dog."))
+    assert compared["verdict"] == "better"
 
 
 @VERDICTS
@@ -134,15 +134,15 @@ def test_who_names_only_what_is_not_there_is_worse_than_who_sees(junk: str, good
 @VERDICTS
 def test_who_names_nothing_right_has_not_won_by_naming_less() -> None:
     a, b = captions(*["cat dog !car", "!car"] * 30), captions(*["!car", "", ""] * 20)
-    found = _compared(replace(a, headline="CHAIRs"), replace(b, headline="CHAIRs"))
-    assert found["verdict"] == UNTOLD
+    compared = _compared(replace(a, headline="CHAIRs"), replace(b, headline="CHAIRs"))
+    assert compared["verdict"] == UNTOLD
 
 
 @VERDICTS
 @pytest.mark.parametrize("says", [lambda n: "A cat.", lambda n: "cat", lambda n: ("Cat", "dog")[n % 2]])
 def test_who_names_less_is_told_to_recall_less(says: Callable[[int], str]) -> None:
-    found = _compared(_chair(lambda n: "A cat. A dog. A bus."), _chair(says))
-    assert "recall −50.0 [−50.0, −50.0]: saying less may explain it)" in found["sentence"]
+    compared = _compared(_chair(lambda n: "A cat. A dog. A bus."), _chair(says))
+    assert "recall −50.0 [−50.0, −50.0]: saying less may explain it)" in compared["sentence"]
 
 
 @VERDICTS
@@ -150,15 +150,15 @@ def test_who_names_less_is_told_to_recall_less(says: Callable[[int], str]) -> No
     "says", [lambda n: f"图中有一只猫{n}。", lambda n: "I'm sorry, I can't help with that.", lambda n: f"{n}"]
 )
 def test_captions_that_name_nothing_are_told_beside_their_perfect_figure(says: Callable[[int], str]) -> None:
-    told = notes_of([_chair(says)])
-    assert any(note.startswith("no answer names anything that is looked for") for note in told)
+    messages = notes_of([_chair(says)])
+    assert any(note.startswith("no answer names anything that is looked for") for note in messages)
     assert not any(note.startswith("no answer names") for note in notes_of([HONEST]))
 
 
 @VERDICTS
 def test_the_same_sentence_to_every_picture_is_told() -> None:
-    found = _compared(HONEST, _chair(lambda n: "A cat and a dog."))
-    assert "chair: all 60 answers of B are the same text, whatever was shown." in found["notes"]
+    compared = _compared(HONEST, _chair(lambda n: "A cat and a dog."))
+    assert "chair: all 60 answers of B are the same text, whatever was shown." in compared["notes"]
 
 
 MOSTLY_NO = _pope(lambda n: "Yes" if n % 10 == 0 else "No")
@@ -179,9 +179,9 @@ MOSTLY_NO = _pope(lambda n: "Yes" if n % 10 == 0 else "No")
     ],
 )
 def test_a_rule_that_takes_silence_for_yes_makes_nobody_better(says: Callable[[int], str], why: str) -> None:
-    found = _compared(MOSTLY_NO, _pope(says))
-    assert found["tasks"][0]["metrics"]["pooled/f1"]["value"] > 0.3
-    assert (found["verdict"], found["tasks"][0]["metrics"]["pooled/f1"]["doubt"]) == (UNTOLD, why)
+    compared = _compared(MOSTLY_NO, _pope(says))
+    assert compared["tasks"][0]["metrics"]["pooled/f1"]["value"] > 0.3
+    assert (compared["verdict"], compared["tasks"][0]["metrics"]["pooled/f1"]["doubt"]) == (UNTOLD, why)
 
 
 @VERDICTS
@@ -189,9 +189,9 @@ def test_unread_answers_that_a_rule_leaves_out_make_nobody_better() -> None:
     """By lmms-eval's rule an unread answer is in none of TP, FP, FN: who is silent where it is wrong looks precise."""
     wrong = _pope(lambda n: "yes" if n % 3 else "no", "lmms-eval")
     silent = _pope(lambda n: ("yes", "Well.")[n % 2] if n % 3 else ("Well.", "no")[n % 2], "lmms-eval")
-    found = _compared(*(replace(one, info={}) for one in (wrong, silent)))
-    assert found["tasks"][0]["metrics"]["pooled/f1"]["value"] > 0
-    assert found["verdict"] == UNTOLD
+    compared = _compared(*(replace(item, info={}) for item in (wrong, silent)))
+    assert compared["tasks"][0]["metrics"]["pooled/f1"]["value"] > 0
+    assert compared["verdict"] == UNTOLD
 
 
 @VERDICTS
@@ -209,8 +209,8 @@ def test_who_is_right_more_often_though_less_is_read_is_better() -> None:
             lambda n: {True: "right", False: "wrong", None: "?"}[right(n)],
         )
 
-    found = _compared(answered(lambda n: n % 3 == 0), answered(lambda n: True if n % 3 else None))
-    assert found["verdict"] == "better"
+    compared = _compared(answered(lambda n: n % 3 == 0), answered(lambda n: True if n % 3 else None))
+    assert compared["verdict"] == "better"
     lost = _compared(answered(lambda n: n % 3 == 0), answered(lambda n: None))
     assert lost["verdict"] == "worse"
 

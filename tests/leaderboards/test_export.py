@@ -59,8 +59,8 @@ def _written(run: Path, *formats: str) -> dict[str, str]:
 
 def _ends(task: TaskResult, form: str) -> list[str]:
     """The intervals of its metrics in percent."""
-    found = estimate(task.rows, task.metrics)
-    return [form.format(*(f"{100 * (end or 0):.1f}" for end in (one.low, one.high))) for one in found.values()]
+    figures = estimate(task.rows, task.metrics)
+    return [form.format(*(f"{100 * (end or 0):.1f}" for end in (entry.low, entry.high))) for entry in figures.values()]
 
 
 def test_a_papers_table_is_this_text(run: Path) -> None:
@@ -157,16 +157,16 @@ def test_a_parquet_file_has_typed_columns_and_the_source_of_every_row(run: Path)
     table = parquet.read_table(io.BytesIO(path.read_bytes()))
     types = {field.name: str(field.type) for field in table.schema}
     assert (types["round"], types["value"], types["pooled"]) == ("int32", "double", "bool")
-    (found,) = [
+    (result,) = [
         row for row in table.to_pylist() if (row["round"], row["task"], row["metric"]) == (1, "quiz", "accuracy")
     ]
-    assert (found["run"], found["seeds"], found["headline"], found["n"]) == ("honed", ["0"], True, 60)
-    assert (found["value"], found["seed_value"], found["difference"]) == (0.75, 0.5, 0.25)
-    assert found["p_holm"] >= found["p"] > 0
-    assert (found["weights"], found["parent"], found["data"]) == ("10abc".ljust(64, "0"), "f" * 64, "d" * 64)
-    assert (found["commit"], found["dirty"], found["packages"]) == ("c0ffee" * 7, True, [("torch", "2.15")])
-    assert (json.loads(found["hardware"]), found["command"]) == (machine, "strop eval --out 'a b'")
-    assert len(found["recipe"]) == 64
+    assert (result["run"], result["seeds"], result["headline"], result["n"]) == ("honed", ["0"], True, 60)
+    assert (result["value"], result["seed_value"], result["difference"]) == (0.75, 0.5, 0.25)
+    assert result["p_holm"] >= result["p"] > 0
+    assert (result["weights"], result["parent"], result["data"]) == ("10abc".ljust(64, "0"), "f" * 64, "d" * 64)
+    assert (result["commit"], result["dirty"], result["packages"]) == ("c0ffee" * 7, True, [("torch", "2.15")])
+    assert (json.loads(result["hardware"]), result["command"]) == (machine, "strop eval --out 'a b'")
+    assert len(result["recipe"]) == 64
 
 
 def test_the_boards_csv_names_parent_recipe_and_data(run: Path) -> None:
@@ -177,7 +177,7 @@ def test_the_boards_csv_names_parent_recipe_and_data(run: Path) -> None:
     heading, *lines = path.read_text().splitlines()
     assert heading.endswith(",parent,recipe,data")
     recipe = next(row["recipe"] for row in _parquet(run))[:12]
-    (line,) = [one for one in lines if ",accuracy," in one and one.startswith("honed,0,1,")]
+    (line,) = [line for line in lines if ",accuracy," in line and line.startswith("honed,0,1,")]
     assert line.endswith(f",{'f' * 12},{recipe},{'d' * 12}")
 
 
@@ -200,7 +200,7 @@ def test_lm_eval_finds_and_prints_our_figures(tmp_path: Path) -> None:
     samples = get_sample_results_filenames(names)
     name = "my/model@d10000000000"
     assert Path(results).parent == tmp_path / "out/lm-eval" / sanitize_model_name(name)
-    assert [get_file_task_name(Path(one).name) for one in samples] == ["quiz", "chair"]
+    assert [get_file_task_name(Path(sample).name) for sample in samples] == ["quiz", "chair"]
     assert get_file_datetime(Path(samples[0]).name) == "2026-01-02T03-04-05"
 
     content = json.loads(Path(results).read_text())
@@ -221,8 +221,8 @@ def test_lm_eval_finds_and_prints_our_figures(tmp_path: Path) -> None:
 
     caption = json.loads(Path(samples[1]).read_text().splitlines()[0])
     assert json.loads(caption["parsed"]) == [{"name": "cat", "right": True}, {"name": "dog", "right": False}]
-    read = [datasets.Dataset.from_json(str(one), cache_dir=str(tmp_path / "cache")) for one in samples]
-    assert [len(one) for one in read] == [60, 2]
+    read = [datasets.Dataset.from_json(str(sample), cache_dir=str(tmp_path / "cache")) for sample in samples]
+    assert [len(item) for item in read] == [60, 2]
 
 
 def test_results_that_would_take_each_others_place_are_refused(tmp_path: Path) -> None:
@@ -259,13 +259,13 @@ def test_a_model_card_is_read_back_by_the_hubs_own_library(tmp_path: Path) -> No
     card, entries = export([folder], ["model-card"], tmp_path / "out", _no_questions)
     read = ModelCard(card.read_text(encoding="utf-8"))
     assert read.data.model_name == "honed: *round* 1"
-    found = {one.metric_type: one for one in read.data.eval_results}
-    assert list(found) == ["accuracy", "unread", "CHAIRi", "CHAIRs", "recall", "words"]
-    accuracy = found["accuracy"]
+    result = {eval_result.metric_type: eval_result for eval_result in read.data.eval_results}
+    assert list(result) == ["accuracy", "unread", "CHAIRi", "CHAIRs", "recall", "words"]
+    accuracy = result["accuracy"]
     assert (accuracy.metric_value, accuracy.metric_name) == (75.0, "accuracy in %, profile official")
     assert (accuracy.dataset_type, accuracy.dataset_revision) == ("owner/quiz", "4db12766")
     assert (accuracy.dataset_split, accuracy.metric_args["n"]) == ("test", 60)
-    assert (found["CHAIRi"].dataset_type, found["words"].metric_value) == ("chair", 1.5)
+    assert (result["CHAIRi"].dataset_type, result["words"].metric_value) == ("chair", 1.5)
     assert "| accuracy ↑ | 75.0 | \\[" in read.text
 
     (entry,) = parse_eval_result_entries(yaml.safe_load(entries.read_text()))
@@ -277,16 +277,16 @@ def test_a_model_card_is_read_back_by_the_hubs_own_library(tmp_path: Path) -> No
 def test_a_card_says_what_the_digest_is_of_and_needs_no_provenance(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "x", yes_no(BEFORE))
     content = json.loads((folder / "results.json").read_text())
-    for known, words in (({}, "Strop, on the weights with"), ({"answers": "x"}, "Strop, on the answers with")):
-        (folder / "results.json").write_text(json.dumps({**content, "provenance": known}))
+    for entries, words in (({}, "Strop, on the weights with"), ({"answers": "x"}, "Strop, on the answers with")):
+        (folder / "results.json").write_text(json.dumps({**content, "provenance": entries}))
         (card,) = export([folder], ["model-card"], tmp_path / "out", _no_questions)
         assert words in card.read_text()
 
 
 def test_folders_that_are_called_nearly_alike_have_a_card_each(tmp_path: Path) -> None:
     folders = [write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a b", BEFORE), ("a-b", AFTER))]
-    one, two = export(folders, ["model-card"], tmp_path / "out", _no_questions)
-    assert "| accuracy ↑ | 50.0 |" in one.read_text() and "| accuracy ↑ | 75.0 |" in two.read_text()
+    first, two = export(folders, ["model-card"], tmp_path / "out", _no_questions)
+    assert "| accuracy ↑ | 50.0 |" in first.read_text() and "| accuracy ↑ | 75.0 |" in two.read_text()
 
 
 def test_every_round_has_a_card_of_its_own(run: Path) -> None:
@@ -299,18 +299,18 @@ def test_every_round_has_a_card_of_its_own(run: Path) -> None:
 
 
 def test_a_format_that_there_is_not_is_named_before_anything_is_written(strop: Strop, run: Path) -> None:
-    found = strop("export", run, "--to", "latex,word", "--out", "out").error()
-    assert found == ("there is no format 'word'; there are markdown, latex, csv, parquet, lm-eval, model-card")
+    message = strop("export", run, "--to", "latex,word", "--out", "out").error()
+    assert message == ("there is no format 'word'; there are markdown, latex, csv, parquet, lm-eval, model-card")
     with pytest.raises(UsageError, match="no format is named"):
         export([run], [], run.parent / "out", _no_questions)
     assert not (run.parent / "out").exists()
 
 
 def test_the_command_writes_every_format_and_tells_the_files(strop: Strop, run: Path) -> None:
-    said = strop("export", run, "--to", "markdown,latex,csv,parquet,lm-eval,model-card", "--out", "out", "--json")
-    assert said.code == 0, said.err
-    files = [Path(name) for name in json.loads(said.out)["files"]]
+    ran = strop("export", run, "--to", "markdown,latex,csv,parquet,lm-eval,model-card", "--out", "out", "--json")
+    assert ran.code == 0, ran.err
+    files = [Path(name) for name in json.loads(ran.out)["files"]]
     assert all(path.is_file() for path in files)
     assert [path.name for path in files[:4]] == ["tables.md", "tables.tex", "board.csv", "board.parquet"]
     assert len(files) == 4 + 2 * (3 + 1)
-    assert "note: quiz is written without its questions (no task is called 'quiz'" in said.err
+    assert "note: quiz is written without its questions (no task is called 'quiz'" in ran.err

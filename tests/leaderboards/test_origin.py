@@ -87,10 +87,10 @@ def test_a_secret_in_a_recipe_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_show_prints_a_tree_or_one_object(strop: Strop, run: Path) -> None:
-    said = strop("show", f"{run}:1")
-    assert said.code == 0, said.err
-    assert "commit: c0ffeec0ffee" in said.out
-    assert "weights: 10abc00000" in said.out
+    ran = strop("show", f"{run}:1")
+    assert ran.code == 0, ran.err
+    assert "commit: c0ffeec0ffee" in ran.out
+    assert "weights: 10abc00000" in ran.out
     assert json.loads(strop("show", f"{run}:1", "--json").out) == described(find_origin(f"{run}:1"))
     assert "nowhere: no such folder" in strop("show", "nowhere").error()
 
@@ -100,21 +100,21 @@ def test_show_prints_a_tree_or_one_object(strop: Strop, run: Path) -> None:
 
 def test_only_what_differs_is_told(tmp_path: Path, run: Path) -> None:
     other = write_run(tmp_path / "other", [[yes_no(MARKS, version=2)], [yes_no([1] * 20)]], recipe={"seed": 1})
-    one, two = find_origin(str(run)), find_origin(str(other))
-    assert unlike(one, one) == []
-    assert {found.name: (found.a, found.b) for found in unlike(one, two) if found.name != "recipe_digest"} == {
+    first, two = find_origin(str(run)), find_origin(str(other))
+    assert unlike(first, first) == []
+    assert {result.name: (result.a, result.b) for result in unlike(first, two) if result.name != "recipe_digest"} == {
         "recipe.seed": (0, 1),
         "rounds.0.weights": ("00abc".ljust(64, "0"), "01abc".ljust(64, "0")),
         "rounds.0.tasks.quiz.version": (1, 2),
         "rounds.1.weights": ("10abc".ljust(64, "0"), "11abc".ljust(64, "0")),
     }
-    assert unlike_figures(one, two) == (4, [])
+    assert unlike_figures(first, two) == (4, [])
 
 
 def test_figures_that_differ_are_told_and_only_those(run: Path) -> None:
-    shared, found = unlike_figures(find_origin(f"{run}:0"), find_origin(f"{run}:1"))
+    shared, result = unlike_figures(find_origin(f"{run}:0"), find_origin(f"{run}:1"))
     assert shared == 2
-    assert [(one.name, one.a["value"], one.b["value"]) for one in found] == [("quiz accuracy", 0.5, 1.0)]
+    assert [(entry.name, entry.a["value"], entry.b["value"]) for entry in result] == [("quiz accuracy", 0.5, 1.0)]
 
 
 def test_figures_of_before_their_method_was_told_are_the_same_figures(tmp_path: Path, run: Path) -> None:
@@ -134,13 +134,13 @@ def test_weights_in_a_grid_are_found_in_the_run_that_has_them(tmp_path: Path, ru
 
 
 def test_diff_prints_both_and_ends_well(strop: Strop, run: Path) -> None:
-    said = strop("diff", f"{run}:0", f"{run}:1")
-    assert said.code == 0, said.err
-    assert "quiz accuracy" in said.out
-    assert "1 of 2 figures that both have differ" in said.out
+    ran = strop("diff", f"{run}:0", f"{run}:1")
+    assert ran.code == 0, ran.err
+    assert "quiz accuracy" in ran.out
+    assert "1 of 2 figures that both have differ" in ran.out
     assert strop("diff", run, run).out == "all 4 figures that both have are the same\n"
     printed = json.loads(strop("diff", f"{run}:0", f"{run}:1", "--json").out)
-    assert [one["name"] for one in printed["differs"]] == ["weights"]
+    assert [entry["name"] for entry in printed["differs"]] == ["weights"]
     assert (printed["figures_shared"], len(printed["figures"])) == (2, 1)
 
 
@@ -184,8 +184,8 @@ def asked(strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     (tmp_path / "mine/colours.py").write_text(COLOURS)
     save_tiny(tmp_path / "tiny", seed=1)
     words = ("eval", "--model", "./tiny", "--tasks", "colours", "--plugin-path", "mine", "--limit", 4, "--out", "first")
-    said = strop(*words)
-    assert said.code == 0, said.err
+    ran = strop(*words)
+    assert ran.code == 0, ran.err
     return tmp_path / "first"
 
 
@@ -197,15 +197,15 @@ def test_an_evaluation_is_repeated_and_every_figure_is_the_same(
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    said = strop("rerun", asked, "--out", "again", "--json")
-    assert said.code == 0, said.err
-    assert json.loads(said.out) == {"same": True, "figures_shared": 1, "figures": []}
+    ran = strop("rerun", asked, "--out", "again", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out) == {"same": True, "figures_shared": 1, "figures": []}
     again = tmp_path / "elsewhere/again"
     assert (again / "colours.jsonl").read_bytes() == (asked / "colours.jsonl").read_bytes()
-    known = find_origin(str(again)).rounds[None]["provenance"]
-    assert known["command"][1:] == ["eval", "--model", "./tiny", "--tasks", "colours", "--plugin-path", "mine",
+    provenance = find_origin(str(again)).rounds[None]["provenance"]
+    assert provenance["command"][1:] == ["eval", "--model", "./tiny", "--tasks", "colours", "--plugin-path", "mine",
                                     "--limit", "4", "--out", str(again)]  # fmt: skip
-    assert known["folder"] == str(tmp_path)
+    assert provenance["folder"] == str(tmp_path)
     assert strop("rerun", again, "--out", "third").code == 0
 
 
@@ -214,11 +214,11 @@ def test_another_figure_ends_it_with_1(strop: Strop, asked: Path) -> None:
     content["tasks"][0]["metrics"]["vowels"]["value"] = 0.123456
     content["provenance"]["versions"]["torch"] = "0.1"
     (asked / "results.json").write_text(json.dumps(content))
-    said = strop("rerun", asked, "--out", "again")
-    assert said.code == 1
-    assert "warning: versions torch was 0.1 and is " in said.err
-    assert "0.123456" in said.out
-    assert "1 of 1 figure that both have differ" in said.out
+    ran = strop("rerun", asked, "--out", "again")
+    assert ran.code == 1
+    assert "warning: versions torch was 0.1 and is " in ran.err
+    assert "0.123456" in ran.out
+    assert "1 of 1 figure that both have differ" in ran.out
 
 
 def _another_version(folder: Path) -> None:
@@ -271,17 +271,17 @@ def test_what_is_not_what_it_was_is_told_before_anything_is_asked(
 
 def test_an_out_that_is_there_and_a_part_of_a_run_are_refused(strop: Strop, run: Path) -> None:
     assert strop("rerun", run, "--out", run).error() == f"--out {run} is there already; name a new folder"
-    found = strop("rerun", f"{run}:1", "--out", "new").error()
-    assert found == f"{run}/round-1/eval is a part of a run, which is repeated whole: name {run}"
+    message = strop("rerun", f"{run}:1", "--out", "new").error()
+    assert message == f"{run}/round-1/eval is a part of a run, which is repeated whole: name {run}"
 
 
 def test_a_run_is_repeated_from_its_own_recipe(strop: Strop, asked: Path, tmp_path: Path) -> None:
     changes = ("model=./tiny", "rounds=0", "evaluate.tasks=[colours]", "verify.kind=none")
     first = strop("run", "judge_free", "--out", "run", *(word for change in changes for word in ("--set", change)))
     assert first.code == 0, first.err
-    said = strop("rerun", "run", "--out", "again")
-    assert said.code == 0, said.err
-    assert "the figure that both have is the same" in said.out
+    ran = strop("rerun", "run", "--out", "again")
+    assert ran.code == 0, ran.err
+    assert "the figure that both have is the same" in ran.out
     assert (tmp_path / "again/recipe.yaml").read_bytes() == (tmp_path / "run/recipe.yaml").read_bytes()
     assert described(find_origin("again"))["recipe_digest"] == described(find_origin("run"))["recipe_digest"]
 
@@ -290,13 +290,13 @@ def test_a_scored_answer_file_is_scored_again_and_knows_its_truth(strop: Strop, 
     data, answers = write_data(tmp_path / "data"), write_answers(tmp_path / "model.jsonl")
     words = ("score", "pope", "--answers", answers.name, "--data", data.name, "--profile", "strict", "--out", "first")
     assert strop(*words).code == 0
-    known = find_origin("first").rounds[None]
-    assert re.fullmatch("[0-9a-f]{64}", known["tasks"][0]["data"])
-    assert {"answers", "truth", "commit", "hardware", "finished"} <= set(known["provenance"])
+    entries = find_origin("first").rounds[None]
+    assert re.fullmatch("[0-9a-f]{64}", entries["tasks"][0]["data"])
+    assert {"answers", "truth", "commit", "hardware", "finished"} <= set(entries["provenance"])
     assert strop("rerun", "first", "--out", "second").code == 0
 
     truth = data / "pope/coco_pope_random.json"
     truth.write_text(truth.read_text().replace('"label": "no"', '"label": "yes"'))
-    said = strop("rerun", "first", "--out", "third")
-    assert said.code == 1
-    assert "tasks.pope.data" in said.out
+    ran = strop("rerun", "first", "--out", "third")
+    assert ran.code == 1
+    assert "tasks.pope.data" in ran.out

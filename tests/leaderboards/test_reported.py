@@ -19,7 +19,7 @@ from harness.errors import DataError, UsageError
 from harness.results import TaskResult
 from harness.stats import Estimate
 from harness.types import Metric
-from leaderboards.beside import YARDSTICKS, place
+from leaderboards.beside import Published, place
 from leaderboards.build import build_board
 from leaderboards.reported import (
     COLUMNS,
@@ -36,6 +36,7 @@ from leaderboards.reported import (
     read_tables,
 )
 from strop.app import app
+from tasks.registry import all_yardsticks
 from tests.support.worlds import captions, write_folder, write_run, yes_no
 
 F1 = Metric(name="macro/f1", terms={"right": 1}, over={"asked": 1})
@@ -69,6 +70,11 @@ def table(tmp_path: Path, *lines: str) -> Path:
     path = tmp_path / "table.csv"
     path.write_text("".join(f"{line}\n" for line in (",".join(COLUMNS), *lines)), encoding="utf-8")
     return path
+
+
+def published(figures: Sequence[Reported]) -> Published:
+    """These figures with every yardstick of the tasks."""
+    return Published(figures=figures, yardsticks=all_yardsticks())
 
 
 def beside(out: Path) -> list[dict[str, str]]:
@@ -294,9 +300,9 @@ def test_without_an_interval_there_is_no_mark() -> None:
 def test_a_figure_measured_on_cropped_pictures_says_so_beside_published_ones(tmp_path: Path) -> None:
     for sight, told in (("cropped", True), ("padded", False), (None, False)):
         about = {"model": {"digest_of": "weights", "pictures": sight}} if sight else {}
-        folder = write_folder(tmp_path / str(sight), pope(ALL_RIGHT), known=about)
+        folder = write_folder(tmp_path / str(sight), pope(ALL_RIGHT), entries=about)
         out = tmp_path / f"out-{sight}"
-        build_board([folder], out, published=[ONE])
+        build_board([folder], out, published=published([ONE]))
         for name in ("board.md", "board.html"):
             text = (out / name).read_text(encoding="utf-8")
             assert (f"{sight}, pictures cropped" in text) == told
@@ -307,7 +313,7 @@ def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> Non
     # All answered alike, about 495 pictures: 1 - z^2 / (495 + z^2) and 1.
     folder = write_folder(tmp_path / "mine", pope(ALL_RIGHT))
     figures = [ONE, replace(ONE, value=Decimal(100), model="Tiny-2B"), replace(ONE, metric="pooled F1")]
-    build_board([folder], tmp_path / "out", figures)
+    build_board([folder], tmp_path / "out", published(figures))
     found = beside(tmp_path / "out")
     assert [(one["published_model"], one["printed"], one["published"], one["place"]) for one in found] == [
         ("Tiny-1B", "86.80", "0.868000", "below"),
@@ -323,9 +329,9 @@ def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("pictos", ["pictos_pope", "pictos_chair", "pictos_captions", "pictos_scienceqa"])
 def test_pictos_is_never_held_against_the_real_benchmarks(tmp_path: Path, pictos: str) -> None:
-    assert pictos not in {yardstick.task for yardstick in YARDSTICKS}
+    assert pictos not in {yardstick.task for yardstick in all_yardsticks()}
     task = pope(ALL_RIGHT, task=pictos)
-    found = build_board([write_run(tmp_path / "run", [[task]])], tmp_path / "out", read_tables())
+    found = build_board([write_run(tmp_path / "run", [[task]])], tmp_path / "out", published(read_tables()))
     assert found is not None
     assert found.sections == ()
     assert found.notes == (
@@ -356,7 +362,7 @@ CAPTIONS = [captions("cat !dog", "cup")]
 def test_results_of_the_right_name_on_other_questions_are_refused(
     tmp_path: Path, tasks: Sequence[TaskResult], reason: str
 ) -> None:
-    found = build_board([write_folder(tmp_path / "mine", *tasks)], tmp_path / "out", read_tables())
+    found = build_board([write_folder(tmp_path / "mine", *tasks)], tmp_path / "out", published(read_tables()))
     assert found is not None
     assert found.sections == ()
     (note,) = found.notes
@@ -388,7 +394,7 @@ NO_EXTRACTION = "0 of its 1000 answers have the extraction that published figure
     ids=["asked", "asked, by the old headline", "judged", "by another profile", "POPE by another profile"],
 )
 def test_a_figure_is_set_beside_none_that_was_read_otherwise(tmp_path: Path, task: TaskResult, reason: str) -> None:
-    found = build_board([write_folder(tmp_path / "mine", task)], tmp_path / "out", read_tables())
+    found = build_board([write_folder(tmp_path / "mine", task)], tmp_path / "out", published(read_tables()))
     assert found is not None
     assert found.sections == ()
     assert found.notes[0].startswith(f"No published figures beside this board: mine, {reason}")
@@ -398,19 +404,21 @@ def test_a_figure_is_set_beside_none_that_was_read_otherwise(tmp_path: Path, tas
 def test_mathvista_read_from_stored_extractions_is_set_beside(tmp_path: Path) -> None:
     for profile in ("official", "official/integer_old"):
         folder = write_folder(tmp_path / profile, mathvista(998, profile))
-        build_board([folder], tmp_path / "out", read_tables())
+        build_board([folder], tmp_path / "out", published(read_tables()))
         assert {one["published_metric"] for one in beside(tmp_path / "out")} == {"accuracy"}
 
 
 def test_a_task_without_a_published_metric_is_told(tmp_path: Path) -> None:
-    found = build_board([write_folder(tmp_path / "mine", yes_no([1, 0], task="pope"))], tmp_path / "out", read_tables())
+    found = build_board(
+        [write_folder(tmp_path / "mine", yes_no([1, 0], task="pope"))], tmp_path / "out", published(read_tables())
+    )
     assert found is not None
     assert found.notes == ("No published figures beside this board: it measures none of the metrics that they are in.",)
 
 
 def test_chair_on_the_truth_of_coco_2014_is_matched(tmp_path: Path) -> None:
     task = replace(captions("cat !dog", "cup"), info={"images_of_truth": 123_287})
-    build_board([write_folder(tmp_path / "mine", task)], tmp_path / "out", read_tables())
+    build_board([write_folder(tmp_path / "mine", task)], tmp_path / "out", published(read_tables()))
     assert {(one["metric"], one["published_metric"], one["better"]) for one in beside(tmp_path / "out")} == {
         ("CHAIRs", "CHAIRs", "lower"),
         ("CHAIRi", "CHAIRi", "lower"),
@@ -420,7 +428,7 @@ def test_chair_on_the_truth_of_coco_2014_is_matched(tmp_path: Path) -> None:
 def test_every_round_is_marked_and_a_pooled_row_is_not(tmp_path: Path) -> None:
     before = pope([1, 0] * 4455)
     runs = [write_run(tmp_path / str(seed), [[before], [pope(ALL_RIGHT)]], recipe={"seed": seed}) for seed in (0, 1)]
-    found = build_board(runs, tmp_path / "out", [ONE])
+    found = build_board(runs, tmp_path / "out", published([ONE]))
     assert found is not None
     assert [(one["seed"], one["round"], one["place"]) for one in beside(tmp_path / "out")] == [
         ("0", "0", "above"), ("0", "1", "below"), ("1", "0", "above"), ("1", "1", "below"),
@@ -435,7 +443,7 @@ def test_every_round_is_marked_and_a_pooled_row_is_not(tmp_path: Path) -> None:
 
 def test_every_yardstick_has_published_figures() -> None:
     published = {(one.benchmark, one.metric) for one in read_tables()}
-    assert [one for one in YARDSTICKS if (one.benchmark, one.published) not in published] == []
+    assert [one for one in all_yardsticks() if (one.benchmark, one.published) not in published] == []
 
 
 def test_a_board_without_the_option_is_as_it_was(tmp_path: Path) -> None:
@@ -450,9 +458,8 @@ def test_a_board_without_the_option_is_as_it_was(tmp_path: Path) -> None:
 def test_what_a_table_or_a_folder_says_is_text_and_never_markup(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>|`x`"
     folder = write_folder(tmp_path / "<img src=x>", pope(ALL_RIGHT))
-    build_board(
-        [folder], tmp_path / "out", [replace(ONE, system=evil, model=evil, variant=evil, source=evil, note=evil)]
-    )
+    figure = replace(ONE, system=evil, model=evil, variant=evil, source=evil, note=evil)
+    build_board([folder], tmp_path / "out", published([figure]))
     for name in ("board.html", "board.md"):
         text = (tmp_path / "out" / name).read_text(encoding="utf-8")
         assert text.count("&lt;script&gt;alert") == 5

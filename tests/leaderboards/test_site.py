@@ -20,6 +20,7 @@ from harness.errors import DataError, UsageError
 from harness.stats import difference, pooled_difference
 from harness.types import Sample
 from leaderboards.ablation import ablate
+from leaderboards.beside import Published
 from leaderboards.build import build_board
 from leaderboards.render import Cell
 from leaderboards.reported import read_tables
@@ -30,7 +31,7 @@ from leaderboards.site.samples import Asked, parts
 from leaderboards.site.verifiers import roc, try_verifier
 from strop import app as command_line
 from strop.commands.board import find_asked
-from tasks.registry import find_task
+from tasks.registry import all_yardsticks, find_task
 from tests.support.sites import Quiz, answered, data_of, make_site, sample, small_run
 from tests.support.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
@@ -281,7 +282,11 @@ def test_a_files_name_is_plain_whatever_something_is_called() -> None:
 def test_published_figures_stand_beside_measured_ones_of_the_same_benchmark(tmp_path: Path) -> None:
     truth = {"images_of_truth": 40_504}
     measured = replace(captions("cat !dog", "cup"), info=truth)
-    site = make_site(tmp_path / "site", [write_folder(tmp_path / "mine", measured)], published=read_tables())
+    site = make_site(
+        tmp_path / "site",
+        [write_folder(tmp_path / "mine", measured)],
+        published=Published(figures=read_tables(), yardsticks=all_yardsticks()),
+    )
     page = pages(site)["published.html"]
     (drawn,) = [found["alt"] for tag, found in page.elements if tag == "img" and "CHAIRi" in str(found["alt"])]
     assert "mine: 33.3 measured; " in str(drawn)
@@ -290,7 +295,11 @@ def test_published_figures_stand_beside_measured_ones_of_the_same_benchmark(tmp_
 
 
 def test_a_board_of_other_benchmarks_says_that_nothing_was_published_on_them(tmp_path: Path) -> None:
-    site = make_site(tmp_path / "site", [write_folder(tmp_path / "mine", yes_no([1, 0]))], published=read_tables())
+    site = make_site(
+        tmp_path / "site",
+        [write_folder(tmp_path / "mine", yes_no([1, 0]))],
+        published=Published(figures=read_tables(), yardsticks=all_yardsticks()),
+    )
     assert "No published figures beside this board: none are on quiz" in (site / "published.html").read_text()
 
 
@@ -313,7 +322,7 @@ def test_questions_of_another_version_are_not_shown_as_those_asked() -> None:
 
 def test_a_board_without_published_figures_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
     run = small_run(tmp_path / "run")
-    build_board([run], tmp_path / "out", read_tables())
+    build_board([run], tmp_path / "out", Published(figures=read_tables(), yardsticks=all_yardsticks()))
     assert (tmp_path / "out" / "reported.csv").exists()
     build_board([run], tmp_path / "out")
     assert not (tmp_path / "out" / "reported.csv").exists()

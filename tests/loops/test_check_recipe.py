@@ -230,15 +230,15 @@ def small(strop: Strop, tiny: Path, tmp_path: Path) -> Callable[..., Any]:
 
 
 def test_check_says_what_was_checked_and_does_nothing_else(small: Callable[..., Any], tmp_path: Path) -> None:
-    told = small(more=("--check",))
-    assert told.code == 0, told.err
-    lines = told.out.splitlines()
+    messages = small(more=("--check",))
+    assert messages.code == 0, messages.err
+    lines = messages.out.splitlines()
     assert lines[0] == "evaluation: pictos_captions (6 samples of test), pictos_pope (6 samples of test)"
     assert lines[1] == "pairs: 1 round of 4 pictures of pictos_captions"
     assert lines[2].startswith("training: a step of training, ")
     assert lines[3:] == ["nothing is wrong with the recipe"]
-    found = json.loads(small("verify.kind=clip", more=("--check", "--json")).out)
-    assert list(found["checked"]) == ["evaluation", "pairs", "training", "encoder"]
+    content = json.loads(small("verify.kind=clip", more=("--check", "--json")).out)
+    assert list(content["checked"]) == ["evaluation", "pairs", "training", "encoder"]
     assert not (tmp_path / "out").exists()
 
 

@@ -45,8 +45,8 @@ def _batch(collator: Any, pairs: list[Pair] = PAIRS) -> dict[str, torch.Tensor]:
 
 def _row(batch: dict[str, torch.Tensor], number: int) -> tuple[list[int], list[int]]:
     """(the prompt's tokens, the answer's) of a row."""
-    ids, real, said = (batch[name][number] for name in ("input_ids", "attention_mask", "completion_mask"))
-    return ids[(real == 1) & (said == 0)].tolist(), ids[said == 1].tolist()
+    ids, real, text = (batch[name][number] for name in ("input_ids", "attention_mask", "completion_mask"))
+    return ids[(real == 1) & (text == 0)].tolist(), ids[text == 1].tolist()
 
 
 def test_a_word_level_model_is_trained_on_the_batch_that_trl_makes() -> None:
@@ -68,9 +68,9 @@ def test_a_llama_like_model_is_trained_on_the_tokens_that_it_is_asked_and_says(
     for number, (sample, text) in enumerate(sides):
         prompt, answer = _row(batch, number)
         _, counts = vlm.reader.pixels(vlm.reader.pictures(sample))
-        asked = vlm.reader.expanded(vlm.reader.prompt(sample), iter(counts))
-        assert prompt == asked
-        assert asked[0] == vlm.tokenizer.bos_token_id
+        questions = vlm.reader.expanded(vlm.reader.prompt(sample), iter(counts))
+        assert prompt == questions
+        assert questions[0] == vlm.tokenizer.bos_token_id
         assert answer == [*vlm._spoken(sample, text), vlm.tokenizer.eos_token_id]
     theirs = _batch(DataCollatorForVisionPreference(processor=reads))
     assert _row(theirs, 0) != _row(batch, 0), "TRL's own leaves the first token out"
@@ -88,8 +88,8 @@ def test_the_picture_trained_on_is_the_one_asked_about(pictures: Pictures) -> No
     sample = dataclasses.replace(PAIRS[0].sample, images=(lambda: wide,))
     collator = _collator(reads, pictures)
     batch = _batch(collator, [dataclasses.replace(PAIRS[0], sample=sample)])
-    asked, _ = collator.reader.pixels(collator.reader.pictures(sample))
-    assert torch.equal(batch["pixel_values"], torch.cat([asked["pixel_values"]] * 2))
+    questions, _ = collator.reader.pixels(collator.reader.pictures(sample))
+    assert torch.equal(batch["pixel_values"], torch.cat([questions["pixel_values"]] * 2))
 
 
 def test_training_counts_its_passes_and_tokens(tmp_path: Path) -> None:
@@ -143,8 +143,8 @@ def test_pairs_that_hold_markup_are_trained_as_text(
     pair = Pair(sample=sample, chosen=chosen, rejected=rejected, reversed=False)
     batch = _batch(_collator(reads), [pair])
     for number, text in enumerate((chosen, rejected)):
-        asked, answer = _row(batch, number)
-        assert (asked.count(4), answer.count(4)) == (64, 0), "the picture's tokens alone"
+        questions, answer = _row(batch, number)
+        assert (questions.count(4), answer.count(4)) == (64, 0), "the picture's tokens alone"
         assert (answer.count(3), answer[-1]) == (1, 3), "it ends once"
         assert reads.tokenizer.decode(answer[:-1]).strip() == (text.strip() if spaces else _unknown(text))
     start = save_tiny(tmp_path / "tiny", reads=reads)
@@ -182,5 +182,5 @@ def test_a_model_without_padding_or_end_token_is_trained_like_another(tmp_path: 
     for folder in (own, other):
         recipe = Dpo(trl={"learning_rate": 1e-3})
         optimise_dpo(PAIRS, recipe, start=folder, reference=folder, out=folder / "next" / "checkpoint", seed=0)
-    one, two = (load_file(folder / "next/checkpoint/model.safetensors") for folder in (own, other))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    first, two = (load_file(folder / "next/checkpoint/model.safetensors") for folder in (own, other))
+    assert all(torch.equal(first[name], two[name]) for name in first)

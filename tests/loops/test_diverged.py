@@ -145,7 +145,7 @@ def test_a_short_training_records_its_figures(
 ) -> None:
     trained = _train(tiny, tmp_path / "checkpoint", PAIRS[:count], trl=trl)
     assert trained.steps == steps
-    assert trained.changed > 0
+    assert trained.changed
     assert set(trained.figures) == {
         "loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"
     }  # fmt: skip
@@ -243,27 +243,27 @@ def test_a_run_that_diverged_keeps_its_stages_and_goes_on_with_the_mended_recipe
 
 @training
 def test_a_checkpoint_that_equals_its_start_is_told(hone: Callable[..., Any]) -> None:
-    told = hone("optimise.trl.learning_rate=0").out
-    assert "round 1: training changed no weight; the checkpoint is the one it started from" in told
+    output = hone("optimise.trl.learning_rate=0").out
+    assert "round 1: training changed no weight; the checkpoint is the one it started from" in output
 
 
 @training
 @pytest.mark.parametrize(
-    ("said", "notes"),
+    ("texts", "notes"),
     [
         (["", " ", "cat", "dog"], ["round 1, chair: 50% of the answers are blank, of the seed's 0%"]),
         ([""] * 4, ["round 1, chair: 100% of the answers are blank, of the seed's 0%"]),
         (["cat", "dog", "cat", "cup"], []),
     ],
 )
-def test_a_honed_model_that_says_nothing_is_told(tmp_path: Path, said: list[str], notes: list[str]) -> None:
-    write_run(tmp_path, [[captions("cat", "dog", "cat", "cup")], [captions(*said)]])
+def test_a_honed_model_that_says_nothing_is_told(tmp_path: Path, texts: list[str], notes: list[str]) -> None:
+    write_run(tmp_path, [[captions("cat", "dog", "cat", "cup")], [captions(*texts)]])
     assert notes_of_run(tmp_path) == notes
 
 
 @training
 def test_a_honed_model_that_nobody_can_read_is_told(tmp_path: Path) -> None:
-    asked = yes_no([1] * 4)
-    unread = replace(asked, rows=tuple(replace(row, answer="maybe", parsed=None) for row in asked.rows))
-    write_run(tmp_path, [[asked], [unread]])
+    questions = yes_no([1] * 4)
+    unread = replace(questions, rows=tuple(replace(row, answer="maybe", parsed=None) for row in questions.rows))
+    write_run(tmp_path, [[questions], [unread]])
     assert notes_of_run(tmp_path) == ["round 1, quiz: 100% of the answers are unread, of the seed's 0%"]

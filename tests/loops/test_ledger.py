@@ -245,8 +245,8 @@ def test_other_inputs_or_another_kind_of_stage_share_nothing(tmp_path: Path) -> 
 
 def test_a_shared_stage_that_was_tampered_with_is_done_again(tmp_path: Path) -> None:
     Ledger(tmp_path / "a", tmp_path / "shared").stage("collect", {}, Work())
-    (made,) = (tmp_path / "shared").glob("collect-*/files/made.txt")
-    made.write_text("other")
+    (path,) = (tmp_path / "shared").glob("collect-*/files/made.txt")
+    path.write_text("other")
     work = Work()
     done = Ledger(tmp_path / "b", tmp_path / "shared").stage("collect", {}, work)
     assert work.times == 1
@@ -290,7 +290,7 @@ def test_processes_that_need_a_stage_at_once_do_it_once(tmp_path: Path) -> None:
 
 @pytest.mark.reported("lost")
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "text"),
     [
         (
             '{"stage": "a", "inputs": "1"}',
@@ -300,9 +300,9 @@ def test_processes_that_need_a_stage_at_once_do_it_once(tmp_path: Path) -> None:
         ("[1]", r"ledger\.jsonl:1: expected an object, found list"),
     ],
 )
-def test_a_ledger_that_is_broken_in_the_middle_is_named(tmp_path: Path, line: str, told: str) -> None:
+def test_a_ledger_that_is_broken_in_the_middle_is_named(tmp_path: Path, line: str, text: str) -> None:
     (tmp_path / "ledger.jsonl").write_text(f"{line}\n{{}}\n")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=text):
         Ledger(tmp_path)
 
 

@@ -14,6 +14,7 @@ from loops.recipe import level_of, load_recipe
 from loops.run import claim, plan_recipe, run_recipe, stages_of
 from loops.stages import Stage, fold
 from strop.running import setting
+from tasks.data.root import DataRoot
 from tests.support.recipes import JUDGE_FREE
 
 LEARNT = "L3, encoder trained on this world's gold"
@@ -49,7 +50,7 @@ def test_a_board_shows_what_judged_and_not_what_was_typed(recipe: Mapping[str, A
 )
 def test_a_run_files_its_level(tmp_path: Path, changes: tuple[str, ...], level: str) -> None:
     recipe = load_recipe(JUDGE_FREE, changes)
-    assert recipe.study(setting()).level == level
+    assert recipe.study(setting(DataRoot())).level == level
     claim(tmp_path, recipe, level)
     assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["level"] == level
     assert load_recipe(tmp_path / "recipe.yaml") == recipe
@@ -81,7 +82,7 @@ def inputs_of(*changes: str) -> dict[str, Mapping[str, Any]]:
         inputs[stage.name] = stage.inputs
         return Done(folder=Path(stage.name), digest="d", facts={}, fresh=False, planned=True)
 
-    fold(stages_of(load_recipe(JUDGE_FREE, changes), setting(), Path("answers.jsonl")), note)
+    fold(stages_of(load_recipe(JUDGE_FREE, changes), setting(DataRoot()), Path("answers.jsonl")), note)
     return inputs
 
 
@@ -132,7 +133,7 @@ def test_a_control_carries_nothing_that_it_does_not_use(kind: str, uses: dict[st
 
 def test_what_changes_a_verdict_or_an_adapter_is_another_stage() -> None:
     def key(stage: str, *changes: str) -> str:
-        return plan_recipe(load_recipe(JUDGE_FREE, changes), setting())[f"round-1/{stage}"]
+        return plan_recipe(load_recipe(JUDGE_FREE, changes), setting(DataRoot()))[f"round-1/{stage}"]
 
     assert key("verify") != key("verify", "verify.zero=0.5")
     lora = key("optimise", "optimise.weights=lora")
@@ -142,5 +143,5 @@ def test_what_changes_a_verdict_or_an_adapter_is_another_stage() -> None:
 def test_a_task_that_offers_no_pool_is_told_before_anything_is_done(tmp_path: Path) -> None:
     recipe = load_recipe(JUDGE_FREE, ["source=pictos_pope"])
     with pytest.raises(Exception, match="task 'pictos_pope' has no training pool; these have one: pictos_captions"):
-        run_recipe(recipe, tmp_path / "run", setting())
+        run_recipe(recipe, tmp_path / "run", setting(DataRoot()))
     assert not (tmp_path / "run").exists()

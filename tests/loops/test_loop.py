@@ -72,7 +72,7 @@ class Talker:
         if how is None:
             return [[Answer(text=SAID)] * sampling.n for _ in samples]
         self.how = list(how)
-        return [[Answer(text=f"{one.lead} A bear.".strip())] for one in how]
+        return [[Answer(text=f"{item.lead} A bear.".strip())] for item in how]
 
 
 def _collected(recipe: ControlledHallucination, seed: int = 0, count: int = 200) -> tuple[Talker, list[Group]]:
@@ -113,7 +113,7 @@ def test_ratios_follow_the_seed_and_their_gaussian() -> None:
     assert ratios[0] == ratios[1] != ratios[2]
     mean = sum(ratios[0]) / 1_000
     assert mean == pytest.approx(0.5, abs=0.015)
-    assert (sum((one - mean) ** 2 for one in ratios[0]) / 1_000) ** 0.5 == pytest.approx(0.1, abs=0.01)
+    assert (sum((ratio - mean) ** 2 for ratio in ratios[0]) / 1_000) ** 0.5 == pytest.approx(0.1, abs=0.01)
 
 
 def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
@@ -148,7 +148,7 @@ class Scripted:
 
     def match(self, pictures: Sequence[Image], texts: Sequence[Sequence[str]]) -> list[list[float]]:
         assert len(pictures) == len(texts)
-        return [[self.scores[text] for text in some] for some in texts]
+        return [[self.scores[text] for text in several] for several in texts]
 
 
 def _opened(kind: Any, task: Any = None) -> Verifying:
@@ -163,7 +163,7 @@ SCORES = {"A cat.": 2.0, "Two dogs.": -1.0, "A cup.": 0.0}
 
 
 def _group(*answers: str, rewards: Sequence[float | None] = ()) -> Group:
-    return Group(sample=SCENE, answers=answers, verdicts=tuple(Verdict(reward=one) for one in rewards))
+    return Group(sample=SCENE, answers=answers, verdicts=tuple(Verdict(reward=reward) for reward in rewards))
 
 
 def _clip(aggregate: str, *answers: str) -> list[float | None]:
@@ -204,10 +204,10 @@ def test_silence_is_given_no_opinion(aggregate: str) -> None:
 
 def test_many_groups_are_judged_in_parts_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loops.verify.clip.BATCH", 3)
-    clip, told = ByEncoder(encoder=Scripted(SCORES), aggregate="min"), list[int]()  # type: ignore[arg-type]
-    found = clip.verify([_group(name) for name in ("A cat.", "Two dogs.") * 4], told.append)
-    assert [one.reward for (one,) in found] == [2.0, -1.0] * 4
-    assert told == [3, 3, 2]
+    clip, counts = ByEncoder(encoder=Scripted(SCORES), aggregate="min"), list[int]()  # type: ignore[arg-type]
+    result = clip.verify([_group(name) for name in ("A cat.", "Two dogs.") * 4], counts.append)
+    assert [item.reward for (item,) in result] == [2.0, -1.0] * 4
+    assert counts == [3, 3, 2]
 
 
 def test_the_oracle_gives_the_tasks_own_mark() -> None:
@@ -215,15 +215,15 @@ def test_the_oracle_gives_the_tasks_own_mark() -> None:
     names = sorted(SCENE.target)
     answers = (" ".join(f"A {name}." for name in names), f"A {names[0]}.", "")
     (verdicts,) = _opened(Oracle(), task).verify([_group(*answers)])
-    assert [one.reward for one in verdicts] == [task.score(SCENE, answer).value for answer in answers]
+    assert [verdict.reward for verdict in verdicts] == [task.score(SCENE, answer).value for answer in answers]
     assert (verdicts[0].reward, verdicts[2].reward) == (1.0, 0.0)
 
 
 def test_random_follows_its_seed_and_knows_nothing() -> None:
     groups = [_group("A cat.", "Two dogs.")] * 500
-    one, again, other = (Random().open(None, [], seed).verify(groups) for seed in (1, 1, 2))
-    assert one == again != other
-    preferred = sum(first.reward > second.reward for first, second in one)  # type: ignore[operator]
+    left, again, other = (Random().open(None, [], seed).verify(groups) for seed in (1, 1, 2))
+    assert left == again != other
+    preferred = sum(first.reward > second.reward for first, second in left)  # type: ignore[operator]
     assert 200 < preferred < 300
 
 
@@ -241,11 +241,11 @@ def test_only_the_oracle_sees_gold() -> None:
 
 
 def _selected(groups: Sequence[Group], **recipe: Any) -> tuple[list[tuple[str, str, bool]], dict[str, int]]:
-    found = select(groups, BestAgainstWorst(**recipe))
-    assert found.counts["groups"] == len(groups)
-    assert found.counts["pairs"] == len(found.pairs)
-    counts = {name: count for name, count in found.counts.items() if count and name not in ("groups", "pairs")}
-    return [(pair.chosen, pair.rejected, pair.reversed) for pair in found.pairs], counts
+    result = select(groups, BestAgainstWorst(**recipe))
+    assert result.counts["groups"] == len(groups)
+    assert result.counts["pairs"] == len(result.pairs)
+    counts = {name: count for name, count in result.counts.items() if count and name not in ("groups", "pairs")}
+    return [(pair.chosen, pair.rejected, pair.reversed) for pair in result.pairs], counts
 
 
 AGREED = _group("a", "b", rewards=(0.9, 0.1))
@@ -399,9 +399,9 @@ def test_training_follows_from_its_inputs_and_not_from_what_ran_before(
     for number in range(2):
         torch.manual_seed(number)
         _trained(seed_model, tmp_path / str(number) / "checkpoint", weights=weights, **lora)
-    one, other = ((tmp_path / name / "checkpoint/model.safetensors").read_bytes() for name in "01")
-    assert one == other
-    assert one != (seed_model / "model.safetensors").read_bytes()
+    first, other = ((tmp_path / name / "checkpoint/model.safetensors").read_bytes() for name in "01")
+    assert first == other
+    assert first != (seed_model / "model.safetensors").read_bytes()
 
 
 def test_frozen_parts_stay_and_the_others_move(seed_model: Path, tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_no_tensor_of_a_frozen_part_is_trained_under_an_adapter_either(
     model = AutoModelForImageTextToText.from_pretrained(seed_model, dtype=torch.float32)
     adapted = prepare(model, Dpo(weights="lora", freeze=freeze, lora={"r": 2, **lora}), seed=0)
     trained = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
-    assert [name for name in trained if any(part in name for part in freeze)] == []
+    assert [name for name in trained if any(piece in name for piece in freeze)] == []
     assert any("language_model" in name and "lora_A" in name for name in trained)
     assert any("vision_tower" in name for name in trained) == (freeze == ())
 
@@ -483,7 +483,7 @@ def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
     recipe = Dpo(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
     out = tmp_path / "checkpoint"
     optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
-    assert {told[:2] for told in Tracker.told} == {("small round 1", "strop")}
+    assert {messages[:2] for messages in Tracker.told} == {("small round 1", "strop")}
     losses = [logs["loss"] for _, _, logs in Tracker.told if "loss" in logs]
     assert len(losses) == 2, "eight pairs in batches of four"
 
@@ -552,9 +552,9 @@ def _stages(out: Path) -> list[str]:
 
 def test_a_run_by_an_encoder_says_what_the_encoder_is_worth_without_training(setting: Setting, tmp_path: Path) -> None:
     world = dataclasses.replace(setting, shipped=lambda name: setting.shipped(name) or shipped(name))
-    asked = {"kind": "clip", "aggregate": "mean"}
+    questions = {"kind": "clip", "aggregate": "mean"}
     changes = {
-        "verify": asked,
+        "verify": questions,
         "rounds": 2,
         "evaluate": {"limit": 6, "tasks": ["pictos_chair"], "rounds": "last", "rerank": 2},
     }
@@ -564,8 +564,8 @@ def test_a_run_by_an_encoder_says_what_the_encoder_is_worth_without_training(set
     assert stages[:2] == ["round-0/eval", "round-0/baselines"]
     assert "round-2/eval" in stages and "round-1/eval" not in stages, "the seed and the last round are measured"
     seed, by_filter, best = (
-        read_results(tmp_path / "run" / "round-0" / place).task("pictos_chair")
-        for place in ("eval", "baselines/filter", "baselines/rerank")
+        read_results(tmp_path / "run" / "round-0" / name).task("pictos_chair")
+        for name in ("eval", "baselines/filter", "baselines/rerank")
     )
     assert [row.answer for row in by_filter.rows] == [row.answer for row in seed.rows]
     assert all(set(row.ranked) == {"verifier"} for row in by_filter.rows)
@@ -616,7 +616,9 @@ def test_a_run_killed_in_every_stage_ends_as_one_that_never_was(
     resumed = run_recipe(RECIPE, tmp_path / "killed", setting)
 
     assert (resumed.fresh_stages, _stages(tmp_path / "killed")) == (1, STAGES)
-    assert [one.digest for one in resumed.checkpoints] == [one.digest for one in whole.checkpoints]
+    assert [checkpoint.digest for checkpoint in resumed.checkpoints] == [
+        checkpoint.digest for checkpoint in whole.checkpoints
+    ]
     for name in ("whole", "killed"):
         build_board([tmp_path / name], tmp_path / f"{name}-board")
     for path in ("round-1/optimise/checkpoint/model.safetensors", "round-1/collect/groups.jsonl", "answers.jsonl"):
@@ -662,13 +664,15 @@ def test_runs_that_share_stages_end_as_runs_that_do_not(
     lines = [json.loads(line) for line in (tmp_path / "second/ledger.jsonl").read_text().splitlines()]
     taken = [line["stage"] for line in lines if "shared_cost" in line]
     assert taken == ["round-0/eval", "round-1/collect"]
-    assert [one.digest for one in second.checkpoints] == [one.digest for one in alone.checkpoints]
+    assert [checkpoint.digest for checkpoint in second.checkpoints] == [
+        checkpoint.digest for checkpoint in alone.checkpoints
+    ]
     for name in ("alone", "second"):
         build_board([tmp_path / name], tmp_path / f"{name}-board")
     boards = [(tmp_path / f"{name}-board/board.csv").read_bytes() for name in ("alone", "second")]
     assert boards[0] == boards[1]
 
-    plans = [plan_recipe(one, setting) for one in (RECIPE, other)]
+    plans = [plan_recipe(item, setting) for item in (RECIPE, other)]
     assert [name for name in plans[0] if plans[0][name] == plans[1][name]] == taken
     assert list(plans[0]) == STAGES
 
@@ -690,7 +694,7 @@ def test_no_gold_reaches_a_run_that_is_not_the_oracles(setting: Setting, tmp_pat
 
     def pool(source: str) -> Pool:
         def scenes(start: int, count: int) -> list[Sample]:
-            return [dataclasses.replace(one, target=Untouchable()) for one in caption_pool(start, count)]
+            return [dataclasses.replace(item, target=Untouchable()) for item in caption_pool(start, count)]
 
         return WorldPool(name=source, size=1_000, scenes=scenes)
 

@@ -89,8 +89,8 @@ def test_neither_an_evaluation_nor_a_run_may_ask_it(tmp_path: Path) -> None:
     eval_words = ["eval", "--model", "pictos-seed", "--tasks", "pictos_chair", "--split", "reserve-1"]
     run_words = ["run", "judge_free", "--set", "evaluate.split=reserve-1"]
     for words in (eval_words, run_words):
-        found = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")])
-        assert isinstance(found.exception, UsageError) or "one study opens, once" in found.output
+        result = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")])
+        assert isinstance(result.exception, UsageError) or "one study opens, once" in result.output
         assert not (tmp_path / "out").exists()
 
 

@@ -67,7 +67,7 @@ class Doing:
         self.most = max(self.most, len(runs))
 
     def __call__(self, grid: Grid, jobs: int = 2) -> dict[str, State]:
-        return dict(run_grid(grid, self.out, self.command, jobs=jobs, told=self.tell, watched=self.watch))
+        return dict(run_grid(grid, self.out, self.command, jobs=jobs, on_end=self.tell, on_poll=self.watch))
 
 
 def test_every_cell_is_run_with_every_training_seed_seeds_last(grid: Grid, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class Scripted:
         how: Sequence[Hallucination] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
-        texts = [self.own] * len(samples) if how is None else [f"{one.lead}{self.more}".strip() for one in how]
+        texts = [self.own] * len(samples) if how is None else [f"{item.lead}{self.more}".strip() for item in how]
         return [[Answer(text=text.rstrip("…"), finished=text[-1] != "…")] * sampling.n for text in texts]
 
 
@@ -87,9 +87,9 @@ def test_the_recipe_says_what_becomes_of_cut_answers(unfinished: str, left: str)
 
 def test_a_share_of_cut_answers_beyond_the_recipes_is_refused_with_a_remedy() -> None:
     class Sometimes(Scripted):
-        def answers(self, *asked: object, **more: object) -> list[list[Answer]]:  # type: ignore[override]
-            found = super().answers(*asked, **more)  # type: ignore[arg-type]
-            return [[Answer(text="A cat.", finished=place >= self.cut)] for place, _ in enumerate(found)]
+        def answers(self, *questions: object, **more: object) -> list[list[Answer]]:  # type: ignore[override]
+            result = super().answers(*questions, **more)  # type: ignore[arg-type]
+            return [[Answer(text="A cat.", finished=index >= self.cut)] for index, _ in enumerate(result)]
 
     model = Sometimes("A cat.")
     for model.cut, refused in ((8, False), (9, True)):  # type: ignore[attr-defined]
@@ -102,10 +102,10 @@ def test_a_share_of_cut_answers_beyond_the_recipes_is_refused_with_a_remedy() ->
 
 
 def test_a_lead_is_the_answers_own_text_with_its_line_ends() -> None:
-    said = "A cat.\n\nTwo dogs.  A cup."
-    leads = {str(group.notes[1]["lead"]) for group in _collected(Scripted(said), 200)}
+    text = "A cat.\n\nTwo dogs.  A cup."
+    leads = {str(group.notes[1]["lead"]) for group in _collected(Scripted(text), 200)}
     assert leads == {"", "A cat.", "A cat.\n\nTwo dogs."}
-    assert all(said.startswith(lead) for lead in leads)
+    assert all(text.startswith(lead) for lead in leads)
 
 
 def test_sentences_are_cut_as_they_were() -> None:
@@ -117,13 +117,13 @@ def test_a_model_knows_which_of_its_answers_ended_by_themselves() -> None:
     model = load_vlm("pictos-seed", path=shipped("pictos-seed"), device="cpu")
     samples = caption_samples("pool", 12)
     now, longer = (
-        [some[0] for some in model.answers(samples, Sampling(max_tokens=most, temperature=1.0, seed=2))]
+        [answer[0] for answer in model.answers(samples, Sampling(max_tokens=most, temperature=1.0, seed=2))]
         for most in (21, 80)
     )
-    assert {one.finished for one in now} == {True, False}
-    assert {one.finished for one in longer} == {True}
-    for here, there in zip(now, longer, strict=True):
-        assert there.text.startswith(here.text)
-        assert (there.text == here.text) == here.finished
+    assert {item.finished for item in now} == {True, False}
+    assert {item.finished for item in longer} == {True}
+    for here, present in zip(now, longer, strict=True):
+        assert present.text.startswith(here.text)
+        assert (present.text == here.text) == here.finished
     texts = model.generate(samples, Sampling(max_tokens=21, temperature=1.0, seed=2))
-    assert [some[0] for some in texts] == [one.text for one in now]
+    assert [text[0] for text in texts] == [item.text for item in now]

@@ -36,11 +36,11 @@ class Words:
 
     def score(self, sample: Sample, answer: str) -> Score:
         assert sample.target == "gold"
-        said = answer.split()
-        wrong = sum(word.startswith("!") for word in said)
-        counts = {"captions": 1, "words": len(said), "mentions": len(said), "hallucinated_mentions": wrong,
-                  "gt_objects": 3, "recalled": len(said) - wrong}  # fmt: skip
-        return Score(value=0.0, parsed=said, counts=counts)
+        text = answer.split()
+        wrong = sum(word.startswith("!") for word in text)
+        counts = {"captions": 1, "words": len(text), "mentions": len(text), "hallucinated_mentions": wrong,
+                  "gt_objects": 3, "recalled": len(text) - wrong}  # fmt: skip
+        return Score(value=0.0, parsed=text, counts=counts)
 
     def gold(self, sample: Sample) -> str:
         return ""
@@ -70,7 +70,7 @@ class Drawer:
 def _seed() -> Results:
     answers = ("z. y. a.", "b.")
     marked = captions("z y a", "b")
-    rows = tuple(dataclasses.replace(row, answer=said) for row, said in zip(marked.rows, answers, strict=True))
+    rows = tuple(dataclasses.replace(row, answer=answer) for row, answer in zip(marked.rows, answers, strict=True))
     return _of(dataclasses.replace(marked, rows=rows))
 
 

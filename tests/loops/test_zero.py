@@ -33,8 +33,8 @@ class Web:
 
     def match(self, pictures: Sequence[Image.Image], texts: Sequence[Sequence[str]]) -> list[list[float]]:
         return [
-            [self._score(picture.getpixel((0, 0))[0], text) for text in some]  # type: ignore[index]
-            for picture, some in zip(pictures, texts, strict=True)
+            [self._score(picture.getpixel((0, 0))[0], text) for text in several]  # type: ignore[index]
+            for picture, several in zip(pictures, texts, strict=True)
         ]
 
     def _score(self, grey: int, text: str) -> float:
@@ -43,13 +43,13 @@ class Web:
 
 
 def _groups(count: int = 100, sentences: int = 4) -> list[Group]:
-    found = []
+    results = []
     for grey in range(count):
         picture = partial(Image.new, "RGB", (2, 2), (grey, grey, grey))
         sample = Sample(id=str(grey), prompt="?", images=(picture,), target=None, cluster=str(grey))
-        said = " ".join(f"The {grey} is {n}." for n in range(sentences))
-        found.append(Group(sample=sample, answers=(said, said)))
-    return found
+        text = " ".join(f"The {grey} is {n}." for n in range(sentences))
+        results.append(Group(sample=sample, answers=(text, text)))
+    return results
 
 
 def test_the_zero_lies_where_right_pictures_are_told_from_wrong_ones() -> None:
@@ -114,9 +114,9 @@ SCORES = st.floats(min_value=-60, max_value=60, allow_nan=False)
 
 
 def _earned(scores: Sequence[float], zero: float) -> float:
-    known = {f"S{number}.": score for number, score in enumerate(scores)}
+    entries = {f"S{number}.": score for number, score in enumerate(scores)}
     clip = ByEncoder(encoder=None, aggregate="sum", zero=Zero(value=zero))  # type: ignore[arg-type]
-    reward = clip._verdict(list(known), known).reward
+    reward = clip._verdict(list(entries), entries).reward
     assert reward is not None
     return reward
 

@@ -59,12 +59,12 @@ def task() -> strop.Task:
 
 
 def test_answers_are_scored_as_those_that_a_model_is_asked_for(task: strop.Task, tmp_path: Path) -> None:
-    asked = strop.evaluate("pictos-seed", task, limit=36)
-    answers = dict(zip(asked.answers()["id"], asked.answers()["answer"], strict=True))
-    assert strop.score(task, answers, partial=True).figures() == asked.figures()
+    results = strop.evaluate("pictos-seed", task, limit=36)
+    answers = dict(zip(results.answers()["id"], results.answers()["answer"], strict=True))
+    assert strop.score(task, answers, partial=True).figures() == results.figures()
     file = tmp_path / "answers.jsonl"
     file.write_text("\n".join(json.dumps({"question_id": id, "text": text}) for id, text in answers.items()))
-    assert strop.score("pictos_pope", file, partial=True).figures() == asked.figures()
+    assert strop.score("pictos_pope", file, partial=True).figures() == results.figures()
 
 
 def test_a_file_of_answers_to_a_benchmark_is_scored_as_by_the_command(tmp_path: Path) -> None:

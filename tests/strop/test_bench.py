@@ -40,9 +40,9 @@ def test_every_figure_is_the_median_of_its_runs_or_says_why_there_is_none(small:
     assert (nltk["value"], nltk["runs"]) == (None, [])
     assert nltk["about"] == "skipped: NLTK's data are missing (wordnet); set NLTK_DATA"
     assert list(measured) == ["CHAIR by lemminflect", "bootstrap", "questions, prefix shared", "questions, one by one"]
-    for one in measured.values():
-        assert len(one["runs"]) == 3
-        assert one["value"] == median(one["runs"]) > 0
+    for value in measured.values():
+        assert len(value["runs"]) == 3
+        assert value["value"] == median(value["runs"]) > 0
     assert measured["CHAIR by lemminflect"]["about"] == "9 captions of Pictos, each marked once"
     assert measured["bootstrap"]["about"] == "100 draws of 26 metrics over 9000 answers to 500 pictures"
     assert measured["questions, one by one"]["about"].startswith("18 questions about 1 pictures by ")

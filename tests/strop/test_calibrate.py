@@ -33,24 +33,24 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name} {case.metric.name}")
 def test_verdicts_and_intervals_keep_what_they_say(case: Case) -> None:
-    found, figure = calibrate(case, pictures=200, comparisons=300, draws=400), calibrate_figure(case, pictures=200)
-    shares = (found.false, found.found, found.covered, figure.covered)
+    result, figure = calibrate(case, pictures=200, comparisons=300, draws=400), calibrate_figure(case, pictures=200)
+    shares = (result.false, result.found, result.covered, figure.covered)
     for share, (low, high) in zip(shares, (FALSE, FOUND, COVERED, COVERED), strict=True):
-        assert low - 2 * share.error <= share.value <= high + 2 * share.error, found
+        assert low - 2 * share.error <= share.value <= high + 2 * share.error, result
     assert figure.method == ("wilson" if case.name == "yes/no, 1 a picture" else "cluster wilson")
 
 
 def test_a_thousand_comparisons_of_models_that_are_alike_rarely_say_better() -> None:
-    found = calibrate(CASES[0], pictures=100, comparisons=1000, draws=500)
-    assert 0.03 <= found.false.value <= 0.07
+    result = calibrate(CASES[0], pictures=100, comparisons=1000, draws=500)
+    assert 0.03 <= result.false.value <= 0.07
     assert 0.93 <= calibrate_figure(CASES[0], pictures=100).covered.value <= 0.97
-    assert found.false.error == pytest.approx((found.false.value * (1 - found.false.value) / 1000) ** 0.5)
+    assert result.false.error == pytest.approx((result.false.value * (1 - result.false.value) / 1000) ** 0.5)
 
 
 def test_with_ten_pictures_the_intervals_are_too_narrow_and_are_reported_so() -> None:
-    found = calibrate(CASES[1], pictures=10, comparisons=400, draws=500)
-    assert found.covered.value < 0.93 and not found.covered.within
-    assert found.false.within, "p is no smaller than the signs of so few pictures allow"
+    result = calibrate(CASES[1], pictures=10, comparisons=400, draws=500)
+    assert result.covered.value < 0.93 and not result.covered.within
+    assert result.false.within, "p is no smaller than the signs of so few pictures allow"
 
 
 @pytest.mark.parametrize("case", RARE, ids=lambda case: f"{case.metric.name} {case.mean:g}")
@@ -70,10 +70,10 @@ def _trained(runs: int, ratio: float) -> RunsCalibration:
 @pytest.mark.parametrize("runs", [3, 5, 10])
 @pytest.mark.parametrize("ratio", [0, 2, 8])
 def test_intervals_over_training_runs_hold_however_much_they_differ(runs: int, ratio: float) -> None:
-    found = _trained(runs, ratio)
-    for share, (low, high) in ((found.false, FALSE), (found.covered, COVERED)):
-        assert low - 2 * share.error <= share.value <= high + 2 * share.error, found
-    assert found.starred.value == (0.0 if runs < 6 else found.false.value)
+    trained = _trained(runs, ratio)
+    for share, (low, high) in ((trained.false, FALSE), (trained.covered, COVERED)):
+        assert low - 2 * share.error <= share.value <= high + 2 * share.error, trained
+    assert trained.starred.value == (0.0 if runs < 6 else trained.false.value)
 
 
 def test_the_ratio_that_is_printed_is_about_that_of_the_runs() -> None:
@@ -85,13 +85,13 @@ def test_answers_of_one_picture_taken_as_independent_would_differ_too_often() ->
     """What the clusters are for: the same answers, resampled one by one, find differences that are not there."""
     stream, plan = np.random.default_rng(0), Plan.of([ACCURACY])
     drawn = list(resamples(600, 400, 0))
-    place = plan.columns.index((None, "right"))
+    position = plan.columns.index((None, "right"))
     false = 0
     for _ in range(200):
         sides = []
         for sums in two_models(CASES[0], plan, 100, 0.0, stream)[0]:
-            answers = stream.permuted(np.arange(6) < sums[:, [place]], axis=1).ravel()
-            sides.append(np.column_stack([answers if index == place else np.ones(600) for index in (0, 1)]))
+            answers = stream.permuted(np.arange(6) < sums[:, [position]], axis=1).ravel()
+            sides.append(np.column_stack([answers if index == position else np.ones(600) for index in (0, 1)]))
         p = compare_sums(plan, [(sides[0], sides[1])], [600], drawn)[0].p
         false += p is not None and p < 0.05
     assert false / 200 > 0.1

@@ -46,8 +46,8 @@ def _written(folder: Path) -> list[str]:
 
 
 def test_an_unknown_task_is_met_with_the_nearest_name(strop: Strop, tmp_path: Path) -> None:
-    found = strop("eval", "--model", "pictos-seed", "--tasks", "pictos_pop", "--out", "out").error()
-    assert found == "no task is called 'pictos_pop'; did you mean 'pictos_pope'? (`strop tasks` lists them all)"
+    message = strop("eval", "--model", "pictos-seed", "--tasks", "pictos_pop", "--out", "out").error()
+    assert message == "no task is called 'pictos_pop'; did you mean 'pictos_pope'? (`strop tasks` lists them all)"
     assert _written(tmp_path) == []
 
 
@@ -57,8 +57,8 @@ def test_no_task_at_all_is_said(strop: Strop, tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_missing_is_named(strop: Strop, tmp_path: Path) -> None:
-    found = strop("eval", "--model", "pictos-sed", "--tasks", "pictos_pope", "--out", "out").error()
-    assert found.startswith("pictos-sed: no such folder; name a shipped model, a local folder or a hub id")
+    message = strop("eval", "--model", "pictos-sed", "--tasks", "pictos_pope", "--out", "out").error()
+    assert message.startswith("pictos-sed: no such folder; name a shipped model, a local folder or a hub id")
     assert _written(tmp_path) == []
 
 
@@ -140,24 +140,24 @@ def test_what_a_recipe_names_and_is_not_there_is_named(strop: Strop, tiny: Path,
 
 
 def test_an_option_that_does_not_exist_is_typers_to_name(strop: Strop) -> None:
-    found = strop("eval", "--modle", "x")
-    assert found.code == 2
-    assert "--modle" in found.err
-    assert "Traceback" not in found.err
+    ran = strop("eval", "--modle", "x")
+    assert ran.code == 2
+    assert "--modle" in ran.err
+    assert "Traceback" not in ran.err
 
 
 def test_tasks_are_listed(strop: Strop) -> None:
-    found = strop("tasks", "--json")
-    assert found.code == 0
-    assert json.loads(found.out)["pictos_pope"]["headline"] == "macro/f1"
+    ran = strop("tasks", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["pictos_pope"]["headline"] == "macro/f1"
     assert "pictos_chair" in strop("tasks").out
 
 
 def test_an_evaluation_is_printed_and_written(strop: Strop, tiny: Path, tmp_path: Path) -> None:
     words = ("eval", "--model", tiny, "--tasks", "pictos_captions", "--limit", 4, "--out", "out", "--json")
-    found = strop(*words)
-    assert found.code == 0, found.err
-    printed = json.loads(found.out)
+    ran = strop(*words)
+    assert ran.code == 0, ran.err
+    printed = json.loads(ran.out)
     assert printed["tasks"]["pictos_captions"]["f1"]["n"] == 4
     assert _written(tmp_path / "out") == ["answers.jsonl", "pictos_captions.jsonl", "results.json"]
     stored = (tmp_path / "out/answers.jsonl").read_bytes()
@@ -171,9 +171,9 @@ def test_results_of_other_weights_are_not_written_over(strop: Strop, tiny: Path,
     words = ("--tasks", "pictos_captions", "--limit", 2, "--out", "out", "--json")
     assert strop("eval", "--model", tiny, *words).code == 0
     before = (tmp_path / "out/results.json").read_bytes()
-    found = strop("eval", "--model", other, *words).error()
-    assert found.startswith("out holds results of ")
-    assert found.endswith("; name another --out")
+    message = strop("eval", "--model", other, *words).error()
+    assert message.startswith("out holds results of ")
+    assert message.endswith("; name another --out")
     assert (tmp_path / "out/results.json").read_bytes() == before
 
 
@@ -182,11 +182,11 @@ def test_every_command_shows_how_it_is_called(strop: Strop) -> None:
 
     def paths(command: object, *above: str) -> list[tuple[str, ...]]:
         inner: dict[str, object] = getattr(command, "commands", {})
-        return [above, *(path for name, one in inner.items() for path in paths(one, *above, name))]
+        return [above, *(path for name, value in inner.items() for path in paths(value, *above, name))]
 
-    known = paths(typer.main.get_command(command_line.app))
-    assert len(known) > 20
-    for path in known:
+    entries = paths(typer.main.get_command(command_line.app))
+    assert len(entries) > 20
+    for path in entries:
         assert "Example" in strop(*path, "--help").out, path
 
 
@@ -195,9 +195,9 @@ def test_a_stop_is_one_line_and_not_a_traceback(strop: Strop, monkeypatch: pytes
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tasks.registry.find_task", stopped)
-    found = strop("eval", "--model", "x", "--tasks", "pictos_pope", "--out", "out")
-    assert found.code == 130
-    assert found.err == "stopped\n", "nothing was begun, and nothing is kept"
+    ran = strop("eval", "--model", "x", "--tasks", "pictos_pope", "--out", "out")
+    assert ran.code == 130
+    assert ran.err == "stopped\n", "nothing was begun, and nothing is kept"
 
 
 def test_other_peoples_text_in_an_error_does_a_terminal_no_harm(strop: Strop, tmp_path: Path) -> None:
@@ -215,8 +215,8 @@ def test_other_peoples_text_in_an_error_does_a_terminal_no_harm(strop: Strop, tm
 def test_the_installed_command_does_the_same(tmp_path: Path) -> None:
     """Once in a process of its own: what users see."""
     command = [sys.executable, "-c", "from strop.app import main; main()", "run", "judge_fre", "--out", "out"]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, env=_environment())
-    Ran(found.returncode, found.stdout, found.stderr).error()
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, env=_environment())
+    Ran(ended.returncode, ended.stdout, ended.stderr).error()
     assert _written(tmp_path) == []
 
 
@@ -241,10 +241,10 @@ def models(tiny: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_grid_reports_what_failed_and_does_the_rest(strop: Strop, models: Path, tmp_path: Path) -> None:
-    found = strop("grid", models, "--out", "out", "--jobs", 2)
-    assert found.code == 1
-    assert found.out.splitlines()[-1] == "2 done, 2 failed"
-    assert "absent, training seed 0: failed: ./absent: no such folder" in found.err
+    ran = strop("grid", models, "--out", "out", "--jobs", 2)
+    assert ran.code == 1
+    assert ran.out.splitlines()[-1] == "2 done, 2 failed"
+    assert "absent, training seed 0: failed: ./absent: no such folder" in ran.err
     assert "| absent | 1 | failed | ./absent: no such folder" in (tmp_path / "out/ablation.md").read_text()
     ledgers = [(tmp_path / f"out/tiny/seed-{seed}/ledger.jsonl").read_text() for seed in (0, 1)]
     assert sum("shared_cost" in ledger for ledger in ledgers) == 1, "both seeds start from one evaluation"

@@ -38,16 +38,16 @@ def ask(*words: object) -> str:
 
 
 def ask_json(*words: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ask("compare", *words, "--json"))
-    return found
+    fields: dict[str, Any] = json.loads(ask("compare", *words, "--json"))
+    return fields
 
 
 def test_a_folder_compared_with_itself_shows_exactly_no_difference(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "a", yes_no(BEFORE), captions("cat !dog", "cup"))
-    found = ask_json(folder, folder)
-    assert found["verdict"] == "no difference seen"
-    assert [metric["value"] for task in found["tasks"] for metric in task["metrics"].values()] == [0.0] * 8
-    assert [metric["low"] for metric in found["tasks"][0]["metrics"].values()] == [0.0, 0.0]
+    result = ask_json(folder, folder)
+    assert result["verdict"] == "no difference seen"
+    assert [metric["value"] for task in result["tasks"] for metric in task["metrics"].values()] == [0.0] * 8
+    assert [metric["low"] for metric in result["tasks"][0]["metrics"].values()] == [0.0, 0.0]
     assert "quiz: no difference seen (accuracy 0.0 [0.0, 0.0], p 1.00)" in ask("compare", folder, folder)
 
 
@@ -71,10 +71,10 @@ def test_parts_of_pope_differ_in_their_categories_and_in_no_version(tmp_path: Pa
 
 def test_the_figures_are_those_of_the_paired_bootstrap(tmp_path: Path) -> None:
     a, b = (write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a", BEFORE), ("b", AFTER)))
-    found = ask_json(a, b)["tasks"][0]["metrics"]["accuracy"]
-    wanted = difference(yes_no(BEFORE).rows, yes_no(AFTER).rows, YES_NO)["accuracy"]
-    assert (found["a"], found["b"], found["value"], found["n"]) == (0.5, 0.75, 0.25, 60)
-    assert (found["low"], found["high"], found["p"]) == (wanted.low, wanted.high, wanted.p)
+    accuracy = ask_json(a, b)["tasks"][0]["metrics"]["accuracy"]
+    expected = difference(yes_no(BEFORE).rows, yes_no(AFTER).rows, YES_NO)["accuracy"]
+    assert (accuracy["a"], accuracy["b"], accuracy["value"], accuracy["n"]) == (0.5, 0.75, 0.25, 60)
+    assert (accuracy["low"], accuracy["high"], accuracy["p"]) == (expected.low, expected.high, expected.p)
 
 
 def test_better_and_worse_follow_the_direction_of_the_metric(tmp_path: Path) -> None:
@@ -97,18 +97,18 @@ def test_a_gain_that_saying_less_explains_is_said_to_be_one(tmp_path: Path) -> N
 def test_opposite_verdicts_of_two_tasks_are_mixed_and_both_are_said(tmp_path: Path) -> None:
     a = write_folder(tmp_path / "a", yes_no(BEFORE), yes_no(AFTER, task="other"))
     b = write_folder(tmp_path / "b", yes_no(AFTER), yes_no(BEFORE, task="other"))
-    found = ask_json(a, b)
-    assert found["verdict"] == "mixed"
-    assert "quiz: B is better" in found["sentence"] and "other: B is worse" in found["sentence"]
+    result = ask_json(a, b)
+    assert result["verdict"] == "mixed"
+    assert "quiz: B is better" in result["sentence"] and "other: B is worse" in result["sentence"]
 
 
 def test_answer_files_and_served_names_are_not_called_weights(tmp_path: Path) -> None:
-    for name, known in (("file", {"answers": "a.jsonl"}), ("served", {"model": {"url": "http://localhost/v1"}})):
-        write_folder(tmp_path / name, yes_no(BEFORE), known=known)
-    said = ask("compare", tmp_path / "file", tmp_path / "served")
-    assert "A: toy  answers d10000000000" in said
-    assert "B: toy  served name d10000000000" in said
-    weights = write_folder(tmp_path / "known", yes_no(BEFORE), known={"model": {}})
+    for name, entries in (("file", {"answers": "a.jsonl"}), ("served", {"model": {"url": "http://localhost/v1"}})):
+        write_folder(tmp_path / name, yes_no(BEFORE), entries=entries)
+    answers = ask("compare", tmp_path / "file", tmp_path / "served")
+    assert "A: toy  answers d10000000000" in answers
+    assert "B: toy  served name d10000000000" in answers
+    weights = write_folder(tmp_path / "known", yes_no(BEFORE), entries={"model": {}})
     assert "B: toy  weights d10000000000" in ask("compare", tmp_path / "file", weights)
     ask("board", tmp_path / "file", weights, "--out", tmp_path / "out")
     text = (tmp_path / "out/board.md").read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ def test_captions_have_mcnemar_for_chairs_and_none_for_a_ratio_of_mentions(tmp_p
     b = write_folder(tmp_path / "b", captions(*["cat dog"] * 9, "!cat"))
     metrics = ask_json(a, b)["tasks"][0]["metrics"]
     assert (metrics["CHAIRs"]["mcnemar"]["only_a"], metrics["CHAIRs"]["mcnemar"]["only_b"]) == (9, 1)
-    assert [name for name, found in metrics.items() if found["mcnemar"]] == ["CHAIRs"]
+    assert [name for name, metric in metrics.items() if metric["mcnemar"]] == ["CHAIRs"]
 
 
 def test_no_difference_seen_says_what_would_have_been_seen(tmp_path: Path) -> None:
@@ -182,15 +182,15 @@ def test_a_margin_knows_which_way_a_metric_is_worse(tmp_path: Path) -> None:
     a = write_folder(tmp_path / "a", captions(*["cat dog", "cat !dog"] * 30))
     b = write_folder(tmp_path / "b", captions(*["cat dog"] * 60))
     margins = ask_json(a, b, "--margin", "CHAIRs=1", "--margin", "recall=1")["tasks"][0]["margins"]
-    assert {name: one["not_worse"] for name, one in margins.items()} == {"CHAIRs": True, "recall": True}
+    assert {name: margin["not_worse"] for name, margin in margins.items()} == {"CHAIRs": True, "recall": True}
     margins = ask_json(b, a, "--margin", "CHAIRs=60", "--margin", "CHAIRi=1")["tasks"][0]["margins"]
-    assert {name: one["not_worse"] for name, one in margins.items()} == {"CHAIRs": False, "CHAIRi": False}
+    assert {name: margin["not_worse"] for name, margin in margins.items()} == {"CHAIRs": False, "CHAIRi": False}
 
 
 def test_a_margin_by_name_goes_before_the_one_of_every_headline(tmp_path: Path) -> None:
     a, b = (write_folder(tmp_path / name, yes_no(marks)) for name, marks in (("a", BEFORE), ("b", AFTER)))
-    for given in (("accuracy=2", 1), (1, "accuracy=2")):
-        (task,) = ask_json(a, b, "--margin", given[0], "--margin", given[1])["tasks"]
+    for inputs in (("accuracy=2", 1), (1, "accuracy=2")):
+        (task,) = ask_json(a, b, "--margin", inputs[0], "--margin", inputs[1])["tasks"]
         assert task["margins"]["accuracy"]["margin"] == 2
 
 
@@ -223,23 +223,23 @@ def test_several_training_seeds_are_a_level_of_resampling(tmp_path: Path) -> Non
     seed_model = write_folder(tmp_path / "seed", yes_no(BEFORE))
     ends = (AFTER, [1] * 60, BEFORE)
     honed = [write_folder(tmp_path / f"honed-{n}", yes_no(end), parent="d1") for n, end in enumerate(ends)]
-    found = ask_json(seed_model, ",".join(map(str, honed)))
-    metric = found["tasks"][0]["metrics"]["accuracy"]
+    result = ask_json(seed_model, ",".join(map(str, honed)))
+    metric = result["tasks"][0]["metrics"]["accuracy"]
     pairs = [(yes_no(BEFORE).rows, yes_no(end).rows) for end in ends]
-    wanted = pooled_difference(pairs, YES_NO)["accuracy"]
-    assert (found["training_seeds"], metric["seeds"]) == (3, [0.25, 0.5, 0.0])
-    assert (metric["low"], metric["high"], metric["p"]) == (wanted.low, wanted.high, wanted.p)
-    assert (metric["fixed_low"], metric["mcnemar"]) == (wanted.fixed_low, None)
-    assert [one["folder"] for one in found["b"]] == list(map(str, honed))
+    accuracy = pooled_difference(pairs, YES_NO)["accuracy"]
+    assert (result["training_seeds"], metric["seeds"]) == (3, [0.25, 0.5, 0.0])
+    assert (metric["low"], metric["high"], metric["p"]) == (accuracy.low, accuracy.high, accuracy.p)
+    assert (metric["fixed_low"], metric["mcnemar"]) == (accuracy.fixed_low, None)
+    assert [entry["folder"] for entry in result["b"]] == list(map(str, honed))
     text = ask("compare", seed_model, ",".join(map(str, honed)))
     assert "quiz, 180 samples that both answered, 3 training seeds together: not testable" in text
     assert "accuracy by training seed: +25.0, +50.0, 0.0" in text and "One training run" not in text
-    assert metric["ratio"] == wanted.ratio and f"{wanted.ratio:.1f}" in text and "ratio, 3 runs" in text
-    assert found["verdict"] == "not testable"
+    assert metric["ratio"] == accuracy.ratio and f"{accuracy.ratio:.1f}" in text and "ratio, 3 runs" in text
+    assert result["verdict"] == "not testable"
     assert (
         "1 of 1 headlines are not testable: 3 training runs prove no p below 0.25, which Holm's correction lifts "
         "beyond 0.05, whatever the answers; 6 would do."
-    ) in found["notes"]
+    ) in result["notes"]
 
 
 def test_six_training_runs_that_all_gain_may_be_called_better(tmp_path: Path) -> None:
@@ -273,10 +273,10 @@ def test_a_large_family_is_given_the_draws_that_it_needs(tmp_path: Path) -> None
 
 def test_a_task_that_one_training_seed_lacks_is_named(tmp_path: Path) -> None:
     seed_model, whole = (write_folder(tmp_path / name, yes_no(BEFORE), yes_no(BEFORE, task="other")) for name in "ab")
-    part = write_folder(tmp_path / "c", yes_no(BEFORE))
-    found = ask_json(seed_model, f"{whole},{part}")
-    assert (found["tasks_only_a"], found["tasks_only_b"]) == (["other"], [])
-    assert [task["task"] for task in found["tasks"]] == ["quiz"]
+    folder = write_folder(tmp_path / "c", yes_no(BEFORE))
+    result = ask_json(seed_model, f"{whole},{folder}")
+    assert (result["tasks_only_a"], result["tasks_only_b"]) == (["other"], [])
+    assert [task["task"] for task in result["tasks"]] == ["quiz"]
 
 
 def test_captions_of_several_training_seeds_are_compared_at_equal_recall_too(tmp_path: Path) -> None:
@@ -295,30 +295,30 @@ def test_one_training_run_is_said_to_be_one_and_answer_files_are_not(tmp_path: P
 
 def test_sides_marked_by_other_truths_are_said_to_be(tmp_path: Path) -> None:
     """The same ids and no other sign of it: right answers differ, or the questions that were asked."""
-    one, two = (write_folder(tmp_path / name, yes_no(BEFORE, data=name * 64)) for name in "ab")
-    assert f"digests {'a' * 12} and {'b' * 12}" in ask("compare", one, two)
-    assert "digests" not in ask("compare", one, one)
-    asked, other = (
+    first, two = (write_folder(tmp_path / name, yes_no(BEFORE, data=name * 64)) for name in "ab")
+    assert f"digests {'a' * 12} and {'b' * 12}" in ask("compare", first, two)
+    assert "digests" not in ask("compare", first, first)
+    questions, other = (
         write_folder(tmp_path / name, yes_no(BEFORE, data=name * 64, sampling={"max_tokens": 8})) for name in "cd"
     )
     fewer = write_folder(tmp_path / "e", yes_no(BEFORE[:30], data="e" * 64, sampling={"max_tokens": 8}))
-    assert "digests" in ask("compare", asked, other) and "digests" not in ask("compare", asked, fewer)
+    assert "digests" in ask("compare", questions, other) and "digests" not in ask("compare", questions, fewer)
 
 
 def test_where_a_side_is_0_of_0_nothing_can_be_told(tmp_path: Path) -> None:
     a, b = write_folder(tmp_path / "a", captions(*["", ""] * 9)), write_folder(tmp_path / "b", captions(*["!cat"] * 18))
-    found = ask_json(a, b)
-    assert (found["verdict"], found["tasks"][0]["verdict"]) == ("cannot be told", "cannot be told")
-    assert "chair: cannot be told (CHAIRi –, p –" in found["sentence"]
-    one, two = (write_folder(tmp_path / str(mark), yes_no([mark])) for mark in (0, 1))
-    assert ask_json(one, two)["verdict"] == "cannot be told"  # a single picture
+    result = ask_json(a, b)
+    assert (result["verdict"], result["tasks"][0]["verdict"]) == ("cannot be told", "cannot be told")
+    assert "chair: cannot be told (CHAIRi –, p –" in result["sentence"]
+    first, two = (write_folder(tmp_path / str(mark), yes_no([mark])) for mark in (0, 1))
+    assert ask_json(first, two)["verdict"] == "cannot be told"  # a single picture
 
 
 def test_a_training_run_named_twice_is_told(tmp_path: Path) -> None:
     start = write_folder(tmp_path / "start", yes_no(BEFORE))
-    one, two = (write_folder(tmp_path / name, yes_no(AFTER), digest=name) for name in ("e1", "e2"))
-    assert "3 training seeds are given, but only 2 are different" in ask("compare", start, f"{one},{two},{one}")
-    assert "different weights" not in ask("compare", start, f"{one},{two}")
+    first, two = (write_folder(tmp_path / name, yes_no(AFTER), digest=name) for name in ("e1", "e2"))
+    assert "3 training seeds are given, but only 2 are different" in ask("compare", start, f"{first},{two},{first}")
+    assert "different weights" not in ask("compare", start, f"{first},{two}")
 
 
 def test_a_p_of_next_to_nothing_is_not_written_as_zero(tmp_path: Path) -> None:
@@ -355,11 +355,11 @@ def test_on_published_captions_no_decoding_differs_from_greedy(
         words = ["chair", "--answers", folder / f"opera/llava-1.5/{name}.jsonl", "--profile", "official"]
         words += ["--truth", folder / "ground_truth_maxlinn.json.gz", "--out", tmp_path / name]
         assert CliRunner().invoke(score_app, [str(word) for word in words]).exit_code == 0
-    found = ask_json(tmp_path / "greedy", tmp_path / decoding)
-    assert found["verdict"] == "no difference seen"
-    assert f"chair: no difference seen (CHAIRs {chairs}" in found["sentence"]
-    assert f"a true difference of {detectable} would be seen" in found["sentence"]
-    assert "frontier/CHAIRi" not in found["tasks"][0]["metrics"], "a file of captions does not say how sure they are"
+    result = ask_json(tmp_path / "greedy", tmp_path / decoding)
+    assert result["verdict"] == "no difference seen"
+    assert f"chair: no difference seen (CHAIRs {chairs}" in result["sentence"]
+    assert f"a true difference of {detectable} would be seen" in result["sentence"]
+    assert "frontier/CHAIRi" not in result["tasks"][0]["metrics"], "a file of captions does not say how sure they are"
 
 
 def test_ids_that_only_one_side_answered_are_listed(tmp_path: Path) -> None:
@@ -424,6 +424,6 @@ def test_what_is_not_found_is_named_with_the_remedy(tmp_path: Path, monkeypatch:
 
 def test_the_board_command_says_what_it_wrote(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [[yes_no(BEFORE)]])
-    found = json.loads(ask("board", run, "--out", tmp_path / "out", "--json"))
-    assert [Path(name).is_file() for name in found["files"]] == [True] * 4
+    content = json.loads(ask("board", run, "--out", tmp_path / "out", "--json"))
+    assert [Path(name).is_file() for name in content["files"]] == [True] * 4
     assert f"written {tmp_path / 'out' / 'board.html'}" in ask("board", run, "--out", tmp_path / "out")

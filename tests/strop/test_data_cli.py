@@ -18,7 +18,7 @@ from strop.commands.data import data_app
 from strop.commands.score import score_app
 from strop.places import data_root
 from tasks.data.root import DataRoot
-from tasks.data.sources import Source, held
+from tasks.data.sources import Source, stored_file
 from tasks.registry import all_sources
 from tests.support.annotated import annotate
 
@@ -87,8 +87,8 @@ def test_the_known_digests_are_those_of_the_published_files(conformance: Path) -
     assert len(known) == 12
     captions = known.pop("greedy.jsonl")
     assert digest_of_file(conformance / "chair/opera/llava-1.5/greedy.jsonl") == captions.sha256
-    assert {held(conformance, source).state for source in known.values()} == {"as published"}
-    assert held(conformance, _of("chair", "synonyms.json")).state == "here"
+    assert {stored_file(conformance, source).state for source in known.values()} == {"as published"}
+    assert stored_file(conformance, _of("chair", "synonyms.json")).state == "here"
 
 
 def _of(task: str, file: str) -> Source:

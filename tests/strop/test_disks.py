@@ -61,9 +61,9 @@ def places(tmp_path: Path) -> Path:
 
 
 @pytest.mark.reported("disks")
-@pytest.mark.parametrize("place", PLACES)
-def test_a_folder_that_cannot_be_written_is_told_and_why(places: Path, strop: Strop, place: str) -> None:
-    assert strop(*COMMANDS["board"], place).error() == PLACES[place]
+@pytest.mark.parametrize("text", PLACES)
+def test_a_folder_that_cannot_be_written_is_told_and_why(places: Path, strop: Strop, text: str) -> None:
+    assert strop(*COMMANDS["board"], text).error() == PLACES[text]
 
 
 @pytest.mark.reported("disks")
@@ -142,7 +142,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.mark.reported("disks")
 @pytest.mark.parametrize(
-    ("words", "name", "told"),
+    ("words", "name", "text"),
     [
         (("board", "mine", "--out", "out"), "board.html", "out/board.html"),
         (("board", "mine", "--out", "out"), "board.md", "out/board.md"),
@@ -152,12 +152,12 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     ],
 )
 def test_a_disk_that_fills_up_is_told_and_leaves_no_half_of_a_file(
-    tmp_path: Path, strop: Strop, full: Callable[[str], None], words: tuple[str, ...], name: str, told: str
+    tmp_path: Path, strop: Strop, full: Callable[[str], None], words: tuple[str, ...], name: str, text: str
 ) -> None:
     write_folder(tmp_path / "mine", yes_no([1, 0]))
     full(name)
     assert (
-        strop(*words).error() == f"{told} cannot be written (No space left on device); make room, or name another place"
+        strop(*words).error() == f"{text} cannot be written (No space left on device); make room, or name another place"
     )
     assert not list(tmp_path.glob(f"out/*{name}*"))
 
@@ -254,10 +254,10 @@ def test_rows_that_are_a_folder_or_gone_are_named(tmp_path: Path, strop: Strop) 
 
 
 @pytest.mark.reported("disks")
-@pytest.mark.parametrize(("name", "told"), [("", "is a folder; name a file"), ("x" * 300, "File name too long")])
-def test_a_file_that_is_none_is_told(tmp_path: Path, name: str, told: str) -> None:
+@pytest.mark.parametrize(("name", "text"), [("", "is a folder; name a file"), ("x" * 300, "File name too long")])
+def test_a_file_that_is_none_is_told(tmp_path: Path, name: str, text: str) -> None:
     for read in (read_json, lambda path: list(read_jsonl(path))):
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=text):
             read(tmp_path / name)
     with pytest.raises(DataError):
         write_bytes(tmp_path / name, b"x")

@@ -33,12 +33,12 @@ def _message(ends: str = "stop", **message: Any) -> tuple[int, dict[str, Any]]:
     return 200, {"id": "1", "object": "chat.completion", "created": 0, "model": "served", "choices": [choice]}
 
 
-def _asked(said: Any) -> tuple[list[list[str]], Any]:
+def _asked(text: Any) -> tuple[list[list[str]], Any]:
     """The answers of a server that says so, and what the results say of blank ones."""
-    with served(lambda _: said) as server:
+    with served(lambda _: text) as server:
         endpoint = Endpoint("m", server.url)
-        asked = Sample(id="a", prompt="a", images=(), target=None, cluster="")
-        return endpoint.generate([asked], Sampling()), endpoint.about.get("blank")
+        questions = Sample(id="a", prompt="a", images=(), target=None, cluster="")
+        return endpoint.generate([questions], Sampling()), endpoint.about.get("blank")
 
 
 CALL = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
@@ -47,7 +47,7 @@ THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "No."}]}
 
 @MESSAGES
 @pytest.mark.parametrize(
-    ("said", "text", "why"),
+    ("answer", "text", "why"),
     [
         (_message(content=None, reasoning_content="No."), "", {"reasoning": 1}),
         (_message(content="", reasoning="No."), "", {"reasoning": 1}),
@@ -63,8 +63,8 @@ THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "No."}]}
         (_message(content=[THINKING, {"type": "text", "text": " Yes"}]), "Yes", None),
     ],
 )
-def test_an_answer_is_its_text_and_a_blank_one_says_why(said: Any, text: str, why: dict[str, int] | None) -> None:
-    assert _asked(said) == ([[text]], why)
+def test_an_answer_is_its_text_and_a_blank_one_says_why(answer: Any, text: str, why: dict[str, int] | None) -> None:
+    assert _asked(answer) == ([[text]], why)
 
 
 @MESSAGES
@@ -98,16 +98,16 @@ def _eval(server: Served, out: Path) -> list[str]:
 @MESSAGES
 def test_a_server_that_keeps_answers_as_thoughts_is_told_with_its_remedies(tmp_path: Path) -> None:
     with served(lambda _: _message("length", content=None, reasoning_content="There is")) as server:
-        said = _eval(server, tmp_path / "out")
+        text = _eval(server, tmp_path / "out")
     assert (
         "6 of 6 answers had now are blank: they held a thought that the server took out of the answer "
         "(reasoning_content), and nothing else: allow longer answers by --max-tokens, or start the server without its "
         "reasoning parser, or with another"
-    ) in said
-    assert any(line.startswith("all 6 answers are blank, which says nothing of the model. Likely: ") for line in said)
+    ) in text
+    assert any(line.startswith("all 6 answers are blank, which says nothing of the model. Likely: ") for line in text)
     assert (
         "6 of 6 answers had now ended at 4 tokens, the longest allowed: --max-tokens pictos_pope=8 allows longer ones"
-    ) in said
+    ) in text
     about = read_results(tmp_path / "out").provenance["model"]
     assert (about["blank"], about["ended_at_max_tokens"]) == ({"reasoning": 6}, 6)
 
@@ -115,8 +115,8 @@ def test_a_server_that_keeps_answers_as_thoughts_is_told_with_its_remedies(tmp_p
 @MESSAGES
 def test_thoughts_that_a_server_leaves_in_the_answer_are_counted(tmp_path: Path) -> None:
     with served(lambda _: "<think>No, there is none.</think>Yes") as server:
-        said = _eval(server, tmp_path / "out")
-    assert "6 of 6 answers hold a thought, which is no answer" in said
+        text = _eval(server, tmp_path / "out")
+    assert "6 of 6 answers hold a thought, which is no answer" in text
     assert {row.parsed for row in read_results(tmp_path / "out").tasks[0].rows} == {"yes"}
 
 
@@ -194,8 +194,8 @@ def _zip() -> bytes:
 )
 def test_captions_are_read_whatever_holds_them_and_whatever_the_file_is_called(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "answers.csv").write_bytes(content)
-    found = read_captions(tmp_path / "answers.csv")
-    assert [(one.image, one.caption) for one in found] == [("1", "A cat, a dog."), ("2", "A bus.")]
+    captions = read_captions(tmp_path / "answers.csv")
+    assert [(entry.image, entry.caption) for entry in captions] == [("1", "A cat, a dog."), ("2", "A bus.")]
 
 
 @MESSAGES

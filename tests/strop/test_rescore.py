@@ -28,9 +28,11 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A results folder of the quiz, as `strop eval` leaves it."""
     monkeypatch.setattr("tasks.registry.TASKS", {"quiz": Quiz})
     monkeypatch.setenv("STROP_DATA", str(tmp_path / "data"))
-    found = evaluate(Scripted(lambda one: SAID[one.prompt]), [Quiz()], split="test")
-    results = Results(model="toy", digest="d" * 64, parent=None, tasks=tuple(found), provenance={"commit": "c0ffee"})
-    write_results(tmp_path / "asked", results, {one.task: as_plain(estimate(one.rows, one.metrics)) for one in found})
+    result = evaluate(Scripted(lambda item: SAID[item.prompt]), [Quiz()], split="test")
+    results = Results(model="toy", digest="d" * 64, parent=None, tasks=tuple(result), provenance={"commit": "c0ffee"})
+    write_results(
+        tmp_path / "asked", results, {entry.task: as_plain(estimate(entry.rows, entry.metrics)) for entry in result}
+    )
     return tmp_path / "asked"
 
 
@@ -43,11 +45,11 @@ def _task(folder: Path) -> TaskResult:
 
 
 def test_the_headline_profile_marks_and_the_others_are_told(asked: Path) -> None:
-    found = _task(asked)
-    assert found.profile == "lenient"
-    assert found.info["unread_by_profile"] == {"lenient": 0, "strict": 2}
-    assert found.info["read_differently"] == 2
-    assert [row.value for row in found.rows] == [1, 1, 1, 1]
+    task = _task(asked)
+    assert task.profile == "lenient"
+    assert task.info["unread_by_profile"] == {"lenient": 0, "strict": 2}
+    assert task.info["read_differently"] == 2
+    assert [row.value for row in task.rows] == [1, 1, 1, 1]
 
 
 def test_all_profiles_are_figures_of_the_same_answers(asked: Path) -> None:
@@ -67,7 +69,7 @@ def test_what_the_profiles_read_differently_is_listed_with_what_was_right(asked:
     assert _task(asked).info["disagreements"] == listed
     printed = _run(asked, "--disagreements", tmp_path / "differ.jsonl").stdout
     assert "  q2: Certainly\n    lenient: yes; strict: unread; gold: yes\n" in printed
-    assert list(read_jsonl(tmp_path / "differ.jsonl")) == [{"task": "quiz", **one} for one in listed]
+    assert list(read_jsonl(tmp_path / "differ.jsonl")) == [{"task": "quiz", **row} for row in listed]
 
 
 def test_strict_is_told_beside_another_headline_wherever_they_part(asked: Path) -> None:
@@ -80,37 +82,37 @@ def test_strict_is_told_beside_another_headline_wherever_they_part(asked: Path) 
 
 def test_one_profile_is_a_results_folder_of_its_own(asked: Path, tmp_path: Path) -> None:
     assert _run(asked, "--profile", "strict", "--out", tmp_path / "strict").exit_code == 0
-    found = read_results(tmp_path / "strict")
-    assert (found.model, found.digest, found.provenance["rescored"]) == ("toy", "d" * 64, "profile strict")
-    assert [(row.answer, row.parsed) for row in found.task("quiz").rows] == [
+    results = read_results(tmp_path / "strict")
+    assert (results.model, results.digest, results.provenance["rescored"]) == ("toy", "d" * 64, "profile strict")
+    assert [(row.answer, row.parsed) for row in results.task("quiz").rows] == [
         ("Yes", "yes"), ("no", "no"), ("Certainly", None), ("I know not", None)
     ]  # fmt: skip
-    assert "lm_eval" not in found.task("quiz").info
+    assert "lm_eval" not in results.task("quiz").info
     assert "already" in str(_run(asked, "--profile", "strict", "--out", tmp_path / "strict").exception)
     assert "holds one profile" in str(_run(asked, "--out", tmp_path / "both").exception)
     assert not (tmp_path / "both").exists()
 
 
 def test_marking_again_by_the_same_profile_changes_nothing(asked: Path) -> None:
-    found = _task(asked)
-    assert remark(found, Quiz(), Quiz().samples("test"), "lenient").rows == found.rows
+    task = _task(asked)
+    assert remark(task, Quiz(), Quiz().samples("test"), "lenient").rows == task.rows
 
 
 def test_what_cannot_be_marked_again_is_said(asked: Path) -> None:
-    found, samples = _task(asked), Quiz().samples("test")
+    task, samples = _task(asked), Quiz().samples("test")
     with pytest.raises(UsageError, match="quiz has no profile 'official'; it has lenient, strict"):
-        remark(found, Quiz(), samples, "official")
+        remark(task, Quiz(), samples, "official")
     with pytest.raises(DataError, match="quiz was asked as version 1 and is version 2 now; ask again"):
-        remark(found, Quiz(version=2), samples, "strict")
+        remark(task, Quiz(version=2), samples, "strict")
     with pytest.raises(DataError, match="1 answer is to questions that the data of quiz here do not hold, such as q3"):
-        remark(found, Quiz(count=3), Quiz(count=3).samples("test"), "strict")
+        remark(task, Quiz(count=3), Quiz(count=3).samples("test"), "strict")
     with pytest.raises(DataError, match="hold no task 'other'"):
         read_results(asked).task("other")
 
 
 def test_a_task_with_one_profile_has_one_figure() -> None:
     task = find_task("pictos_pope")
-    (one,) = evaluate(Scripted(lambda _: "Yes"), [task], split="test", limit=2)
-    assert one.profile == "strict"
-    assert list(one.info) == ["lm_eval"]
-    assert remark(one, task, task.samples("test"), "strict").rows == one.rows
+    (result,) = evaluate(Scripted(lambda _: "Yes"), [task], split="test", limit=2)
+    assert result.profile == "strict"
+    assert result.info == {}
+    assert remark(result, task, task.samples("test"), "strict").rows == result.rows

@@ -65,9 +65,9 @@ def test_pope_prints_the_published_figures_as_one_json_object(conformance: Path,
     assert (printed["task"], printed["profile"]) == ("pope", "official")
     figures = expected["pope/llava-1.5-13b"]["recomputed"]
     for split in ("adversarial", "popular", "random", "macro", "pooled"):
-        found = printed["metrics"][f"{split}/f1"]
-        assert found["value"] == pytest.approx(figures[split]["f1"], abs=1e-9)
-        assert found["low"] < found["value"] < found["high"]
+        output = printed["metrics"][f"{split}/f1"]
+        assert output["value"] == pytest.approx(figures[split]["f1"], abs=1e-9)
+        assert output["low"] < output["value"] < output["high"]
     assert printed["metrics"]["random/f1"]["n"] == 2910
 
 
@@ -223,8 +223,8 @@ def test_chairs_truth_may_be_a_folder_of_coco_annotations(tmp_path: Path, data: 
     arguments = ["chair", "--answers", answers, "--profile", "lemminflect", "--json", "--truth", folder]
     both = json.loads(_run(*arguments, "--out", tmp_path / "out").stdout)
     alone = json.loads(_run(*arguments, "--objects", "instances").stdout)
-    assert [one["metrics"]["CHAIRi"]["value"] for one in (both, alone)] == [0.0, 0.5]
-    assert [one["metrics"]["recall"]["value"] for one in (both, alone)] == [2 / 3, 1.0]
+    assert [item["metrics"]["CHAIRi"]["value"] for item in (both, alone)] == [0.0, 0.5]
+    assert [item["metrics"]["recall"]["value"] for item in (both, alone)] == [2 / 3, 1.0]
     assert alone["info"]["objects"] == "annotated instances only"
     assert (both["profile"], alone["profile"]) == ("lemminflect", "lemminflect/instances")
     assert (tmp_path / "out/results.json").is_file()
@@ -256,10 +256,10 @@ def test_a_figure_that_is_nought_over_nought_is_null(data: Path, tmp_path: Path)
 
 def test_all_profiles_come_side_by_side(data: Path, answers: Path) -> None:
     printed = json.loads(_run("pope", "--answers", answers, "--data", data, "--profile", "all", "--json").stdout)
-    recall = {one["profile"]: one["metrics"]["random/recall"]["value"] for one in printed}
+    recall = {entry["profile"]: entry["metrics"]["random/recall"]["value"] for entry in printed}
     assert recall == {"official": 1.0, "lmms-eval": 1.0, "vlmeval": 0.5, "strict": 0.5}
     # "unsure" is a yes to the official reader alone
-    assert [one["info"]["read_differently"] for one in printed] == [1, 1, 1, 1]
+    assert [entry["info"]["read_differently"] for entry in printed] == [1, 1, 1, 1]
     table = _run("pope", "--answers", answers, "--data", data, "--profile", "all").stdout
     assert all(name in table for name in ("official", "lmms-eval", "vlmeval", "strict", "random/f1"))
 
@@ -296,17 +296,17 @@ def test_what_profiles_read_differently_is_shown_and_written_whole(data: Path, a
         "    official: yes; lmms-eval: unread; vlmeval: unread; strict: unread; gold: yes",
     ]
     assert list(read_jsonl(tmp_path / "differ.jsonl")) == [{"task": "pope", **row}]
-    for one in json.loads(_run(*command, "--json").stdout):
-        assert one["info"]["disagreements"] == [row]
-        assert one["info"]["unread_by_profile"] == {"official": 0, "lmms-eval": 1, "vlmeval": 1, "strict": 1}
+    for item in json.loads(_run(*command, "--json").stdout):
+        assert item["info"]["disagreements"] == [row]
+        assert item["info"]["unread_by_profile"] == {"official": 0, "lmms-eval": 1, "vlmeval": 1, "strict": 1}
     alone = _error("pope", "--answers", answers, "--data", data, "--disagreements", tmp_path / "none.jsonl")
     assert str(alone) == "--disagreements compares profiles; ask for all of them (--profile all)"
     assert not (tmp_path / "none.jsonl").exists()
 
 
 def test_a_hostile_answer_cannot_reach_the_terminal(data: Path, tmp_path: Path) -> None:
-    said = "\x1b]0;owned\x07 \x1b[2J[red]Maybe\nnot\u202e"
-    answers = _lines(tmp_path / "hostile.jsonl", [{"question_id": n, "text": said} for n in (1, 2, 3)])
+    answer = "\x1b]0;owned\x07 \x1b[2J[red]Maybe\nnot\u202e"
+    answers = _lines(tmp_path / "hostile.jsonl", [{"question_id": n, "text": answer} for n in (1, 2, 3)])
     printed = _run("pope", "--answers", answers, "--data", data, "--profile", "all").stdout
     assert "  1: ]0;owned [2J[red]Maybe not\n" in printed
     assert not set("\x1b\x07\u202e") & set(printed)

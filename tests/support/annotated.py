@@ -13,7 +13,7 @@ from tasks.reading.object_words import ChairTables
 def annotate(
     folder: Path,
     objects: Mapping[int, Sequence[str]],
-    said: Mapping[int, Sequence[str]] | None = None,
+    text: Mapping[int, Sequence[str]] | None = None,
     name: str = "",
     *,
     crowds: bool = False,
@@ -22,25 +22,25 @@ def annotate(
 
     With `crowds` every annotation is one of a crowd: the objects are there and nobody counted them.
     """
-    categories = sorted({one for names in objects.values() for one in names})
+    categories = sorted({name for names in objects.values() for name in names})
     images = [{"id": image, "file_name": f"{image}.jpg"} for image in objects]
-    pairs = [(image, one) for image, names in objects.items() for one in names]
+    pairs = [(image, name) for image, names in objects.items() for name in names]
     rows = [
         {
             "id": number,
             "image_id": image,
-            "category_id": categories.index(one),
+            "category_id": categories.index(item),
             "bbox": [0, 0, 1, 1],
             "iscrowd": int(crowds),
         }
-        for number, (image, one) in enumerate(pairs)
+        for number, (image, item) in enumerate(pairs)
     ]
-    known = [{"id": number, "name": one} for number, one in enumerate(categories)]
-    write_json(folder / f"instances_{name}.json", {"images": images, "annotations": rows, "categories": known})
-    if said is not None:
-        sentences = [(image, caption) for image, captions in said.items() for caption in captions]
+    entries = [{"id": number, "name": category} for number, category in enumerate(categories)]
+    write_json(folder / f"instances_{name}.json", {"images": images, "annotations": rows, "categories": entries})
+    if text is not None:
+        sentences = [(image, caption) for image, captions in text.items() for caption in captions]
         rows = [{"id": n, "image_id": image, "caption": caption} for n, (image, caption) in enumerate(sentences)]
-        images = [{"id": image, "file_name": f"{image}.jpg"} for image in said]
+        images = [{"id": image, "file_name": f"{image}.jpg"} for image in text]
         write_json(folder / f"captions_{name}.json", {"images": images, "annotations": rows})
     return folder
 

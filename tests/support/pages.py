@@ -28,8 +28,8 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def files_shown(text: str) -> dict[str, str]:
-    """Python files that a page shows whole: the name in backticks before the block -> its content."""
-    shown = re.findall(r"`(?:[\w/]*/)?(\w+\.py)`[^`\n]*:\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    """Python files that a page shows whole: the name in `my_parts/` before the block -> its content."""
+    shown = re.findall(r"`my_parts/(\w+\.py)`.*:\n\n```python\n((?s:.*?))^```$", text, re.MULTILINE)
     return dict(shown)
 
 

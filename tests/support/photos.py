@@ -35,9 +35,9 @@ def write(conformance: Path, folder: Path) -> dict[str, Sequence[str]]:
     objects = _objects(conformance)
     annotate(folder / "coco", {int(image): sorted(names) for image, names in objects.items()}, crowds=True)
     captions: Mapping[str, Sequence[str]] = read_json(conformance / "photos_coco/captions_for_photos.json")
-    kept = {image: some for image, some in captions.items() if is_eligible(objects[image])}
+    kept = {image: caption for image, caption in captions.items() if is_eligible(objects[image])}
     for number in range(5):
-        rows = [{"image_id": int(image), "caption": some[number]} for image, some in kept.items()]
+        rows = [{"image_id": int(image), "caption": value[number]} for image, value in kept.items()]
         write_jsonl(folder / f"human-{number + 1}.jsonl", rows)
     return kept
 
@@ -48,10 +48,10 @@ def ceiling(
     """All five captions of each photograph marked, and the figures over photographs."""
     objects, tables = _objects(conformance), load_tables(conformance / "chair")
     rows = []
-    for image, some in captions.items():
-        named = [set(named_classes(merge_words(normalise(one), tables), tables)) for one in some]
-        for number, caption in enumerate(some):
-            others = set().union(*(names for place, names in enumerate(named) if place != number))
+    for image, several in captions.items():
+        named = [set(named_classes(merge_words(normalise(item), tables), tables)) for item in several]
+        for number, caption in enumerate(several):
+            others = set().union(*(names for index, names in enumerate(named) if index != number))
             truth = (objects[image] - set().union(*named)) | others if without_its_own else objects[image]
             rows.append(_marked(f"{image}/{number + 1}", image, caption, truth, tables))
     return rows, estimate(rows, IC_METRICS)
@@ -59,7 +59,7 @@ def ceiling(
 
 def _objects(conformance: Path) -> dict[str, set[str]]:
     content = read_json(conformance / "photos_coco/objects.json")
-    return {image: set(one["objects"][BUILD]) for image, one in content.items()}
+    return {image: set(value["objects"][BUILD]) for image, value in content.items()}
 
 
 def _marked(name: str, image: str, caption: str, truth: set[str], tables: ChairTables) -> Marked:
@@ -74,8 +74,8 @@ def _main(folder: Path) -> None:
     for without_its_own in (False, True):
         rows, figures = ceiling(conformance, captions, without_its_own=without_its_own)
         shown = {name: [figures[name].value, figures[name].low, figures[name].high] for name in SHOWN}
-        told = {"captions": len(rows), "photographs": len(captions), "without_its_own": without_its_own, **shown}
-        sys.stdout.write(json.dumps(told) + "\n")
+        messages = {"captions": len(rows), "photographs": len(captions), "without_its_own": without_its_own, **shown}
+        sys.stdout.write(json.dumps(messages) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,15 +25,15 @@ class Served:
 @contextmanager
 def served(says: Callable[[dict[str, Any]], Any]) -> Iterator[Served]:
     """Within it, an endpoint that says what it is told to."""
-    found = Served(says)
+    result = Served(says)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            found.asked.append(request)
-            found.keys.add(self.headers["Authorization"])
-            said = found.says(request)
-            status, body = said if isinstance(said, tuple) else (200, _completion(said, found.ends))
+            result.asked.append(request)
+            result.keys.add(self.headers["Authorization"])
+            text = result.says(request)
+            status, body = text if isinstance(text, tuple) else (200, _completion(text, result.ends))
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/html" if content.startswith(b"<") else "application/json")
@@ -47,9 +47,9 @@ def served(says: Callable[[dict[str, Any]], Any]) -> Iterator[Served]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        found.url = f"http://127.0.0.1:{server.server_port}/v1"
+        result.url = f"http://127.0.0.1:{server.server_port}/v1"
         try:
-            yield found
+            yield result
         finally:
             server.shutdown()
 

@@ -16,8 +16,8 @@ from harness.errors import DataError
 from harness.results import Marked, TaskResult
 from harness.types import Metric, Sample, Score, Scorer
 from leaderboards.ablation import Ablation
+from leaderboards.beside import Published
 from leaderboards.build import assemble, read_entries
-from leaderboards.reported import Reported
 from leaderboards.site.build import write_site
 from leaderboards.site.samples import Asked, FindTask
 from tests.support.worlds import YES_NO, captions, write_run, yes_no
@@ -96,7 +96,7 @@ def make_site(
     find_task: FindTask = find_quiz,
     rest: int = 200,
     ablations: Sequence[Ablation] = (),
-    published: Sequence[Reported] = (),
+    published: Published = Published(figures=(), yardsticks=()),
 ) -> Path:
     """The site of these run folders."""
     entries = read_entries(runs)

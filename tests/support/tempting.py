@@ -57,8 +57,8 @@ def chosen(pictures: Mapping[str, frozenset[str]]) -> dict[str, Floats]:
 def at_equal_size(weights: Floats, like: Floats, sizes: Floats) -> Floats:
     """Weights of scenes (draws x scenes), those of each size scaled to sum to what the weights `like` sum to there."""
     here = (sizes[:, None] == np.unique(sizes)).astype(np.float64)
-    now, wanted = weights @ here, like @ here
-    return weights * (np.divide(wanted, now, out=np.zeros_like(now), where=now > 0) @ here.T)
+    now, expected = weights @ here, like @ here
+    return weights * (np.divide(expected, now, out=np.zeros_like(now), where=now > 0) @ here.T)
 
 
 def figures(weights: Floats, counts: Floats) -> dict[str, Floats]:
@@ -72,28 +72,33 @@ def main(folder: Path) -> None:
     scenes = {str(seed): compose(seed) for seed in seeds_of("test", SCENES)}
     write_json(folder / "coco/instances_test.json", coco.instances(list(scenes.values())))
     annotated, words = read_instances(folder / "coco"), PROFILES["lemminflect"].words
-    ways, tables = chosen({image: one.objects for image, one in annotated.items()}), pictos_tables(words)
+    ways, tables = chosen({image: value.objects for image, value in annotated.items()}), pictos_tables(words)
     samples = zip(scenes, PictosCaptions().samples("test"), strict=True)
-    asked = {image: one for image, one in samples if is_eligible(one.target)}
-    speakers, sampling = {"people": [caption(scenes[image]) for image in asked]}, Sampling(max_tokens=80)
+    questions = {image: item for image, item in samples if is_eligible(item.target)}
+    speakers, sampling = {"people": [caption(scenes[image]) for image in questions]}, Sampling(max_tokens=80)
     for model in map(load_model, MODELS):
-        answers = ask(model, list(asked.values()), sampling, Store(folder / "answers.jsonl"))
+        answers = ask(model, list(questions.values()), sampling, Store(folder / "answers.jsonl"))
         speakers[f"{model.name}@{model.digest[:12]}"] = [texts[0] for texts in answers]
-    drawn = np.vstack([np.ones((1, len(asked))), *resamples(len(asked), DRAWS, 0)])  # first the scenes as they are
-    tempting, sizes = drawn * ways["tempting"].mean(axis=0), np.array([len(one.target) for one in asked.values()])
-    truths = [annotated[image].counts for image in asked]
+    drawn = np.vstack(
+        [np.ones((1, len(questions))), *resamples(len(questions), DRAWS, 0)]
+    )  # first the scenes as they are
+    tempting, sizes = (
+        drawn * ways["tempting"].mean(axis=0),
+        np.array([len(sample.target) for sample in questions.values()]),
+    )
+    truths = [annotated[image].counts for image in questions]
     for speaker, texts in speakers.items():
         marks = [score_ic(words(text), truth, tables).counts for text, truth in zip(texts, truths, strict=True)]
         counts = np.array([[mark.get(name, 0) for name in COUNTED] for mark in marks])
         base = figures(tempting, counts)["precision"]
         for way, sets in ways.items():
-            found, each = figures(drawn * sets.mean(axis=0), counts), figures(sets, counts)["precision"]
+            result, each = figures(drawn * sets.mean(axis=0), counts), figures(sets, counts)["precision"]
             level = figures(at_equal_size(drawn * sets.mean(axis=0), tempting, sizes), counts)["precision"]
-            found |= {"set_0": figures(drawn * sets[0], counts)["precision"], "gap": found["precision"] - base}
-            found |= {"by_size": found["precision"] - level, "at_equal_size": level - base}
-            shown = {name: [some[0], *interval(some[1:])] for name, some in found.items()}
-            told = {"captions": speaker, "way": way, **shown, "sets": [each.min(), each.max()]}
-            sys.stdout.write(json.dumps(told) + "\n")
+            result |= {"set_0": figures(drawn * sets[0], counts)["precision"], "gap": result["precision"] - base}
+            result |= {"by_size": result["precision"] - level, "at_equal_size": level - base}
+            shown = {name: [entry[0], *interval(entry[1:])] for name, entry in result.items()}
+            messages = {"captions": speaker, "way": way, **shown, "sets": [each.min(), each.max()]}
+            sys.stdout.write(json.dumps(messages) + "\n")
 
 
 if __name__ == "__main__":

@@ -41,10 +41,10 @@ def llama_like(spaces: Literal["first", "legacy"]) -> PreTrainedTokenizerFast:
         core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
         core.pre_tokenizer = pre_tokenizers.Split("▁", behavior="merged_with_next")
     core.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
-    said = ["USER: ASSISTANT:\n What do you see? Is there a dog in the image?\nAnswer. How many cats are there?"]
-    said += [caption(compose(seed)) for seed in seeds_of("dev", 200)]
+    texts = ["USER: ASSISTANT:\n What do you see? Is there a dog in the image?\nAnswer. How many cats are there?"]
+    texts += [caption(compose(seed)) for seed in seeds_of("dev", 200)]
     core.train_from_iterator(
-        said,
+        texts,
         BpeTrainer(
             vocab_size=400,
             special_tokens=list(SPECIAL),
@@ -75,8 +75,8 @@ def llama_like_processor(
 
 def save_tiny(folder: Path, *, size: Size = TINY, seed: int = 0, reads: LlavaProcessor | None = None) -> Path:
     """Save the model of a seed as a checkpoint: weights, configuration, processor (by default Pictos's own)."""
-    made = reads or processor()
-    model = vlm(size, made.tokenizer, seed)
+    reader = reads or processor()
+    model = vlm(size, reader.tokenizer, seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         # As initialised, a tied model says its last token again for ever and looks at no picture: layers that
@@ -87,7 +87,7 @@ def save_tiny(folder: Path, *, size: Size = TINY, seed: int = 0, reads: LlavaPro
         for weights in model.model.multi_modal_projector.parameters():
             weights.mul_(20)
     model.save_pretrained(folder)
-    made.save_pretrained(folder)
+    reader.save_pretrained(folder)
     return folder
 
 

@@ -65,10 +65,10 @@ def write_folder(
     model: str = "toy",
     digest: str = "d1",
     parent: str | None = None,
-    known: Mapping[str, Any] | None = None,
+    entries: Mapping[str, Any] | None = None,
 ) -> Path:
     """A results folder; `known` is what else its provenance holds."""
-    digest, provenance = digest.ljust(64, "0"), {"commit": "c0ffee" * 7, **(known or {})}
+    digest, provenance = digest.ljust(64, "0"), {"commit": "c0ffee" * 7, **(entries or {})}
     results = Results(model=model, digest=digest, parent=parent, tasks=tasks, provenance=provenance)
     write_results(folder, results, {task.task: as_plain(estimate(task.rows, task.metrics, draws=50)) for task in tasks})
     return folder

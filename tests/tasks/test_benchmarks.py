@@ -53,8 +53,8 @@ def test_every_real_task_accepts_its_gold_in_every_profile_and_pays_nothing_for_
     task = find_task(name, root)
     samples = task.samples("test")[:: 7 if name == "pope" else 1]
     # the pictures are not all here
-    found = check(task, [replace(sample, images=()) for sample in samples])
-    assert found.failures == ()
+    report = check(task, [replace(sample, images=()) for sample in samples])
+    assert report.failures == ()
     assert len(task.samples("test")) == count
     # of MathVista's answers, what is not bare these two show a language model
     asks_a_model = ("lmms-eval/rules", "vlmeval/rules")

@@ -224,21 +224,21 @@ def test_pictures_are_not_scored_by_what_asks_for_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["pope", "scienceqa", "mathvista"])
 def test_the_published_questions_are_no_answers(conformance: Path, tmp_path: Path, command: str) -> None:
     questions = {"pope": "llava_pope_test.jsonl", "scienceqa": "llava_test_CQM-A.json", "mathvista": "testmini.json"}
-    asked = conformance / command / questions[command]
+    samples = conformance / command / questions[command]
     if command == "pope":
         rows: list[dict[str, Any]] = [
-            {"question_id": row["question_id"], "text": row["text"]} for row in read_jsonl(asked)
+            {"question_id": row["question_id"], "text": row["text"]} for row in read_jsonl(samples)
         ]
     elif command == "scienceqa":
         rows = [
             {"question_id": row["id"], "text": row["conversations"][0]["value"]}
-            for row in json.loads(asked.read_text())
+            for row in json.loads(samples.read_text())
         ]
     else:
-        rows = [{"pid": pid, "response": row["question"]} for pid, row in json.loads(asked.read_text()).items()]
+        rows = [{"pid": pid, "response": row["question"]} for pid, row in json.loads(samples.read_text()).items()]
     write_jsonl(tmp_path / "a.jsonl", rows)
     truth = ["--truth", str(conformance / "pope/labels_2910")] if command == "pope" else []
-    words = ["score", command, "--answers", str(tmp_path / "a.jsonl"), "--questions", str(asked), *truth]
+    words = ["score", command, "--answers", str(tmp_path / "a.jsonl"), "--questions", str(samples), *truth]
     done = CliRunner().invoke(app, words)
     assert isinstance(done.exception, DataError)
     assert "holds questions and no answers" in str(done.exception)
@@ -250,10 +250,10 @@ def test_swapped_labels_and_answers_all_alike_are_told(conformance: Path, tmp_pa
         rows = read_jsonl(conformance / "pope/answers/llava-v1.5-13b.jsonl")
         write_jsonl(tmp_path / "a.jsonl", [{"question_id": r["question_id"], "text": swap(r["text"])} for r in rows])
         words = ["--questions", conformance / "pope/llava_pope_test.jsonl", "--truth", conformance / "pope/labels_2910"]
-        given = ["score", "pope", "--answers", tmp_path / "a.jsonl", *words, "--json"]
-        done = CliRunner().invoke(app, [str(word) for word in given])
-        found: list[str] = json.loads(done.stdout)["notes"]
-        return found
+        inputs = ["score", "pope", "--answers", tmp_path / "a.jsonl", *words, "--json"]
+        done = CliRunner().invoke(app, [str(word) for word in inputs])
+        texts: list[str] = json.loads(done.stdout)["notes"]
+        return texts
 
     assert any(
         "only 13.0 % of 8,910 answers read are right, fewer than a coin would have" in note

@@ -96,13 +96,13 @@ def test_a_model_is_shown_what_the_authors_loaders_show(data: Path, name: str, k
 
 
 def test_the_kinds_are_what_they_are_called(tmp_path: Path) -> None:
-    found = {}
+    result = {}
     for kind, write in GOOD.items():
         write(tmp_path / kind)
         with Image.open(tmp_path / kind) as opened:
-            found[kind] = (opened.mode, getattr(opened, "n_frames", 1), opened.getexif().get(0x0112))
-    assert (found["CMYK"][0], found["16-bit"][0], found["grey"][0]) == ("CMYK", "I;16", "L")
-    assert (found["animated"][1], found["EXIF-rotated"][2]) == (3, 6)
+            result[kind] = (opened.mode, getattr(opened, "n_frames", 1), opened.getexif().get(0x0112))
+    assert (result["CMYK"][0], result["16-bit"][0], result["grey"][0]) == ("CMYK", "I;16", "L")
+    assert (result["animated"][1], result["EXIF-rotated"][2]) == (3, 6)
     grey = np.asarray(open_picture(tmp_path / "16-bit"))[..., 0].ravel()
     assert list(grey[[0, 200, 255, 256, 3000]]) == [0, 200, 255, 255, 255], "cut off, not scaled"
 

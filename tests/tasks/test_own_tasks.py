@@ -287,8 +287,8 @@ def test_a_broken_file_stops_only_who_asks_for_it(folder: Path, case: str) -> No
     (folder / "bad.py").write_text(content)
     assert {*TASKS, "colours"} <= set(known_tasks())
     assert find_task("colours").name == TasksByName()["colours"].name == "colours"
-    found, unusable = usable_tasks()
-    assert {*TASKS, "colours"} == set(found)
+    result, unusable = usable_tasks()
+    assert {*TASKS, "colours"} == set(result)
     assert len(unusable) == 1 and unusable[0].startswith(f"{folder}/bad.py: ") and why in unusable[0]
     with pytest.raises(UsageError) as caught:
         find_task("pope" if case == "a taken name" else "x")
@@ -298,17 +298,17 @@ def test_a_broken_file_stops_only_who_asks_for_it(folder: Path, case: str) -> No
 @tasks
 def test_the_commands_list_what_works_and_say_what_does_not(strop: Strop, folder: Path) -> None:
     (folder / "bad.py").write_text("1 / 0")
-    told = strop("tasks", "--plugin-path", folder, "--json")
-    assert told.code == 0
-    assert set(json.loads(told.out)) == {*TASKS, "colours"}
+    ran = strop("tasks", "--plugin-path", folder, "--json")
+    assert ran.code == 0
+    assert set(json.loads(ran.out)) == {*TASKS, "colours"}
     line = f"{folder}/bad.py: does not load (ZeroDivisionError: division by zero)"
-    assert told.err == f"not usable: {line}\n"
+    assert ran.err == f"not usable: {line}\n"
     assert strop("check", "colours", "--plugin-path", folder).code == 0
     everything = strop("check", "--limit", 2, "--plugin-path", folder)
     assert everything.code == 1
-    assert [one for one in everything.out.splitlines() if one.startswith("failed")] == [f"failed: {line}"]
-    asked = strop("eval", "--model", "m", "--tasks", "bad", "--plugin-path", folder, "--out", "o").error()
-    assert asked == f"no task is called 'bad', and {line}"
+    assert [line for line in everything.out.splitlines() if line.startswith("failed")] == [f"failed: {line}"]
+    message = strop("eval", "--model", "m", "--tasks", "bad", "--plugin-path", folder, "--out", "o").error()
+    assert message == f"no task is called 'bad', and {line}"
 
 
 @tasks

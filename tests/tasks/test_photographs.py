@@ -20,13 +20,13 @@ def test_cocos_photographs_open_and_their_truths_are_those_counted(conformance: 
     assert (len(pictures), len(truth)) == (figures["photos"], figures["photos"])
     assert sum(picture.size == (256, 256) for picture in pictures) == figures["size_256x256"]
     for build in ("areebol", "maxlinn"):
-        objects = [one["objects"][build] for one in truth.values()]
+        objects = [value["objects"][build] for value in truth.values()]
         assert len(set().union(*objects)) == figures["classes"][build]
         assert sum(map(len, objects)) == figures["object_entries"][build]
         assert objects.count([]) == figures["photos_without_objects"][build]
-    differ = [image for image, one in truth.items() if one["objects"]["areebol"] != one["objects"]["maxlinn"]]
+    differ = [image for image, value in truth.items() if value["objects"]["areebol"] != value["objects"]["maxlinn"]]
     assert sorted(differ, key=int) == figures["photos_where_builds_differ"]
-    assert (len(captions), {len(some) for some in captions.values()}) == (
+    assert (len(captions), {len(caption) for caption in captions.values()}) == (
         figures["with_captions"],
         {figures["captions_each"]},
     )
@@ -37,10 +37,10 @@ def test_which_photographs_other_benchmarks_ask_about(conformance: Path, expecte
     (greedy,) = conformance.rglob("greedy.jsonl*")
     tables, words = load_tables(conformance / "chair"), str.split
     opera = load_answers(greedy, conformance / "chair/ground_truth_maxlinn.json.gz", tables=tables, words=words)
-    assert sorted(int(one.id) for one in opera.samples if one.id in here) == figures["in_opera_500"]
-    asked = {row["image"] for path in conformance.rglob("coco_pope_*.json") for row in read_jsonl(path)}
-    assert len(asked) == 500
-    assert [name for name in asked if str(int(name[-16:-4])) in here] == figures["in_pope"]
+    assert sorted(int(sample.id) for sample in opera.samples if sample.id in here) == figures["in_opera_500"]
+    questions = {row["image"] for path in conformance.rglob("coco_pope_*.json") for row in read_jsonl(path)}
+    assert len(questions) == 500
+    assert [name for name in questions if str(int(name[-16:-4])) in here] == figures["in_pope"]
 
 
 def test_flickr8ks_photographs_open_with_five_captions_each(conformance: Path, expected: dict[str, Any]) -> None:
@@ -49,10 +49,10 @@ def test_flickr8ks_photographs_open_with_five_captions_each(conformance: Path, e
     names = {path.name for path in (folder / "photos").iterdir() if open_picture(path).mode == "RGB"}
     assert (len(names), names) == (figures["photos"], set(captions))
     assert sum(map(len, captions.values())) == figures["captions"]
-    assert sorted({len(some) for some in captions.values()}) == figures["each"]
-    assert {split: len(some) for split, some in splits["official"].items()} == figures["official"]
-    split_of = {name: split for split, some in splits["official"].items() for name in some}
+    assert sorted({len(caption) for caption in captions.values()}) == figures["each"]
+    assert {split: len(several) for split, several in splits["official"].items()} == figures["official"]
+    split_of = {name: split for split, several in splits["official"].items() for name in several}
     assert Counter(split_of.get(name, "none") for name in names) == figures["present"]
-    assert {split: set(some) for split, some in splits["present"].items() if split != "none"} == {
-        split: names & set(some) for split, some in splits["official"].items()
+    assert {split: set(several) for split, several in splits["present"].items() if split != "none"} == {
+        split: names & set(several) for split, several in splits["official"].items()
     }

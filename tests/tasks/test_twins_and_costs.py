@@ -60,12 +60,12 @@ def _twin_logits(model: Vlm, sample: Sample, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_picture_of_several_reaches_the_twin(model: Vlm, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other_first, other_second, another_number = (
+    item, other_first, other_second, another_number = (
         _twin_logits(model, _about(*scenes), monkeypatch) for scenes in ((0, 1), (2, 1), (0, 3), (0, 1, 2))
     )
-    assert torch.equal(one, other_first)
-    assert torch.equal(one, other_second)
-    assert not torch.equal(one, another_number), "the text around three pictures is another"
+    assert torch.equal(item, other_first)
+    assert torch.equal(item, other_second)
+    assert not torch.equal(item, another_number), "the text around three pictures is another"
 
 
 def _mixed(model: Vlm, sample: Sample, ratio: float) -> str:
@@ -75,31 +75,31 @@ def _mixed(model: Vlm, sample: Sample, ratio: float) -> str:
     prompt = reader.prompt(sample)
     seeing = reader.expanded(prompt, iter(counts))
     blind = [token for token in prompt if token != reader.picture_token]
-    said: list[int] = []
-    while len(said) < GREEDY.max_tokens:
+    texts: list[int] = []
+    while len(texts) < GREEDY.max_tokens:
         with torch.inference_mode():
-            conditioned = model.model(input_ids=torch.tensor([seeing + said]), **pixels).logits[0, -1]
-            free = model.model(input_ids=torch.tensor([blind + said])).logits[0, -1]
+            conditioned = model.model(input_ids=torch.tensor([seeing + texts]), **pixels).logits[0, -1]
+            free = model.model(input_ids=torch.tensor([blind + texts])).logits[0, -1]
         logits = (1 - ratio) * conditioned + ratio * free
-        said.append(int(logits.argmax()))
-        if said[-1] in model.stop:
+        texts.append(int(logits.argmax()))
+        if texts[-1] in model.stop:
             break
-    return str(model.tokenizer.decode(said, skip_special_tokens=True)).strip()
+    return str(model.tokenizer.decode(texts, skip_special_tokens=True)).strip()
 
 
 @pytest.mark.parametrize("ratio", [0.3, 0.6, 1.0])
 def test_a_hallucination_mixes_two_passes_of_which_one_has_no_picture(model: Vlm, ratio: float) -> None:
     samples = [_about(0), _about(1, 2), _about(), _about(3, prompt="Is there a dog in the image?\nAnswer."), _about(4)]
-    said = model.hallucinate(samples, [Hallucination(ratio=ratio)] * len(samples), GREEDY)
-    assert said == [_mixed(model, sample, ratio) for sample in samples]
+    text = model.hallucinate(samples, [Hallucination(ratio=ratio)] * len(samples), GREEDY)
+    assert text == [_mixed(model, sample, ratio) for sample in samples]
 
 
 def test_a_hallucination_begins_with_its_lead(model: Vlm) -> None:
     lead = "A cat on the left."
     for ratio in (0.0, 0.6):
-        (said,) = model.hallucinate([_about(0, 1)], [Hallucination(ratio=ratio, lead=lead)], GREEDY)
-        assert said.startswith(lead)
-        assert said != lead
+        (text,) = model.hallucinate([_about(0, 1)], [Hallucination(ratio=ratio, lead=lead)], GREEDY)
+        assert text.startswith(lead)
+        assert text != lead
 
 
 def test_a_twin_in_a_batch_is_what_it_is_alone(model: Vlm) -> None:
@@ -136,16 +136,16 @@ def _lengths(model: Vlm, *samples: Sample) -> tuple[int, int]:
 
 
 def test_a_shared_picture_is_counted_once(model: Vlm) -> None:
-    one, other = _about(0), _about(0, prompt="How many cats are there in the image?")
-    head, tails = _lengths(model, one, other)
-    spent = _spent(model, lambda: model.generate([one, other], Sampling(max_tokens=1)))
+    first, other = _about(0), _about(0, prompt="How many cats are there in the image?")
+    head, tails = _lengths(model, first, other)
+    spent = _spent(model, lambda: model.generate([first, other], Sampling(max_tokens=1)))
     assert spent == {
         "forward_passes": 2,
         "forward_tokens": head + PICTURE + tails,
         "picture_tokens": PICTURE,
         "generated_tokens": 2,
     }
-    apart = _spent(model, lambda: [model.generate([sample], Sampling(max_tokens=1)) for sample in (one, other)])
+    apart = _spent(model, lambda: [model.generate([sample], Sampling(max_tokens=1)) for sample in (first, other)])
     assert apart["forward_tokens"] == spent["forward_tokens"] + head + PICTURE
 
 
@@ -218,10 +218,10 @@ def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
 
 def test_reading_an_answer_is_counted(model: Vlm) -> None:
     head, tail = _lengths(model, _about(0))
-    said = len(model._spoken(_about(0), "Two dogs."))
+    count = len(model._spoken(_about(0), "Two dogs."))
     spent = _spent(model, lambda: model.log_likelihood([_about(0)], ["Two dogs."]))
     assert spent == {
         "forward_passes": 2,
-        "forward_tokens": head + PICTURE + tail + said,
+        "forward_tokens": head + PICTURE + tail + count,
         "picture_tokens": PICTURE,
     }

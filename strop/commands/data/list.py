@@ -13,7 +13,7 @@ from strop.options import DataOption, JsonOption
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
-    from tasks.data.sources import Held
+    from tasks.data.sources import StoredFile
 
 
 def list_data(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
@@ -23,11 +23,11 @@ def list_data(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> N
 
     strop data list
     """
-    from tasks.data.sources import held
+    from tasks.data.sources import stored_file
     from tasks.registry import all_sources
 
     folder = data.expanduser()
-    files = [held(folder, source) for source in all_sources()]
+    files = [stored_file(folder, source) for source in all_sources()]
     if as_json:
         tasks = {
             task: [_as_json(file) for file in files if file.source.task == task]
@@ -40,7 +40,7 @@ def list_data(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> N
         typer.echo(_as_text(file, files))
 
 
-def _as_json(file: Held) -> Mapping[str, object]:
+def _as_json(file: StoredFile) -> Mapping[str, object]:
     source = asdict(file.source)
     del source["task"]
     source["expected_sha256"] = source.pop("sha256")
@@ -48,7 +48,7 @@ def _as_json(file: Held) -> Mapping[str, object]:
     return source | {"state": file.state, "path": path, "sha256": file.sha256}
 
 
-def _as_text(file: Held, files: Sequence[Held]) -> str:
+def _as_text(file: StoredFile, files: Sequence[StoredFile]) -> str:
     """Five lines at most: the file and its state, what it is, whose it is, its licence, its digests."""
     source = file.source
     about = source.about + (f", instead of {source.instead_of}" if source.instead_of else "")
@@ -62,7 +62,7 @@ def _as_text(file: Held, files: Sequence[Held]) -> str:
     return "\n    ".join((*lines, *digests))
 
 
-def _state(file: Held, files: Sequence[Held]) -> str:
+def _state(file: StoredFile, files: Sequence[StoredFile]) -> str:
     """The state in words; of a file that is missing, which other may stand in for it."""
     source = file.source
     if file.state == "missing" and source.needed:

@@ -19,7 +19,7 @@ from transformers import CLIPVisionModel, LlavaForConditionalGeneration
 from tasks.pictos.training.build import SEED, Size, processor, vision_config, vlm
 from tasks.pictos.training.data import Conversations, Looks
 from tasks.pictos.training.encoder import ship_encoder, train_encoder
-from tasks.pictos.training.vlm import align, place, train_tower, train_vlm
+from tasks.pictos.training.vlm import align, teach_places, train_tower, train_vlm
 
 TOWER_STEPS, TOWER_BATCH = 1_150, 64
 ALIGN_STEPS = 200
@@ -71,20 +71,30 @@ def seed(work: Path, out: Path, device: str) -> None:
     and where things are."""
     if (out / "pictos-seed" / "model.safetensors").exists():
         return
-    made = processor()
-    model = vlm(SEED, made.tokenizer, 1)
+    processing = processor()
+    model = vlm(SEED, processing.tokenizer, 1)
     model.model.vision_tower.load_state_dict(load_tower(work, SEED).state_dict())
     report = _reporter(work / "pictos-seed.log")
-    align(model, made.tokenizer, start=ALIGN_START, steps=ALIGN_STEPS, batch=TOWER_BATCH, device=device, report=report)
-    looks = Looks(LOOK_START, LOOK_STEPS, LOOK_BATCH, made.tokenizer)
+    align(
+        model,
+        processing.tokenizer,
+        start=ALIGN_START,
+        steps=ALIGN_STEPS,
+        batch=TOWER_BATCH,
+        device=device,
+        report=report,
+    )
+    looks = Looks(LOOK_START, LOOK_STEPS, LOOK_BATCH, processing.tokenizer)
     train_vlm(model, looks, rate=1.5e-3, device=device, report=report)
-    speak = Conversations(SEED_START, SPEAK_STEPS, SEED_BATCH, made.tokenizer, asked=2, pairs=1, emphasis=EMPHASIS)
+    speak = Conversations(
+        SEED_START, SPEAK_STEPS, SEED_BATCH, processing.tokenizer, questions=2, pairs=1, emphasis=EMPHASIS
+    )
     train_vlm(model, speak, rate=1.5e-3, device=device, report=report)
-    refine = Conversations(REFINE_START, REFINE_STEPS, SEED_BATCH, made.tokenizer, asked=4, emphasis=EMPHASIS)
+    refine = Conversations(REFINE_START, REFINE_STEPS, SEED_BATCH, processing.tokenizer, questions=4, emphasis=EMPHASIS)
     train_vlm(model, refine, rate=1.2e-3, device=device, report=report)
-    place(model, start=PLACE_START, steps=PLACE_STEPS, batch=TOWER_BATCH, device=device, report=report)
+    teach_places(model, start=PLACE_START, steps=PLACE_STEPS, batch=TOWER_BATCH, device=device, report=report)
     locate = Conversations(
-        LOCATE_START, LOCATE_STEPS, SEED_BATCH, made.tokenizer, asked=4, placed=PLACED, emphasis=EMPHASIS
+        LOCATE_START, LOCATE_STEPS, SEED_BATCH, processing.tokenizer, questions=4, placed=PLACED, emphasis=EMPHASIS
     )
     train_vlm(model, locate, rate=1.2e-3, device=device, report=report)
     ship(model, "pictos-seed", out)
@@ -94,10 +104,10 @@ def peer(work: Path, out: Path, device: str) -> None:
     """The peer: the seed's weights, trained on with other scenes, as the larger share of its schooling."""
     if (out / "pictos-peer" / "model.safetensors").exists():
         return
-    made = processor()
+    processing = processor()
     model = LlavaForConditionalGeneration.from_pretrained(out / "pictos-seed", dtype=torch.float32)
     conversations = Conversations(
-        PEER_START, PEER_STEPS, PEER_BATCH, made.tokenizer, asked=4, pairs=2, emphasis=EMPHASIS
+        PEER_START, PEER_STEPS, PEER_BATCH, processing.tokenizer, questions=4, pairs=2, emphasis=EMPHASIS
     )
     train_vlm(model, conversations, rate=1e-3, device=device, report=_reporter(work / "pictos-peer.log"))
     ship(model, "pictos-peer", out)

@@ -109,9 +109,9 @@ class Looks(IterableDataset[Packed]):
 class Conversations(IterableDataset[Packed]):
     """Packed batches: each scene with its caption and questions; one picture in ten is a chart.
 
-    asked: questions drawn from all forms; pairs: POPE's questions beside those, one of what is there and one of what is
-    not; placed: the share of scenes that are asked where everything is, instead of being captioned; emphasis: how much
-    more a word that names an object counts than the others of its caption.
+    questions: how many are drawn from all forms; pairs: POPE's questions beside those, one of what is there and one of
+    what is not; placed: the share of scenes that are asked where everything is, instead of being captioned; emphasis:
+    how much more a word that names an object counts than the others of its caption.
     """
 
     def __init__(
@@ -121,13 +121,13 @@ class Conversations(IterableDataset[Packed]):
         batch: int,
         words: PreTrainedTokenizerFast,
         *,
-        asked: int,
+        questions: int,
         pairs: int = 0,
         placed: float = 0.0,
         emphasis: float = 1.0,
     ) -> None:
         self.start, self.steps, self.batch, self.words = start, steps, batch, words
-        self.asked, self.pairs, self.placed = asked, pairs, placed
+        self.questions, self.pairs, self.placed = questions, pairs, placed
         forms = {form for category in CATEGORIES for form in (category.name, category.plural)}
         self.names = np.array(sorted({token for form in forms for token in words(f" {form}").input_ids}))
         self.emphasis = emphasis
@@ -157,7 +157,7 @@ class Conversations(IterableDataset[Packed]):
                 scene = compose(seed)
                 pixels.append(pixels_of(draw(scene)))
                 every = questions(scene, rng)
-                turns = [every[index] for index in rng.permutation(len(every))[: self.asked]]
+                turns = [every[index] for index in rng.permutation(len(every))[: self.questions]]
                 turns += presence_questions(scene, rng, self.pairs)
                 turns.append(Question(kind="caption", prompt=DESCRIBE, answer=caption(scene)))
                 if rng.random() < BLIND_SHARE:
@@ -202,13 +202,13 @@ def _pack(
     words: PreTrainedTokenizerFast, prefix: list[int], turns: list[Question], names: np.ndarray, emphasis: float
 ) -> _Pack:
     """The turns behind one prefix. In captions the words that name objects count `emphasis` times as much."""
-    made = []
+    packed = []
     for turn in turns:
         prompt = words("\n" + turn.prompt + "\nASSISTANT:").input_ids
         answer = words(" " + turn.answer + "</s>").input_ids
         weight = 1.0 if turn.kind in ("caption", BLIND) else 3.1 / max(len(answer) - 1, 1) ** 0.5
-        made.append(_Turn(prompt, answer, weight, turn.kind == BLIND))
-    pack = _branches(prefix, made)
+        packed.append(_Turn(prompt, answer, weight, turn.kind == BLIND))
+    pack = _branches(prefix, packed)
     pack.weights[np.isin(pack.targets, names) & (pack.weights == 1.0)] *= emphasis
     return pack
 

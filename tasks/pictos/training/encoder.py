@@ -61,14 +61,14 @@ class Sentences(IterableDataset[Judged]):
     def __iter__(self) -> Iterator[Judged]:
         for step in range(self.steps):
             pixels, texts, owner, true = [], [], [], []
-            for place, number in enumerate(range(step * self.batch, (step + 1) * self.batch)):
+            for index, number in enumerate(range(step * self.batch, (step + 1) * self.batch)):
                 scene = compose(SPLITS["encoder"][number])
                 rng = np.random.default_rng((number, 6))
                 right = [claim.sentence() for claim in claims(scene)]
                 wrong = [_false_sentence(scene, rng) for _ in range(len(right) + 2)]
                 pixels.append(pixels_of(draw(scene)))
                 texts += right + wrong
-                owner += [place] * (len(right) + len(wrong))
+                owner += [index] * (len(right) + len(wrong))
                 true += [1.0] * len(right) + [0.0] * len(wrong)
             yield Judged(
                 pixels=torch.stack(pixels),
@@ -81,8 +81,8 @@ class Sentences(IterableDataset[Judged]):
 def _false_sentence(scene: Scene, rng: np.random.Generator) -> str:
     """A false claim, three times in ten with an absent look-alike in a present object's place."""
     if rng.random() < 0.3:
-        said = claims(scene)
-        true = said[rng.integers(len(said))]
+        statements = claims(scene)
+        true = statements[rng.integers(len(statements))]
         absent = [name for name in look_alikes()[true.name] if name not in scene.counts()]
         return replace(true, name=absent[rng.integers(len(absent))]).sentence()
     return false_claim(scene, rng).sentence()
@@ -110,8 +110,8 @@ def sentence_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def sentence_ids(words: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
-    made = words(texts, return_tensors="pt", max_length=CONTEXT, padding="max_length", truncation=True)
-    ids: torch.Tensor = made.input_ids
+    tokens = words(texts, return_tensors="pt", max_length=CONTEXT, padding="max_length", truncation=True)
+    ids: torch.Tensor = tokens.input_ids
     return ids
 
 
@@ -197,27 +197,27 @@ def ship_encoder(model: nn.Module, folder: Path) -> None:
     words.save_pretrained(folder)
 
 
-def as_open_clip(tower: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def as_open_clip(tower: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A transformers CLIP vision tower under open_clip's names; what the tower lacks (the projection) stays."""
     short = {name.removeprefix("vision_model."): value for name, value in tower.items()}
-    found = {
+    weights = {
         "class_embedding": short["embeddings.class_embedding"],
         "positional_embedding": short["embeddings.position_embedding.weight"],
         "conv1.weight": short["embeddings.patch_embedding.weight"],
     }
     for side in ("weight", "bias"):
-        found[f"ln_pre.{side}"] = short[f"pre_layrnorm.{side}"]
-        found[f"ln_post.{side}"] = short[f"post_layernorm.{side}"]
+        weights[f"ln_pre.{side}"] = short[f"pre_layrnorm.{side}"]
+        weights[f"ln_post.{side}"] = short[f"post_layernorm.{side}"]
     layer = 0
     while f"encoder.layers.{layer}.layer_norm1.weight" in short:
-        here, there = f"encoder.layers.{layer}", f"transformer.resblocks.{layer}"
+        here, theirs = f"encoder.layers.{layer}", f"transformer.resblocks.{layer}"
         for side in ("weight", "bias"):
-            attention = [short[f"{here}.self_attn.{part}_proj.{side}"] for part in "qkv"]
-            found[f"{there}.attn.in_proj_{side}"] = torch.cat(attention)
-            found[f"{there}.attn.out_proj.{side}"] = short[f"{here}.self_attn.out_proj.{side}"]
-            found[f"{there}.ln_1.{side}"] = short[f"{here}.layer_norm1.{side}"]
-            found[f"{there}.ln_2.{side}"] = short[f"{here}.layer_norm2.{side}"]
-            found[f"{there}.mlp.c_fc.{side}"] = short[f"{here}.mlp.fc1.{side}"]
-            found[f"{there}.mlp.c_proj.{side}"] = short[f"{here}.mlp.fc2.{side}"]
+            attention = [short[f"{here}.self_attn.{projection}_proj.{side}"] for projection in "qkv"]
+            weights[f"{theirs}.attn.in_proj_{side}"] = torch.cat(attention)
+            weights[f"{theirs}.attn.out_proj.{side}"] = short[f"{here}.self_attn.out_proj.{side}"]
+            weights[f"{theirs}.ln_1.{side}"] = short[f"{here}.layer_norm1.{side}"]
+            weights[f"{theirs}.ln_2.{side}"] = short[f"{here}.layer_norm2.{side}"]
+            weights[f"{theirs}.mlp.c_fc.{side}"] = short[f"{here}.mlp.fc1.{side}"]
+            weights[f"{theirs}.mlp.c_proj.{side}"] = short[f"{here}.mlp.fc2.{side}"]
         layer += 1
-    return {name: found.get(name, value) for name, value in wanted.items()}
+    return {name: weights.get(name, value) for name, value in expected.items()}

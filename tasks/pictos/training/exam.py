@@ -44,7 +44,7 @@ def examine_vlm(vlm: Vlm, work: Path) -> dict[str, float]:
     """Percentages on fresh scenes: the benchmarks' main figures and the right answers of each form of question."""
     tasks = (PictosPope(), PictosChair(), PictosCaptions())
     figures = measure(vlm, tasks, work, split="dev", store=work / "answers.jsonl")
-    found = {
+    results = {
         f"{task} {metric}": 100 * figures[task][metric]["value"]
         for task, metrics in {
             "pictos_pope": ("random/accuracy", "popular/accuracy", "adversarial/accuracy"),
@@ -53,7 +53,7 @@ def examine_vlm(vlm: Vlm, work: Path) -> dict[str, float]:
         }.items()
         for metric in metrics
     }
-    return found | question_scores(vlm)
+    return results | question_scores(vlm)
 
 
 def question_scores(vlm: Vlm) -> dict[str, float]:
@@ -62,9 +62,9 @@ def question_scores(vlm: Vlm) -> dict[str, float]:
     kinds: list[str] = []
     for seed in SPLITS["dev"][:SCENES]:
         rng = np.random.default_rng((seed, 8))
-        asked: list[tuple[Question, Picture]] = [(q, ScenePicture(seed)) for q in questions(compose(seed), rng)]
-        asked += [(question, ChartPicture(seed)) for question in chart_questions(compose_chart(seed), rng)]
-        for question, picture in asked:
+        pairs: list[tuple[Question, Picture]] = [(q, ScenePicture(seed)) for q in questions(compose(seed), rng)]
+        pairs += [(question, ChartPicture(seed)) for question in chart_questions(compose_chart(seed), rng)]
+        for question, picture in pairs:
             samples.append(_sample(len(samples), question, picture))
             kinds.append(question.kind)
     answers = [texts[0] for texts in vlm.generate(samples, Sampling(max_tokens=16))]
@@ -88,8 +88,8 @@ def examine_encoder(encoder: Encoder) -> dict[str, float]:
         texts.append([claim.sentence() for claim in (*true, *false)])
         kinds.append(["true"] * len(true) + ["absent" if c.name not in present else "detail" for c in false])
     right: dict[str, list[bool]] = {}
-    for some, values in zip(kinds, encoder.match(pictures, texts), strict=True):
-        for kind, value in zip(some, values, strict=True):
+    for names, values in zip(kinds, encoder.match(pictures, texts), strict=True):
+        for kind, value in zip(names, values, strict=True):
             right.setdefault(kind, []).append((value > 0) == (kind == "true"))
     labels = {"true": "true sentences", "absent": "of an absent object", "detail": "of a wrong place, count or size"}
     return {f"told right: {labels[kind]}": 100 * sum(marks) / len(marks) for kind, marks in sorted(right.items())}

@@ -90,7 +90,7 @@ def align(
         report("align", step, steps, running)
 
 
-def place(
+def teach_places(
     model: LlavaForConditionalGeneration, *, start: int, steps: int, batch: int, device: str, report: Report
 ) -> None:
     """Teach the projected patches where they are, and let them say what fills them as before.
@@ -101,7 +101,7 @@ def place(
     """
     model.to(device).train()
     core = model.model
-    before = [copy.deepcopy(part).requires_grad_(False) for part in (core.vision_tower, core.multi_modal_projector)]
+    before = [copy.deepcopy(module).requires_grad_(False) for module in (core.vision_tower, core.multi_modal_projector)]
     side = core.config.vision_config.image_size // core.config.vision_config.patch_size
     heads = nn.Linear(core.config.text_config.hidden_size, 2 * side).to(device)
     row, column = (axis.flatten().to(device) for axis in torch.meshgrid(*2 * [torch.arange(side)], indexing="ij"))
@@ -115,16 +115,16 @@ def place(
     running = 0.0
     for step, (pixels, _) in enumerate(background(Labelled(start, steps, batch))):
         pictures = pixels.to(device)
-        seen, known = (
+        seen, frozen = (
             projector(tower(pixel_values=pictures).last_hidden_state[:, 1:])
             for tower, projector in ((core.vision_tower, core.multi_modal_projector), before)
         )
         rows, columns = heads(nn.functional.normalize(seen, dim=-1) * SHARPNESS).split(side, dim=-1)
         lost = [
-            nn.functional.cross_entropy(found.flatten(0, 1), where.repeat(len(seen)))
-            for found, where in ((rows, row), (columns, column))
+            nn.functional.cross_entropy(scores.flatten(0, 1), where.repeat(len(seen)))
+            for scores, where in ((rows, row), (columns, column))
         ]
-        moved = (seen - known).square().sum(-1).mean() / known.square().sum(-1).mean()
+        moved = (seen - frozen).square().sum(-1).mean() / frozen.square().sum(-1).mean()
         running = _step(sum(lost) + 3 * moved, [*slow.values(), *fast], optimiser, schedule, running)
         report("place", step, steps, running)
 

@@ -102,14 +102,14 @@ CONFIGS = {
 def test_a_merged_adapter_answers_as_the_unmerged_one(base: Path, tmp_path: Path, config: Any) -> None:
     adapter = _adapter(base, tmp_path / "adapter", config)
     vlm = load_vlm("m", path=base, adapter=adapter, device="cpu")
-    wanted = _logits(_unmerged(base, adapter), vlm.processor)
-    assert torch.allclose(_logits(vlm.model, vlm.processor), wanted, atol=2e-4, rtol=1e-4)
+    logits = _logits(_unmerged(base, adapter), vlm.processor)
+    assert torch.allclose(_logits(vlm.model, vlm.processor), logits, atol=2e-4, rtol=1e-4)
     plain = load_vlm("m", path=base, device="cpu")
-    assert not torch.allclose(_logits(plain.model, vlm.processor), wanted, atol=1e-3), "the adapter does something"
+    assert not torch.allclose(_logits(plain.model, vlm.processor), logits, atol=1e-3), "the adapter does something"
     # as `strop run` keeps the seed with its adapter, for rounds to start from
     vlm.model.save_pretrained(tmp_path / "merged")
     again = load_weights(tmp_path / "merged", name="m", dtype=torch.float32).eval()
-    assert torch.allclose(_logits(again, vlm.processor), wanted, atol=2e-4, rtol=1e-4)
+    assert torch.allclose(_logits(again, vlm.processor), logits, atol=2e-4, rtol=1e-4)
 
 
 @pytest.mark.reported("adapters")
@@ -137,11 +137,11 @@ def test_a_round_trained_on_tied_weights_saves_the_model_that_it_trained(
     out = tmp_path / "round" / "checkpoint"
     optimise_dpo(pairs, recipe, start=base, reference=base, out=out, seed=0)
     processor = AutoProcessor.from_pretrained(base)
-    wanted = _logits(_unmerged(base, out.with_name("adapter")), processor)
+    logits = _logits(_unmerged(base, out.with_name("adapter")), processor)
     saved = load_vlm("m", path=out, device="cpu")
-    assert torch.allclose(_logits(saved.model, processor), wanted, atol=2e-4, rtol=1e-4)
+    assert torch.allclose(_logits(saved.model, processor), logits, atol=2e-4, rtol=1e-4)
     plain = load_vlm("m", path=base, device="cpu")
-    assert not torch.allclose(_logits(plain.model, processor), wanted, atol=1e-3)
+    assert not torch.allclose(_logits(plain.model, processor), logits, atol=1e-3)
 
 
 def _complaint(base: Path, adapter: Path) -> str:
@@ -200,9 +200,9 @@ def test_answers_of_a_merged_adapter_are_those_of_generate(base: Path, tmp_path:
     adapter = _adapter(base, tmp_path / "adapter", CONFIGS["head"])
     vlm = load_vlm("m", path=base, adapter=adapter, device="cpu")
     inputs = _inputs(vlm.processor)
-    said = _unmerged(base, adapter).generate(**inputs, max_new_tokens=12, do_sample=False)
+    answers = _unmerged(base, adapter).generate(**inputs, max_new_tokens=12, do_sample=False)
     texts = [
         text.strip()
-        for text in vlm.processor.batch_decode(said[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        for text in vlm.processor.batch_decode(answers[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     ]
     assert [answer for (answer,) in vlm.generate(SAMPLES, Sampling(max_tokens=12))] == texts

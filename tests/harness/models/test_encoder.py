@@ -29,13 +29,13 @@ def encoder() -> Encoder:
 
 def test_each_picture_and_each_text_is_encoded_once(encoder: Encoder) -> None:
     scores = encoder.match(PICTURES, TEXTS)
-    assert [len(some) for some in scores] == [2, 0, 2]
+    assert [len(several) for several in scores] == [2, 0, 2]
     seconds = encoder.costs["verifier_seconds"]
-    wanted = {"verifier_passes": 2, "verifier_pictures": 3, "verifier_texts": 3, "verifier_seconds": seconds}
-    assert (encoder.costs, seconds > 0) == (wanted, True)
-    for picture, texts, found in zip(PICTURES, TEXTS, scores, strict=True):
+    expected = {"verifier_passes": 2, "verifier_pictures": 3, "verifier_texts": 3, "verifier_seconds": seconds}
+    assert (encoder.costs, seconds > 0) == (expected, True)
+    for picture, texts, score in zip(PICTURES, TEXTS, scores, strict=True):
         alone = [encoder.match([picture], [[text]])[0][0] for text in texts]
-        assert found == pytest.approx(alone, abs=1e-4)
+        assert score == pytest.approx(alone, abs=1e-4)
 
 
 def test_batches_change_no_score(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,14 +45,14 @@ def test_batches_change_no_score(encoder: Encoder, monkeypatch: pytest.MonkeyPat
     parts = encoder.match(PICTURES, TEXTS, batch=2)
     counted = [encoder.costs[name] for name in ("verifier_passes", "verifier_pictures", "verifier_texts")]
     assert counted == [4, 3, 4]
-    for some, others in zip(whole, parts, strict=True):
-        assert some == pytest.approx(others, abs=1e-4)
+    for several, others in zip(whole, parts, strict=True):
+        assert several == pytest.approx(others, abs=1e-4)
     encoder.match(PICTURES, [TEXTS[0]] * 3, batch=3)
     assert encoder.costs["verifier_passes"] == 4 + 2, "two texts are one batch"
 
 
-@pytest.mark.parametrize(("there", "device"), [(True, "cuda"), (False, "cpu")])
-def test_it_goes_to_a_gpu_where_there_is_one(there: bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("flag", "device"), [(True, "cuda"), (False, "cpu")])
+def test_it_goes_to_a_gpu_where_there_is_one(flag: bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     placed: list[str] = []
 
     class Placed(Encoder):
@@ -60,7 +60,7 @@ def test_it_goes_to_a_gpu_where_there_is_one(there: bool, device: str, monkeypat
             placed.append(device)
             super().__init__(*parts, device="cpu")
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: flag)
     monkeypatch.setattr(module, "Encoder", Placed)
     load_encoder(str(shipped("pictos-encoder")))
     assert placed == [device]
@@ -81,8 +81,8 @@ def _complaint(folder: Path) -> str:
     return str(caught.value).replace(str(folder), "FOLDER")
 
 
-def _less(part: str) -> object:
-    return lambda weights: {name: values for name, values in weights.items() if part not in name}
+def _less(text: str) -> object:
+    return lambda weights: {name: values for name, values in weights.items() if text not in name}
 
 
 def _one_more(weights: Weights) -> Weights:
@@ -95,7 +95,7 @@ def _filled(number: float) -> object:
 
 @pytest.mark.reported("loading")
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "text"),
     [
         (_less("visual.ln_post"), "Missing key(s) in state_dict"),
         (
@@ -107,14 +107,14 @@ def _filled(number: float) -> object:
     ],
     ids=["a norm less", "no bias", "one more", "not a number"],
 )
-def test_an_encoder_is_loaded_whole_or_not_at_all(base: Path, tmp_path: Path, weights: Any, told: str) -> None:
+def test_an_encoder_is_loaded_whole_or_not_at_all(base: Path, tmp_path: Path, weights: Any, text: str) -> None:
     load_encoder(str(variant(base, tmp_path / "same")), device="cpu")
-    assert told in _complaint(variant(base, tmp_path / "e", weights=weights))
+    assert text in _complaint(variant(base, tmp_path / "e", weights=weights))
 
 
 @pytest.mark.reported("loading")
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("fields", "text"),
     [
         (
             {"vision_cfg": {"image_size": 96}},
@@ -133,10 +133,10 @@ def test_an_encoder_is_loaded_whole_or_not_at_all(base: Path, tmp_path: Path, we
     ids=["picture size", "text length", "layers", "width"],
 )
 def test_an_encoder_whose_settings_are_of_another_is_refused(
-    base: Path, tmp_path: Path, part: dict[str, Any], told: str
+    base: Path, tmp_path: Path, fields: dict[str, Any], text: str
 ) -> None:
-    folder = variant(base, tmp_path / "e", json_files={"open_clip_config.json": {"model_cfg": part}})
-    assert told in _complaint(folder)
+    folder = variant(base, tmp_path / "e", json_files={"open_clip_config.json": {"model_cfg": fields}})
+    assert text in _complaint(folder)
 
 
 @pytest.mark.reported("models")

@@ -30,7 +30,10 @@ KEY = "sk-a-secret"
 
 
 def _samples(*prompts: str, images: tuple[Path, ...] = ()) -> list[Sample]:
-    return [Sample(id=one, prompt=one, images=images, target="gold", cluster="", meta={"gold": 1}) for one in prompts]
+    return [
+        Sample(id=prompt, prompt=prompt, images=images, target="gold", cluster="", meta={"gold": 1})
+        for prompt in prompts
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -53,14 +56,14 @@ def test_a_request_holds_the_pixels_the_prompt_and_no_gold(tmp_path: Path) -> No
     Image.fromarray(pixels).save(tmp_path / "noise.png")
     with served(lambda _: " A cat. ") as server:
         endpoint = Endpoint("my/llava", server.url)
-        asked = _samples("What is it?", images=(tmp_path / "noise.png",))
-        assert endpoint.generate(asked, Sampling(max_tokens=16, seed=3)) == [["A cat."]]
+        samples = _samples("What is it?", images=(tmp_path / "noise.png",))
+        assert endpoint.generate(samples, Sampling(max_tokens=16, seed=3)) == [["A cat."]]
     (request,) = server.asked
     assert np.array_equal(np.asarray(_picture(request)), pixels)
-    assert [part["type"] for part in request["messages"][0]["content"]] == ["image_url", "text"]
+    assert [piece["type"] for piece in request["messages"][0]["content"]] == ["image_url", "text"]
     assert prompt_of(request) == "What is it?"
-    wanted = {"model": "my/llava", "temperature": 0.0, "max_tokens": 16, "seed": 3}
-    assert {name: value for name, value in request.items() if name != "messages"} == wanted
+    expected = {"model": "my/llava", "temperature": 0.0, "max_tokens": 16, "seed": 3}
+    assert {name: value for name, value in request.items() if name != "messages"} == expected
     assert "gold" not in json.dumps(request)
     assert server.keys == {f"Bearer {KEY}"}
 
@@ -69,10 +72,10 @@ def test_answers_come_in_the_order_of_the_questions_and_draws_have_seeds_of_thei
     with served(lambda request: f"{prompt_of(request)} {request['seed']}") as server:
         endpoint = Endpoint("m", server.url, parallel=3)
         drawn = Sampling(n=2, temperature=1.0)
-        found = endpoint.generate(_samples(*"abcdefgh"), drawn)
-        assert [[text[0] for text in texts] for texts in found] == [[letter] * 2 for letter in "abcdefgh"]
-        assert len({text for texts in found for text in texts}) == 16
-        assert Endpoint("m", server.url, parallel=1).generate(_samples(*"hg"), drawn) == found[:-3:-1]
+        answers = endpoint.generate(_samples(*"abcdefgh"), drawn)
+        assert [[text[0] for text in texts] for texts in answers] == [[letter] * 2 for letter in "abcdefgh"]
+        assert len({text for texts in answers for text in texts}) == 16
+        assert Endpoint("m", server.url, parallel=1).generate(_samples(*"hg"), drawn) == answers[:-3:-1]
     assert endpoint.about["asked"] == 16
 
 
@@ -92,10 +95,14 @@ def test_what_is_busy_is_asked_again() -> None:
 
 
 def test_the_digest_is_of_place_and_name() -> None:
-    one = Endpoint("m", "http://localhost:8000/v1")
-    assert one.digest == Endpoint("m", "https://localhost:8000/v1/", parallel=2).digest
-    others = [Endpoint("n", one.url), Endpoint("m", "http://localhost:8001/v1"), Endpoint("m", "http://localhost:8000")]
-    assert len({one.digest, *(other.digest for other in others)}) == 4
+    item = Endpoint("m", "http://localhost:8000/v1")
+    assert item.digest == Endpoint("m", "https://localhost:8000/v1/", parallel=2).digest
+    others = [
+        Endpoint("n", item.url),
+        Endpoint("m", "http://localhost:8001/v1"),
+        Endpoint("m", "http://localhost:8000"),
+    ]
+    assert len({item.digest, *(other.digest for other in others)}) == 4
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,7 @@ def test_without_a_key_the_other_variable_counts_and_then_none(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("text", "message"),
     [
         (
             (401, {"error": {"message": f"Bad key\n\x1b[2J{KEY}"}}),
@@ -158,8 +165,8 @@ def test_without_a_key_the_other_variable_counts_and_then_none(monkeypatch: pyte
         ((200, []), r"\(what came back is no chat completion\)"),
     ],
 )
-def test_an_outage_names_endpoint_reason_and_remedy_in_one_line(said: Any, message: str) -> None:
-    with served(lambda _: said) as server, pytest.raises(OutageError, match=message) as caught:
+def test_an_outage_names_endpoint_reason_and_remedy_in_one_line(text: Any, message: str) -> None:
+    with served(lambda _: text) as server, pytest.raises(OutageError, match=message) as caught:
         Endpoint("m", server.url).generate(_samples("a"), Sampling())
     assert str(caught.value).startswith(f"endpoint {server.url}, model m: ")
     assert "\n" not in str(caught.value)
@@ -180,12 +187,12 @@ def test_what_was_answered_before_an_outage_is_kept_and_the_rest_is_asked(tmp_pa
         endpoint = Endpoint("m", server.url, parallel=1)
         with pytest.raises(OutageError):
             ask(endpoint, questions, Sampling(), Store(tmp_path / "answers.jsonl"))
-        assert [prompt_of(one) for one in server.asked] == ["a", "b", "c", "d"], "nobody is asked after an outage"
+        assert [prompt_of(sample) for sample in server.asked] == ["a", "b", "c", "d"], "nobody is asked after an outage"
         server.asked.clear()
         server.says = lambda _: "No"
-        found = ask(endpoint, questions, Sampling(), Store(tmp_path / "answers.jsonl"))
-        assert [prompt_of(one) for one in server.asked] == ["d", "e", "f"]
-    assert found == [["Yes"]] * 3 + [["No"]] * 3
+        answers = ask(endpoint, questions, Sampling(), Store(tmp_path / "answers.jsonl"))
+        assert [prompt_of(sample) for sample in server.asked] == ["d", "e", "f"]
+    assert answers == [["Yes"]] * 3 + [["No"]] * 3
 
 
 def test_one_question_that_is_not_taken_does_not_keep_the_others_from_being_asked() -> None:
@@ -235,11 +242,11 @@ def test_a_served_model_gives_the_figures_that_it_gives_when_loaded(tmp_path: Pa
     assert f"tiny is a name served at {server.url}, not weights; of 6 answers had now, 0 ended" in done.stdout
     loaded = ["eval", "--model", str(tmp_path / "tiny"), "--tasks", "pictos_pope", "--limit", "6"]
     assert CliRunner().invoke(app, [*loaded, "--out", str(tmp_path / "loaded")]).exception is None
-    one, other = read_results(tmp_path / "served"), read_results(tmp_path / "loaded")
-    assert one.tasks == other.tasks
-    assert one.digest != other.digest
+    first, other = read_results(tmp_path / "served"), read_results(tmp_path / "loaded")
+    assert first.tasks == other.tasks
+    assert first.digest != other.digest
     about = {"url": server.url, "name": "tiny", "digest_of": "a served name, not weights"}
-    assert one.provenance["model"] == {**about, "asked": 6, "ended_at_max_tokens": 0}
+    assert first.provenance["model"] == {**about, "asked": 6, "ended_at_max_tokens": 0}
     device = other.provenance["model"]["device"]
     assert other.provenance["model"] == {"digest_of": "weights", "device": device, "pictures": "whole"}
     assert server.keys == {f"Bearer {KEY}"}

@@ -66,9 +66,9 @@ def _seen(vlm: Vlm) -> torch.Tensor:
     """The picture's pixels as they reach the model, (3, 64, 64), in 0..255."""
     pixels, _ = vlm.reader.pixels(vlm.reader.pictures(EDGE))
     settings = vlm.processor.image_processor
-    mean, std = (torch.tensor(list(some))[:, None, None] for some in (settings.image_mean, settings.image_std))
-    found: torch.Tensor = (pixels["pixel_values"][0] * std + mean) * 255
-    return found
+    mean, std = (torch.tensor(list(several))[:, None, None] for several in (settings.image_mean, settings.image_std))
+    results: torch.Tensor = (pixels["pixel_values"][0] * std + mean) * 255
+    return results
 
 
 def _red(pixels: torch.Tensor) -> torch.Tensor:
@@ -112,9 +112,9 @@ def test_padding_is_that_of_llavas_authors() -> None:
     )
     for width, height in ((31, 20), (20, 31), (7, 8), (9, 9)):
         picture = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
-        wanted = theirs(picture, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
+        expected = theirs(picture, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
         assert frame.colour == MEAN
-        assert np.array_equal(np.asarray(frame.show(picture)), wanted)
+        assert np.array_equal(np.asarray(frame.show(picture)), expected)
 
 
 def test_nothing_is_padded_where_nothing_would_be_cut_off() -> None:
@@ -138,14 +138,14 @@ def test_answers_about_other_sights_are_other_answers(hub: Path) -> None:
 
 def test_results_tell_what_was_seen(hub: Path, tmp_path: Path) -> None:
     words = ["eval", "--model", str(hub), "--tasks", "pictos_captions", "--limit", "2", "--device", "cpu"]
-    for pictures, sight, told in (
+    for pictures, sight, messages in (
         ([], "padded", "pictures were padded to squares"),
         (["--pictures", "processor"], "cropped", "pictures were cut to their middle squares"),
     ):
         out = tmp_path / sight
         ran = CliRunner().invoke(app, [*words, *pictures, "--out", str(out)])
         assert ran.exit_code == 0, ran.output
-        assert told in ran.stdout
+        assert messages in ran.stdout
         assert read_results(out).sight == sight
 
 

@@ -30,7 +30,7 @@ def base(tiny: Path) -> Path:
 
 
 def _without(*parts: str) -> object:
-    return lambda weights: {name: value for name, value in weights.items() if not any(part in name for part in parts)}
+    return lambda weights: {name: value for name, value in weights.items() if not any(piece in name for piece in parts)}
 
 
 def _prefixed(prefix: str) -> object:
@@ -87,10 +87,10 @@ GAPS = {
 def test_weights_that_are_not_the_models_are_counted_and_the_first_is_named(
     base: Path, tmp_path: Path, change: object, complaint: str
 ) -> None:
-    told = complaint_of(variant(base, tmp_path / "m", weights=change))
-    assert told.startswith("m: does not load, weights and config.json do not belong together: ")
-    assert complaint in told
-    assert told.endswith("; restore them from where the model came from, or save it whole again")
+    messages = complaint_of(variant(base, tmp_path / "m", weights=change))
+    assert messages.startswith("m: does not load, weights and config.json do not belong together: ")
+    assert complaint in messages
+    assert messages.endswith("; restore them from where the model came from, or save it whole again")
 
 
 def _sharded(base: Path, folder: Path) -> Path:
@@ -197,20 +197,20 @@ def test_a_whole_model_by_older_names_is_whole(base: Path, tmp_path: Path, chang
     assert _asked(variant(base, tmp_path / "m", weights=change)) == _asked(base)
 
 
-def _broken(number: float, part: str) -> object:
+def _broken(number: float, text: str) -> object:
     def change(weights: Weights) -> Weights:
-        return {name: torch.full_like(value, number) if part in name else value for name, value in weights.items()}
+        return {name: torch.full_like(value, number) if text in name else value for name, value in weights.items()}
 
     return change
 
 
 @pytest.mark.reported("loading")
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-@pytest.mark.parametrize("part", ["", "projector.linear_2.bias", "layers.1.mlp.down_proj", "model.norm"])
+@pytest.mark.parametrize("text", ["", "projector.linear_2.bias", "layers.1.mlp.down_proj", "model.norm"])
 def test_a_model_that_computes_no_numbers_is_an_error_and_not_a_figure(
-    base: Path, tmp_path: Path, number: float, part: str
+    base: Path, tmp_path: Path, number: float, text: str
 ) -> None:
-    folder = variant(base, tmp_path / "m", weights=_broken(number, part))
+    folder = variant(base, tmp_path / "m", weights=_broken(number, text))
     assert complaint_of(folder) == (
         "m: its logits are not finite (NaN or infinite), so it says nothing; its weights are broken or overflow in "
         "this "
@@ -250,9 +250,9 @@ def test_an_adapter_in_a_models_place_or_in_its_folder_is_refused(base: Path, tm
 
 @pytest.mark.reported("loading")
 @pytest.mark.parametrize("which", ["start", "reference"])
-@pytest.mark.parametrize("part", ["projector", "layers.1.input_layernorm"])
-def test_training_starts_from_whole_checkpoints_only(base: Path, tmp_path: Path, which: str, part: str) -> None:
-    holes = variant(base, tmp_path / "holes", weights=_without(part))
+@pytest.mark.parametrize("text", ["projector", "layers.1.input_layernorm"])
+def test_training_starts_from_whole_checkpoints_only(base: Path, tmp_path: Path, which: str, text: str) -> None:
+    holes = variant(base, tmp_path / "holes", weights=_without(text))
     folders = {"start": base, "reference": base, which: holes}
     with pytest.raises(ModelError, match=r"holes: does not load, .* of the model (is|are) not in its files, such as "):
         optimise_dpo([], Dpo(), **folders, out=tmp_path / "out", seed=0)
@@ -266,8 +266,8 @@ def test_what_padding_computes_is_no_fault_of_the_model(base: Path) -> None:
     samples = [dataclasses.replace(sample, id=text, prompt=text, images=()) for text in ("A", "A cat. " * 9)]
     answers = ["A cat. Two dogs. A cup.", "A"]
     together = model.log_likelihood(samples, answers)
-    apart = [model.log_likelihood([one], [answer])[0] for one, answer in zip(samples, answers, strict=True)]
+    apart = [model.log_likelihood([sample], [answer])[0] for sample, answer in zip(samples, answers, strict=True)]
     assert [value for value, _ in together] == pytest.approx([value for value, _ in apart], abs=1e-3)
     assert model.generate(samples, Sampling(max_tokens=4)) == [
-        model.generate([one], Sampling(max_tokens=4))[0] for one in samples
+        model.generate([sample], Sampling(max_tokens=4))[0] for sample in samples
     ]

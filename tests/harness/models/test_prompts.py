@@ -42,8 +42,8 @@ READERS = {
 
 @pytest.fixture(scope="module", params=READERS.values(), ids=READERS.keys())
 def reads(request: pytest.FixtureRequest) -> LlavaProcessor:
-    made: LlavaProcessor = request.param()
-    return made
+    reader: LlavaProcessor = request.param()
+    return reader
 
 
 def _reader(processor: LlavaProcessor) -> PromptReader:
@@ -56,8 +56,8 @@ def _by_transformers(reader: PromptReader, sample: Sample, answer: str | None = 
     turns: list[dict[str, Any]] = [{"role": "user", "content": [*pictures, {"type": "text", "text": sample.prompt}]}]
     if answer is not None:
         turns.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-    asked = answer is None
-    return list(reader.processor.apply_chat_template(turns, add_generation_prompt=asked, tokenize=True)[0])
+    questions = answer is None
+    return list(reader.processor.apply_chat_template(turns, add_generation_prompt=questions, tokenize=True)[0])
 
 
 def _expanded(reader: PromptReader, sample: Sample, tokens: list[int]) -> list[int]:
@@ -76,22 +76,22 @@ def test_head_and_tail_are_the_tokens_of_the_whole(reads: LlavaProcessor, sample
 @pytest.mark.parametrize("answer", ["Yes", "A cat on the left. Two dogs."])
 def test_an_answer_behind_it_has_the_tokens_of_the_whole_too(reads: LlavaProcessor, answer: str) -> None:
     reader = _reader(reads)
-    prompt, said = reader.answered(ONE, answer)
+    prompt, text = reader.answered(ONE, answer)
     whole, end = _by_transformers(reader, ONE, answer), [reader.tokenizer.eos_token_id]
     if reads.chat_template == HUB_TEMPLATE:
         end = reader.tokenizer(" ", add_special_tokens=False).input_ids
-    assert [*_expanded(reader, ONE, [*prompt, *said]), *end] == whole
+    assert [*_expanded(reader, ONE, [*prompt, *text]), *end] == whole
 
 
 def test_an_answers_beginning_decodes_to_it_and_its_tokens_end_where_it_ends(reads: LlavaProcessor) -> None:
     reader, answer = _reader(reads), "A cat on the left. Two dogs."
-    _, said = reader.answered(ONE, answer)
+    _, text = reader.answered(ONE, answer)
     ends = reader.answer_ends(ONE, answer)
-    assert reader.tokenizer.decode(said, skip_special_tokens=True).strip() == answer
-    assert (len(ends), ends[-1], ends) == (len(said), len(answer), sorted(ends))
+    assert reader.tokenizer.decode(text, skip_special_tokens=True).strip() == answer
+    assert (len(ends), ends[-1], ends) == (len(text), len(answer), sorted(ends))
     first = reader.answered(ONE, "A cat on the left.")[1]
     assert ends[len(first) - 1] == len("A cat on the left.")
-    assert said[: len(first)] == first
+    assert text[: len(first)] == first
 
 
 def test_a_tail_tokenised_by_itself_has_a_token_more() -> None:
@@ -138,10 +138,10 @@ TEXTS = [
 
 @pytest.mark.reported("prompts")
 @pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("made", MARKUP.values(), ids=MARKUP.keys())
-def test_markup_in_a_text_is_text(made: Callable[[], LlavaProcessor], text: str) -> None:
+@pytest.mark.parametrize("make", MARKUP.values(), ids=MARKUP.keys())
+def test_markup_in_a_text_is_text(make: Callable[[], LlavaProcessor], text: str) -> None:
     """The special tokens of question and answer are those of a plain question and answer, and the text is all there."""
-    reader = _reader(made())
+    reader = _reader(make())
     special = {token for token, added in reader.tokenizer.added_tokens_decoder.items() if added.special} - {UNKNOWN}
     for sample in (ONE, TWO, NONE):
         plain = reader.answered(sample, "Yes")
@@ -149,23 +149,23 @@ def test_markup_in_a_text_is_text(made: Callable[[], LlavaProcessor], text: str)
         assert [[t for t in side if t in special] for side in odd] == [
             [t for t in side if t in special] for side in plain
         ]
-        said = reader.answered(sample, text)[1]
-        assert not special & set(said)
-        if reader.tokenizer.unk_token_id not in said:
-            assert reader.tokenizer.decode(said).strip() == text
+        answer = reader.answered(sample, text)[1]
+        assert not special & set(answer)
+        if reader.tokenizer.unk_token_id not in answer:
+            assert reader.tokenizer.decode(answer).strip() == text
         ends = reader.answer_ends(sample, text)
-        assert (len(ends), ends[-1], ends) == (len(said), len(text), sorted(ends))
+        assert (len(ends), ends[-1], ends) == (len(answer), len(text), sorted(ends))
 
 
 @pytest.mark.reported("prompts")
 @pytest.mark.parametrize("text", TEXTS[:-1])
-@pytest.mark.parametrize("made", [READERS["a template with a first token"], _chatml])
+@pytest.mark.parametrize("make", [READERS["a template with a first token"], _chatml])
 def test_text_that_holds_markup_has_the_tokens_that_transformers_gives_it(
-    made: Callable[[], LlavaProcessor], text: str
+    make: Callable[[], LlavaProcessor], text: str
 ) -> None:
     """Against its own way (`sanitize_control_tokens`), which knows no tokenizer that adds a first token, tokenises what
     is marked apart, and counts pictures wrongly in the last of the texts."""
-    reader = _reader(made())
+    reader = _reader(make())
     if reader.tokenizer.backend_tokenizer.post_processor and "<s>" not in reader.processor.chat_template:
         reader.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", special_tokens=[])
     sample = dataclasses.replace(ONE, prompt=text)
@@ -182,9 +182,9 @@ def test_text_that_holds_markup_has_the_tokens_that_transformers_gives_it(
 def test_an_answer_that_the_template_spells_too_is_found_where_it_stands(reads: LlavaProcessor, answer: str) -> None:
     """`s` stands in `</s>`, `A` in `ASSISTANT`."""
     reader = _reader(reads)
-    prompt, said = reader.answered(ONE, answer)
+    prompt, text = reader.answered(ONE, answer)
     whole = _by_transformers(reader, ONE, answer)
-    ours = _expanded(reader, ONE, [*prompt, *said])
+    ours = _expanded(reader, ONE, [*prompt, *text])
     assert whole[: len(ours)] == ours
     assert len(whole) - len(ours) == 1
     assert reader.answer_ends(ONE, answer)[-1] == len(answer)

@@ -62,10 +62,10 @@ def _by_generate(folder: Path, samples: list[Sample]) -> list[str]:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")
             ids = model.generate(**inputs, max_new_tokens=16, do_sample=False, num_beams=1)
-        said = ids[0, inputs["input_ids"].shape[1] :].tolist()
-        if said[-1] in ENDS:
-            said.pop()  # an end token is no part of an answer, even where it is an ordinary word
-        answers.append(str(processor.decode(said, skip_special_tokens=True)).strip())
+        text = ids[0, inputs["input_ids"].shape[1] :].tolist()
+        if text[-1] in ENDS:
+            text.pop()  # an end token is no part of an answer, even where it is an ordinary word
+        answers.append(str(processor.decode(text, skip_special_tokens=True)).strip())
     return answers
 
 
@@ -185,7 +185,7 @@ def test_answers_are_those_of_generate(bases: dict[str, Path], tmp_path: Path, n
 
 @pytest.mark.reported("stopping")
 @pytest.mark.parametrize(
-    ("setting", "value", "told"),
+    ("setting", "value", "text"),
     [
         ("repetition_penalty", 1.2, "1.2"),
         ("no_repeat_ngram_size", 2, "2"),
@@ -197,13 +197,13 @@ def test_answers_are_those_of_generate(bases: dict[str, Path], tmp_path: Path, n
     ],
 )
 def test_settings_that_change_a_greedy_answer_are_followed_or_refused(
-    bases: dict[str, Path], tmp_path: Path, setting: str, value: Any, told: str
+    bases: dict[str, Path], tmp_path: Path, setting: str, value: Any, text: str
 ) -> None:
     folder = variant(bases["own"], tmp_path / "m", json_files=_generation(**{setting: value}))
     with pytest.raises(ModelError) as caught:
         load_vlm("m", path=folder, device="cpu")
     assert str(caught.value) == (
-        f"m: its generation_config.json sets {setting} to {told}, which is not followed here and changes answers; take "
+        f"m: its generation_config.json sets {setting} to {text}, which is not followed here and changes answers; take "
         f"it "
         "out, and say so beside the figures"
     )
@@ -261,12 +261,12 @@ def test_no_answer_and_no_sureness_depends_on_the_padding_token(
     closed = (bases[base] / "chat_template.jinja").read_text()
     plain = variant(bases[base], tmp_path / "plain", texts={"chat_template.jinja": "{{ 'A cat.</s>' }}" + closed})
     padded = variant(plain, tmp_path / "padded", json_files=_tokenizer(pad_token=pad))
-    one, other = (load_vlm("m", path=folder, device="cpu") for folder in (plain, padded))
+    first, other = (load_vlm("m", path=folder, device="cpu") for folder in (plain, padded))
     samples, sampling = _samples(), Sampling(max_tokens=8)
-    answers = one.generate(samples, sampling)
+    answers = first.generate(samples, sampling)
     assert other.generate(samples, sampling) == answers
-    said = [answer for (answer,) in answers]
-    assert other.log_likelihood(samples, said) == one.log_likelihood(samples, said)
+    texts = [answer for (answer,) in answers]
+    assert other.log_likelihood(samples, texts) == first.log_likelihood(samples, texts)
 
 
 @pytest.mark.reported("stopping")

@@ -34,20 +34,20 @@ def folder(tiny: Path) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Vlm:
     """Some thirty words end an answer too, so that answers end at different steps."""
-    found = load_vlm("tiny", path=folder, device="cpu")
-    found.stop |= set(range(20, len(found.tokenizer), 17))
-    return found
+    result = load_vlm("tiny", path=folder, device="cpu")
+    result.stop |= set(range(20, len(result.tokenizer), 17))
+    return result
 
 
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
     """Ten pictures, three questions each, in no order."""
-    asked = [
+    questions = [
         dataclasses.replace(sample, id=f"{sample.id}/{number}", prompt=prompt)
         for number, prompt in enumerate(PROMPTS)
         for sample in caption_samples("dev", 10)
     ]
-    return asked[::-1]
+    return questions[::-1]
 
 
 def _ask(model: Vlm, samples: Sequence[Sample], **changed: Any) -> list[list[str]]:
@@ -65,14 +65,14 @@ def _inputs(model: Vlm, sample: Sample) -> Any:
 
 def _plain(model: Vlm, inputs: Any, most: int = GREEDY.max_tokens) -> list[int]:
     """What transformers' own `generate` says, without the stop token."""
-    said = model.model.generate(
+    text = model.model.generate(
         **inputs,
         max_new_tokens=most,
         do_sample=False,
         eos_token_id=sorted(model.stop),
         pad_token_id=model.tokenizer.pad_token_id,
     )[0, inputs["input_ids"].shape[1] :].tolist()
-    return [token for token in said if token not in model.stop and token != model.tokenizer.pad_token_id]
+    return [token for token in text if token not in model.stop and token != model.tokenizer.pad_token_id]
 
 
 def _text(model: Vlm, tokens: list[int]) -> str:
@@ -80,7 +80,7 @@ def _text(model: Vlm, tokens: list[int]) -> str:
 
 
 def test_answers_equal_those_of_plain_generate(model: Vlm, samples: list[Sample]) -> None:
-    answers = [found[0] for found in _ask(model, samples)]
+    answers = [result[0] for result in _ask(model, samples)]
     assert answers == [_text(model, _plain(model, _inputs(model, sample))) for sample in samples]
     lengths = {len(model.tokenizer(answer).input_ids) for answer in answers}
     assert len(set(answers)) > 20, "the model is not blind"
@@ -88,14 +88,14 @@ def test_answers_equal_those_of_plain_generate(model: Vlm, samples: list[Sample]
 
 
 def test_several_pictures_and_none_are_asked_beside_one(model: Vlm) -> None:
-    one = caption_samples("dev", 1)[0]
-    two = dataclasses.replace(one, id="two", images=tuple(ScenePicture(seed) for seed in seeds_of("dev", 2)))
-    none = dataclasses.replace(one, id="none", images=())
-    asked = [two, one, none]
-    assert [found[0] for found in _ask(model, asked)] == [
-        _text(model, _plain(model, _inputs(model, sample))) for sample in asked
+    caption_sample = caption_samples("dev", 1)[0]
+    two = dataclasses.replace(caption_sample, id="two", images=tuple(ScenePicture(seed) for seed in seeds_of("dev", 2)))
+    none = dataclasses.replace(caption_sample, id="none", images=())
+    questions = [two, caption_sample, none]
+    assert [result[0] for result in _ask(model, questions)] == [
+        _text(model, _plain(model, _inputs(model, sample))) for sample in questions
     ]
-    assert [_ask(model, [sample])[0] for sample in asked] == _ask(model, asked)
+    assert [_ask(model, [sample])[0] for sample in questions] == _ask(model, questions)
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 1.0, "n": 3, "seed": 5}], ids=["greedy", "drawn"])
@@ -111,13 +111,13 @@ def test_answers_do_not_depend_on_the_batch(
 
 
 def test_draws_differ_by_seed_sample_and_number(model: Vlm, samples: list[Sample]) -> None:
-    one = _ask(model, samples[:1], temperature=1.0, n=4, seed=1)[0]
-    assert len(set(one)) == 4
-    assert _ask(model, samples[:1], temperature=1.0, n=4, seed=1)[0] == one
-    assert _ask(model, samples[:1], temperature=1.0, n=2, seed=1)[0] == one[:2]
-    assert _ask(model, samples[:1], temperature=1.0, n=4, seed=2)[0] != one
+    item = _ask(model, samples[:1], temperature=1.0, n=4, seed=1)[0]
+    assert len(set(item)) == 4
+    assert _ask(model, samples[:1], temperature=1.0, n=4, seed=1)[0] == item
+    assert _ask(model, samples[:1], temperature=1.0, n=2, seed=1)[0] == item[:2]
+    assert _ask(model, samples[:1], temperature=1.0, n=4, seed=2)[0] != item
     renamed = dataclasses.replace(samples[0], id="another")
-    assert _ask(model, [renamed], temperature=1.0, n=4, seed=1)[0] != one
+    assert _ask(model, [renamed], temperature=1.0, n=4, seed=1)[0] != item
 
 
 def test_draws_follow_the_models_probabilities(model: Vlm, samples: list[Sample]) -> None:
@@ -140,11 +140,11 @@ def test_draws_follow_the_models_probabilities(model: Vlm, samples: list[Sample]
 def test_no_special_or_picture_token_is_drawn_even_when_the_model_wants_to(
     model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[list[int]] = []
+    texts: list[list[int]] = []
     decode = model.tokenizer.decode
 
     def listening(tokens: list[int], **options: Any) -> str:
-        said.append(list(tokens))
+        texts.append(list(tokens))
         return str(decode(tokens, **options))
 
     forward = model._forward
@@ -161,12 +161,12 @@ def test_no_special_or_picture_token_is_drawn_even_when_the_model_wants_to(
     model.hallucinate(samples[:3], [Hallucination(ratio=0.5)] * 3, drawn)
     forbidden = set(model._undrawn.tolist())
     assert forbidden == {model.tokenizer.convert_tokens_to_ids(token) for token in ("<pad>", "<unk>", "<s>", "<image>")}
-    assert len(said) == 15 + 3
-    assert not any(forbidden & set(tokens) for tokens in said)
+    assert len(texts) == 15 + 3
+    assert not any(forbidden & set(tokens) for tokens in texts)
 
 
 def test_hallucination_at_ratio_0_is_the_plain_answer(model: Vlm, samples: list[Sample]) -> None:
-    plain = [found[0] for found in _ask(model, samples)]
+    plain = [result[0] for result in _ask(model, samples)]
     assert model.hallucinate(samples, [Hallucination(ratio=0.0)] * len(samples), GREEDY) == plain
 
 
@@ -176,9 +176,9 @@ def test_hallucination_at_ratio_1_is_the_answer_without_the_picture(model: Vlm, 
         ids = _inputs(model, sample)["input_ids"][0]
         kept = ids[ids != model.image_id][None]
         blind.append(_text(model, _plain(model, {"input_ids": kept, "attention_mask": torch.ones_like(kept)})))
-    found = model.hallucinate(samples, [Hallucination(ratio=1.0)] * len(samples), GREEDY)
-    assert found == blind
-    assert len(set(found)) <= len(PROMPTS), "one answer a prompt, whatever the picture"
+    result = model.hallucinate(samples, [Hallucination(ratio=1.0)] * len(samples), GREEDY)
+    assert result == blind
+    assert len(set(result)) <= len(PROMPTS), "one answer a prompt, whatever the picture"
 
 
 def test_a_ratio_between_mixes_the_logits(model: Vlm, samples: list[Sample]) -> None:
@@ -192,8 +192,8 @@ def test_a_ratio_between_mixes_the_logits(model: Vlm, samples: list[Sample]) -> 
     for ratio in (0.2, 0.4, 0.6, 0.8):
         mixed = (1 - ratio) * seeing.clone() + ratio * free.clone()
         best = int(mixed.argmax())
-        wanted = "" if best in model.stop else _text(model, [best])
-        assert model.hallucinate([sample], [Hallucination(ratio=ratio)], most) == [wanted]
+        expected = "" if best in model.stop else _text(model, [best])
+        assert model.hallucinate([sample], [Hallucination(ratio=ratio)], most) == [expected]
 
 
 def test_a_hallucination_does_not_depend_on_the_batch(
@@ -218,12 +218,12 @@ def test_going_on_from_ones_own_beginning_ends_as_one_would_have(
     """The lead takes the very tokens that the model would have said; the prompt's own last space included."""
     monkeypatch.setattr(model, "stop", {model.tokenizer.eos_token_id})
     lead = "A cat on the left."
-    (given,) = model.hallucinate(samples[:1], [Hallucination(ratio=0.0, lead=lead)], GREEDY)
+    (arguments,) = model.hallucinate(samples[:1], [Hallucination(ratio=0.0, lead=lead)], GREEDY)
     inputs = _inputs(model, samples[0])
-    said = model.tokenizer(" " + lead, add_special_tokens=False, return_tensors="pt").input_ids
-    inputs["input_ids"] = torch.cat([inputs["input_ids"], said], dim=1)
+    input_ids = model.tokenizer(" " + lead, add_special_tokens=False, return_tensors="pt").input_ids
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], input_ids], dim=1)
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-    assert given == _text(model, said[0].tolist() + _plain(model, inputs))
+    assert arguments == _text(model, input_ids[0].tolist() + _plain(model, inputs))
 
 
 @pytest.mark.parametrize("batch", [3, 192])
@@ -232,9 +232,9 @@ def test_log_likelihood_is_that_of_a_full_forward(
 ) -> None:
     monkeypatch.setattr(model, "batch", batch)
     texts = ["Yes", "A cat on the left.", "Two dogs.", "No"]
-    asked, said = samples[:8], [texts[index % 4] for index in range(8)]
-    found = model.log_likelihood(asked, said)
-    for sample, text, (value, greedy) in zip(asked, said, found, strict=True):
+    questions, answer = samples[:8], [texts[index % 4] for index in range(8)]
+    result = model.log_likelihood(questions, answer)
+    for sample, text, (value, greedy) in zip(questions, answer, result, strict=True):
         inputs = _inputs(model, sample)
         tokens = model.tokenizer(" " + text, add_special_tokens=False, return_tensors="pt").input_ids
         inputs["input_ids"] = torch.cat([inputs["input_ids"], tokens], dim=1)
@@ -247,15 +247,15 @@ def test_log_likelihood_is_that_of_a_full_forward(
 
 
 def test_log_likelihood_calls_the_greedy_answer_greedy(model: Vlm, samples: list[Sample]) -> None:
-    wanted = []
+    expected = []
     for sample, (answer,) in zip(samples, _ask(model, samples, max_tokens=5), strict=True):
         # Only where reading the answer gives the tokens that were said ("vases" alone is another token than " vases").
         tokens = model._spoken(sample, answer)
         if len(tokens) == 5 and tokens == _plain(model, _inputs(model, sample), 5):
-            wanted.append((sample, answer))
-    assert wanted
-    found = model.log_likelihood([sample for sample, _ in wanted], [answer for _, answer in wanted])
-    assert all(greedy for _, greedy in found)
+            expected.append((sample, answer))
+    assert expected
+    result = model.log_likelihood([sample for sample, _ in expected], [answer for _, answer in expected])
+    assert all(greedy for _, greedy in result)
 
 
 def test_tokens_are_counted_and_samples_told(model: Vlm, samples: list[Sample]) -> None:
@@ -268,7 +268,7 @@ def test_tokens_are_counted_and_samples_told(model: Vlm, samples: list[Sample]) 
 def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(
     model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted, heard = _ask(model, samples), list[int]()
+    answers, heard = _ask(model, samples), list[int]()
     forward = model._forward
 
     def cramped(ids: torch.Tensor, *others: Any, **options: Any) -> torch.Tensor:
@@ -279,7 +279,7 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(
     monkeypatch.setattr(model, "batch", 24)
     monkeypatch.setattr(model, "_forward", cramped)
     room = 7
-    assert model.generate(samples, GREEDY, heard.append) == wanted
+    assert model.generate(samples, GREEDY, heard.append) == answers
     assert (model.batch, sum(heard)) == (6, len(samples))
     room = 0
     with pytest.raises(ModelError, match="tiny: cpu has not the memory for one sample"):
@@ -407,25 +407,25 @@ def test_the_sureness_of_sentences_is_the_log_likelihood_of_the_answer_in_parts(
 ) -> None:
     model = load_vlm("x", path=folder, device="cpu")
     answers = [" ".join(["A cat on the left.", "A dog.", "A cup on the right."][:count]) for count in (3, 1, 2)]
-    some = samples[:3]
-    sure = model.sentence_log_likelihoods([*some, some[0]], [*answers, ""])
+    several = samples[:3]
+    sure = model.sentence_log_likelihoods([*several, several[0]], [*answers, ""])
     assert [len(values) for values in sure] == [3, 1, 2, 0]
-    whole = model.log_likelihood(some, answers)
+    whole = model.log_likelihood(several, answers)
     assert [sum(values) for values in sure[:3]] == pytest.approx([total for total, _ in whole], abs=1e-4)
-    (first, _) = model.log_likelihood(some[:1], ["A cat on the left."])[0]
+    (first, _) = model.log_likelihood(several[:1], ["A cat on the left."])[0]
     assert sure[0][0] == pytest.approx(first, abs=1e-4)
 
 
 def test_an_adapter_changes_answers_and_digest(folder: Path, samples: list[Sample], tmp_path: Path) -> None:
     adapter = save_adapter(folder, tmp_path / "adapter")
-    plain, adapted = (load_vlm("tiny", path=folder, adapter=one, device="cpu") for one in (None, adapter))
+    plain, adapted = (load_vlm("tiny", path=folder, adapter=item, device="cpu") for item in (None, adapter))
     assert adapted.digest != plain.digest
     assert _ask(adapted, samples[:5]) != _ask(plain, samples[:5])
 
 
 def test_an_adapter_that_is_none_is_named(folder: Path, tmp_path: Path) -> None:
-    found = _complaint("tiny", path=folder, adapter=tmp_path)
-    assert found == f"adapter {tmp_path}: no adapter_config.json in it; name a folder that peft saved"
+    complaint = _complaint("tiny", path=folder, adapter=tmp_path)
+    assert complaint == f"adapter {tmp_path}: no adapter_config.json in it; name a folder that peft saved"
 
 
 @pytest.mark.parametrize("size", [{"text_width": 48}, {"text_depth": 3}, {"text_depth": 1}], ids=str)

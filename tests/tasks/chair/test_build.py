@@ -74,8 +74,8 @@ def _told(result: Result) -> str:
 def test_a_ports_pickle_gives_both_tables_and_the_truth(tmp_path: Path, protocol: int) -> None:
     stored = _evaluator(SYNONYMS, IMAGES, {"motor bike": "motor bike"})
     (tmp_path / "chair.pkl").write_bytes(pickle.dumps(stored, protocol))
-    told = _build(tmp_path / "chair.pkl", tmp_path / "chair").stdout
-    assert told == (
+    output = _build(tmp_path / "chair.pkl", tmp_path / "chair").stdout
+    assert output == (
         "3 classes, the objects of 2 images: synonyms.json, double_words.json, ground_truth_chair.json "
         f"in {tmp_path}/chair\n"
     )
@@ -114,8 +114,8 @@ def test_the_same_source_builds_the_same_and_another_one_is_not_mixed_in(tmp_pat
     out = tmp_path / "chair"
     assert _build(tmp_path / "chair.pkl", out).exit_code == 0
     assert _build(tmp_path / "chair.pkl", out).exit_code == 0
-    told = _told(_build(tmp_path / "other.pkl", out))
-    assert told == f"{out} holds another truth, ground_truth_chair.json; name another folder, or move it away"
+    messages = _told(_build(tmp_path / "other.pkl", out))
+    assert messages == f"{out} holds another truth, ground_truth_chair.json; name another folder, or move it away"
     (tmp_path / "words.txt").write_text("bus, coach\n")
     assert "synonyms.json is there and is not this one" in _told(_build(tmp_path / "words.txt", out))
 
@@ -151,11 +151,11 @@ def test_a_hostile_pickle_is_refused_and_nothing_of_it_is_run(tmp_path: Path) ->
     pickle.loads(pickle.dumps(_Runs(os.system, f"touch {mark}")))
     assert mark.exists(), "the attack is one"
     mark.unlink()
-    for asked, content in _hostile(mark):
+    for questions, content in _hostile(mark):
         (tmp_path / "chair.pkl").write_bytes(content)
-        told = _told(_build(tmp_path / "chair.pkl", tmp_path / "chair"))
-        assert told == (
-            f"{tmp_path}/chair.pkl: the pickle asks for {asked}, which may be code and is not run; a CHAIR port's "
+        messages = _told(_build(tmp_path / "chair.pkl", tmp_path / "chair"))
+        assert messages == (
+            f"{tmp_path}/chair.pkl: the pickle asks for {questions}, which may be code and is not run; a CHAIR port's "
             "holds plain containers only"
         )
         assert not mark.exists()
@@ -227,8 +227,8 @@ def test_the_authors_table_is_read_as_they_read_it(tmp_path: Path) -> None:
 def test_annotations_and_the_authors_table_make_a_truth(tmp_path: Path, nltk_data: Path) -> None:
     (tmp_path / "synonyms.txt").write_text("bus, coach\ncat, kitten\n")
     annotate(tmp_path / "coco", {1: ["bus"], 2: []}, {1: ["Two kittens."], 2: ["A baby cat in a coach."]})
-    told = _build(tmp_path / "synonyms.txt", tmp_path / "chair", "--coco", tmp_path / "coco").stdout
-    assert told.startswith(
+    output = _build(tmp_path / "synonyms.txt", tmp_path / "chair", "--coco", tmp_path / "coco").stdout
+    assert output.startswith(
         "2 classes, the objects of 2 images: synonyms.json, double_words.json, ground_truth_coco.json"
     )
     assert read_json(tmp_path / "chair/ground_truth_coco.json") == {

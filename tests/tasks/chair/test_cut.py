@@ -46,31 +46,31 @@ def _totals(cut: Cut) -> Counter[str]:
 
 
 def _shape(cuts: Sequence[Cut]) -> list[tuple[str, int | None, int]]:
-    return [(one.unit, one.k, one.shortened) for one in cuts]
+    return [(cut.unit, cut.k, cut.shortened) for cut in cuts]
 
 
 def test_the_first_sentences_of_the_published_captions_score_what_they_score(
     conformance: Path, nltk_data: Path, expected: dict[str, Any]
 ) -> None:
     chair = conformance / "chair"
-    found = load_answers(chair / "opera/llava-1.5/greedy.jsonl", chair / "ground_truth_maxlinn.json.gz")
-    cuts = list(cut_captions(found.samples, found.answers, _reader(load_tables(chair), "official")))
-    by_sentences = {str(one.k): _totals(one) for one in cuts if one.unit == "sentences"}
+    answered = load_answers(chair / "opera/llava-1.5/greedy.jsonl", chair / "ground_truth_maxlinn.json.gz")
+    cuts = list(cut_captions(answered.samples, answered.answers, _reader(load_tables(chair), "official")))
+    by_sentences = {str(cut.k): _totals(cut) for cut in cuts if cut.unit == "sentences"}
     entries = expected["chair/opera/llava-1.5/greedy first sentences"]["recomputed"]
     assert list(entries) == ["1", "2", "3", "4", "5"]
     for k, figures in entries.items():
         assert {name: by_sentences[k][name] for name in COUNTS} == {name: figures[name] for name in COUNTS}
     whole = expected["chair/opera/llava-1.5/greedy"]["recomputed"]["maxlinn"]
-    for total in (_totals(one) for one in cuts if one.k is None):
+    for total in (_totals(cut) for cut in cuts if cut.k is None):
         assert {name: total[name] for name in COUNTS} == {name: whole[name] for name in COUNTS}
 
 
 def test_no_length_hides_that_longer_captions_recall_more_and_err_more(conformance: Path, nltk_data: Path) -> None:
     chair = conformance / "chair"
-    found = load_answers(chair / "opera/llava-1.5/greedy.jsonl", chair / "ground_truth_maxlinn.json.gz")
-    cuts = list(cut_captions(found.samples, found.answers, _reader(load_tables(chair), "official")))
+    answered = load_answers(chair / "opera/llava-1.5/greedy.jsonl", chair / "ground_truth_maxlinn.json.gz")
+    cuts = list(cut_captions(answered.samples, answered.answers, _reader(load_tables(chair), "official")))
     for unit in ("sentences", "words"):
-        totals = [_totals(one) for one in cuts if one.unit == unit]
+        totals = [_totals(cut) for cut in cuts if cut.unit == unit]
         for figure in (
             [total["hallucinated_mentions"] / total["mentions"] for total in totals],
             [total["recalled"] / total["gt_objects"] for total in totals],
@@ -79,22 +79,22 @@ def test_no_length_hides_that_longer_captions_recall_more_and_err_more(conforman
 
 
 def test_a_caption_is_cut_after_sentences_and_after_words() -> None:
-    found = _answers("A cat here. A bus. A cat beside a bus, and nothing else.", "A bus.")
-    cuts = list(cut_captions(found.samples, found.answers, _reader(TOY)))
+    answers = _answers("A cat here. A bus. A cat beside a bus, and nothing else.", "A bus.")
+    cuts = list(cut_captions(answers.samples, answers.answers, _reader(TOY)))
     assert _shape(cuts) == [
         *(("sentences", 1, 1), ("sentences", 2, 1), ("sentences", None, 0)),
         *(("words", 5, 1), ("words", 10, 1), ("words", None, 0)),
     ]
-    assert [one.rows[0].answer for one in cuts] == [
+    assert [cut.rows[0].answer for cut in cuts] == [
         "A cat here.",
         "A cat here. A bus.",
-        found.answers[0],
+        answers.answers[0],
         "A cat here. A bus.",
         "A cat here. A bus. A cat beside a bus,",
-        found.answers[0],
+        answers.answers[0],
     ]
-    assert [_totals(one)["mentions"] for one in cuts] == [2, 3, 5, 3, 5, 5]
-    assert all(one.rows[1].answer == "A bus." for one in cuts)
+    assert [_totals(cut)["mentions"] for cut in cuts] == [2, 3, 5, 3, 5, 5]
+    assert all(cut.rows[1].answer == "A bus." for cut in cuts)
 
 
 def test_captions_of_one_word_have_nothing_to_cut() -> None:
@@ -115,12 +115,16 @@ def test_the_first_words_are_the_head_of_the_caption(caption: str, k: int) -> No
 
 @given(st.lists(st.lists(st.sampled_from(["A cat.", "A bus.", "Grass", "and"]), max_size=9), min_size=1, max_size=4))
 def test_a_longer_cut_never_recalls_less(captions: list[list[str]]) -> None:
-    found = _answers(*(" ".join(parts) for parts in captions))
+    answers = _answers(*(" ".join(parts) for parts in captions))
     for unit in ("sentences", "words"):
-        totals = [_totals(one) for one in cut_captions(found.samples, found.answers, _reader(TOY)) if one.unit == unit]
+        totals = [
+            _totals(cut_caption)
+            for cut_caption in cut_captions(answers.samples, answers.answers, _reader(TOY))
+            if cut_caption.unit == unit
+        ]
         for name in ("recalled", "mentions", "hallucinated_mentions", "words"):
             assert [total[name] for total in totals] == sorted(total[name] for total in totals)
-    whole = [score_caption(OFFLINE.words(one), {"cat"}, TOY).counts for one in found.answers]
+    whole = [score_caption(OFFLINE.words(answer), {"cat"}, TOY).counts for answer in answers.answers]
     assert totals[-1]["mentions"] == sum(counts["mentions"] for counts in whole)
 
 

@@ -66,8 +66,8 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _rows(found: Answered, score: Callable[[str, frozenset[str]], Score]) -> list[Marked]:
-    return [mark(s, a, score(a, s.target)) for s, a in zip(found.samples, found.answers, strict=True)]
+def _rows(answered: Answered, score: Callable[[str, frozenset[str]], Score]) -> list[Marked]:
+    return [mark(s, a, score(a, s.target)) for s, a in zip(answered.samples, answered.answers, strict=True)]
 
 
 def _same_figures(rows: Sequence[Marked], figures: dict[str, Any]) -> None:
@@ -76,11 +76,11 @@ def _same_figures(rows: Sequence[Marked], figures: dict[str, Any]) -> None:
         total.update({name: int(count) for name, count in row.counts.items()})
     assert {name: total[name] for name in COUNTS} == {name: figures[name] for name in COUNTS}
     assert total["captions"] == figures["n"]
-    found = estimate(rows, CHAIR_METRICS, draws=1)
+    result = estimate(rows, CHAIR_METRICS, draws=1)
     for ours, theirs in RATIOS.items():
-        assert found[ours].value == pytest.approx(figures[theirs], abs=1e-9)
-    assert found["precision"].value == pytest.approx(1 - figures["CHAIRi"], abs=1e-9)
-    assert found["words"].value == pytest.approx(100 * figures["Len"], abs=1e-9)
+        assert result[ours].value == pytest.approx(figures[theirs], abs=1e-9)
+    assert result["precision"].value == pytest.approx(1 - figures["CHAIRi"], abs=1e-9)
+    assert result["words"].value == pytest.approx(100 * figures["Len"], abs=1e-9)
 
 
 @pytest.mark.parametrize("build", ["maxlinn", "areebol"])
@@ -93,8 +93,8 @@ def test_published_captions_score_what_they_score(
     name: str,
     build: str,
 ) -> None:
-    found = _load(chair, name, build)
-    rows = _rows(found, lambda caption, truth: score_caption(words_of(caption), truth, tables))
+    answered = _load(chair, name, build)
+    rows = _rows(answered, lambda caption, truth: score_caption(words_of(caption), truth, tables))
     _same_figures(rows, expected[f"chair/{name}"]["recomputed"][build])
 
 
@@ -104,22 +104,22 @@ def test_our_figures_are_those_the_authors_stored(chair: Path, expected: dict[st
         _load(chair, "areebol/llava-1.5/regular", "areebol"),
         lambda caption, truth: score_caption(normalise(caption), truth, tables),
     )
-    found = estimate(rows, CHAIR_METRICS, draws=1)
-    assert {theirs: found[ours].value for ours, theirs in RATIOS.items()} == pytest.approx(published, abs=1e-9)
+    figures = estimate(rows, CHAIR_METRICS, draws=1)
+    assert {theirs: figures[ours].value for ours, theirs in RATIOS.items()} == pytest.approx(published, abs=1e-9)
 
 
 @pytest.mark.parametrize("build", ["maxlinn", "areebol"])
 def test_what_people_wrote_of_the_photographs_scores_what_it_scores(
     conformance: Path, chair: Path, expected: dict[str, Any], tables: ChairTables, build: str
 ) -> None:
-    truth = {image: one["objects"][build] for image, one in _read(conformance / "photos_coco/objects.json").items()}
+    truth = {image: value["objects"][build] for image, value in _read(conformance / "photos_coco/objects.json").items()}
     ready = open_truth(chair / f"ground_truth_{build}.json.gz", tables)
     rows = []
     for image, captions in _read(conformance / "photos_coco/captions_for_photos.json").items():
         assert ready.classes(image) == frozenset(truth[image])
         for number, caption in enumerate(captions):
-            one = Sample(id=f"{image}/{number}", prompt="", images=(), target=None, cluster=image)
-            rows.append(mark(one, caption, score_caption(normalise(caption), frozenset(truth[image]), tables)))
+            item = Sample(id=f"{image}/{number}", prompt="", images=(), target=None, cluster=image)
+            rows.append(mark(item, caption, score_caption(normalise(caption), frozenset(truth[image]), tables)))
     _same_figures(rows, expected["photos_coco"]["human_captions_as_chair"][build])
 
 
@@ -127,9 +127,9 @@ def test_what_people_wrote_of_the_photographs_scores_what_it_scores(
 def test_the_first_sentences_alone_hallucinate_less(
     chair: Path, expected: dict[str, Any], tables: ChairTables, k: str
 ) -> None:
-    found = _load(chair, f"{OPERA}/greedy", "maxlinn")
+    answered = _load(chair, f"{OPERA}/greedy", "maxlinn")
     rows = _rows(
-        found, lambda caption, truth: score_caption(normalise(first_sentences(caption, int(k))), truth, tables)
+        answered, lambda caption, truth: score_caption(normalise(first_sentences(caption, int(k))), truth, tables)
     )
     _same_figures(rows, expected["chair/opera/llava-1.5/greedy first sentences"]["recomputed"][k])
 
@@ -152,10 +152,10 @@ def test_every_stored_lemma_list_mention_and_truth_comes_out_equal(
 
 def test_stored_words_score_the_same_without_nltk(chair: Path, expected: dict[str, Any], tables: ChairTables) -> None:
     stored = json.loads((chair / FILES["areebol/llava-1.5/regular"]).read_text())["sentences"]
-    found = _load(chair, "areebol/llava-1.5/regular", "areebol")
+    answered = _load(chair, "areebol/llava-1.5/regular", "areebol")
     words = {row["caption"]: row["words"] for row in stored}
     rows = _rows(
-        found,
+        answered,
         lambda caption, truth: score_mentions(named_classes(words[caption], tables), truth, len(words[caption])),
     )
     _same_figures(rows, expected["chair/areebol/llava-1.5/regular"]["recomputed"]["areebol"])
@@ -217,8 +217,8 @@ def test_lemmas_are_those_of_nltks_own_reader(chair: Path) -> None:
     words = {token for caption in captions for token in text.tokens(caption.lower())}
     words |= {"geese", "knives", "glasses", "us", "men", "oxen", "better", "best", "lying", "s", "-", "x" * 50}
     for word in words:
-        for tag, part in {"NNS": "n", "VBG": "v", "JJ": "a", "RB": "r", "CD": "n"}.items():
-            assert text._lemma(word, tag) == slow.lemmatize(word, part)
+        for tag, value in {"NNS": "n", "VBG": "v", "JJ": "a", "RB": "r", "CD": "n"}.items():
+            assert text._lemma(word, tag) == slow.lemmatize(word, value)
 
 
 PIECES = ["a", "cannot", "gonna", "wanna", "gimme", "well-lit", "3", "2019", "e.g", "it's", "dr.", "u.s.", "--", "..."]

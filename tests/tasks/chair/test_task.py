@@ -23,28 +23,30 @@ from tests.support.answering import answered
 def test_chair_describes_operas_500_with_popes_pictures(data: Path, root: DataRoot, conformance: Path) -> None:
     samples = Chair(data_root=root).samples("test")
     assert samples[0].images == (data / "pope/val2014/COCO_val2014_000000226988.jpg",)
-    assert {one.prompt for one in samples} == {"Please describe this image in detail."}
+    assert {sample.prompt for sample in samples} == {"Please describe this image in detail."}
     published = chair_answers.load_answers(
         conformance / "chair/opera/llava-1.5/greedy.jsonl", conformance / "chair/ground_truth_maxlinn.json.gz"
     )
-    assert [(one.id, one.target) for one in samples] == [(one.id, one.target) for one in published.samples]
+    assert [(sample.id, sample.target) for sample in samples] == [
+        (sample.id, sample.target) for sample in published.samples
+    ]
 
 
 def test_operas_own_captions_say_which_images_too(data: Path, root: DataRoot, conformance: Path) -> None:
-    ids = [one.id for one in Chair(data_root=root).samples("test")]
+    ids = [sample.id for sample in Chair(data_root=root).samples("test")]
     (data / "chair/opera_image_ids.json").unlink()
     shutil.copy(conformance / "chair/opera/llava-1.5/greedy.jsonl", data / "chair")
-    assert [one.id for one in Chair(data_root=root).samples("test")] == ids
+    assert [sample.id for sample in Chair(data_root=root).samples("test")] == ids
 
 
 def test_captions_that_are_asked_for_score_as_published_ones_do(data: Path, root: DataRoot, conformance: Path) -> None:
     rows = [json.loads(line) for line in (conformance / "chair/opera/llava-1.5/greedy.jsonl").read_text().splitlines()]
-    said = {str(row["image_id"]): row["caption"] for row in rows}
+    answer = {str(row["image_id"]): row["caption"] for row in rows}
     task = Chair(data_root=root)
-    marked = [mark(one, said[one.id], task.score(one, said[one.id])) for one in task.samples("test")]
-    found = estimate(marked, task.metrics, draws=1)
-    assert round(found["CHAIRs"].value or 0, 3) == 0.450
-    assert round(found["CHAIRi"].value or 0, 4) == 0.1273
+    marked = [mark(sample, answer[sample.id], task.score(sample, answer[sample.id])) for sample in task.samples("test")]
+    figures = estimate(marked, task.metrics, draws=1)
+    assert round(figures["CHAIRs"].value or 0, 3) == 0.450
+    assert round(figures["CHAIRi"].value or 0, 4) == 0.1273
     info = task.details(task.samples("test")).info
     assert (task.profile, info["normaliser"], info["images_of_truth"]) == ("official", "nltk", 123_287)
 
@@ -55,10 +57,10 @@ def test_chair_without_nltks_data_is_read_by_lemminflect_and_says_so(
     monkeypatch.setattr(text, "missing_data", lambda: ["wordnet"])
     normalisers.cache_clear()
     try:
-        found = answered(lambda _: "A cat and two dogs.", Chair(data_root=root), 1)
-        assert (found.profile, found.info["normaliser"]) == ("lemminflect", "lemminflect")
+        result = answered(lambda _: "A cat and two dogs.", Chair(data_root=root), 1)
+        assert (result.profile, result.info["normaliser"]) == ("lemminflect", "lemminflect")
         assert list(Chair(data_root=root).profiles) == ["lemminflect"]
-        assert [one["name"] for one in found.rows[0].parsed] == ["cat", "dog"]
+        assert [mention["name"] for mention in result.rows[0].parsed] == ["cat", "dog"]
     finally:
         normalisers.cache_clear()
 

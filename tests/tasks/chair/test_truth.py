@@ -32,8 +32,8 @@ def _words(caption: str) -> list[str]:
 def _truth(folder: Path, images: Sequence[int], objects: str = "all", **options: Any) -> dict[str, set[str]]:
     answers = folder / "answers.jsonl"
     answers.write_text("".join(json.dumps({"image_id": image, "caption": ""}) + "\n" for image in images))
-    found = load_answers(answers, folder, objects=objects, partial=True, **options)
-    return {sample.id: set(sample.target) for sample in found.samples}
+    answered = load_answers(answers, folder, objects=objects, partial=True, **options)
+    return {sample.id: set(sample.target) for sample in answered.samples}
 
 
 def _toy(folder: Path, images: Sequence[int], objects: str = "all") -> dict[str, set[str]]:
@@ -176,7 +176,7 @@ def test_reading_annotations_prints_nothing(tmp_path: Path, capsys: pytest.Captu
 def photos(conformance: Path) -> dict[str, dict[str, set[str]]]:
     """Photo -> build -> its true objects."""
     content = json.loads((conformance / "photos_coco/objects.json").read_text())
-    return {image: {build: set(names) for build, names in one["objects"].items()} for image, one in content.items()}
+    return {image: {build: set(names) for build, names in value["objects"].items()} for image, value in content.items()}
 
 
 @pytest.fixture(scope="module")
@@ -194,13 +194,13 @@ def test_instances_and_captions_give_the_published_truth(
     photos: dict[str, dict[str, set[str]]], described: dict[int, list[str]], tables: ChairTables, tmp_path: Path
 ) -> None:
     """The instances are given without whatever a caption names, which the captions alone must bring back."""
-    said = {
-        image: {name for one in captions for name in named_classes(merge_words(normalise(one), tables), tables)}
+    text = {
+        image: {name for caption in captions for name in named_classes(merge_words(normalise(caption), tables), tables)}
         for image, captions in described.items()
     }
-    rest = {image: sorted(photos[str(image)]["areebol"] - said[image]) for image in described}
+    rest = {image: sorted(photos[str(image)]["areebol"] - text[image]) for image in described}
     annotate(tmp_path, rest, described)
-    assert (sum(map(len, said.values())), sum(map(len, rest.values()))) == (56, 44)
+    assert (sum(map(len, text.values())), sum(map(len, rest.values()))) == (56, 44)
     both = _truth(tmp_path, list(described), tables=tables)
     assert both == {str(image): photos[str(image)]["areebol"] for image in described}
     alone = _truth(tmp_path, list(described), "instances", tables=tables)
@@ -215,18 +215,18 @@ def test_the_other_build_differs_where_the_builds_do(
     tmp_path: Path,
 ) -> None:
     annotate(tmp_path, {image: sorted(photos[str(image)]["maxlinn"]) for image in described}, described)
-    found = _truth(tmp_path, list(described), tables=tables)
-    other = {image for image, names in found.items() if names != photos[image]["maxlinn"]}
-    assert other == set(expected["photos_coco"]["recomputed"]["photos_where_builds_differ"]) & set(found)
+    truth = _truth(tmp_path, list(described), tables=tables)
+    other = {image for image, names in truth.items() if names != photos[image]["maxlinn"]}
+    assert other == set(expected["photos_coco"]["recomputed"]["photos_where_builds_differ"]) & set(truth)
 
 
 def test_every_annotated_photo_of_the_published_truth_is_read_back(
     photos: dict[str, dict[str, set[str]]], tables: ChairTables, tmp_path: Path
 ) -> None:
     for build in ("areebol", "maxlinn"):
-        folder = annotate(tmp_path / build, {int(image): sorted(one[build]) for image, one in photos.items()})
-        found = _truth(folder, [int(image) for image in photos], "instances", tables=tables)
-        assert found == {image: one[build] for image, one in photos.items()}
+        folder = annotate(tmp_path / build, {int(image): sorted(photo[build]) for image, photo in photos.items()})
+        truth = _truth(folder, [int(image) for image in photos], "instances", tables=tables)
+        assert truth == {image: photo[build] for image, photo in photos.items()}
 
 
 def test_scenes_in_cocos_format_have_the_truth_of_the_scenes(tmp_path: Path) -> None:
@@ -241,5 +241,5 @@ def test_scenes_in_cocos_format_have_the_truth_of_the_scenes(tmp_path: Path) -> 
         return caption.lower().replace(".", " .").split()
 
     for objects in OBJECTS:
-        found = _truth(tmp_path, [scene.seed for scene in scenes], objects, tables=tables, words=words)
-        assert found == {str(scene.seed): set(scene.counts()) for scene in scenes}
+        truth = _truth(tmp_path, [scene.seed for scene in scenes], objects, tables=tables, words=words)
+        assert truth == {str(scene.seed): set(scene.counts()) for scene in scenes}

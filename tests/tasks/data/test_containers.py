@@ -70,7 +70,7 @@ def test_a_place_is_what_its_container_calls_it(tmp_path: Path) -> None:
     for kind, (first, third) in places.items():
         path.write_bytes(CONTAINERS[kind](ROWS))
         rows = list(read_rows(path))
-        assert (rows[0].place, rows[2].place) == (f"{path}{first}", f"{path}{third}"), kind
+        assert (rows[0].location, rows[2].location) == (f"{path}{first}", f"{path}{third}"), kind
 
 
 def test_empty_rows_of_a_table_are_passed_over(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_empty_rows_of_a_table_are_passed_over(tmp_path: Path) -> None:
     path.write_bytes(b"question_id,text\n\n1,Yes\n , \n2,\n")
     assert _read(path) == [("1", "Yes"), ("2", "")]
     path.write_bytes(spreadsheet([{"question_id": "", "text": ""}, {"question_id": 1.0, "text": "Yes"}]))
-    assert [(row.place[-5:], row.identifier("question_id")) for row in read_rows(path)] == [("row 3", "1")]
+    assert [(row.location[-5:], row.identifier("question_id")) for row in read_rows(path)] == [("row 3", "1")]
 
 
 # Files of another kind --------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_the_document_that_lmms_eval_once_wrote_holds_its_rows_under_logs(tmp_pa
     path = tmp_path / "pope.json"
     path.write_text(json.dumps({"args": {}, "logs": [{**SAMPLE, "doc": DOC, "filtered_resps": ["Yes"]}]}, indent=4))
     (row,) = read_rows(path)
-    assert (row.place, row.identifier("question_id"), row.text("text")) == (f"{path}: logs[0]", "7", "Yes")
+    assert (row.location, row.identifier("question_id"), row.text("text")) == (f"{path}: logs[0]", "7", "Yes")
 
 
 def test_log_probabilities_are_no_answers(tmp_path: Path) -> None:

@@ -46,9 +46,9 @@ class Mirror:
                 if not self.path.endswith("/a%20file.json"):
                     self.send_error(503 if "busy" in self.path else 404)
                     return
-                asked = self.headers["Range"]
-                mirror.ranges.append(asked)
-                start = int(re.findall(r"\d+", asked)[0]) if asked and mirror.knows_ranges else 0
+                Range = self.headers["Range"]
+                mirror.ranges.append(Range)
+                start = int(re.findall(r"\d+", Range)[0]) if Range and mirror.knows_ranges else 0
                 if start and start >= len(mirror.content):
                     self.send_error(416)
                     return
@@ -109,18 +109,18 @@ def _names(folder: Path) -> list[str]:
 
 
 def test_a_file_arrives_whole_with_its_digest_and_its_bytes_are_told(mirror: Mirror, tmp_path: Path) -> None:
-    told: list[object] = []
+    messages: list[object] = []
 
     def begin(name: str, total: int | None) -> Callable[[int], None]:
-        told.append((name, total))
-        return told.append
+        messages.append((name, total))
+        return messages.append
 
     target = tmp_path / "new" / "file.json"
     assert fetch(mirror.url + "/", "a file.json", target, sha256=DIGEST, begin=begin) == DIGEST
     assert target.read_bytes() == CONTENT
     assert _names(tmp_path) == ["file.json", "new"]
-    assert told[0] == ("a%20file.json", len(CONTENT))
-    assert sum(count for count in told[1:] if isinstance(count, int)) == len(CONTENT)
+    assert messages[0] == ("a%20file.json", len(CONTENT))
+    assert sum(count for count in messages[1:] if isinstance(count, int)) == len(CONTENT)
 
 
 def test_a_cut_connection_leaves_a_part_that_the_next_call_finishes(mirror: Mirror, tmp_path: Path) -> None:
@@ -183,10 +183,10 @@ def test_a_wrong_digest_is_refused_and_nothing_is_left(mirror: Mirror, tmp_path:
 
 
 def test_what_a_mirror_lacks_or_refuses_is_one_line(mirror: Mirror, tmp_path: Path) -> None:
-    for name, kind, said in (("absent", MissingError, "404 Not Found"), ("busy", DataError, "503 Service Unavailable")):
+    for name, kind, text in (("absent", MissingError, "404 Not Found"), ("busy", DataError, "503 Service Unavailable")):
         with pytest.raises(kind) as refused:
             fetch(mirror.url, name, tmp_path / name, sha256=None, begin=_silent)
-        assert str(refused.value).startswith(f"{mirror.url}/{name}: {said}")
+        assert str(refused.value).startswith(f"{mirror.url}/{name}: {text}")
     with pytest.raises(MissingError, match="absent: no such file"):
         fetch(str(tmp_path), "absent", tmp_path / "file", sha256=None, begin=_silent)
     assert _names(tmp_path) == []
@@ -294,13 +294,13 @@ def test_a_link_that_lay_there_before_leads_nobody_out(tmp_path: Path) -> None:
 @settings(max_examples=100)
 @given(st.lists(st.text(alphabet="./\\:aC\0 é", min_size=1, max_size=8), min_size=1, max_size=3, unique=True))
 def test_no_name_leads_out_of_the_folder(names: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "deep" / "data"
+    with tempfile.TemporaryDirectory() as caught:
+        folder = Path(caught) / "deep" / "data"
         folder.mkdir(parents=True)
         archive = _tar(folder / "pack.tar.gz", dict.fromkeys(names, b"content"))
         with contextlib.suppress(DataError):
             unpack(archive, _silent)
-        assert [path.name for path in Path(place).iterdir()] == ["deep"]
+        assert [path.name for path in Path(caught).iterdir()] == ["deep"]
         assert [path.name for path in folder.parent.iterdir()] == ["data"]
 
 

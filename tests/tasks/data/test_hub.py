@@ -120,22 +120,22 @@ def _colour(sample: Sample) -> object:
 
 def test_popes_table_gives_what_its_label_files_give(mirror: Path, tmp_path: Path) -> None:
     samples = _of(mirror, SMALL_POPE).samples("test")
-    assert [one.id for one in samples] == [
+    assert [sample.id for sample in samples] == [
         "random/COCO_val2014_000000000001/cat",
         "popular/COCO_val2014_000000000001/fire-hydrant",
         "random/COCO_val2014_000000000002/dog",
         "popular/COCO_val2014_000000000002/cup",
     ]
-    assert [one.images for one in samples[:2]] == [samples[0].images] * 2
-    assert [_colour(one) for one in samples[1:3]] == [(255, 255, 255), (0, 0, 0)]
+    assert [sample.images for sample in samples[:2]] == [samples[0].images] * 2
+    assert [_colour(sample) for sample in samples[1:3]] == [(255, 255, 255), (0, 0, 0)]
     (tmp_path / "labels").mkdir()
     for group in SMALL_POPE.rows:
         rows = [{"image": f"{image}.jpg", "text": f"Is there a {name} in the image?", "label": label}
                 for image, name, label, category, _ in ASKED if category == group]  # fmt: skip
         (tmp_path / f"labels/coco_pope_{group}.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
     theirs = pope.load_questions(tmp_path / "labels", SMALL_POPE.rows)
-    assert [(one.id, one.prompt, one.target, one.cluster, one.meta) for one in samples] == [
-        (one.id, one.prompt, one.target, one.cluster, one.meta) for one in theirs
+    assert [(sample.id, sample.prompt, sample.target, sample.cluster, sample.meta) for sample in samples] == [
+        (their.id, their.prompt, their.target, their.cluster, their.meta) for their in theirs
     ]
     assert _of(mirror, SMALL_POPE).details(samples).info["questions"] == "lmms-lab/POPE@4db12766"
 
@@ -148,8 +148,10 @@ def test_scienceqas_table_gives_what_problems_json_gives(mirror: Path, tmp_path:
     }
     (tmp_path / "problems.json").write_text(json.dumps(problems))
     theirs = scienceqa.load_questions(tmp_path / "problems.json", size=SMALL_SCIENCEQA.size)
-    assert [(one.prompt, one.target) for one in samples] == [(one.prompt, one.target) for one in theirs.values()]
-    assert [len(one.images) for one in samples] == [1, 0]
+    assert [(sample.prompt, sample.target) for sample in samples] == [
+        (their.prompt, their.target) for their in theirs.values()
+    ]
+    assert [len(sample.images) for sample in samples] == [1, 0]
     assert _colour(samples[0]) == (255, 0, 0)
     assert "grade/1-6/accuracy" in {metric.name for metric in _of(mirror, SMALL_SCIENCEQA).details(samples).metrics}
 
@@ -160,10 +162,10 @@ def test_mathvistas_table_gives_what_testmini_gives(mirror: Path, tmp_path: Path
     plain = {pid: {k: v for k, v in row.items() if k != "decoded_image"} for pid, row in rows.items()}
     (tmp_path / "testmini.json").write_text(json.dumps(plain))
     theirs = mathvista.load_questions(tmp_path / "testmini.json", SMALL_MATHVISTA.size)
-    assert [(one.id, one.prompt, one.target) for one in samples] == [
-        (one.id, one.prompt, one.target) for one in theirs.values()
+    assert [(sample.id, sample.prompt, sample.target) for sample in samples] == [
+        (their.id, their.prompt, their.target) for their in theirs.values()
     ]
-    assert [_colour(one) for one in samples] == [(255, 0, 0), (0, 0, 255)]
+    assert [_colour(sample) for sample in samples] == [(255, 0, 0), (0, 0, 255)]
 
 
 def test_another_number_of_rows_is_refused(mirror: Path) -> None:
@@ -213,10 +215,10 @@ def test_a_repository_that_is_not_in_the_folder_is_named(mirror: Path) -> None:
 def test_the_hub_is_asked_for_the_pinned_revision_and_the_files_of_the_split_only(
     monkeypatch: pytest.MonkeyPatch, source: HubSource
 ) -> None:
-    asked: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
 
     def load_dataset(path: str, **arguments: Any) -> None:
-        asked.update(arguments, path=path)
+        fields.update(arguments, path=path)
         raise ConnectionError("Couldn't reach the Hub\nwith a second line")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
@@ -224,7 +226,7 @@ def test_the_hub_is_asked_for_the_pinned_revision_and_the_files_of_the_split_onl
         MissingError, match=r"cannot be read from the hub \(Couldn't reach the Hub\); without STROP_HUB"
     ):
         read_hub(source, DataRoot(hub=True))
-    assert asked == {"path": source.id, "revision": source.revision, "data_files": {"test": source.files},
+    assert fields == {"path": source.id, "revision": source.revision, "data_files": {"test": source.files},
                      "split": "test", "verification_mode": "no_checks"}  # fmt: skip
     assert len(source.revision) == 40
 

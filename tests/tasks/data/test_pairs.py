@@ -49,17 +49,17 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 def _messages(*texts: str, keys: tuple[str, str, str, str] = ("role", "content", "user", "assistant")) -> list[Any]:
     role, text, asking, answering = keys
-    return [{role: who, text: said} for who, said in zip((asking, answering), texts, strict=False)]
+    return [{role: who, text: answer} for who, answer in zip((asking, answering), texts, strict=False)]
 
 
 OLD = ("from", "value", "human", "gpt")
 
 ROWS: dict[str, Callable[[str, str, str, str], dict[str, Any]]] = {
-    "RLAIF-V": lambda image, asked, better, worse: {
-        "image": image, "question": asked, "chosen": better, "rejected": worse, "origin_dataset": "x", "idx": 3,
+    "RLAIF-V": lambda image, sample, better, worse: {
+        "image": image, "question": sample, "chosen": better, "rejected": worse, "origin_dataset": "x", "idx": 3,
     },
-    "RLHF-V": lambda image, asked, better, worse: {
-        "image": image, "text": json.dumps({"question": asked, "chosen": better, "rejected": worse}),
+    "RLHF-V": lambda image, request, better, worse: {
+        "image": image, "text": json.dumps({"question": request, "chosen": better, "rejected": worse}),
     },
     "STIC": lambda image, asked, better, worse: {
         "image": image, "chosen": _messages(f"<image>\n{asked}", better), "rejected": _messages(asked, worse),
@@ -95,7 +95,7 @@ def _lines(path: Path, rows: list[dict[str, Any]]) -> str:
 
 def _told(pool: Any) -> list[tuple[str, str, str]]:
     assert isinstance(pool, PairPool)
-    return sorted(((one.prompt, *pool.answers[one.id]) for one in pool.samples), key=PAIRS.index)
+    return sorted(((sample.prompt, *pool.answers[sample.id]) for sample in pool.samples), key=PAIRS.index)
 
 
 @pytest.mark.parametrize("layout", ROWS)
@@ -119,7 +119,7 @@ def test_pictures_lie_in_the_table_or_beside_it(folder: Path, lies: str) -> None
         (folder / "images").mkdir()
         for path in folder.glob("*.png"):
             shutil.move(path, folder / "images" / path.name)
-        found = training_pool("pairs:more.jsonl")
+        result = training_pool("pairs:more.jsonl")
     else:
         rows = _rows("RLAIF-V")
         features = None
@@ -128,12 +128,12 @@ def test_pictures_lie_in_the_table_or_beside_it(folder: Path, lies: str) -> None
             text = {name: datasets.Value("string") for name in ("question", "chosen", "rejected", "origin_dataset")}
             features = datasets.Features({"image": datasets.Image(), **text, "idx": datasets.Value("int64")})
         table = datasets.Dataset.from_list(rows, features=features)
-        place = folder / "hub/data/train-00000-of-00001.parquet" if "folder" in lies else folder / "pairs.parquet"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        table.to_parquet(place)
-        found = training_pool(f"pairs:{folder / 'hub' if 'folder' in lies else place}")
-    assert found.identity == plain.identity
-    drawn = {np.asarray(open_picture(*one.images)).tobytes() for one in found.samples}  # type: ignore[union-attr]
+        position = folder / "hub/data/train-00000-of-00001.parquet" if "folder" in lies else folder / "pairs.parquet"
+        position.parent.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(position)
+        result = training_pool(f"pairs:{folder / 'hub' if 'folder' in lies else position}")
+    assert result.identity == plain.identity
+    drawn = {np.asarray(open_picture(*sample.images)).tobytes() for sample in result.samples}  # type: ignore[union-attr]
     assert drawn == {
         np.random.default_rng(n).integers(0, 256, (24, 32, 3), dtype=np.uint8).tobytes() for n in range(len(PAIRS))
     }
@@ -197,7 +197,7 @@ def test_equal_pairs_are_taken_once_and_two_about_one_picture_are_two(folder: Pa
     pool = training_pool(_lines(folder / "pairs.jsonl", rows))
     assert isinstance(pool, PairPool)
     assert len(pool.samples) == 3
-    assert len({one.cluster for one in pool.samples}) == 1
+    assert len({sample.cluster for sample in pool.samples}) == 1
 
 
 @pytest.mark.parametrize(
@@ -248,8 +248,8 @@ def test_a_model_is_honed_on_given_pairs_and_nothing_is_collected(hone: Callable
     assert ledger["round-1/collect"]["facts"] == {"groups": 6, "differing": 6}
     assert "generated_tokens" not in ledger["round-1/collect"]["cost"]
     rounds = [list(read_jsonl(folder / f"out/round-{number}/select/pairs.jsonl")) for number in (1, 2)]
-    told = [(row["prompt"], row["chosen"], row["rejected"]) for row in itertools.chain(*rounds)]
-    assert sorted(told, key=PAIRS.index) == PAIRS
+    messages = [(row["prompt"], row["chosen"], row["rejected"]) for row in itertools.chain(*rounds)]
+    assert sorted(messages, key=PAIRS.index) == PAIRS
     assert not any(row["reversed"] for rows in rounds for row in rows)
     assert ledger["round-2/optimise"]["facts"]["changed"] > 0
     assert yaml.safe_load((folder / "out/recipe.yaml").read_text())["level"] == UNKNOWN

@@ -21,6 +21,7 @@ from loops.recipe import load_recipe
 from strop.commands.board import find_pool
 from strop.running import setting
 from tasks.data.pools import PROMPT, world_slot
+from tasks.data.root import DataRoot
 from tasks.pictos.benchmarks import caption_samples
 from tasks.registry import training_pool
 from tests.support.recipes import JUDGE_FREE
@@ -62,7 +63,7 @@ def test_the_eleventh_round_of_a_run_is_not_the_first_of_the_next_training_seed(
         for seed in (0, 1, 2)
         for number in (1, 2, 10, 11, 12)
     }
-    assert all(len(part) == 5 for part in parts.values())
+    assert all(len(piece) == 5 for piece in parts.values())
     assert len(set().union(*parts.values())) == 5 * len(parts)
 
 
@@ -107,9 +108,9 @@ def _parquet(pictures: Path) -> str:
 
     folder = pictures.parent / "hub" / "data"
     folder.mkdir(parents=True)
-    held = [{"bytes": (pictures / row["image"]).read_bytes(), "path": None} for row in _lines(pictures)]
+    content = [{"bytes": (pictures / row["image"]).read_bytes(), "path": None} for row in _lines(pictures)]
     features = datasets.Features({"image": datasets.Image(), "note": datasets.Value("string")})
-    table = datasets.Dataset.from_dict({"image": held, "note": ["x"] * len(held)}, features=features)
+    table = datasets.Dataset.from_dict({"image": content, "note": ["x"] * len(content)}, features=features)
     table.to_parquet(folder / "train-00000-of-00001.parquet")
     return f"hub:{folder.parent}"
 
@@ -133,10 +134,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def test_a_pool_is_the_same_pictures_however_they_are_named(kind: str, pictures: Path) -> None:
     folder, pool = training_pool(f"folder:{pictures}"), training_pool(SOURCES[kind](pictures))
     assert (pool.identity, pool.has_gold) == (folder.identity, False)
-    part = pool.of_round(seed=0, number=1, count=10)
-    assert [one.id for one in part] == [one.id for one in folder.of_round(seed=0, number=1, count=10)]
-    assert {(one.prompt, one.target) for one in part} == {(PROMPT, None)}
-    drawn = {np.asarray(open_picture(*one.images)).tobytes() for one in part}
+    piece = pool.of_round(seed=0, number=1, count=10)
+    assert [item.id for item in piece] == [item.id for item in folder.of_round(seed=0, number=1, count=10)]
+    assert {(item.prompt, item.target) for item in piece} == {(PROMPT, None)}
+    drawn = {np.asarray(open_picture(*item.images)).tobytes() for item in piece}
     assert drawn == {
         np.random.default_rng(n).integers(0, 256, (24, 32, 3), dtype=np.uint8).tobytes() for n in range(10)
     }
@@ -144,9 +145,9 @@ def test_a_pool_is_the_same_pictures_however_they_are_named(kind: str, pictures:
 
 def test_rounds_of_a_training_seed_share_no_picture_and_seeds_have_orders_of_their_own(pictures: Path) -> None:
     pool = training_pool(f"folder:{pictures}")
-    first, second = ([one.id for one in pool.of_round(seed=0, number=number, count=5)] for number in (1, 2))
+    first, second = ([item.id for item in pool.of_round(seed=0, number=number, count=5)] for number in (1, 2))
     assert len({*first, *second}) == 10
-    other = [one.id for number in (1, 2) for one in pool.of_round(seed=1, number=number, count=5)]
+    other = [item.id for number in (1, 2) for item in pool.of_round(seed=1, number=number, count=5)]
     assert sorted(other) == sorted([*first, *second]) != other != [*first, *second]
 
 
@@ -166,10 +167,10 @@ def test_a_prompt_comes_from_the_list_else_from_the_recipe(pictures: Path) -> No
     rows = [*_lines(pictures, "What is this?"), {"image": "0.png", "prompt": "And this?"}]
     (pictures / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     changes = [f"source=list:{pictures}/pool.jsonl", "collect.samples=11"]
-    for prompt, said in ((None, {"What is this?", "And this?"}), ("Name it.", {"Name it."})):
+    for prompt, text in ((None, {"What is this?", "And this?"}), ("Name it.", {"Name it."})):
         recipe = load_recipe(JUDGE_FREE, [*changes, f"collect.prompt={prompt or 'null'}"])
-        part = recipe.study(setting()).samples(1)
-        assert (len(part), {one.prompt for one in part}) == (11, said)
+        piece = recipe.study(setting(DataRoot())).samples(1)
+        assert (len(piece), {item.prompt for item in piece}) == (11, text)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +286,7 @@ def test_a_model_is_honed_on_a_folder_of_ten_pictures(hone: Callable[..., object
     rounds = [list(read_jsonl(out / f"round-{number}/collect/groups.jsonl")) for number in (1, 2)]
     ids = [[row["id"] for row in rows] for rows in rounds]
     assert sorted(itertools.chain(*ids)) == sorted(
-        one.id for one in training_pool(f"folder:{pictures}").of_round(seed=0, number=1, count=10)
+        item.id for item in training_pool(f"folder:{pictures}").of_round(seed=0, number=1, count=10)
     )
     assert {row["prompt"] for rows in rounds for row in rows} == {"What is in it?"}
     ledger = {line["stage"]: line for line in read_jsonl(out / "ledger.jsonl")}
@@ -294,7 +295,7 @@ def test_a_model_is_honed_on_a_folder_of_ten_pictures(hone: Callable[..., object
     )
     assert (out / "round-2/optimise/checkpoint/model.safetensors").is_file()
     with pytest.raises(DataError, match=r"^source folder:pictures has no right answers to hold the verdicts against$"):
-        find_pool(out, 1)
+        find_pool(DataRoot(), out, 1)
     build_board([out], out / "board")
     assert "L3, encoder trained on this world's gold" in (out / "board/board.csv").read_text()
 

@@ -131,8 +131,8 @@ def test_the_mean_overlap_the_share_from_a_half_on_and_the_unread_are_told() -> 
         mark(Sample(id=text, prompt="", images=(), target=gold, cluster=text), text, score_grounding(gold, text))
         for text in answers
     ]
-    found = {name: one.value for name, one in estimate(rows, GROUNDING_METRICS, draws=1).items()}
-    assert found == {"IoU": pytest.approx(1.9 / 4), "accuracy@0.5": 0.5, "unread": 0.25}
+    result = {name: value.value for name, value in estimate(rows, GROUNDING_METRICS, draws=1).items()}
+    assert result == {"IoU": pytest.approx(1.9 / 4), "accuracy@0.5": 0.5, "unread": 0.25}
 
 
 # What is asked of COCO ------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def _annotated(folder: Path, *rows: Mapping[str, Any], **image: Any) -> Path:
 
 
 def _alone(path: Path) -> list[str]:
-    return [one.category for one in read_alone(path)]
+    return [item.category for item in read_alone(path)]
 
 
 def test_what_is_there_once_and_is_no_crowd_is_alone(tmp_path: Path) -> None:
@@ -185,12 +185,12 @@ def test_an_annotation_that_says_no_box_is_named(
 
 INSTANCES = st.lists(
     st.tuples(st.integers(0, 30), st.sampled_from("abcd"), st.sampled_from([5.0, 9.99, 10.0, 50.0])),
-    unique_by=lambda one: one[:2],
+    unique_by=lambda item: item[:2],
     max_size=60,
 ).map(
-    lambda some: [
+    lambda several: [
         AloneInstance(image=str(n), file_name="", size=(100, 100), category=name, box=(0.0, 0.0, side, 10.0))
-        for n, name, side in some
+        for n, name, side in several
     ]
 )
 
@@ -199,14 +199,14 @@ INSTANCES = st.lists(
 def test_any_instances_give_a_choice_that_is_balanced_from_its_first_on(
     alone: list[AloneInstance], count: int, seed: int
 ) -> None:
-    large = Counter(one.category for one in alone if one.box[2] >= 10)
+    large = Counter(item.category for item in alone if item.box[2] >= 10)
     chosen = choose(alone, count, np.random.default_rng(seed))
     assert len(chosen) == min(count, large.total())
-    assert {one.category for one in chosen if one.box[2] < 10} == set()
+    assert {item.category for item in chosen if item.box[2] < 10} == set()
     assert len(set(chosen)) == len(chosen)
-    found = Counter(one.category for one in chosen)
-    most = max(found.values(), default=0)
-    assert all(found[name] >= min(most - 1, there) for name, there in large.items())
+    counted = Counter(item.category for item in chosen)
+    most = max(counted.values(), default=0)
+    assert all(counted[name] >= min(most - 1, value) for name, value in large.items())
     random.Random(seed).shuffle(alone)
     assert choose(alone, count, np.random.default_rng(seed)) == chosen, "the order of annotations is none"
     assert choose(alone, count + 5, np.random.default_rng(seed))[: len(chosen)] == chosen
@@ -323,13 +323,13 @@ def test_pictos_in_cocos_format_keeps_every_promise(data: Path) -> None:
     for scene in scenes:
         draw(scene).save(data / f"pope/val2014/{scene.id}.png")
     ran = CliRunner().invoke(app, ["check", "grounding", "--data", str(data), "--json"])
-    found = json.loads(ran.stdout)["tasks"]["grounding"]
+    grounding = json.loads(ran.stdout)["tasks"]["grounding"]
     once = [
         (scene.seed, thing) for scene in scenes for thing in scene.things if scene.counts()[thing.category.name] == 1
     ]
-    asked = sum(thing.box[2] * thing.box[3] >= LEAST * SIDE**2 for _, thing in once)
-    assert (ran.exit_code, found["failures"], found["checked"]["gold"]) == (0, [], asked)
-    assert asked > 50
+    total = sum(thing.box[2] * thing.box[3] >= LEAST * SIDE**2 for _, thing in once)
+    assert (ran.exit_code, grounding["failures"], grounding["checked"]["gold"]) == (0, [], total)
+    assert total > 50
     for sample in _task(data).samples("test"):
         (box,) = (thing.box for seed, thing in once if f"{seed}/{thing.category.name.replace(' ', '-')}" == sample.id)
         assert sample.target == box
@@ -347,20 +347,20 @@ def test_questions_are_written_and_the_answers_to_them_scored_under_every_profil
     assert "2 questions on instances_val2014.json" in _strop(
         *("data", "build", "grounding", "--coco", truth, "--out", tmp_path / "questions.jsonl")
     ).stdout.replace("\n", " ")
-    asked = [json.loads(line) for line in (tmp_path / "questions.jsonl").read_text().splitlines()]
-    assert [(row["question_id"], row["image"]) for row in sorted(asked, key=str)] == [
+    questions = [json.loads(line) for line in (tmp_path / "questions.jsonl").read_text().splitlines()]
+    assert [(row["question_id"], row["image"]) for row in sorted(questions, key=str)] == [
         ("7/cat", "7.jpg"),
         ("7/fire-hydrant", "7.jpg"),
     ]
-    assert all(row["text"].startswith("Provide the bounding box of the ") for row in asked)
+    assert all(row["text"].startswith("Provide the bounding box of the ") for row in questions)
     answers = tmp_path / "answers.jsonl"
     # of the 100 x 50 picture, and of the square of 100 that 25 pixels above and below it make
-    said = {"7/cat": "[0.1, 0.2, 0.3, 0.6]", "7/fire-hydrant": "[0.5, 0.35, 0.7, 0.55]"}
-    write_jsonl(answers, ({"question_id": name, "text": text} for name, text in said.items()))
+    answer = {"7/cat": "[0.1, 0.2, 0.3, 0.6]", "7/fire-hydrant": "[0.5, 0.35, 0.7, 0.55]"}
+    write_jsonl(answers, ({"question_id": name, "text": text} for name, text in answer.items()))
     words = ("score", "grounding", "--answers", answers, "--truth", truth, "--json")
     strict, llava, *others = json.loads(_strop(*words, "--profile", "all").stdout)
-    assert [one["metrics"]["IoU"]["value"] for one in (strict, llava)] == [0.75, 0.75]
-    assert tuple(one["profile"] for one in (strict, llava, *others)) == PROFILES
+    assert [item["metrics"]["IoU"]["value"] for item in (strict, llava)] == [0.75, 0.75]
+    assert tuple(item["profile"] for item in (strict, llava, *others)) == PROFILES
     assert strict["info"]["truth"] == "instances_val2014.json"
     # left, top, width, height in pixels, as a box that is read
     assert [row["gold"] for row in strict["info"]["disagreements"]] == [[10, 10, 20, 20], [50, 10, 20, 20]]
@@ -368,8 +368,8 @@ def test_questions_are_written_and_the_answers_to_them_scored_under_every_profil
     error = _strop(*words).exception
     assert isinstance(error, DataError)
     assert "has no answer to 1 question: 7/fire-hydrant" in str(error)
-    part = json.loads(_strop(*words, "--partial").stdout)
-    assert (part["metrics"]["unread"]["value"], part["info"]["unanswered"]) == (1.0, ["7/fire-hydrant"])
+    content = json.loads(_strop(*words, "--partial").stdout)
+    assert (content["metrics"]["unread"]["value"], content["info"]["unanswered"]) == (1.0, ["7/fire-hydrant"])
 
 
 def test_a_truth_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ def test_any_annotations_give_a_set_that_keeps_its_promises(pictures: Pictures, 
     assert set(ids) <= set(eligible)
     backwards = {image: sorted(pictures[image], reverse=True) for image in reversed(list(pictures))}
     assert _chosen(backwards, size, seed) == ids, "the order of pictures and objects is none"
-    there = Counter(name for image in ids for name in eligible[image])
+    counted = Counter(name for image in ids for name in eligible[image])
     possible = Counter(name for names in eligible.values() for name in names)
-    assert all(there[name] >= min(size // len(possible), count) for name, count in possible.items())
+    assert all(counted[name] >= min(size // len(possible), count) for name, count in possible.items())
 
 
 @given(PICTURES, st.integers(-1, 60))
@@ -105,7 +105,7 @@ def test_without_temptation_any_picture_of_a_category_is_chosen_for_balance() ->
     pictures = {**usual, "lacks cup": {"fork", "knife", "table"}, "odd": {"kite", "bird", "dog"}}
     sets = [set(_chosen(pictures, 3, seed, top=1.0)) for seed in range(50)]
     assert set.union(*sets) == set(pictures)
-    assert all("odd" in one for one in sets)
+    assert all("odd" in item for item in sets)
 
 
 def test_what_goes_at_equal_size_is_the_share_of_size() -> None:
@@ -130,8 +130,8 @@ def test_a_common_object_does_not_crowd_out_the_rare_ones() -> None:
 
 def test_another_seed_draws_another_set_from_many_pictures() -> None:
     pictures = {str(n): compose(seed).counts() for n, seed in enumerate(seeds_of("test", 400))}
-    one, same, other = (set(_chosen(pictures, 50, seed)) for seed in (1, 1, 2))
-    assert one == same != other
+    first, same, other = (set(_chosen(pictures, 50, seed)) for seed in (1, 1, 2))
+    assert first == same != other
 
 
 def test_ids_are_in_the_order_of_their_numbers() -> None:
@@ -143,10 +143,10 @@ def test_tempting_pictures_mislead_a_real_model(conformance: Path) -> None:
     """LLaVA-1.5's captions of 500 COCO pictures: what the score promises, on words that it has never seen."""
     tables = load_tables(conformance / "chair")
     truth = conformance / "chair/ground_truth_maxlinn.json.gz"
-    found = load_answers(conformance / "chair/opera/llava-1.5/greedy.jsonl", truth, tables=tables)
+    answered = load_answers(conformance / "chair/opera/llava-1.5/greedy.jsonl", truth, tables=tables)
     words = PROFILES["lemminflect"].words
-    objects = {sample.id: sample.target for sample in found.samples}
-    captions = dict(zip(objects, found.answers, strict=True))
+    objects = {sample.id: sample.target for sample in answered.samples}
+    captions = dict(zip(objects, answered.answers, strict=True))
     counted = presence(objects.values())
     score = {
         image: math.fsum(temptation(names, counted).values()) for image, names in objects.items() if is_eligible(names)
@@ -161,8 +161,12 @@ def test_tempting_pictures_mislead_a_real_model(conformance: Path) -> None:
     halves = three[: len(three) // 2], three[len(three) // 2 :]
     wrong = [marks[image]["distinct_named"] - marks[image]["recalled"] for image in ranked]
     assert len(ranked) == 265
-    assert [round(100 * precision(some), 1) for some in (ranked[:100], ranked[-100:], ranked)] == [71.7, 84.0, 77.2]
-    assert [round(100 * precision(some), 1) for some in halves] == [69.2, 79.3], "nor is it only that they hold less"
+    assert [round(100 * precision(several), 1) for several in (ranked[:100], ranked[-100:], ranked)] == [
+        71.7,
+        84.0,
+        77.2,
+    ]
+    assert [round(100 * precision(halve), 1) for halve in halves] == [69.2, 79.3], "nor is it only that they hold less"
     assert round(spearmanr([score[image] for image in ranked], wrong).statistic, 2) == 0.30
 
 
@@ -174,9 +178,9 @@ def test_what_is_outlined_one_by_one_is_counted_and_crowds_are_not(tmp_path: Pat
     document = json.loads((tmp_path / "instances_.json").read_text())
     document["annotations"][2]["iscrowd"] = 1
     write_json(tmp_path / "instances_.json", document)
-    found = read_instances(tmp_path)
-    assert (found["1"].objects, found["1"].counts) == ({"dog", "person"}, {"dog": 2})
-    assert (found["2"].objects, found["2"].counts) == (set(), {})
+    instances = read_instances(tmp_path)
+    assert (instances["1"].objects, instances["1"].counts) == ({"dog", "person"}, {"dog": 2})
+    assert (instances["2"].objects, instances["2"].counts) == (set(), {})
 
 
 def test_what_two_files_share_is_counted_once(tmp_path: Path) -> None:
@@ -201,20 +205,20 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_scenes_in_cocos_format_make_a_set_that_says_what_is_in_it(scenes: Path, tmp_path: Path) -> None:
-    told = json.loads(_run("--coco", scenes, "--size", 50, "--seed", 3, "--out", tmp_path / "ic", "--json").stdout)
+    content = json.loads(_run("--coco", scenes, "--size", 50, "--seed", 3, "--out", tmp_path / "ic", "--json").stdout)
     assert sorted(path.name for path in (tmp_path / "ic").iterdir()) == ["README.md", "ids.json", "truth.json"]
     named: dict[str, Any] = json.loads((tmp_path / "ic/ids.json").read_text())
     truth: dict[str, Any] = json.loads((tmp_path / "ic/truth.json").read_text())
-    assert (named["seed"], named["digest"], len(named["ids"])) == (3, told["digest"], 50)
+    assert (named["seed"], named["digest"], len(named["ids"])) == (3, content["digest"], 50)
     assert named["digest"] == hashlib.sha256("".join(f"{image}\n" for image in named["ids"]).encode()).hexdigest()
     assert list(truth["images"]) == named["ids"]
-    for image, one in truth["images"].items():
+    for image, value in truth["images"].items():
         scene = compose(int(image))
-        assert one["counts"] == scene.counts()
-        assert one["objects"] == sorted(scene.counts())
-        assert one["file_name"] == f"{scene.id}.png"
-        assert len(one["tempting"]) == 5
-        assert not set(one["tempting"]) & set(one["objects"])
+        assert value["counts"] == scene.counts()
+        assert value["objects"] == sorted(scene.counts())
+        assert value["file_name"] == f"{scene.id}.png"
+        assert len(value["tempting"]) == 5
+        assert not set(value["tempting"]) & set(value["objects"])
 
 
 def test_the_card_says_how_it_was_made_and_whose_the_pictures_are(scenes: Path, tmp_path: Path) -> None:
@@ -227,7 +231,9 @@ def test_the_card_says_how_it_was_made_and_whose_the_pictures_are(scenes: Path, 
     assert f"300 images are annotated, {len(eligible)} of them eligible" in card
     assert digest_of_file(tmp_path / "ic/truth.json") in card
     assert "stay their owners'" in card
-    people = (sum("person" in one for one in some) for some in ([t["objects"] for t in truth.values()], eligible))
+    people = (
+        sum("person" in item for item in several) for several in ([t["objects"] for t in truth.values()], eligible)
+    )
     assert "| person | {} | {} |".format(*people) in card
 
 

@@ -84,10 +84,10 @@ def test_what_is_not_clearly_a_count_is_not_read(text: str) -> None:
 
 @given(st.lists(st.sampled_from(VOCABULARY.split()), max_size=12))
 def test_whatever_is_read_was_said_and_what_follows_of_others_does_not_change_it(words: list[str]) -> None:
-    found = _said(" ".join(words))
-    assert set(found) <= {"dog", "person"}
-    assert all(({2: {"two", "2"}, 3: {"three"}}[number]) & set(words) for number in found.values())
-    assert _said(" ".join([*words, ",", "two", "traffic", "lights"])) == {**found, "traffic light": 2}
+    result = _said(" ".join(words))
+    assert set(result) <= {"dog", "person"}
+    assert all(({2: {"two", "2"}, 3: {"three"}}[number]) & set(words) for number in result.values())
+    assert _said(" ".join([*words, ",", "two", "traffic", "lights"])) == {**result, "traffic light": 2}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -97,9 +97,9 @@ def test_every_count_said_of_a_scene_is_read_as_meant(profile: str, request: pyt
     words = PROFILES[profile].words
     tables = pictos_tables(words)
     for scene in (compose(seed) for seed in seeds_of("test", 40)):
-        said = said_counts(merge_words(words(caption(scene)), tables), tables)
-        assert said.items() <= scene.counts().items()
-        assert set(said) == {name for name, count in scene.counts().items() if count > 1}
+        text = said_counts(merge_words(words(caption(scene)), tables), tables)
+        assert text.items() <= scene.counts().items()
+        assert set(text) == {name for name, count in scene.counts().items() if count > 1}
 
 
 # Marks ----------------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_the_figures_are_ratios_over_all_captions() -> None:
         for text in ("Two dogs.", "A traffic light and one dog.", "")
         for score in [score_ic(WORDS(text), target, TABLES)]
     ]
-    figures = {name: (one.value, one.n) for name, one in estimate(rows, IC_METRICS, draws=50).items()}
+    figures = {name: (value.value, value.n) for name, value in estimate(rows, IC_METRICS, draws=50).items()}
     assert figures == {
         "precision": (2 / 3, 3),
         "recall": (2 / 6, 3),
@@ -172,8 +172,8 @@ def _write_tables(folder: Path, tables: ChairTables) -> None:
     write_json(folder / "double_words.json", dict(tables.double_words))
 
 
-def _captions(path: Path, said: dict[str, str]) -> Path:
-    write_jsonl(path, [{"image_id": int(image), "caption": text} for image, text in said.items()])
+def _captions(path: Path, answer: dict[str, str]) -> Path:
+    write_jsonl(path, [{"image_id": int(image), "caption": text} for image, text in answer.items()])
     return path
 
 
@@ -195,11 +195,11 @@ def test_a_set_of_scenes_is_built_and_people_describe_it_without_a_fault(tmp_pat
     ids = json.loads((tmp_path / "ic/ids.json").read_text())["ids"]
     figures = []
     for number in (0, 2):
-        said = {image: human_captions(compose(int(image)))[number] for image in ids}
-        answers = _captions(tmp_path / f"{number}.jsonl", said)
+        text = {image: human_captions(compose(int(image)))[number] for image in ids}
+        answers = _captions(tmp_path / f"{number}.jsonl", text)
         arguments = ("--answers", answers, "--truth", tmp_path / "ic", "--profile", "lemminflect", "--json")
         printed = json.loads(_run(*arguments).stdout)
-        figures.append({name: one["value"] for name, one in printed["metrics"].items()})
+        figures.append({name: entry["value"] for name, entry in printed["metrics"].items()})
     whole, partial = figures
     assert (whole["precision"], whole["recall"], whole["counts_right"], whole["unread"]) == (1, 1, 1, 0)
     assert (partial["precision"], partial["counts_right"]) == (1, 1)
@@ -224,12 +224,12 @@ def test_both_readers_of_captions_come_side_by_side(dogs: Path, nltk_data: Path)
     answers = _captions(dogs / "model.jsonl", {"1": "Two dogs.", "2": "Two dogging people."})
     arguments = ("--answers", answers, "--truth", dogs / "ic", "--data", dogs / "data", "--profile", "all")
     printed = json.loads(_run(*arguments, "--disagreements", dogs / "unlike.jsonl", "--json").stdout)
-    assert [(one["profile"], one["info"]["normaliser"].split()[0]) for one in printed] == [
+    assert [(entry["profile"], entry["info"]["normaliser"].split()[0]) for entry in printed] == [
         ("official", "nltk"),
         ("lemminflect", "lemminflect"),
     ]
     unlike = [json.loads(line) for line in (dogs / "unlike.jsonl").read_text().splitlines()]
-    assert [(one["id"], one["answer"]) for one in unlike] == [("2", "Two dogging people.")]
+    assert [(item["id"], item["answer"]) for item in unlike] == [("2", "Two dogging people.")]
 
 
 def test_the_data_folder_stands_in_for_the_truth(dogs: Path) -> None:
@@ -299,7 +299,7 @@ def test_peoples_captions_of_photographs_are_the_ceiling_of_precision(
     assert figures["recall"].value == pytest.approx(sum(recall) / 5)
     _, strict = photos.ceiling(conformance, captions, without_its_own=True)
     measured = [[figure[name].value for name in ("precision", "recall", "f1")] for figure in (figures, strict)]
-    assert [[round(100 * (value or 0), 1) for value in some] for some in measured] == [
+    assert [[round(100 * (value or 0), 1) for value in several] for several in measured] == [
         [100, 29.3, 45.3],
         [90.5, 27.3, 41.9],
     ]

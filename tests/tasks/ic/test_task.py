@@ -27,19 +27,19 @@ def test_a_chosen_set_is_asked_with_cocos_pictures_and_marked_as_published_capti
     for scene in scenes:
         draw(scene).save(data / f"pope/val2014/{scene.id}.png")
     samples = Ic(data_root=root).samples("test")
-    found = check(Ic(data_root=root), samples)
-    assert (found.failures, found.counts["pictures"]) == ((), 20)
+    report = check(Ic(data_root=root), samples)
+    assert (report.failures, report.counts["pictures"]) == ((), 20)
     assert samples[0].images == (data / "pope/val2014" / samples[0].meta["file_name"],)
     assert samples[0].prompt == chair_questions.PROMPT
-    captions = {one.id: f"There are two {next(iter(one.target))}s." for one in samples}
+    captions = {sample.id: f"There are two {next(iter(sample.target))}s." for sample in samples}
     rows = [{"image_id": int(image), "caption": caption} for image, caption in captions.items()]
     write_jsonl(tmp_path / "captions.jsonl", rows)
     tables = object_words.load_tables(data / "chair")
     published = ic_answers.load_answers(tmp_path / "captions.jsonl", data / "ic", tables)
-    said = {one.images: captions[one.id] for one in samples}
-    ours = answered(lambda one: said[one.images], Ic(data_root=root), 20)
+    text = {sample.images: captions[sample.id] for sample in samples}
+    ours = answered(lambda item: text[item.images], Ic(data_root=root), 20)
     assert [row.counts for row in ours.rows] == [
-        ic.score_ic(object_words.normalise(answer), one.target, tables).counts
-        for one, answer in zip(published.samples, published.answers, strict=True)
+        ic.score_ic(object_words.normalise(answer), sample.target, tables).counts
+        for sample, answer in zip(published.samples, published.answers, strict=True)
     ]
     assert ours.info["ids"] == published.info["ids"]

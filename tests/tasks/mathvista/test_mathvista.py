@@ -89,8 +89,8 @@ def test_published_outputs_score_what_they_score_under_both_integer_rules(
     assert (total["asked"], total["right"]) == (figures["n"], figures["correct"])
     # An answer without an extraction is unread as well, and not among the unreadable ones of that file.
     assert total["question_type/free_form/unread"] == total["unread"] == figures["unreadable_free_form"] + missing
-    found = estimate(rows, mathvista_metrics(), draws=1)
-    assert found["accuracy"].value == pytest.approx(figures["accuracy"], abs=1e-9)
+    result = estimate(rows, mathvista_metrics(), draws=1)
+    assert result["accuracy"].value == pytest.approx(figures["accuracy"], abs=1e-9)
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -100,29 +100,29 @@ def test_every_published_cell_follows_from_its_outputs_but_for_those_that_are_na
     entry = expected[f"mathvista/{run}"]
     published = _cells(json.loads((conformance / entry["scores"]).read_text()))
     rule = entry["profile"].removeprefix("official/")
-    for one, profile in RULES.items():
+    for item, profile in RULES.items():
         rows = _marked(outputs[run], profile)
         total = _totals(rows)
         ours = {name: (total[f"{name}/right"], total[f"{name}/asked"]) for name in outputs[run].info["cells"]}
         theirs = {name: (cell["correct"], cell["total"]) for name, cell in published.items() if name != "average"}
         assert ours.keys() == theirs.keys()
         assert len(ours) == entry["cells"]["of"] == 74
-        assert sum(ours[name] == theirs[name] for name in ours) == entry["cells"][f"equal_to_published_with_{one}"]
-        if one == rule:
+        assert sum(ours[name] == theirs[name] for name in ours) == entry["cells"][f"equal_to_published_with_{item}"]
+        if item == rule:
             unequal = {name for name in ours if ours[name] != theirs[name]}
             assert unequal == {f"{cell['key']}/{cell['value']}" for cell in entry["cells"]["not_equal"]}
             for cell in entry["cells"]["not_equal"]:
                 name = f"{cell['key']}/{cell['value']}"
                 assert [list(ours[name]), list(theirs[name])] == [cell["recomputed"], cell["published"]]
-            found = estimate(rows, mathvista_metrics(outputs[run].info["cells"]), draws=1)
+            figures = estimate(rows, mathvista_metrics(outputs[run].info["cells"]), draws=1)
             for name in ours.keys() - unequal:
-                assert f"{100 * (found[f'{name}/accuracy'].value or 0):.2f}" == published[name]["accuracy"]
-                assert found[f"{name}/accuracy"].n == published[name]["total"]
+                assert f"{100 * (figures[f'{name}/accuracy'].value or 0):.2f}" == published[name]["accuracy"]
+                assert figures[f"{name}/accuracy"].n == published[name]["total"]
             whole = published["average"]
             assert (total["right"], total["asked"]) == (whole["correct"], whole["total"])
             assert total["right"] == entry["published"]["correct"]
-            assert round(found["accuracy"].value or 0, 3) == entry["published"]["accuracy"]
-            assert f"{100 * (found['accuracy'].value or 0):.1f}" == f"{float(whole['accuracy']):.1f}"
+            assert round(figures["accuracy"].value or 0, 3) == entry["published"]["accuracy"]
+            assert f"{100 * (figures['accuracy'].value or 0):.1f}" == f"{float(whole['accuracy']):.1f}"
 
 
 def test_chatgpts_unequal_cell_comes_of_one_question_annotated_later(outputs: dict[str, Answered]) -> None:
@@ -153,14 +153,14 @@ def test_annotated_again_later_the_questions_kept_their_answers(
     testmini = conformance / "mathvista/testmini.json"
     entry = expected[f"mathvista/{run}"]
     # `load_answers` refuses another gold answer, and marks by the output file's own annotation.
-    found = load_answers(conformance / entry["outputs"], testmini)
+    answered = load_answers(conformance / entry["outputs"], testmini)
     later = json.loads(testmini.read_text())
     rows = json.loads(gzip.decompress((conformance / entry["outputs"]).read_bytes()))
     differs = {
         name: sum(rows[pid][name] != later[pid][name] for pid in rows) for name in ("metadata", "question", "answer")
     }
     assert differs == entry["differs_from_testmini"]
-    assert len(found.samples) == 1000
+    assert len(answered.samples) == 1000
 
 
 def test_the_questions_are_those_that_the_readme_counts(conformance: Path, expected: dict[str, Any]) -> None:
@@ -202,9 +202,9 @@ def test_the_command_prints_the_published_figure(conformance: Path, expected: di
     done = CliRunner().invoke(score_app, [*arguments, "official/integer_old", "--json"])
     assert done.exit_code == 0
     printed = json.loads(done.stdout)
-    found = printed["metrics"]["accuracy"]
-    assert (found["value"], found["n"]) == (pytest.approx(entry["published"]["accuracy"], abs=1e-9), 1000)
-    assert found["low"] < found["value"] < found["high"]
+    accuracy = printed["metrics"]["accuracy"]
+    assert (accuracy["value"], accuracy["n"]) == (pytest.approx(entry["published"]["accuracy"], abs=1e-9), 1000)
+    assert accuracy["low"] < accuracy["value"] < accuracy["high"]
     table = CliRunner().invoke(score_app, [*arguments, "all"]).stdout
     assert "343 blank responses have an extraction" in table
     assert "answers are not read alike by all profiles" in table
@@ -219,8 +219,8 @@ def test_a_smaller_file_is_refused_by_the_file_to_get_or_marked_in_part(
         load_answers(tmp_path / "some.json")
     with pytest.raises(DataError, match=r"no answer to 950 questions"):
         load_answers(tmp_path / "some.json", conformance / "mathvista/testmini.json")
-    found = load_answers(tmp_path / "some.json", conformance / "mathvista/testmini.json", partial=True)
-    assert (len(found.samples), len(found.info["unanswered"])) == (50, 950)
+    answered = load_answers(tmp_path / "some.json", conformance / "mathvista/testmini.json", partial=True)
+    assert (len(answered.samples), len(answered.info["unanswered"])) == (50, 950)
     assert len(load_answers(tmp_path / "some.json", partial=True).samples) == 50
 
 
@@ -289,10 +289,10 @@ def test_the_official_rule_gives_a_blank_the_shortest_option_and_ours_gives_it_n
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "distance"), [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2)]
+    ("first", "other", "distance"), [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2)]
 )
-def test_the_edit_distance_counts_insertions_deletions_and_replacements(one: str, other: str, distance: int) -> None:
-    assert edit_distance(one, other) == edit_distance(other, one) == distance
+def test_the_edit_distance_counts_insertions_deletions_and_replacements(first: str, other: str, distance: int) -> None:
+    assert edit_distance(first, other) == edit_distance(other, first) == distance
 
 
 TEXTS = st.text() | st.text(alphabet="0123456789.,-/eE[]^{} \\boxedanswer is:(ABC)\n")
@@ -308,16 +308,16 @@ def test_reading_raises_on_no_text_and_names_only_options_that_exist(
     assert read is None or not question.options or read in question.options
 
 
-@given(options=st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=8, unique=True), place=st.integers(0, 7))
-def test_the_gold_letter_earns_full_marks_under_every_profile(options: list[str], place: int) -> None:
-    place %= len(options)
-    question = dataclasses.replace(YES_NO, options=tuple(options), answer=options[place])
-    letter = "ABCDEFGH"[place]
+@given(options=st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=8, unique=True), count=st.integers(0, 7))
+def test_the_gold_letter_earns_full_marks_under_every_profile(options: list[str], count: int) -> None:
+    count %= len(options)
+    question = dataclasses.replace(YES_NO, options=tuple(options), answer=options[count])
+    letter = "ABCDEFGH"[count]
     for extraction in (letter, f"({letter})", f"({letter.lower()})"):
         for reader in (read_official, read_official_old_integers):
-            assert reader(Reply(response="", extraction=extraction), question) == options[place]
+            assert reader(Reply(response="", extraction=extraction), question) == options[count]
     for response in (letter, f"({letter})", f"The answer is {letter}."):
-        assert read_strict(Reply(response=response), question) == options[place]
+        assert read_strict(Reply(response=response), question) == options[count]
 
 
 @given(number=st.integers(-(10**12), 10**12), words=st.sampled_from(["{}", "It is {}.", "The answer is {}", "${}$"]))
@@ -343,8 +343,8 @@ def _files(folder: Path, outputs: Any = ROWS, questions: Any = None, **options: 
 
 
 def test_a_question_is_counted_in_each_of_its_skills(tmp_path: Path) -> None:
-    found = _files(tmp_path)
-    rows = _marked(found, "strict")
+    files = _files(tmp_path)
+    rows = _marked(files, "strict")
     total = _totals(rows)
     assert (total["right"], total["asked"]) == (1, 2)
     for skill in METADATA["skills"]:
@@ -367,14 +367,14 @@ def test_all_layouts_of_outputs_are_the_same_samples(tmp_path: Path) -> None:
 
 
 def test_a_program_answers_by_what_it_printed(tmp_path: Path) -> None:
-    found = _files(tmp_path, {"1": {**QUESTION, "response": "print(2 + 3)", "execution": "5"}})
-    assert found.answers == ("5",)
+    files = _files(tmp_path, {"1": {**QUESTION, "response": "print(2 + 3)", "execution": "5"}})
+    assert files.answers == ("5",)
 
 
 def test_a_table_whose_column_of_programs_is_blank_is_read_by_its_responses(tmp_path: Path) -> None:
     rows = [{"pid": pid, "response": row["response"], "execution": ""} for pid, row in ROWS.items()]
-    found = _files(tmp_path, rows, ASKED | {"2": CHOICE})
-    assert (found.answers, found.info["blank_executions"]) == (("5", "B"), 0)
+    files = _files(tmp_path, rows, ASKED | {"2": CHOICE})
+    assert (files.answers, files.info["blank_executions"]) == (("5", "B"), 0)
     without = [{**row, "execution": None} for row in rows]
     assert _files(tmp_path, without, ASKED | {"2": CHOICE}).answers == ("5", "B")
 
@@ -383,8 +383,8 @@ def test_a_table_whose_column_of_programs_is_blank_is_read_by_its_responses(tmp_
 def test_a_row_with_a_part_of_its_question_is_marked_by_testmini(tmp_path: Path, left_out: tuple[str, ...]) -> None:
     whole = {**CHOICE, "response": "A", "precision": 1.0}
     row = {name: value for name, value in whole.items() if name not in left_out}
-    found = _files(tmp_path, {"2": row}, {"2": CHOICE})
-    assert _totals(_marked(found, "strict"))["right"] == 1
+    files = _files(tmp_path, {"2": row}, {"2": CHOICE})
+    assert _totals(_marked(files, "strict"))["right"] == 1
     with pytest.raises(DataError, match="is missing"):
         _files(tmp_path, {"2": row})
 
@@ -403,8 +403,8 @@ def test_an_outage_is_no_answer_and_no_mark(tmp_path: Path) -> None:
     outage = {**ROWS, "1": {**QUESTION, "error": "the service did not reply"}}
     with pytest.raises(DataError, match=r"no answer to 1 question: 1; complete the file"):
         _files(tmp_path, outage)
-    found = _files(tmp_path, outage, partial=True)
-    assert ([sample.id for sample in found.samples], found.info["unanswered"]) == (["2"], ["1"])
+    files = _files(tmp_path, outage, partial=True)
+    assert ([sample.id for sample in files.samples], files.info["unanswered"]) == (["2"], ["1"])
 
 
 def test_a_split_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -498,8 +498,8 @@ def test_a_rows_own_question_and_its_query_are_one(tmp_path: Path) -> None:
     ],
 )
 def test_a_row_may_name_its_question_in_any_form(tmp_path: Path, names: dict[str, Any]) -> None:
-    found = _files(tmp_path, {"1": {"response": "5", **names}}, ASKED, partial=True)
-    assert (len(found.samples), found.info["unnamed"]) == (1, int(not {"query", "question", "image"} & names.keys()))
+    files = _files(tmp_path, {"1": {"response": "5", **names}}, ASKED, partial=True)
+    assert (len(files.samples), files.info["unnamed"]) == (1, int(not {"query", "question", "image"} & names.keys()))
 
 
 # What is headlined and told -------------------------------------------------------------------------------------------
@@ -527,13 +527,13 @@ def test_without_stored_extractions_strict_is_the_headline_and_official_says_why
     bare = {pid: {name: row[name] for name in row if name != "extraction"} for pid, row in rows.items()}
     (tmp_path / "outputs.json").write_text(json.dumps(bare))
     value, notes = WITHOUT[run]
-    headline, *told = _score(tmp_path / "outputs.json")
+    headline, *messages = _score(tmp_path / "outputs.json")
     assert headline.startswith(f"accuracy: strict {value} ")
-    assert told == notes
-    headline, *told = _score(tmp_path / "outputs.json", "--profile", "official")
+    assert messages == notes
+    headline, *messages = _score(tmp_path / "outputs.json", "--profile", "official")
     assert headline.startswith("accuracy: official ")
-    assert told[0] == "official reads stored extractions: 1000 of 1000 answers have none"
-    assert told[-1].endswith(f" by official and {value} by strict: the same answers")
+    assert messages[0] == "official reads stored extractions: 1000 of 1000 answers have none"
+    assert messages[-1].endswith(f" by official and {value} by strict: the same answers")
 
 
 @pytest.mark.reported("numbers")
@@ -557,9 +557,9 @@ def test_strict_seldom_reads_another_number_or_option_than_the_authors_took_out(
 def test_with_stored_extractions_official_is_the_headline_with_strict_beside_it(
     conformance: Path, expected: dict[str, Any]
 ) -> None:
-    headline, *told = _score(conformance / expected["mathvista/bard/bard"]["outputs"])
+    headline, *messages = _score(conformance / expected["mathvista/bard/bard"]["outputs"])
     assert headline.startswith("accuracy: official 34.80 ")
-    assert told == ["accuracy is 34.80 by official and 32.20 by strict: the same answers"]
+    assert messages == ["accuracy is 34.80 by official and 32.20 by strict: the same answers"]
 
 
 def test_a_blank_extraction_is_nobodys_and_a_blank_execution_is_no_blank_response(tmp_path: Path) -> None:
@@ -572,13 +572,13 @@ def test_a_blank_extraction_is_nobodys_and_a_blank_execution_is_no_blank_respons
     info = _files(tmp_path, rows).info
     counts = {name: info[name] for name in ("extracted", "extracted_from_blank", "blank_executions")}
     assert counts == {"extracted": 3, "extracted_from_blank": 1, "blank_executions": 1}
-    _, *told = _score(tmp_path / "outputs.json", "--partial")
-    assert told[:3] == [
+    _, *messages = _score(tmp_path / "outputs.json", "--partial")
+    assert messages[:3] == [
         "official reads stored extractions: 1 of 4 answers have none",
         "1 blank response has an extraction, which no model here said",
         "1 program printed nothing (blank `execution`), which is no blank response",
     ]
-    assert told[-3:] == [
+    assert messages[-3:] == [
         "unread of 4 answers: 25.0 % by official",
         "3 blank answers earn 2 of the 3 marks by official",
         "accuracy is 75.00 by official and 25.00 by strict: the same answers",

@@ -18,7 +18,7 @@ from tests.support.worlds import yes_no
 def test_mathvista_asks_the_authors_prompts_with_the_hint_first(data: Path, root: DataRoot) -> None:
     samples = MathVista(data_root=root).samples("test")
     assert len(samples) == 1000
-    assert all(one.prompt.startswith("Hint: ") for one in samples)
+    assert all(sample.prompt.startswith("Hint: ") for sample in samples)
     assert samples[0].images == (data / "mathvista/images/1.jpg",)
     names = {metric.name for metric in MathVista(data_root=root).details(samples).metrics}
     assert {"accuracy", "unread", "grade/college/accuracy", "skills/logical reasoning/unread"} <= names
@@ -28,7 +28,7 @@ def test_mathvista_asked_of_a_model_is_read_from_its_responses(data: Path, root:
     """The authors' rule reads what a language model took out, and here there is none: it would read nothing."""
     task = MathVista(data_root=root)
     samples = task.samples("test")[:20]
-    assert [task.score(one, f"So the answer is {one.target.answer}.").value for one in samples] == [1] * 20
+    assert [task.score(sample, f"So the answer is {sample.target.answer}.").value for sample in samples] == [1] * 20
     assert (task.profile, list(task.profiles)) == ("strict", ["lmms-eval/rules", "vlmeval/rules", "strict"])
     with pytest.raises(UsageError, match="mathvista has no profile 'official'; it has lmms-eval/rules, vlmeval/rules"):
         remark(yes_no([1], task="mathvista"), task, samples, "official")
@@ -65,6 +65,6 @@ def test_malformed_questions_of_mathvista_are_one_line(data: Path, old: str, new
     path.unlink()
     assert old in content
     path.write_text(content.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(StropError, match=message) as found:
+    with pytest.raises(StropError, match=message) as caught:
         mathvista.load_questions(path)
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(caught.value)

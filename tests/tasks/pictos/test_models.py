@@ -156,11 +156,11 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.reported("models")
-@pytest.mark.parametrize(("change", "told"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("change", "text"), BROKEN.values(), ids=BROKEN)
 def test_a_folder_that_cannot_be_asked_is_told_with_the_remedy(
-    base: Path, tmp_path: Path, change: dict[str, Any], told: str
+    base: Path, tmp_path: Path, change: dict[str, Any], text: str
 ) -> None:
-    assert told in complaint_of(variant(base, tmp_path / "m", **change))
+    assert text in complaint_of(variant(base, tmp_path / "m", **change))
 
 
 @pytest.mark.reported("models")

@@ -69,8 +69,8 @@ def test_a_seed_gives_the_same_scene_and_the_same_pixels(seed: int) -> None:
 
 def test_scenes_are_these_on_every_machine() -> None:
     """Whatever changes a scene must raise `world.VERSION`, and these with it."""
-    said = [caption(compose(seeds_of(split, 1)[0])) for split in ("pool", "dev", "test")]
-    assert said == PINNED
+    texts = [caption(compose(seeds_of(split, 1)[0])) for split in ("pool", "dev", "test")]
+    assert texts == PINNED
 
 
 PINNED = [
@@ -152,25 +152,25 @@ def test_patch_labels_name_only_what_is_there(seed: int) -> None:
 
 
 def test_splits_are_disjoint_ranges_of_seeds() -> None:
-    for one, other in itertools.combinations(SPLITS.values(), 2):
-        assert one.step == other.step == 1
-        assert max(one.start, other.start) >= min(one.stop, other.stop)
+    for first, other in itertools.combinations(SPLITS.values(), 2):
+        assert first.step == other.step == 1
+        assert max(first.start, other.start) >= min(first.stop, other.stop)
     assert list(SPLITS) == ["models", "encoder", "pool", "dev", "test"]
 
 
 def test_no_picture_of_a_split_is_one_of_another() -> None:
     digests = {split: {picture_digest([draw(compose(seed))]) for seed in seeds_of(split, 400)} for split in SPLITS}
-    assert all(len(found) == 400 for found in digests.values())
-    for one, other in itertools.combinations(digests, 2):
-        assert not digests[one] & digests[other]
+    assert all(len(digest) == 400 for digest in digests.values())
+    for first, other in itertools.combinations(digests, 2):
+        assert not digests[first] & digests[other]
 
 
 def test_the_pool_is_never_what_tasks_ask_about() -> None:
     for name in ("pictos_captions", "pictos_chair"):
         pool = {sample.images[0].seed for sample in training_pool(name).of_round(seed=0, number=1, count=50)}
         assert pool <= set(SPLITS["pool"])
-    asked = {sample.images[0].seed for task in PICTOS for sample in find_task(task).samples("test")}
-    assert asked <= set(SPLITS["test"])
+    seeds = {sample.images[0].seed for task in PICTOS for sample in find_task(task).samples("test")}
+    assert seeds <= set(SPLITS["test"])
 
 
 def test_slices_of_the_pool_follow_one_another() -> None:
@@ -209,9 +209,9 @@ def test_human_captions_are_five_and_name_nothing_else(seed: int) -> None:
     captions = human_captions(scene)
     assert len(captions) == 5
     assert captions[0] == caption(scene)
-    for some in captions:
-        assert 0 < len(set(read_names(some))) <= len(scene.counts())
-        assert set(read_names(some)) <= set(scene.counts())
+    for several in captions:
+        assert 0 < len(set(read_names(several))) <= len(scene.counts())
+        assert set(read_names(several)) <= set(scene.counts())
 
 
 def _is_true_of(claim: Claim, scene: Scene) -> bool:
@@ -317,8 +317,8 @@ def test_the_catalogue_speaks_of_itself_only() -> None:
 def test_the_tokenizer_loses_nothing_of_what_is_said(seed: int, number: int) -> None:
     words = tokenizer()
     scene, rng = compose(seed), np.random.default_rng(number)
-    asked = [*questions(scene, rng), *chart_questions(compose_chart(seed), rng)]
-    texts = [caption(scene), *(text for question in asked for text in (question.prompt, " " + question.answer))]
+    samples = [*questions(scene, rng), *chart_questions(compose_chart(seed), rng)]
+    texts = [caption(scene), *(text for question in samples for text in (question.prompt, " " + question.answer))]
     texts += [false_claim(scene, rng).sentence(), *(sample.prompt for sample in caption_samples("test", 1))]
     for text in texts:
         ids = words(text).input_ids
@@ -347,27 +347,27 @@ def test_pycocotools_loads_the_scenes_with_the_same_counts() -> None:
     assert len(loaded.getAnnIds()) == sum(len(scene.things) for scene in scenes)
     for scene in scenes:
         annotations = loaded.loadAnns(loaded.getAnnIds(imgIds=scene.seed))
-        names = Counter(loaded.loadCats(one["category_id"])[0]["name"] for one in annotations)
+        names = Counter(loaded.loadCats(item["category_id"])[0]["name"] for item in annotations)
         assert names == scene.counts()
-        for one in annotations:
-            x, y, width, height = one["bbox"]
+        for annotation in annotations:
+            x, y, width, height = annotation["bbox"]
             assert 0 <= x < x + width <= SIDE
             assert 0 <= y < y + height <= SIDE
-            assert 0 < one["area"] <= width * height
+            assert 0 < annotation["area"] <= width * height
     spoken = COCO()
     spoken.dataset = coco.captions(scenes)
     spoken.createIndex()
     assert len(spoken.getAnnIds()) == 5 * len(scenes)
-    assert len({one["id"] for one in spoken.dataset["annotations"]}) == 5 * len(scenes)
+    assert len({item["id"] for item in spoken.dataset["annotations"]}) == 5 * len(scenes)
 
 
 @pytest.fixture(scope="module")
 def pope() -> dict[str, dict[str, list[Sample]]]:
     """scene -> group -> questions."""
-    found: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    results: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
     for sample in PictosPope().samples("test"):
-        found[sample.cluster][sample.meta["group"]].append(sample)
-    return found
+        results[sample.cluster][sample.meta["group"]].append(sample)
+    return results
 
 
 def _scene_of(name: str) -> Scene:
@@ -379,13 +379,16 @@ def test_pope_asks_six_questions_a_scene_and_group_half_of_them_yes(pope: dict[s
     for scene, groups in pope.items():
         present = set(_scene_of(scene).counts())
         assert tuple(groups) == POPE_GROUPS
-        yes = {frozenset(one.meta["object"] for one in asked if one.target == "yes") for asked in groups.values()}
+        yes = {
+            frozenset(sample.meta["object"] for sample in questions if sample.target == "yes")
+            for questions in groups.values()
+        }
         assert len(yes) == 1, "every group asks for the same objects that are there"
-        for asked in groups.values():
-            assert [one.target for one in asked] == ["yes"] * 3 + ["no"] * 3
-            assert len({one.meta["object"] for one in asked}) == 6
-            assert all((one.meta["object"] in present) == (one.target == "yes") for one in asked)
-            assert all(list(read_names(one.prompt)) == [one.meta["object"]] for one in asked)
+        for group in groups.values():
+            assert [sample.target for sample in group] == ["yes"] * 3 + ["no"] * 3
+            assert len({sample.meta["object"] for sample in group}) == 6
+            assert all((sample.meta["object"] in present) == (sample.target == "yes") for sample in group)
+            assert all(list(read_names(sample.prompt)) == [sample.meta["object"]] for sample in group)
 
 
 def test_popular_negatives_are_the_most_frequent_and_adversarial_ones_the_most_co_occurring(
@@ -397,10 +400,11 @@ def test_popular_negatives_are_the_most_frequent_and_adversarial_ones_the_most_c
         absent = [category.name for category in CATEGORIES if category.name not in present]
 
         def company(name: str, present: set[str] = present) -> int:
-            return sum(counted.together[there].get(name, 0) for there in present)
+            return sum(counted.together[names].get(name, 0) for names in present)
 
         popular, adversarial = (
-            [one.meta["object"] for one in groups[group] if one.target == "no"] for group in ("popular", "adversarial")
+            [item.meta["object"] for item in groups[group] if item.target == "no"]
+            for group in ("popular", "adversarial")
         )
         frequent = sorted((counted.alone.get(name, 0) for name in absent), reverse=True)
         assert [counted.alone[name] for name in popular] == frequent[:3]
@@ -449,14 +453,14 @@ def test_gold_earns_full_marks_and_silence_none(task: Task) -> None:
         assert task.score(sample, task.gold(sample)).value == 1.0
         silent = task.score(sample, "")
         assert (silent.value, silent.parsed) == (0.0, None)
-    for answer, wanted in ((task.gold, 1.0), (lambda _: "", 0.0)):
+    for answer, expected in ((task.gold, 1.0), (lambda _: "", 0.0)):
         rows = [mark(sample, answer(sample), task.score(sample, answer(sample))) for sample in samples]
-        found = estimate(rows, task.metrics, draws=1)
+        figures = estimate(rows, task.metrics, draws=1)
         for metric in task.metrics:
             kind = metric.name.rsplit("/", 1)[-1]
             if kind in ("accuracy", "f1", "recall"):
-                assert found[metric.name].value == wanted
+                assert figures[metric.name].value == expected
             elif kind in ("CHAIRs", "CHAIRi"):
-                assert found[metric.name].value == (0.0 if wanted or kind == "CHAIRs" else None)
+                assert figures[metric.name].value == (0.0 if expected or kind == "CHAIRs" else None)
             elif kind == "unread":
-                assert found[metric.name].value == 1.0 - wanted
+                assert figures[metric.name].value == 1.0 - expected

@@ -34,10 +34,10 @@ def _kind(sample: Sample) -> str:
 
 
 def _kinds(task: Task, split: str = "test") -> dict[str, list[Sample]]:
-    found: dict[str, list[Sample]] = {}
+    results: dict[str, list[Sample]] = {}
     for sample in task.samples(split):
-        found.setdefault(_kind(sample), []).append(sample)
-    return found
+        results.setdefault(_kind(sample), []).append(sample)
+    return results
 
 
 def _options(sample: Sample) -> dict[str, str]:
@@ -74,8 +74,8 @@ def test_the_first_questions_are_a_fair_part_of_all() -> None:
 def test_options_name_what_is_there_and_what_is_not() -> None:
     for sample in _kinds(SCIENCE)["present"]:
         options = _options(sample)
-        there = [letter for letter, name in options.items() if name in compose(sample.images[0].seed).counts()]
-        assert (there, len(set(options.values()))) == ([SCIENCE.gold(sample)], 4)
+        present = [letter for letter, name in options.items() if name in compose(sample.images[0].seed).counts()]
+        assert (present, len(set(options.values()))) == ([SCIENCE.gold(sample)], 4)
 
 
 @pytest.mark.parametrize("task", [SCIENCE, MATH], ids=lambda task: task.name)
@@ -110,10 +110,10 @@ def test_numbers_are_those_of_the_picture() -> None:
 def test_a_comparison_is_of_two_unequal_numbers_above_zero() -> None:
     for sample in _kinds(MATH)["comparison"]:
         counts = compose(sample.images[0].seed).counts()
-        one, other = (counts[name] for name in read_names(sample.prompt))
-        assert one != other
-        assert min(one, other) > 0
-        assert _options(sample)[MATH.gold(sample)] == ("Yes" if one > other else "No")
+        first, other = (counts[name] for name in read_names(sample.prompt))
+        assert first != other
+        assert min(first, other) > 0
+        assert _options(sample)[MATH.gold(sample)] == ("Yes" if first > other else "No")
 
 
 def test_the_gold_box_is_the_coco_instances() -> None:
@@ -140,8 +140,8 @@ def test_forms_are_those_that_the_seed_was_taught_but_for_three() -> None:
     taught = set()
     for seed in SPLITS["models"][:300]:
         rng = np.random.default_rng(seed)
-        asked = [*questions(compose(seed), rng), *place_questions(compose(seed), rng, pairs=1)]
-        taught |= {_form(question.prompt) for question in [*asked, *chart_questions(compose_chart(seed), rng)]}
+        requests = [*questions(compose(seed), rng), *place_questions(compose(seed), rng, pairs=1)]
+        taught |= {_form(question.prompt) for question in [*requests, *chart_questions(compose_chart(seed), rng)]}
     new = {
         (task.name, kind)
         for task in (SCIENCE, MATH, BOXES)
@@ -160,7 +160,7 @@ def test_forms_are_those_that_the_seed_was_taught_but_for_three() -> None:
 
 def test_hints_are_those_of_mathvista(conformance: Path) -> None:
     problems: dict[str, Any] = json.loads((conformance / "mathvista/testmini.json").read_text())
-    asked: dict[str, str] = json.loads((conformance / "mathvista/query.json").read_text())
+    samples: dict[str, str] = json.loads((conformance / "mathvista/query.json").read_text())
     ours = {
         pid: hinted(problem["question"], problem["choices"] or ())
         for pid, problem in problems.items()
@@ -168,7 +168,7 @@ def test_hints_are_those_of_mathvista(conformance: Path) -> None:
         if not problem["unit"]
     }
     assert len(ours) > 900
-    assert {pid for pid, prompt in ours.items() if prompt.strip() != asked[pid]} == set()
+    assert {pid for pid, prompt in ours.items() if prompt.strip() != samples[pid]} == set()
 
 
 # The odds -------------------------------------------------------------------------------------------------------------
@@ -190,8 +190,8 @@ def test_the_same_letter_each_time_earns_what_scienceqa_says(split: str) -> None
     best["all"] = max(
         sum(SCIENCE.score(sample, letter).value for sample in SCIENCE.samples(split)) for letter in "ABCD"
     )
-    asked = {kind: len(samples) for kind, samples in kinds.items()} | {"all": 1_000}
-    assert {kind: round(100 * right / asked[kind], 1) for kind, right in best.items()} == _told(SCIENCE)
+    requests = {kind: len(samples) for kind, samples in kinds.items()} | {"all": 1_000}
+    assert {kind: round(100 * right / requests[kind], 1) for kind, right in best.items()} == _told(SCIENCE)
 
 
 @pytest.mark.parametrize("split", ["test", "dev"])
@@ -224,7 +224,7 @@ def test_the_same_box_each_time_earns_no_more_than_grounding_says() -> None:
     gold = np.array([sample.target for sample in samples])
     left, top = gold[:, 0], gold[:, 1]
     right, bottom = left + gold[:, 2], top + gold[:, 3]
-    found = []
+    results = []
     for edges in np.ndindex(10, 10, 10, 10):
         x0, y0, x1, y1 = (4 * edge for edge in (edges[0], edges[1], edges[2] + 7, edges[3] + 7))
         if x1 <= x0 or y1 <= y0:
@@ -232,9 +232,9 @@ def test_the_same_box_each_time_earns_no_more_than_grounding_says() -> None:
         width = np.clip(np.minimum(right, x1) - np.maximum(left, x0), 0, None)
         shared = width * np.clip(np.minimum(bottom, y1) - np.maximum(top, y0), 0, None)
         overlap = shared / (gold[:, 2] * gold[:, 3] + (x1 - x0) * (y1 - y0) - shared)
-        found.append((overlap.mean(), (overlap >= 0.5).mean()))
-    assert 0.09 < max(mean for mean, _ in found) <= 0.10
-    assert 0.02 < max(share for _, share in found) <= 0.04
+        results.append((overlap.mean(), (overlap >= 0.5).mean()))
+    assert 0.09 < max(mean for mean, _ in results) <= 0.10
+    assert 0.02 < max(share for _, share in results) <= 0.04
 
 
 def test_what_the_seed_was_taught_to_say_has_a_mean_overlap_of_994_thousandths() -> None:

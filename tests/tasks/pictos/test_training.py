@@ -12,7 +12,7 @@ import torch
 from tasks.pictos.language import box_question, caption, place_questions
 from tasks.pictos.training.build import PATCH, Size, tokenizer, vlm
 from tasks.pictos.training.data import IGNORE, IMAGE, PICTURE_TOKENS, Conversations, Labelled, Looks, Packed
-from tasks.pictos.training.vlm import place
+from tasks.pictos.training.vlm import teach_places
 from tasks.pictos.world import SIDE, SPLITS, compose
 
 WORDS = tokenizer()
@@ -26,7 +26,7 @@ def looks() -> Packed:
 
 @pytest.fixture(scope="module")
 def conversations() -> Packed:
-    return next(iter(Conversations(0, 1, SCENES, WORDS, asked=2, pairs=1, emphasis=3.0)))
+    return next(iter(Conversations(0, 1, SCENES, WORDS, questions=2, pairs=1, emphasis=3.0)))
 
 
 def branches(packed: Packed, row: int) -> Iterator[slice]:
@@ -113,5 +113,5 @@ def test_patches_tell_where_they_are_once_they_were_placed() -> None:
         return float(rest.var() / column.var())
 
     before = unexplained()
-    place(model, start=0, steps=100, batch=4, device="cpu", report=lambda *_: None)
+    teach_places(model, start=0, steps=100, batch=4, device="cpu", report=lambda *_: None)
     assert unexplained() < 0.6 * before, before

@@ -37,15 +37,15 @@ Drawn = Mapping[str, Sequence[PopeQuestion]]
 
 def _by_image(questions: Drawn) -> dict[str, dict[str, list[PopeQuestion]]]:
     """image -> group -> its questions, in order."""
-    found: dict[str, dict[str, list[PopeQuestion]]] = defaultdict(lambda: defaultdict(list))
+    results: dict[str, dict[str, list[PopeQuestion]]] = defaultdict(lambda: defaultdict(list))
     for group, rows in questions.items():
-        for one in rows:
-            found[one.image][group].append(one)
-    return found
+        for row in rows:
+            results[row.image][group].append(row)
+    return results
 
 
 def _objects(rows: Sequence[PopeQuestion], label: str) -> list[str]:
-    return [one.object for one in rows if one.label == label]
+    return [row.object for row in rows if row.label == label]
 
 
 def _is_popular(negatives: Sequence[str], absent: Collection[str], counted: Presence) -> bool:
@@ -54,10 +54,10 @@ def _is_popular(negatives: Sequence[str], absent: Collection[str], counted: Pres
     return sorted((counted.alone[name] for name in negatives), reverse=True) == counts[: len(negatives)]
 
 
-def _is_adversarial(there: Sequence[str], negatives: Sequence[str], absent: Collection[str], counted: Presence) -> bool:
+def _is_adversarial(texts: Sequence[str], negatives: Sequence[str], absent: Collection[str], counted: Presence) -> bool:
     """Whether each negative is the one most often seen with its object, of those not asked for yet; ties are free."""
     taken: set[str] = set()
-    for name, negative in zip(there, negatives, strict=True):
+    for name, negative in zip(texts, negatives, strict=True):
         company = counted.together[name]
         most = max(company.get(other, 0) for other in absent if other not in taken)
         if company.get(negative, 0) != most:
@@ -75,13 +75,13 @@ def _check(questions: Drawn, pictures: Pictures) -> None:
         present, absent = set(pictures[image]), set(counted.alone) - set(pictures[image])
         assert len({tuple(_objects(rows, "yes")) for rows in groups.values()}) == 1, "the groups share what is there"
         for rows in groups.values():
-            assert [one.label for one in rows] == ["yes", "no"] * EACH
-            assert len({one.object for one in rows}) == 2 * EACH
+            assert [row.label for row in rows] == ["yes", "no"] * EACH
+            assert len({row.object for row in rows}) == 2 * EACH
             assert set(_objects(rows, "yes")) <= present
             assert set(_objects(rows, "no")) <= absent
         assert _is_popular(_objects(groups["popular"], "no"), absent, counted)
-        there, negatives = (_objects(groups["adversarial"], label) for label in ("yes", "no"))
-        assert _is_adversarial(there, negatives, absent, counted)
+        names, negatives = (_objects(groups["adversarial"], label) for label in ("yes", "no"))
+        assert _is_adversarial(names, negatives, absent, counted)
 
 
 # The published files --------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_questions_drawn_from_cocos_truth_are_like_the_published(
     for pictures in (truth, {image: truth[image] for image in published}):
         questions = draw_questions(pictures, 500, np.random.default_rng(0))
         assert [len(rows) for rows in questions.values()] == [3000] * 3
-        assert [sum(one.label == "yes" for one in rows) for rows in questions.values()] == [1500] * 3
+        assert [sum(row.label == "yes" for row in rows) for rows in questions.values()] == [1500] * 3
         assert len(_by_image(questions)) == 500
         _check(questions, pictures)
     assert set(_by_image(questions)) == set(published), "500 of 500 are all of them"
@@ -170,8 +170,8 @@ def test_an_object_seen_with_nothing_else_has_some_negatives_all_the_same() -> N
 
 def test_another_seed_asks_something_else() -> None:
     pictures = {str(n): {"a", "b", "c", NAMES[3 + n % 9]} for n in range(40)}
-    one, same, other = (draw_questions(pictures, 20, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert one == same != other
+    first, same, other = (draw_questions(pictures, 20, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first == same != other
 
 
 def test_too_few_images_are_counted_and_the_remedy_said() -> None:
@@ -201,19 +201,19 @@ def scenes(tmp_path: Path) -> Path:
 
 def test_scenes_in_cocos_format_make_questions_that_score_pope_reads(scenes: Path, tmp_path: Path) -> None:
     out = tmp_path / "pope"
-    told = json.loads(_run("--coco", scenes, "--out", out, "--seed", 3, "--images", 50, "--json").stdout)
-    assert told["questions"] == dict.fromkeys(GROUPS, 300)
+    content = json.loads(_run("--coco", scenes, "--out", out, "--seed", 3, "--images", 50, "--json").stdout)
+    assert content["questions"] == dict.fromkeys(GROUPS, 300)
     questions = {group: _read(out / f"coco_pope_{group}.json") for group in GROUPS}
     _check(questions, {f"pictos-{n}.png": set(compose(n).counts()) for n in seeds_of("test", 300)})
-    asked = _read_rows(out / "llava_pope_test.jsonl")
+    rows = _read_rows(out / "llava_pope_test.jsonl")
     answers = tmp_path / "answers.jsonl"
-    write_jsonl(answers, ({"question_id": row["question_id"], "text": "Yes"} for row in asked))
-    found = load_answers(answers, out / "llava_pope_test.jsonl", out)
-    assert len(found.samples) == 900
-    assert found.info["splits"]["random"]["label_rows_without_question"] == 0
-    assert sum(sample.target == "yes" for sample in found.samples) == 450
+    write_jsonl(answers, ({"question_id": row["question_id"], "text": "Yes"} for row in rows))
+    answered = load_answers(answers, out / "llava_pope_test.jsonl", out)
+    assert len(answered.samples) == 900
+    assert answered.info["splits"]["random"]["label_rows_without_question"] == 0
+    assert sum(sample.target == "yes" for sample in answered.samples) == 450
     for profile in YES_NO_PROFILES:
-        assert all(score_pope(sample.target, sample.target, profile).value == 1.0 for sample in found.samples)
+        assert all(score_pope(sample.target, sample.target, profile).value == 1.0 for sample in answered.samples)
 
 
 def test_the_files_are_laid_out_as_the_published_ones(scenes: Path, conformance: Path, tmp_path: Path) -> None:
@@ -222,13 +222,13 @@ def test_the_files_are_laid_out_as_the_published_ones(scenes: Path, conformance:
         *((f"coco_pope_{group}.json", f"labels_3000/coco_pope_{group}.json") for group in GROUPS),
         ("llava_pope_test.jsonl", "llava_pope_test.jsonl"),
     ]:
-        one, other = (
+        first, other = (
             [json.loads(line) for line in path.read_text().splitlines()]
             for path in (tmp_path / "pope" / ours, conformance / "pope" / theirs)
         )
-        assert [list(row) for row in one[:50]] == [list(row) for row in other[:50]]
-        assert [row["question_id"] for row in one[:300]] == [row["question_id"] for row in other[:300]]
-        endings = [{row["text"].split("?")[1] for row in rows} for rows in (one, other)]
+        assert [list(row) for row in first[:50]] == [list(row) for row in other[:50]]
+        assert [row["question_id"] for row in first[:300]] == [row["question_id"] for row in other[:300]]
+        endings = [{row["text"].split("?")[1] for row in rows} for rows in (first, other)]
         assert endings[0] <= endings[1]
 
 
@@ -254,14 +254,14 @@ def test_questions_built_here_are_asked_in_their_own_number_and_say_so(scenes: P
     for number in seeds_of("test", 300):
         draw(compose(number)).save(tmp_path / f"pope/val2014/{compose(number).id}.png")
     samples = task.samples("test")
-    found = check(task, samples)
-    assert (found.failures, len(samples), found.counts["pictures"]) == ((), 180, 10)
+    report = check(task, samples)
+    assert (report.failures, len(samples), report.counts["pictures"]) == ((), 180, 10)
     info = task.details(samples).info
     assert info["rows"] == dict.fromkeys(GROUPS, 60)
     assert info["built"].startswith("built by Strop, 10 images drawn with seed 3, ")
     answers = tmp_path / "answers.jsonl"
-    asked = _read_rows(tmp_path / "pope/llava_pope_test.jsonl")
-    write_jsonl(answers, ({"question_id": row["question_id"], "text": "Yes"} for row in asked))
+    rows = _read_rows(tmp_path / "pope/llava_pope_test.jsonl")
+    write_jsonl(answers, ({"question_id": row["question_id"], "text": "Yes"} for row in rows))
     published = load_answers(answers, tmp_path / "pope/llava_pope_test.jsonl", tmp_path / "pope")
     assert published.info["built"] == info["built"]
 

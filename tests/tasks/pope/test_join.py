@@ -40,7 +40,7 @@ def _question(thing: str) -> str:
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
     """Label files, numbered from 1 in each, and LLaVA's file of questions, numbered through, adversarial first."""
-    asked = []
+    questions = []
     for category, start in (("adversarial", 1), ("popular", 2001), ("random", 1001)):
         rows = [
             {"question_id": n, "image": PHOTO.format(image), "text": _question(thing), "label": label}
@@ -48,9 +48,9 @@ def world(tmp_path: Path) -> Path:
         ]
         _lines(tmp_path / f"coco_pope_{category}.json", rows)
         for n, row in enumerate(rows, start):
-            asked.append({"question_id": n, "image": row["image"], "text": row["text"] + "\nOne word.",
+            questions.append({"question_id": n, "image": row["image"], "text": row["text"] + "\nOne word.",
                           "category": category})  # fmt: skip
-    _lines(tmp_path / "llava.jsonl", asked)
+    _lines(tmp_path / "llava.jsonl", questions)
     return tmp_path
 
 
@@ -66,10 +66,10 @@ def _load(world: Path, rows: Sequence[dict[str, Any]], **options: Any) -> Answer
     return load_answers(_lines(world / "answers.jsonl", rows), world / "llava.jsonl", world, **options)
 
 
-def _right(found: Answered) -> dict[str, float]:
+def _right(answered: Answered) -> dict[str, float]:
     """Accuracy by category."""
-    groups = list(dict.fromkeys(str(sample.meta["group"]) for sample in found.samples))
-    figures = estimate(mark_pope(found, "official"), pope_metrics(groups), draws=1)
+    groups = list(dict.fromkeys(str(sample.meta["group"]) for sample in answered.samples))
+    figures = estimate(mark_pope(answered, "official"), pope_metrics(groups), draws=1)
     return {group: figures[f"{group}/accuracy"].value or 0.0 for group in groups}
 
 
@@ -77,9 +77,9 @@ def _right(found: Answered) -> dict[str, float]:
 
 
 def test_ids_that_restart_do_not_make_popular_answers_adversarial_ones(world: Path) -> None:
-    found = _load(world, _vcd("popular"), partial=True)
-    assert _right(found) == {"popular": 1.0}
-    assert found.info["joined"] == {"answers.jsonl": "category and the question_id within it"}
+    answered = _load(world, _vcd("popular"), partial=True)
+    assert _right(answered) == {"popular": 1.0}
+    assert answered.info["joined"] == {"answers.jsonl": "category and the question_id within it"}
     with pytest.raises(DataError, match=r"answers the popular questions, and .*adversarial\.json labels adversarial"):
         load_answers(world / "answers.jsonl", world / "llava.jsonl", world / "coco_pope_adversarial.json")
 
@@ -136,8 +136,8 @@ def test_a_prompt_is_held_against_the_question_and_not_against_its_instruction(
 def test_a_category_that_contradicts_is_refused_and_one_that_does_not_says_what_an_id_means(world: Path) -> None:
     assert _right(_load(world, _vcd("popular", category="popular"), partial=True)) == {"popular": 1.0}
     every = [row for category in OBJECTS for row in _vcd(category, category=category)]
-    found = _load(world, every)
-    assert _right(found) == {"adversarial": 1.0, "popular": 1.0, "random": 1.0}
+    answered = _load(world, every)
+    assert _right(answered) == {"adversarial": 1.0, "popular": 1.0, "random": 1.0}
     with pytest.raises(DataError, match=r"category is 'random' where the question joined is 'adversarial'"):
         _load(world, [{"question_id": 1, "text": "yes", "category": "random", "image": 9}], partial=True)
     with pytest.raises(DataError, match=r"field 'category' must be 'random', whose answers the file was named for"):
@@ -146,8 +146,8 @@ def test_a_category_that_contradicts_is_refused_and_one_that_does_not_says_what_
 
 def test_ids_that_begin_at_0_are_not_the_questions_ids(world: Path) -> None:
     counted_from_0 = [{**row, "question_id": row["question_id"] - 1} for row in _vcd("popular")]
-    found = _load(world, counted_from_0, partial=True)
-    assert (_right(found), found.info["joined"]) == (
+    answered = _load(world, counted_from_0, partial=True)
+    assert (_right(answered), answered.info["joined"]) == (
         {"popular": 1.0},
         {"answers.jsonl": "category, image and object"},
     )
@@ -179,8 +179,8 @@ def test_numbers_that_fit_every_category_are_refused_unless_it_is_named(world: P
         DataError, match=r"its rows fit the questions of several categories, and do not say which; where"
     ):
         _load(world, rows, partial=True)
-    found = load_answers({"popular": world / "answers.jsonl"}, world / "llava.jsonl", world)
-    assert (_right(found), found.info["unnamed"]) == ({"popular": 1.0}, 4)
+    answered = load_answers({"popular": world / "answers.jsonl"}, world / "llava.jsonl", world)
+    assert (_right(answered), answered.info["unnamed"]) == ({"popular": 1.0}, 4)
 
 
 def test_rows_that_name_nothing_are_told(world: Path) -> None:
@@ -203,15 +203,15 @@ def _own(category: str) -> list[dict[str, Any]]:
 
 
 def test_popes_own_rows_are_joined_by_order_where_each_repeats_its_question(world: Path) -> None:
-    found = _load(world, _own("popular"), partial=True)
-    assert (_right(found), found.answers[0]) == ({"popular": 1.0}, "yes, I think")
+    answered = _load(world, _own("popular"), partial=True)
+    assert (_right(answered), answered.answers[0]) == ({"popular": 1.0}, "yes, I think")
     as_text = [{"text": row["question"], "answer": row["answer"]} for row in _own("popular")]
-    assert _load(world, as_text, partial=True).answers == found.answers
+    assert _load(world, as_text, partial=True).answers == answered.answers
 
 
 def test_rows_that_say_their_category_are_in_order_within_it(world: Path) -> None:
     rows = [{**row, "category": category} for category in OBJECTS for row in _own(category)]
-    mixed = [rows[place] for n in range(4) for place in (n, 4 + n, 8 + n)]
+    mixed = [rows[position] for n in range(4) for position in (n, 4 + n, 8 + n)]
     assert _right(_load(world, mixed)) == dict.fromkeys(OBJECTS, 1.0)
 
 
@@ -220,8 +220,8 @@ def test_a_gold_answer_in_a_row_is_never_taken_for_the_models(world: Path) -> No
         {**row, "question": row["prompt"], "answer": row["text"], "text": f"{row['prompt']} Hm."}
         for row in _vcd("popular")
     ]
-    found = _load(world, echo, partial=True)
-    assert found.answers == tuple(f"{row['prompt']} Hm." for row in _vcd("popular"))
+    answered = _load(world, echo, partial=True)
+    assert answered.answers == tuple(f"{row['prompt']} Hm." for row in _vcd("popular"))
 
 
 @pytest.mark.parametrize(
@@ -247,8 +247,8 @@ def test_a_file_a_category_is_each_joined_to_its_own(world: Path) -> None:
     for questions in (None, world / "llava.jsonl"):
         assert _right(load_answers(files, questions, world)) == dict.fromkeys(OBJECTS, 1.0)
     ids = {"popular": _lines(world / "ids.jsonl", [{"question_id": n, "text": "no"} for n in range(1, 5)])}
-    found = load_answers(ids, None, world)
-    assert (_right(found), found.info["categories_without_answers"]) == (
+    answered = load_answers(ids, None, world)
+    assert (_right(answered), answered.info["categories_without_answers"]) == (
         {"popular": 0.5},
         {"random": 4, "adversarial": 4},
     )
@@ -260,9 +260,9 @@ def test_a_file_a_category_is_each_joined_to_its_own(world: Path) -> None:
 
 def test_a_label_file_is_questions_too_and_they_go_by_what_is_asked_of_which_image(world: Path) -> None:
     labels = world / "coco_pope_popular.json"
-    found = load_answers(_lines(world / "answers.jsonl", _vcd("popular")), labels, labels)
-    assert _right(found) == {"popular": 1.0}
-    assert found.samples[1].id == "popular/COCO_val2014_000000000007/person"
+    answered = load_answers(_lines(world / "answers.jsonl", _vcd("popular")), labels, labels)
+    assert _right(answered) == {"popular": 1.0}
+    assert answered.samples[1].id == "popular/COCO_val2014_000000000007/person"
 
 
 # The published file, cut up -------------------------------------------------------------------------------------------
@@ -275,12 +275,12 @@ def _published(pope: Path, category: str, *, own: bool = False) -> list[dict[str
         for row in map(json.loads, (pope / "answers/llava-v1.5-13b.jsonl").read_text().splitlines())
     }
     rows = map(json.loads, (pope / "llava_pope_test.jsonl").read_text().splitlines())
-    asked = [(row["image"], row["text"].split("\n")[0], texts[row["question_id"]]) for row in rows
+    questions = [(row["image"], row["text"].split("\n")[0], texts[row["question_id"]]) for row in rows
              if row["category"] == category]  # fmt: skip
     if own:
-        return [{"question": question, "answer": text} for _, question, text in asked]
+        return [{"question": question, "answer": text} for _, question, text in questions]
     return [{"question_id": n, "image": image, "prompt": question, "text": text}
-            for n, (image, question, text) in enumerate(asked, start=1)]  # fmt: skip
+            for n, (image, question, text) in enumerate(questions, start=1)]  # fmt: skip
 
 
 def _run(*words: object) -> Result:
@@ -299,8 +299,8 @@ def pope(conformance: Path) -> Path:
 def test_published_popular_answers_in_vcds_layout_score_86_25_as_popular(pope: Path, tmp_path: Path) -> None:
     answers = _lines(tmp_path / "popular.jsonl", _published(pope, "popular"))
     named = ("--answers", answers, "--questions", pope / "llava_pope_test.jsonl")
-    found = _run(*named, "--truth", pope / "labels_2910", "--partial")
-    assert _headline(found).startswith("popular/f1: official 86.25 ")
+    ended = _run(*named, "--truth", pope / "labels_2910", "--partial")
+    assert _headline(ended).startswith("popular/f1: official 86.25 ")
     refused = _run(*named, "--truth", pope / "labels_2910/coco_pope_adversarial.json")
     assert isinstance(refused.exception, DataError)
     unlike = _run("--answers", answers, "--truth", pope / "labels_2910/coco_pope_adversarial.json")
@@ -345,21 +345,21 @@ def test_a_category_alone_is_headlined_by_its_own_name(world: Path) -> None:
     ],
 )
 def test_a_second_file_of_answers_never_wins_silently(words: Sequence[str], message: str) -> None:
-    found = _run(*words).exception
-    assert isinstance(found, UsageError)
-    assert str(found).startswith(message)
+    exception = _run(*words).exception
+    assert isinstance(exception, UsageError)
+    assert str(exception).startswith(message)
 
 
 @pytest.mark.parametrize("task", ["chair", "scienceqa", "mathvista", "grounding", "ic"])
 def test_elsewhere_a_second_file_of_answers_is_refused(task: str) -> None:
-    found = CliRunner().invoke(app, ["score", task, "--answers", "a", "--answers", "b"]).exception
-    assert isinstance(found, StropError)
-    assert str(found) == "--answers is given 2 times and takes one value; keep one"
+    exception = CliRunner().invoke(app, ["score", task, "--answers", "a", "--answers", "b"]).exception
+    assert isinstance(exception, StropError)
+    assert str(exception) == "--answers is given 2 times and takes one value; keep one"
 
 
 def test_blank_answers_that_earn_are_told_with_what_they_earn(world: Path) -> None:
     _lines(world / "blank.jsonl", [{**row, "text": ""} for row in _vcd("popular")])
-    found = _run("--answers", world / "blank.jsonl", "--questions", world / "coco_pope_popular.json").stdout
-    assert "4 blank answers earn 2 of the 2 marks by official\n" in found
-    assert "popular/f1 is 66.67 by official and 0.00 by strict: the same answers\n" in found
+    output = _run("--answers", world / "blank.jsonl", "--questions", world / "coco_pope_popular.json").stdout
+    assert "4 blank answers earn 2 of the 2 marks by official\n" in output
+    assert "popular/f1 is 66.67 by official and 0.00 by strict: the same answers\n" in output
     assert score_pope("yes", "").value == 0.0

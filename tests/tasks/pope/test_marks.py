@@ -41,9 +41,9 @@ def _same_figures(rows: Sequence[Marked], figures: Mapping[str, Any], group: str
         name: figures[name] for name in ("tp", "fp", "tn", "fn")
     }
     assert (total["asked"], total["unread"]) == (figures["n"], figures["unreadable"])
-    found = estimate(rows, pope_metrics([group] if group else []), draws=1)
+    result = estimate(rows, pope_metrics([group] if group else []), draws=1)
     for name in FIGURES:
-        assert found[f"{group or 'pooled'}/{name}"].value == pytest.approx(figures[name], abs=1e-9)
+        assert result[f"{group or 'pooled'}/{name}"].value == pytest.approx(figures[name], abs=1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +64,19 @@ def test_llava_13b_scores_what_it_scored_under_every_profile(
     for split in SPLITS:
         _same_figures(rows, figures[split], split)
     _same_figures(rows, figures["pooled"], None)
-    found = estimate(rows, pope_metrics(SPLITS), draws=1)
-    assert found["macro/accuracy"].value == pytest.approx(figures["macro"]["accuracy"], abs=1e-9)
-    assert found["macro/f1"].value == pytest.approx(figures["macro"]["f1"], abs=1e-9)
+    result = estimate(rows, pope_metrics(SPLITS), draws=1)
+    assert result["macro/accuracy"].value == pytest.approx(figures["macro"]["accuracy"], abs=1e-9)
+    assert result["macro/f1"].value == pytest.approx(figures["macro"]["f1"], abs=1e-9)
 
 
 def test_the_3000_row_labels_give_the_same_figures_and_90_rows_nobody_asked(
     pope: Path, expected: dict[str, Any]
 ) -> None:
-    found = _load(pope, "labels_3000")
-    rows = mark_pope(found, "official")
+    answered = _load(pope, "labels_3000")
+    rows = mark_pope(answered, "official")
     for split, figures in expected["pope/llava-1.5-13b"]["against_labels_3000"]["splits"].items():
         _same_figures(rows, figures, split)
-        joined = found.info["splits"][split]
+        joined = answered.info["splits"][split]
         assert joined["label_rows"] == figures["label_rows"]
         assert joined["questions"] == figures["answered"]
         assert joined["label_rows_without_question"] == figures["label_rows"] - figures["answered"]
@@ -106,9 +106,9 @@ def test_labels_of_another_category_are_refused(pope: Path, tmp_path: Path) -> N
 
 
 def test_one_label_file_marks_its_own_category_and_says_what_it_left(pope: Path, expected: dict[str, Any]) -> None:
-    found = _load(pope, "labels_2910/coco_pope_random.json")
-    _same_figures(mark_pope(found, "official"), expected["pope/llava-1.5-13b"]["recomputed"]["random"], "random")
-    assert found.info["categories_without_truth"] == {"adversarial": 3000, "popular": 3000}
+    answered = _load(pope, "labels_2910/coco_pope_random.json")
+    _same_figures(mark_pope(answered, "official"), expected["pope/llava-1.5-13b"]["recomputed"]["random"], "random")
+    assert answered.info["categories_without_truth"] == {"adversarial": 3000, "popular": 3000}
 
 
 @pytest.mark.parametrize("labels", ["labels_2910", "labels_3000"])
@@ -167,8 +167,8 @@ def test_gold_gets_full_marks(profile: str) -> None:
         score = score_pope(gold, gold, profile)
         assert (score.value, score.parsed) == (1.0, gold)
     rows = [_row(gold, gold, profile) for gold in ("yes", "no")]
-    found = estimate(rows, pope_metrics(["random"]), draws=1)
-    assert [found[f"random/{name}"].value for name in ("accuracy", "f1")] == [1.0, 1.0]
+    figures = estimate(rows, pope_metrics(["random"]), draws=1)
+    assert [figures[f"random/{name}"].value for name in ("accuracy", "f1")] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("profile", ["lmms-eval", "vlmeval", "strict"])
@@ -272,8 +272,8 @@ def test_missing_answers_are_refused_or_listed_but_never_dropped(tmp_path: Path)
     content = {name: "\n".join(json.dumps(row) for row in rows) for name, rows in two.items()}
     with pytest.raises(DataError, match=r"no answer to 1 question: 8; complete the file"):
         _files(tmp_path, **content)
-    found = load_answers(tmp_path / "answers.json", tmp_path / "questions.json", tmp_path, partial=True)
-    assert ([sample.id for sample in found.samples], found.info["unanswered"]) == (["7"], ["8"])
+    answered = load_answers(tmp_path / "answers.json", tmp_path / "questions.json", tmp_path, partial=True)
+    assert ([sample.id for sample in answered.samples], answered.info["unanswered"]) == (["7"], ["8"])
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ LABEL = {"question_id": 1, "image": "a.jpg", "text": "Is there a cat in the imag
 
 def test_pope_asks_image_by_image_in_llavas_words(data: Path, root: DataRoot) -> None:
     samples = Pope(data_root=root).samples("test")
-    assert [len(list(group)) for _, group in itertools.groupby(samples, lambda one: one.images)] == [18] * 500
-    assert Counter((one.meta["group"], one.target) for one in samples) == dict.fromkeys(
+    assert [len(list(group)) for _, group in itertools.groupby(samples, lambda item: item.images)] == [18] * 500
+    assert Counter((sample.meta["group"], sample.target) for sample in samples) == dict.fromkeys(
         itertools.product(pope.ROWS, ("yes", "no")), 1500
     )
     assert samples[0] == Sample(
@@ -54,38 +54,38 @@ def test_asked_questions_with_published_answers_give_the_published_figures(
     published = load_pope_answers(
         folder / "answers/llava-v1.5-13b.jsonl", folder / "llava_pope_test.jsonl", folder / "labels_2910"
     )
-    said = {
-        (one.meta["group"], one.meta["image"], one.meta["object"]): (one, answer)
-        for one, answer in zip(published.samples, published.answers, strict=True)
+    text = {
+        (sample.meta["group"], sample.meta["image"], sample.meta["object"]): (sample, answer)
+        for sample, answer in zip(published.samples, published.answers, strict=True)
     }
     task, rows = Pope(data_root=root), []
     for sample in task.samples("test"):
-        asked, answer = said[sample.meta["group"], sample.meta["image"], sample.meta["object"]]
-        assert (sample.prompt, sample.target) == (asked.prompt, asked.target)
+        questions, answer = text[sample.meta["group"], sample.meta["image"], sample.meta["object"]]
+        assert (sample.prompt, sample.target) == (questions.prompt, questions.target)
         rows.append(mark(sample, answer, task.score(sample, answer)))
     assert len(rows) == 8910
-    found = estimate(rows, task.metrics, draws=1)
-    f1 = [round(found[f"{group}/f1"].value or 0, 5) for group in ("adversarial", "popular", "random")]
+    figures = estimate(rows, task.metrics, draws=1)
+    f1 = [round(figures[f"{group}/f1"].value or 0, 5) for group in ("adversarial", "popular", "random")]
     assert f1 == [0.84459, 0.86246, 0.87136]
 
 
 def test_one_pass_is_read_under_every_profile(data: Path, root: DataRoot) -> None:
     answers = ("Yes", "No.", "", "Maybe")
     order = itertools.count()
-    said: dict[str, str] = {}
-    found = answered(lambda one: said.setdefault(one.prompt, answers[next(order) % 4]), Pope(data_root=root), 18)
+    texts: dict[str, str] = {}
+    result = answered(lambda item: texts.setdefault(item.prompt, answers[next(order) % 4]), Pope(data_root=root), 18)
     samples = Pope(data_root=root).samples("test")[:18]
-    assert found.profile == "official"
-    assert {row.parsed for row in found.rows} <= {"yes", "no"}
+    assert result.profile == "official"
+    assert {row.parsed for row in result.rows} <= {"yes", "no"}
     strict = [
-        Pope(profile="strict", data_root=root).score(one, row.answer)
-        for one, row in zip(samples, found.rows, strict=True)
+        Pope(profile="strict", data_root=root).score(sample, row.answer)
+        for sample, row in zip(samples, result.rows, strict=True)
     ]
     lost = sum(score.parsed is None for score in strict)
-    assert found.info["unread_by_profile"]["official"] == 0
-    assert found.info["unread_by_profile"]["strict"] == lost > 0
-    assert found.info["read_differently"] >= lost
-    assert (found.info["questions"], sum(found.info["rows"].values())) == ("data folder", 18)
+    assert result.info["unread_by_profile"]["official"] == 0
+    assert result.info["unread_by_profile"]["strict"] == lost > 0
+    assert result.info["read_differently"] >= lost
+    assert (result.info["questions"], sum(result.info["rows"].values())) == ("data folder", 18)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_malformed_questions_of_pope_are_one_line(
     tmp_path: Path, rows: Sequence[dict[str, object]], message: str
 ) -> None:
     (tmp_path / "coco_pope_random.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(DataError, match=message) as found:
+    with pytest.raises(DataError, match=message) as caught:
         pope.load_questions(tmp_path, {"random": (2,)})
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_of_pictures_that_is_missing_is_named(data: Path, root: DataRoot) -> None:
@@ -137,14 +137,14 @@ def test_a_bad_picture_is_named_before_the_model_is_asked(
 
 def test_strop_eval_asks_pope_and_tells_what_each_profile_leaves_unread(data: Path, strop: Strop, tiny: Path) -> None:
     words = ("eval", "--model", tiny, "--device", "cpu", "--tasks", "pope", "--limit", 18, "--out", "out")
-    found = " ".join(strop(*words, "--data", data).out.split())
-    assert "pope, profile official, split test" in found
-    assert "unread of 18 answers: 0 by official," in found
+    text = " ".join(strop(*words, "--data", data).out.split())
+    assert "pope, profile official, split test" in text
+    assert "unread of 18 answers: 0 by official," in text
     assert (
         strop("rescore", "out", "--data", data, "--profile", "strct").error().startswith("pope has no profile 'strct'")
     )
     again = json.loads(strop("rescore", "out", "--data", data, "--json").out)
-    assert [one["profile"] for one in again] == ["official", "lmms-eval", "vlmeval", "strict"]
-    assert len({one["info"]["read_differently"] for one in again}) == 1
+    assert [item["profile"] for item in again] == ["official", "lmms-eval", "vlmeval", "strict"]
+    assert len({item["info"]["read_differently"] for item in again}) == 1
     missing = strop(*words[:-4], "--limit", 19, "--out", "other", "--data", data).error()
     assert missing.endswith("COCO_val2014_000000210789.jpg: no such picture")

@@ -53,20 +53,20 @@ def _score(sample: Sample, answer: str) -> Score:
     return score_mathvista(sample.target, Reply(response=answer))
 
 
-def _strict(*said: tuple[Any, str]) -> tuple[TaskResult, list[Sample]]:
-    asked = [(_sample(target, str(n)), answer) for n, (target, answer) in enumerate(said)]
-    return _result(asked), [sample for sample, _ in asked]
+def _strict(*text: tuple[Any, str]) -> tuple[TaskResult, list[Sample]]:
+    questions = [(_sample(target, str(n)), answer) for n, (target, answer) in enumerate(text)]
+    return _result(questions), [sample for sample, _ in questions]
 
 
-def _result(asked: Sequence[tuple[Sample, str]]) -> TaskResult:
-    rows = tuple(mark(sample, answer, _score(sample, answer)) for sample, answer in asked)
+def _result(questions: Sequence[tuple[Sample, str]]) -> TaskResult:
+    rows = tuple(mark(sample, answer, _score(sample, answer)) for sample, answer in questions)
     return TaskResult(
         task="quiz", version=1, profile="strict", split="test", headline="accuracy", metrics=(), rows=rows
     )
 
 
-def _judged(folder: Path, judge: ScriptedJudge, *said: tuple[Any, str]) -> TaskResult:
-    return judge_unread(*_strict(*said), _score, judge, Store(folder / "judge.jsonl"))
+def _judged(folder: Path, judge: ScriptedJudge, *text: tuple[Any, str]) -> TaskResult:
+    return judge_unread(*_strict(*text), _score, judge, Store(folder / "judge.jsonl"))
 
 
 @pytest.mark.parametrize(
@@ -105,57 +105,59 @@ def test_a_reply_is_read_as_strictly_as_an_answer(
 
 def test_only_words_that_the_rule_cannot_read_are_shown(tmp_path: Path) -> None:
     judge = ScriptedJudge(["A", None, "B", "14"])
-    said = ((PROBLEM, "B"), (PROBLEM, " \n"), (PROBLEM, "the metal one"), (NUMBER, "many"), (NUMBER, "13"))
-    found = _judged(tmp_path, judge, *said)
-    assert [one.id for one in judge.asked] == ["2", "3", "0", "4"], "two that were not read, two controls"
-    assert [row.parsed for row in found.rows] == ["B", None, "A", None, "13"], "a control changes nothing"
+    texts = ((PROBLEM, "B"), (PROBLEM, " \n"), (PROBLEM, "the metal one"), (NUMBER, "many"), (NUMBER, "13"))
+    judged = _judged(tmp_path, judge, *texts)
+    assert [sample.id for sample in judge.asked] == ["2", "3", "0", "4"], "two that were not read, two controls"
+    assert [row.parsed for row in judged.rows] == ["B", None, "A", None, "13"], "a control changes nothing"
     about = {"prompt": 1, "sees_pictures": False, "asked": 2, "read": 1, "no_reply": 1, "controls": 2, "agreed": 1}
-    assert found.info["judge"] == {"id": "scripted", **about}
+    assert judged.info["judge"] == {"id": "scripted", **about}
 
 
 def test_controls_are_few_and_from_everywhere(tmp_path: Path) -> None:
     judge = ScriptedJudge(["B"] * 51)
-    said = [(replace(PROBLEM, options=(str(n), "x")), "A" if n else "hm") for n in range(151)]
-    found = _judged(tmp_path, judge, *said)
-    assert [one.id for one in judge.asked] == ["0", *(str(n) for n in range(1, 151, 3))]
-    assert (found.info["judge"]["controls"], found.info["judge"]["agreed"]) == (50, 0)
-    assert _judged(tmp_path, ScriptedJudge([]), *said[1:]).info["judge"]["controls"] == 0, "nothing is unread"
+    texts = [(replace(PROBLEM, options=(str(n), "x")), "A" if n else "hm") for n in range(151)]
+    judged = _judged(tmp_path, judge, *texts)
+    assert [sample.id for sample in judge.asked] == ["0", *(str(n) for n in range(1, 151, 3))]
+    assert (judged.info["judge"]["controls"], judged.info["judge"]["agreed"]) == (50, 0)
+    assert _judged(tmp_path, ScriptedJudge([]), *texts[1:]).info["judge"]["controls"] == 0, "nothing is unread"
 
 
 def test_the_same_verdict_is_not_asked_for_twice_and_an_outage_is_asked_again(tmp_path: Path) -> None:
-    said = ((PROBLEM, "the metal one"), (PROBLEM, "the soft one"), (PROBLEM, "the metal one"))
-    assert [row.parsed for row in _judged(tmp_path, ScriptedJudge(["A", None]), *said).rows] == ["A", None, "A"]
+    texts = ((PROBLEM, "the metal one"), (PROBLEM, "the soft one"), (PROBLEM, "the metal one"))
+    assert [row.parsed for row in _judged(tmp_path, ScriptedJudge(["A", None]), *texts).rows] == ["A", None, "A"]
     later = ScriptedJudge(["B"])
-    assert [row.parsed for row in _judged(tmp_path, later, *said).rows] == ["A", "B", "A"]
-    assert ["the soft one" in one.prompt for one in later.asked] == [True]
+    assert [row.parsed for row in _judged(tmp_path, later, *texts).rows] == ["A", "B", "A"]
+    assert ["the soft one" in sample.prompt for sample in later.asked] == [True]
 
 
 @given(st.sampled_from(OPTIONS), st.sampled_from("ABC"))
 def test_the_question_is_the_same_whatever_the_gold(answer: str, letter: str) -> None:
-    asked = []
+    questions = []
     for target in (replace(CHOSEN, answer=answer), replace(PROBLEM, gold=letter)):
         judge = ScriptedJudge([None])
         judge_unread(*_strict((target, "hm")), _score, judge, Store(Path("/nowhere/judge.jsonl")))
-        asked.append(judge.asked[0])
-    assert asked[0].prompt == asked[1].prompt
-    assert "The options:\nA. iron\nB. wood\nC. glass\nThe answer, between the lines:\n---\nhm\n---" in asked[0].prompt
-    assert {(one.images, one.target, len(one.meta)) for one in asked} == {((), None, 0)}
+        questions.append(judge.asked[0])
+    assert questions[0].prompt == questions[1].prompt
+    assert (
+        "The options:\nA. iron\nB. wood\nC. glass\nThe answer, between the lines:\n---\nhm\n---" in questions[0].prompt
+    )
+    assert {(sample.images, sample.target, len(sample.meta)) for sample in questions} == {((), None, 0)}
 
 
 def test_a_number_is_asked_for_in_its_own_form(tmp_path: Path) -> None:
     judge = ScriptedJudge([None, None, None])
     _judged(tmp_path, judge, (NUMBER, "x"), (FLOAT, "x"), (LIST, "x"))
-    wanted = ["the whole number that it gives, in digits,", "with all its decimals,", "a list such as [1, 2.5],"]
-    assert [part in one.prompt for one, part in zip(judge.asked, wanted, strict=True)] == [True] * 3
+    expected = ["the whole number that it gives, in digits,", "with all its decimals,", "a list such as [1, 2.5],"]
+    assert [piece in sample.prompt for sample, piece in zip(judge.asked, expected, strict=True)] == [True] * 3
     assert "options" not in judge.asked[0].prompt
 
 
 def test_figures_of_two_judges_and_of_none_are_never_compared(tmp_path: Path) -> None:
     plain, _ = _strict((PROBLEM, "hm"))
-    one, other = (_judged(tmp_path, ScriptedJudge(["A"], id=name), (PROBLEM, "hm")) for name in ("one", "other"))
-    assert [result.profile for result in (plain, one, other)] == ["strict", "strict+one/1", "strict+other/1"]
-    assert "profile strict+one/1 on one side, strict+other/1" in str(obstacle(one, other))
-    assert obstacle(plain, one) is not None
+    first, other = (_judged(tmp_path, ScriptedJudge(["A"], id=name), (PROBLEM, "hm")) for name in ("one", "other"))
+    assert [result.profile for result in (plain, first, other)] == ["strict", "strict+one/1", "strict+other/1"]
+    assert "profile strict+one/1 on one side, strict+other/1" in str(obstacle(first, other))
+    assert obstacle(plain, first) is not None
 
 
 # The command line -----------------------------------------------------------------------------------------------------
@@ -166,7 +168,8 @@ SAID = {"1": "a handful", "2": "the smaller of the two", "3": "6"}
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
     rows = {
-        pid: {**QUESTION, **(CHOICE if pid == "2" else {}), "pid": pid, "response": said} for pid, said in SAID.items()
+        pid: {**QUESTION, **(CHOICE if pid == "2" else {}), "pid": pid, "response": value}
+        for pid, value in SAID.items()
     }
     write_json(tmp_path / "model.json", rows)
     return tmp_path / "model.json"
@@ -175,7 +178,7 @@ def outputs(tmp_path: Path) -> Path:
 def _score_mathvista(outputs: Path, server: Served, *more: str) -> Result:
     arguments = ["score", "mathvista", "--partial", "--answers", outputs, "--data", outputs.parent / "data"]
     judge = ["--judge", "j", "--judge-endpoint", server.url]
-    return CliRunner().invoke(app, [str(one) for one in [*arguments, *judge, *more]])
+    return CliRunner().invoke(app, [str(item) for item in [*arguments, *judge, *more]])
 
 
 def _extracts(request: dict[str, Any]) -> str:
@@ -189,13 +192,13 @@ def test_an_endpoint_judges_what_the_rule_left_and_is_named(outputs: Path) -> No
         again = _score_mathvista(outputs, server, "--profile", "all", "--json")
         assert len(server.asked) == 3
         table = _score_mathvista(outputs, server)
-    found = json.loads(done.stdout)
-    assert (found["metrics"]["accuracy"]["value"], found["metrics"]["unread"]["value"]) == (2 / 3, 0.0)
-    assert found["profile"] == f"strict+{found['info']['judge']['id']}/1"
-    assert found["info"]["judge"]["id"].startswith("j@")
-    assert read_results(outputs.parent / "out").task("mathvista").profile == found["profile"]
-    profiles = [one["profile"] for one in json.loads(again.stdout)]
-    assert profiles == [*MATHVISTA_PROFILES, found["profile"]]
+    content = json.loads(done.stdout)
+    assert (content["metrics"]["accuracy"]["value"], content["metrics"]["unread"]["value"]) == (2 / 3, 0.0)
+    assert content["profile"] == f"strict+{content['info']['judge']['id']}/1"
+    assert content["info"]["judge"]["id"].startswith("j@")
+    assert read_results(outputs.parent / "out").task("mathvista").profile == content["profile"]
+    profiles = [row["profile"] for row in json.loads(again.stdout)]
+    assert profiles == [*MATHVISTA_PROFILES, content["profile"]]
     note = (
         "of 2 answers that strict leaves unread the judge reads 2 (0 without reply); of 1 that strict reads, it reads 0"
     )
@@ -204,9 +207,9 @@ def test_an_endpoint_judges_what_the_rule_left_and_is_named(outputs: Path) -> No
 
 def test_a_judge_out_of_reach_leaves_answers_unread(outputs: Path, caplog: pytest.LogCaptureFixture) -> None:
     with served(lambda _: (401, {})) as server:
-        found = json.loads(_score_mathvista(outputs, server, "--json").stdout)
-    assert found["metrics"]["unread"]["value"] == 2 / 3
-    assert found["info"]["judge"]["no_reply"] == 2
+        content = json.loads(_score_mathvista(outputs, server, "--json").stdout)
+    assert content["metrics"]["unread"]["value"] == 2 / 3
+    assert content["info"]["judge"]["no_reply"] == 2
     assert not (outputs.parent / "data").exists()
     assert f"judge: endpoint {server.url}, model j: does not answer (401" in caplog.text
 
@@ -225,9 +228,9 @@ def test_a_judge_gets_only_what_strict_leaves(outputs: Path) -> None:
 def test_stored_answers_are_judged_without_asking_their_model_again(tmp_path: Path) -> None:
     tasks = [find_task(name) for name in ("pictos_scienceqa", "pictos_pope")]
     results = evaluate(Scripted(lambda _: "hard to say"), tasks, split="test", limit=4)
-    figures = {one.task: as_plain(estimate(one.rows, one.metrics)) for one in results}
-    held = Results(model="m", digest="d", parent=None, tasks=tuple(results), provenance={})
-    write_results(tmp_path / "run", held, figures)
+    figures = {result.task: as_plain(estimate(result.rows, result.metrics)) for result in results}
+    content = Results(model="m", digest="d", parent=None, tasks=tuple(results), provenance={})
+    write_results(tmp_path / "run", content, figures)
     command = ["rescore", str(tmp_path / "run"), "--data", str(tmp_path), "--json", "--judge", "j", "--judge-endpoint"]
     with served(lambda _: "(A)") as server:
         done = CliRunner().invoke(app, [*command, server.url])
@@ -242,17 +245,17 @@ def test_stored_answers_are_judged_without_asking_their_model_again(tmp_path: Pa
 def test_the_authors_extractions_as_replies_bring_llava_near_the_official_figure(
     conformance: Path, tmp_path: Path
 ) -> None:
-    found = load_answers(conformance / "mathvista/results/llava/output_llava_llama_2_13b.json.gz")
-    said = list(zip(found.samples, found.answers, strict=True))
-    assert isinstance(found.task, MathVista)
-    extractions = found.task.extractions or {}
+    answered = load_answers(conformance / "mathvista/results/llava/output_llava_llama_2_13b.json.gz")
+    text = list(zip(answered.samples, answered.answers, strict=True))
+    assert isinstance(answered.task, MathVista)
+    extractions = answered.task.extractions or {}
 
-    def stored(asked: Sequence[Sample]) -> Iterator[tuple[int, list[str]]]:
-        yield from ((place, [extractions[one.id]]) for place, one in enumerate(asked))
+    def stored(questions: Sequence[Sample]) -> Iterator[tuple[int, list[str]]]:
+        yield from ((index, [extractions[sample.id]]) for index, sample in enumerate(questions))
 
     judge: Any = SimpleNamespace(id="stored", stream=stored)
-    plain = _result(said)
-    judged = judge_unread(plain, found.samples, _score, judge, Store(tmp_path / "judge.jsonl"))
-    assert [sum(row.value for row in one.rows) for one in (plain, judged)] == [188, 260]
-    official = mark_answers(found.task, found.samples, found.answers, profile="official")
+    plain = _result(text)
+    judged = judge_unread(plain, answered.samples, _score, judge, Store(tmp_path / "judge.jsonl"))
+    assert [sum(row.value for row in item.rows) for item in (plain, judged)] == [188, 260]
+    official = mark_answers(answered.task, answered.samples, answered.answers, profile="official")
     assert sum(row.value for row in official.rows) == 261

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from harness.errors import DataError
 from harness.files import write_json, write_jsonl
+from harness.marking import Answered
 from strop.commands.score import score_app
 from tasks.chair.answers import load_answers
 from tasks.ic import answers as ic
@@ -37,14 +40,14 @@ COCO = Known({"9": "COCO_val2014_000000000009.jpg", "553808": "COCO_val2014_0000
 READY = Known({"9": "", "553808": ""})
 
 
-def _joined(path: Path, *rows: Mapping[str, Any], known: Known = READY, **keys: str) -> dict[str, str]:
+def _joined(path: Path, *rows: Mapping[str, Any], entries: Known = READY, **keys: str) -> dict[str, str]:
     write_jsonl(path / "answers.jsonl", rows)
-    return join_images(read_captions(path / "answers.jsonl", **keys), known, path / "truth.json")
+    return join_images(read_captions(path / "answers.jsonl", **keys), entries, path / "truth.json")
 
 
-def _refused(path: Path, *rows: Mapping[str, Any], known: Known = READY, **keys: str) -> str:
+def _refused(path: Path, *rows: Mapping[str, Any], entries: Known = READY, **keys: str) -> str:
     with pytest.raises(DataError) as error:
-        _joined(path, *rows, known=known, **keys)
+        _joined(path, *rows, entries=entries, **keys)
     return str(error.value).removeprefix(f"{path}/answers.jsonl")
 
 
@@ -62,13 +65,13 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("known", [READY, COCO], ids=["ids", "ids and files"])
+@pytest.mark.parametrize("entries", [READY, COCO], ids=["ids", "ids and files"])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("key", ID_KEYS)
 def test_an_image_is_known_by_its_id_or_its_file_in_any_field(
-    tmp_path: Path, key: str, name: object, known: Known
+    tmp_path: Path, key: str, name: object, entries: Known
 ) -> None:
-    assert _joined(tmp_path, {key: name, "text": "A cat."}, known=known) == {"553808": "A cat."}
+    assert _joined(tmp_path, {key: name, "text": "A cat."}, entries=entries) == {"553808": "A cat."}
 
 
 @pytest.mark.parametrize("key", ANSWER_KEYS)
@@ -90,8 +93,8 @@ def test_fields_of_other_names_are_named(tmp_path: Path) -> None:
 
 def test_a_row_that_names_two_images_is_refused(tmp_path: Path) -> None:
     row = {"image_id": 9, "image": "COCO_val2014_000000553808.jpg", "caption": "A cat."}
-    told = ":1: image_id 9 and image COCO_val2014_000000553808.jpg are two images; say which is meant by --id-key"
-    assert _refused(tmp_path, row) == told
+    text = ":1: image_id 9 and image COCO_val2014_000000553808.jpg are two images; say which is meant by --id-key"
+    assert _refused(tmp_path, row) == text
     assert _joined(tmp_path, row, id_key="image") == {"553808": "A cat."}
     same = {**row, "image_id": 553808, "question_id": 9, "id": 0, "file_name": "elsewhere.jpg"}
     assert _joined(tmp_path, same) == {"553808": "A cat."}, "ids of rows and files of another folder are no images"
@@ -107,8 +110,8 @@ def test_a_row_without_the_field_of_the_others_is_told_and_not_scored_by_another
     assert (
         _refused(tmp_path, row, {"id": 9, "caption": "A dog."}) == ":2: field 'image_id' is missing; found id, caption"
     )
-    asked = {"image_id": 553808, "text": "Describe the dog."}
-    assert _refused(tmp_path, row, asked) == ":2: caption, text may each be the caption; say which by --answer-key"
+    questions = {"image_id": 553808, "text": "Describe the dog."}
+    assert _refused(tmp_path, row, questions) == ":2: caption, text may each be the caption; say which by --answer-key"
     assert _joined(tmp_path, {"image_id": 9, "text": "A cat.", "caption": None}) == {"9": "A cat."}
 
 
@@ -121,24 +124,24 @@ def test_a_picture_in_base_64_is_no_name_and_a_number_without_end_is_a_stranger(
 
 def test_one_image_under_two_names_is_captioned_twice(tmp_path: Path) -> None:
     rows = ({"image_id": 9, "caption": "A cat."}, {"image_id": "000000000009.jpg", "caption": "A dog."})
-    told = _refused(tmp_path, *rows)
-    assert told == f":2: image_id 9 was already captioned at {tmp_path}/answers.jsonl:1"
+    refused = _refused(tmp_path, *rows)
+    assert refused == f":2: image_id 9 was already captioned at {tmp_path}/answers.jsonl:1"
 
 
 def test_a_stranger_is_told_with_the_remedy(tmp_path: Path) -> None:
-    told = (
+    text = (
         f"is not among the 2 images of {tmp_path}/truth.json; if another field names the image, say which by --id-key"
     )
-    assert _refused(tmp_path, {"image_id": 25, "caption": ""}) == f":1: image_id 25 {told}"
-    assert _refused(tmp_path, {"image": "cat-9.jpg", "caption": ""}) == f":1: image cat-9.jpg {told}"
+    assert _refused(tmp_path, {"image_id": 25, "caption": ""}) == f":1: image_id 25 {text}"
+    assert _refused(tmp_path, {"image": "cat-9.jpg", "caption": ""}) == f":1: image cat-9.jpg {text}"
 
 
 def test_a_file_of_a_truth_that_numbers_files_otherwise_is_found_by_its_name(tmp_path: Path) -> None:
-    known = Known({"9": "shelf/000000000025.jpg", "25": "shelf/tram.jpg"})
-    assert _joined(tmp_path, {"image": "000000000025.jpg", "caption": "A cat."}, known=known) == {"9": "A cat."}
-    assert _joined(tmp_path, {"image": "tram.jpg", "caption": "A tram."}, known=known) == {"25": "A tram."}
+    entries = Known({"9": "shelf/000000000025.jpg", "25": "shelf/tram.jpg"})
+    assert _joined(tmp_path, {"image": "000000000025.jpg", "caption": "A cat."}, entries=entries) == {"9": "A cat."}
+    assert _joined(tmp_path, {"image": "tram.jpg", "caption": "A tram."}, entries=entries) == {"25": "A tram."}
     assert "image 000000000009.jpg is not among" in _refused(
-        tmp_path, {"image": "000000000009.jpg", "caption": ""}, known=known
+        tmp_path, {"image": "000000000009.jpg", "caption": ""}, entries=entries
     )
 
 
@@ -148,7 +151,7 @@ def test_no_name_of_one_image_is_taken_for_another(
 ) -> None:
     row = {"image": form.format(image), "caption": ""}
     folder = tmp_path_factory.mktemp("ids")
-    assert _joined(folder, row, known=Known({str(image): "", str(image + 1): ""})) == {str(image): ""}
+    assert _joined(folder, row, entries=Known({str(image): "", str(image + 1): ""})) == {str(image): ""}
 
 
 # The published captions in other layouts --------------------------------------------------------------------------
@@ -172,21 +175,35 @@ LAYOUTS: dict[str, Callable[[int, str], dict[str, Any]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def published(conformance: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Answered, Path]:
+    """OPERA's greedy captions, and the truth of their 500 images alone, from which each layout is joined at once."""
+    folder, greedy = tmp_path_factory.mktemp("truth"), conformance / "chair/opera/llava-1.5/greedy.jsonl"
+    whole = load_answers(greedy, conformance / "chair/ground_truth_maxlinn.json.gz")
+    truth = json.loads(gzip.decompress((conformance / "chair/ground_truth_maxlinn.json.gz").read_bytes()))
+    images = {sample.id: truth["images"][sample.id] for sample in whole.samples}
+    write_json(folder / "truth.json", {**truth, "images": images})
+    for tables in ("synonyms.json", "double_words.json"):
+        shutil.copy(conformance / "chair" / tables, folder)
+    captions = load_answers(greedy, folder / "truth.json")
+    assert (captions.samples, captions.answers) == (whole.samples, whole.answers)
+    return captions, folder / "truth.json"
+
+
 @pytest.mark.parametrize("container", ["JSON lines", "a JSON list indented", "TSV", "a spreadsheet", "Parquet"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_published_captions_are_the_same_in_every_layout(
-    conformance: Path, tmp_path: Path, layout: str, container: str
+    published: tuple[Answered, Path], tmp_path: Path, layout: str, container: str
 ) -> None:
     if layout == "lmms-eval's" and container in ("TSV", "a spreadsheet"):
         pytest.skip("its rows hold objects, which no cell does")
-    truth = conformance / "chair/ground_truth_maxlinn.json.gz"
-    published = load_answers(conformance / "chair/opera/llava-1.5/greedy.jsonl", truth)
+    captions, truth = published
     rows = [
         LAYOUTS[layout](int(sample.id), answer)
-        for sample, answer in zip(published.samples, published.answers, strict=True)
+        for sample, answer in zip(captions.samples, captions.answers, strict=True)
     ]
     (tmp_path / "answers").write_bytes(CONTAINERS[container](rows))
-    assert load_answers(tmp_path / "answers", truth) == published
+    assert load_answers(tmp_path / "answers", truth) == captions
 
 
 # The command ------------------------------------------------------------------------------------------------------
@@ -217,9 +234,9 @@ def test_a_part_of_the_captions_is_scored_only_where_it_is_asked_for_and_is_told
     assert str(error).endswith(
         "answers.jsonl has 2 captions of 3 images; complete the file, or ask for the captioned images only (--partial)"
     )
-    part = _score(world, 2, "--partial")
-    assert part.exit_code == 0
-    assert "2 of 3 images of the truth have a caption" in part.stdout
+    score = _score(world, 2, "--partial")
+    assert score.exit_code == 0
+    assert "2 of 3 images of the truth have a caption" in score.stdout
     info = json.loads(_score(world, 2, "--partial", "--json").stdout)["info"]
     assert (info["captions"], info["images_of_truth"]) == (2, 3)
     assert "have a caption" not in _score(world, 3).stdout
@@ -250,9 +267,9 @@ def test_a_bad_first_line_is_told_before_truth_tables_and_nltk_are_looked_at(tmp
         done = subprocess.run(
             [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True
         )
-        told = done.stdout.strip()
-        assert told.startswith(f"{tmp_path}/answers.jsonl:1: not valid JSON")
-        assert told.endswith("[]"), "a normaliser was loaded"
+        messages = done.stdout.strip()
+        assert messages.startswith(f"{tmp_path}/answers.jsonl:1: not valid JSON")
+        assert messages.endswith("[]"), "a normaliser was loaded"
 
 
 def test_ic_takes_the_same_layouts(tmp_path: Path) -> None:
@@ -264,8 +281,8 @@ def test_ic_takes_the_same_layouts(tmp_path: Path) -> None:
     write_jsonl(
         tmp_path / "answers.jsonl", [{"image": f"{number}0.jpg", "response": f"{number} cats."} for number in (2, 1)]
     )
-    found = ic.load_answers(tmp_path / "answers.jsonl", tmp_path, ChairTables(synonyms={"cat": ["cat"]}))
-    assert [(sample.id, answer) for sample, answer in zip(found.samples, found.answers, strict=True)] == [
+    answered = ic.load_answers(tmp_path / "answers.jsonl", tmp_path, ChairTables(synonyms={"cat": ["cat"]}))
+    assert [(sample.id, answer) for sample, answer in zip(answered.samples, answered.answers, strict=True)] == [
         ("2", "2 cats."),
         ("1", "1 cats."),
     ]

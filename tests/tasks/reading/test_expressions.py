@@ -289,8 +289,8 @@ def test_what_is_more_than_arithmetic_or_may_be_meant_in_two_ways_is_unread(resp
     ],
 )
 def test_a_root_earns_what_it_is_worth_and_not_what_stands_in_it(response: str, precision: int, read: str) -> None:
-    wanted = Question(question_type="free_form", answer_type="float", answer=read, precision=precision)
-    assert read_strict(Reply(response=response), wanted) == read
+    expected = Question(question_type="free_form", answer_type="float", answer=read, precision=precision)
+    assert read_strict(Reply(response=response), expected) == read
     assert read_strict(Reply(response=response), Question(question_type="f", answer_type="integer", answer="2")) != "2"
 
 
@@ -308,8 +308,8 @@ def test_a_root_earns_what_it_is_worth_and_not_what_stands_in_it(response: str, 
     ],
 )
 def test_a_list_is_of_expressions_too(response: str, read: str | None) -> None:
-    wanted = Question(question_type="free_form", answer_type="list", answer="[1, 2]")
-    assert read_strict(Reply(response=response), wanted) == read
+    expected = Question(question_type="free_form", answer_type="list", answer="[1, 2]")
+    assert read_strict(Reply(response=response), expected) == read
 
 
 HOSTILE = {
@@ -336,22 +336,22 @@ HOSTILE = {
 @pytest.mark.reported("numbers")
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_answer_is_read_in_milliseconds(kind: str) -> None:
-    for wanted in (
+    for expected in (
         Question(question_type="free_form", answer_type="integer", answer="5"),
         Question(question_type="free_form", answer_type="list", answer="[5]"),
         Question(question_type="multi_choice", answer_type="text", answer="5", options=("5", "10^2", r"\sqrt{3}")),
     ):
         began = time.process_time()
-        read_strict(Reply(response=HOSTILE[kind]), wanted)
+        read_strict(Reply(response=HOSTILE[kind]), expected)
         assert time.process_time() - began < 0.5
 
 
 @given(st.text(alphabet="0123456789.,-–/^{}()[]\\ fracsqrtextpi%°$=<>xmc*+|'\"eE:;!½²√π\n一万是"))
 def test_any_text_has_expressions_in_order_and_apart(text: str) -> None:
     passage = read_passage(text)
-    edges = [edge for one in passage.expressions for edge in (one.start, one.end)]
+    edges = [edge for expression in passage.expressions for edge in (expression.start, expression.end)]
     assert edges == sorted(edges)
-    assert all(passage.plain[one.start : one.end].strip() for one in passage.expressions)
+    assert all(passage.plain[expression.start : expression.end].strip() for expression in passage.expressions)
 
 
 @given(st.integers(-(10**6), 10**6), st.integers(1, 999), st.integers(1, 999))

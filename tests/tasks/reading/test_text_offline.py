@@ -65,8 +65,8 @@ def test_the_two_agree_on_this_many_captions(
     """All mentions in order, repeats included; and the distinct objects. Measured with lemminflect 0.2.3."""
     pairs = [tuple(read(caption) for read in readers) for caption in _captions(conformance, name)]
     assert len(pairs) == captions
-    assert sum(one == other for one, other in pairs) >= same_mentions
-    assert sum(set(one) == set(other) for one, other in pairs) >= same_objects
+    assert sum(first == other for first, other in pairs) >= same_mentions
+    assert sum(set(first) == set(other) for first, other in pairs) >= same_objects
 
 
 @pytest.mark.parametrize("build", ["maxlinn", "areebol"])
@@ -74,14 +74,14 @@ def test_the_two_agree_on_this_many_captions(
 def test_chair_moves_by_a_fifth_of_a_point_at_most(
     conformance: Path, tables: ChairTables, name: str, build: str
 ) -> None:
-    found = load_answers(
+    answered = load_answers(
         conformance / f"{LLAVA}/{name}.jsonl", conformance / f"chair/ground_truth_{build}.json.gz", tables=tables
     )
     official, other = (
         estimate(
             [
                 mark(sample, answer, score_caption(normaliser.words(answer), sample.target, tables))
-                for sample, answer in zip(found.samples, found.answers, strict=True)
+                for sample, answer in zip(answered.samples, answered.answers, strict=True)
             ],
             CHAIR_METRICS,
             draws=1,

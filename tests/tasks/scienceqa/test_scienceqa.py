@@ -57,10 +57,10 @@ def _same_figures(rows: Sequence[Marked], figures: dict[str, Any]) -> None:
     assert {name: counted[name] for name in counted if name in figures} == {
         name: figures[name] for name in counted if name in figures
     }
-    found = estimate(rows, scienceqa_metrics(), draws=1)
+    result = estimate(rows, scienceqa_metrics(), draws=1)
     for name, theirs in {"accuracy": "accuracy", "image/accuracy": "image_accuracy"}.items():
-        assert 100 * (found[name].value or 0) == pytest.approx(figures[theirs], abs=1e-9)
-    assert (found["accuracy"].n, found["image/accuracy"].n) == (figures["n"], figures["image_n"])
+        assert 100 * (result[name].value or 0) == pytest.approx(figures[theirs], abs=1e-9)
+    assert (result["accuracy"].n, result["image/accuracy"].n) == (figures["n"], figures["image_n"])
 
 
 @pytest.mark.parametrize("theirs", OURS)
@@ -79,9 +79,9 @@ def test_published_outputs_score_what_they_score(
 def test_llava_13b_scores_what_llava_prints(conformance: Path, expected: dict[str, Any]) -> None:
     run = expected["scienceqa/llava-1.5-13b"]
     rows = _marked(_load(conformance, expected, "scienceqa/llava-1.5-13b"), "official")
-    found = {name: 100 * (one.value or 0) for name, one in estimate(rows, scienceqa_metrics(), draws=1).items()}
-    assert found["accuracy"] == pytest.approx(run["published"]["accuracy"], abs=1e-9)
-    assert round(found["image/accuracy"], 1) == run["published"]["image_accuracy"]
+    result = {name: 100 * (value.value or 0) for name, value in estimate(rows, scienceqa_metrics(), draws=1).items()}
+    assert result["accuracy"] == pytest.approx(run["published"]["accuracy"], abs=1e-9)
+    assert round(result["image/accuracy"], 1) == run["published"]["image_accuracy"]
     assert sum(row.value for row in rows) == run["published"]["correct"]
 
 
@@ -89,10 +89,10 @@ def test_gpt3s_printed_figure_does_not_follow_from_its_outputs_but_from_options_
     conformance: Path, expected: dict[str, Any]
 ) -> None:
     run = expected["scienceqa/gpt3-QCM-ALE"]
-    found = _load(conformance, expected, "scienceqa/gpt3-QCM-ALE")
-    rows = _marked(found, "official")
+    answered = _load(conformance, expected, "scienceqa/gpt3-QCM-ALE")
+    rows = _marked(answered, "official")
     assert sum(row.value for row in rows) == 3061 != run["published"]["correct"]
-    picks = found.info["stored_picks"]
+    picks = answered.info["stored_picks"]
     assert picks == {
         "correct": run["from_stored_results"]["correct"],
         "image_correct": run["from_stored_results"]["image_correct"],
@@ -104,7 +104,7 @@ def test_gpt3s_printed_figure_does_not_follow_from_its_outputs_but_from_options_
     assert 100 * picks["image_correct"] / 2017 == pytest.approx(run["from_stored_results"]["image_accuracy"], abs=1e-9)
     stored = json.loads((conformance / run["outputs"]).read_text())["results"]
     unread = [row for row in rows if row.parsed is None]
-    gold = {sample.id: LETTERS.index(sample.target.gold) for sample in found.samples}
+    gold = {sample.id: LETTERS.index(sample.target.gold) for sample in answered.samples}
     assert (len(unread), sum(not row.answer for row in unread)) == (249, 243)
     assert sum(stored[row.id] == gold[row.id] for row in unread) == 127 == picks["correct"] - 3061
 
@@ -160,10 +160,10 @@ def test_the_first_200_pictures_are_marked_alone_when_only_they_are_answered(
     (tmp_path / "200.jsonl").write_text("\n".join(lines))
     with pytest.raises(DataError, match=r"no answer to 4041 questions"):
         load_answers(tmp_path / "200.jsonl", questions)
-    found = load_answers(tmp_path / "200.jsonl", questions, partial=True)
-    assert len(found.info["unanswered"]) == 4041
+    answered = load_answers(tmp_path / "200.jsonl", questions, partial=True)
+    assert len(answered.info["unanswered"]) == 4041
     figures = expected[RUNS[0]]["recomputed"]["llava"]["first_200_with_image"]
-    _same_figures(_marked(found, "official"), figures)
+    _same_figures(_marked(answered, "official"), figures)
 
 
 def test_the_command_prints_the_published_figure(conformance: Path, expected: dict[str, Any], questions: Path) -> None:
@@ -175,9 +175,9 @@ def test_the_command_prints_the_published_figure(conformance: Path, expected: di
     printed = json.loads(done.stdout)
     assert (printed["task"], printed["profile"]) == ("scienceqa", "official")
     figures = expected[RUNS[0]]["recomputed"]["llava"]["all"]
-    found = printed["metrics"]["image/accuracy"]
-    assert 100 * found["value"] == pytest.approx(figures["image_accuracy"], abs=1e-9)
-    assert (found["n"], found["low"] < found["value"] < found["high"]) == (2017, True)
+    entry = printed["metrics"]["image/accuracy"]
+    assert 100 * entry["value"] == pytest.approx(figures["image_accuracy"], abs=1e-9)
+    assert (entry["n"], entry["low"] < entry["value"] < entry["high"]) == (2017, True)
 
 
 def test_all_profiles_stand_side_by_side_with_what_they_do_not_read_alike(
@@ -186,9 +186,9 @@ def test_all_profiles_stand_side_by_side_with_what_they_do_not_read_alike(
     answers = conformance / expected[RUNS[1]]["outputs"]
     arguments = ["scienceqa", "--answers", str(answers), "--data", str(conformance), "--profile", "all"]
     printed = json.loads(CliRunner().invoke(score_app, [*arguments, "--json"]).stdout)
-    assert {one["profile"]: one["metrics"]["unread"]["value"] for one in printed}["lmms-eval"] == 1.0
+    assert {entry["profile"]: entry["metrics"]["unread"]["value"] for entry in printed}["lmms-eval"] == 1.0
     # what lmms-eval cannot read is unlike the others wherever they read anything
-    assert {one["info"]["read_differently"] for one in printed} == {4241 - 243}
+    assert {entry["info"]["read_differently"] for entry in printed} == {4241 - 243}
     table = CliRunner().invoke(score_app, arguments).stdout
     assert "3998 answers are not read alike by all profiles" in table
     assert "the file counts 3188 options of its own as right; 249" in table
@@ -262,9 +262,9 @@ def test_reading_raises_on_no_text_and_names_only_options_that_exist(
 
 
 @pytest.mark.parametrize("profile", OPTION_PROFILES)
-@given(options=OPTION_LISTS, place=st.integers(0, 4))
-def test_the_gold_letter_earns_full_marks_under_every_profile(profile: str, options: list[str], place: int) -> None:
-    gold = LETTERS[place % len(options)]
+@given(options=OPTION_LISTS, count=st.integers(0, 4))
+def test_the_gold_letter_earns_full_marks_under_every_profile(profile: str, options: list[str], count: int) -> None:
+    gold = LETTERS[count % len(options)]
     score = score_scienceqa(Problem(options=tuple(options), gold=gold), gold, profile)
     assert (score.value, score.parsed) == (1.0, gold)
 
@@ -340,14 +340,14 @@ def _files(
 
 
 def test_the_authors_problems_are_broken_down_by_context_subject_and_grade(tmp_path: Path) -> None:
-    found = _files(tmp_path)
-    assert [(s.id, s.target.gold, s.target.cells) for s in found.samples] == [
+    files = _files(tmp_path)
+    assert [(s.id, s.target.gold, s.target.cells) for s in files.samples] == [
         ("7", "B", ("image", "subject/language science", "grade/7-12")),
         ("9", "A", ("text", "subject/language science", "grade/1-6")),
         ("10", "B", ("no context", "subject/social science", "grade/7-12")),
     ]
-    figures = estimate(_marked(found, "official"), scienceqa_metrics(found.info["cells"]), draws=1)
-    shown = {name: (one.value, one.n) for name, one in figures.items() if name.endswith("accuracy")}
+    figures = estimate(_marked(files, "official"), scienceqa_metrics(files.info["cells"]), draws=1)
+    shown = {name: (figure.value, figure.n) for name, figure in figures.items() if name.endswith("accuracy")}
     assert shown == {
         "accuracy": (1 / 3, 3),
         "image/accuracy": (1.0, 1),
@@ -364,14 +364,14 @@ def test_both_layouts_of_questions_and_of_answers_are_the_same_samples(tmp_path:
     own = {"7": {**PROBLEM, "hint": "A letter."}}
     authors = _files(tmp_path, {"outputs": {"7": "B"}}, own)
     llava = _files(tmp_path, '{"question_id": 7, "text": "B"}', [RECORD])
-    (one,), (other,) = authors.samples, llava.samples
-    assert other.target == dataclasses.replace(one.target, cells=("image", "text"))
-    assert (one.id, one.prompt, one.meta, authors.answers) == (other.id, other.prompt, other.meta, llava.answers)
+    (item,), (other,) = authors.samples, llava.samples
+    assert other.target == dataclasses.replace(item.target, cells=("image", "text"))
+    assert (item.id, item.prompt, item.meta, authors.answers) == (other.id, other.prompt, other.meta, llava.answers)
 
 
 def test_pid_splits_say_which_problems_are_asked(tmp_path: Path) -> None:
-    found = _files(tmp_path, {"outputs": {"8": "A"}}, splits={"test": ["8"]})
-    assert [sample.id for sample in found.samples] == ["8"]
+    files = _files(tmp_path, {"outputs": {"8": "A"}}, splits={"test": ["8"]})
+    assert [sample.id for sample in files.samples] == ["8"]
     with pytest.raises(DataError, match=r"problems\.json has no problem 11 of .*pid_splits\.json; get LLaVA's"):
         _files(tmp_path, splits={"test": ["11"]})
     with pytest.raises(DataError, match=r"differ in the test split \(8\); get LLaVA's"):
@@ -468,7 +468,8 @@ def test_every_prompt_of_the_test_split_is_its_own_questions(
     outputs = json.loads((conformance / "scienceqa/outputs/llava-v1.5-13b_result.json").read_text())["outputs"]
     prompts = {row["id"]: row["conversations"][0]["value"] for row in json.loads(questions.read_text())}
     rows = [
-        {"question_id": pid, "prompt": f"{prompts[pid]}\n{INSTRUCTION}", "text": said} for pid, said in outputs.items()
+        {"question_id": pid, "prompt": f"{prompts[pid]}\n{INSTRUCTION}", "text": output}
+        for pid, output in outputs.items()
     ]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert load_answers(tmp_path / "a.jsonl", questions).info["unnamed"] == 0

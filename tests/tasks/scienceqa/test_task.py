@@ -16,27 +16,27 @@ from tests.support.answering import answered
 
 def test_scienceqa_asks_4241_questions_2017_with_a_picture(data: Path, root: DataRoot) -> None:
     samples = ScienceQa(data_root=root).samples("test")
-    assert (len(samples), sum(bool(one.images) for one in samples)) == (4241, 2017)
-    there = [one.images[0] for one in samples if one.images and Path(str(one.images[0])).exists()]
-    assert len(there) == 200
-    assert {open_picture(one).mode for one in there[:20]} == {"RGB"}
+    assert (len(samples), sum(bool(sample.images) for sample in samples)) == (4241, 2017)
+    present = [sample.images[0] for sample in samples if sample.images and Path(str(sample.images[0])).exists()]
+    assert len(present) == 200
+    assert {open_picture(item).mode for item in present[:20]} == {"RGB"}
 
 
 def test_scienceqa_img_is_the_part_with_a_picture_marked_alike(data: Path, root: DataRoot) -> None:
-    whole, part = ScienceQa(data_root=root), ScienceQaImg(data_root=root)
-    samples = part.samples("test")
-    assert samples == [one for one in whole.samples("test") if one.images]
-    found = answered(lambda _: "A", part, 40)
-    marks = [whole.score(one, "A").value for one in samples[:40]]
-    assert [row.value for row in found.rows] == marks
-    assert part.headline in {metric.name for metric in found.metrics}
+    whole, piece = ScienceQa(data_root=root), ScienceQaImg(data_root=root)
+    samples = piece.samples("test")
+    assert samples == [sample for sample in whole.samples("test") if sample.images]
+    result = answered(lambda _: "A", piece, 40)
+    marks = [whole.score(sample, "A").value for sample in samples[:40]]
+    assert [row.value for row in result.rows] == marks
+    assert piece.headline in {metric.name for metric in result.metrics}
 
 
 def test_text_only_questions_are_asked_without_a_picture(data: Path, root: DataRoot) -> None:
-    found = answered(lambda one: "B" if not one.images else "The answer is A.", ScienceQa(data_root=root), 2)
-    assert [(row.answer, row.parsed) for row in found.rows] == [("B", "B"), ("The answer is A.", "A")]
-    assert found.info["unread_by_profile"] == {"official": 0, "lmms-eval": 1, "vlmeval": 0, "strict": 0}
-    assert "image/accuracy" in {metric.name for metric in found.metrics}
+    result = answered(lambda item: "B" if not item.images else "The answer is A.", ScienceQa(data_root=root), 2)
+    assert [(row.answer, row.parsed) for row in result.rows] == [("B", "B"), ("The answer is A.", "A")]
+    assert result.info["unread_by_profile"] == {"official": 0, "lmms-eval": 1, "vlmeval": 0, "strict": 0}
+    assert "image/accuracy" in {metric.name for metric in result.metrics}
 
 
 def test_subjects_and_grades_are_cells_where_the_file_names_them(data: Path, root: DataRoot) -> None:

@@ -1,0 +1,65 @@
+"""What every training starts from and what it leaves: a checkpoint prepared, and one saved whole."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.models.adapters import merged
+from harness.models.frames import Pictures, frame_of
+from harness.models.loading import load_processor, load_weights
+from harness.models.prompts import PromptReader
+from harness.models.stopping import stop_tokens
+from loops.optimise.parts import prepare
+from loops.optimise.settings import TrainedParts
+from loops.optimise.soundness import refuse_numberless
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """What a training starts from: the model with what is to be trained marked so, its processor, the reader of its
+    prompts and the token that ends an answer."""
+
+    model: Any
+    processor: Any
+    reader: PromptReader
+    end: int
+
+
+def load_start(folder: Path, recipe: TrainedParts, *, seed: int, pictures: Pictures | None) -> Start:
+    """The checkpoint in a folder, prepared; raises `RecipeError` and `ModelError`."""
+    quiet()
+    model = load_weights(folder, name=str(folder), dtype=torch.float32)
+    refuse_numberless(model, f"the checkpoint to train from ({folder})", "train it anew or name another")
+    processor = load_processor(folder, name=str(folder))
+    reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
+    end = reader.end_token(stop_tokens(model, processor.tokenizer))
+    return Start(model=prepare(model, recipe, seed=seed), processor=processor, reader=reader, end=end)
+
+
+def load_reference(folder: Path) -> Any:
+    """The checkpoint whose log-probabilities a loss is relative to."""
+    return load_weights(folder, name=str(folder), dtype=torch.float32)
+
+
+def save(start: Start, recipe: TrainedParts, out: Path) -> None:
+    """Save the trained model, whole, into `out` (safetensors), and an adapter's own weights beside it."""
+    model = start.model
+    if recipe.weights == "lora":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that trained embeddings are saved too
+            model.save_pretrained(out.with_name("adapter"))
+        model = merged(model)
+    model.save_pretrained(out)
+    start.processor.save_pretrained(out)
+
+
+def quiet() -> None:
+    """The libraries' own warnings are about their code, not about a recipe."""
+    for name in ("trl", "transformers", "accelerate", "datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)
