@@ -32,8 +32,8 @@ def export(
     """Write every format asked for below `out`, each file atomically, and return the files.
 
     `ids` are as `leaderboards.build.read_entries` takes them, names and digests looked up below `runs`; `lm-eval` and
-    `model-card` write a folder for each of their evaluations. Raises `UsageError` for a format that there is not, before
-    anything is written.
+    `model-card` write a folder for each of their evaluations. Raises `UsageError` for a format that there is not,
+    before anything is written.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:

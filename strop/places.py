@@ -18,15 +18,14 @@ def data_root(folder: str | Path | None = None) -> DataRoot:
     return root if folder is None else replace(root, folder=Path(folder))
 
 
-def data_words(command: Sequence[str]) -> list[str]:
-    """The option `--data` of a recorded command line, empty where it has none."""
+def option_in(command: Sequence[str], *names: str) -> str | None:
+    """The value of an option in a recorded command line, by any of its names; None where it has none."""
     words = list(command)
     for index, word in enumerate(words):
-        if word.startswith("--data="):
-            return ["--data", word.removeprefix("--data=")]
-        if word == "--data":
-            return words[index : index + 2]
-    return []
+        name, equals, value = word.partition("=")
+        if name in names:
+            return value if equals else next(iter(words[index + 1 :]), None)
+    return None
 
 
 def set_include_path(path: str | Path | None) -> None:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from harness.errors import DataError, UsageError
+from harness.lm_eval_names import PATH_VARIABLE
+from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
+from harness.provenance import HIDDEN
 from harness.runs.ids import DEFAULT_RUNS
+from harness.runs.names import RECIPE
 from strop.commands.diff import print_figures, print_unlike
 from strop.commands.show import in_words
 from strop.options import ID_HELP, JsonOption, RunsOption, writable_folder
-from strop.places import data_root, data_words
+from strop.places import option_in, set_include_path, set_plugin_path
+from tasks.data.root import DATA_VARIABLE, DataRoot
 
 if TYPE_CHECKING:
     from leaderboards.origin import Origin
-    from tasks.data.root import DataRoot
 
 REPEATABLE = ("eval", "score")
 """Commands whose results folder is repeated by giving them again; a run is repeated from its recipe."""
@@ -53,16 +58,13 @@ def rerun(
     origin, new = find_origin(id, runs), out.resolve()
     if new.exists() and (not new.is_dir() or any(new.iterdir())):
         raise UsageError(f"--out {out} is there already; name a new folder")
-    words = _words(origin, new)
-    known = next(iter(origin.rounds.values()))["provenance"]
-    with _as_then(known, words):
-        _check_weights(origin, words)
-        _check_tasks(origin, data_root(*data_words(words)[1:]))
-        _warn(known)
-        from strop.app import app
-
-        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            app(args=list(words), standalone_mode=False)
+    provenance = next(iter(origin.rounds.values()))["provenance"]
+    command = _command(origin, provenance, new)
+    _check_weights(origin, command)
+    _check_tasks(origin, command)
+    _warn(provenance)
+    if code := _repeat(command, stdout=sys.stderr if as_json else sys.stdout):
+        raise typer.Exit(code)  # the repetition has said why
     again = find_origin(str(new))
     shared, figures = unlike_figures(origin, again)
     same = not figures and shared == len(figures_of(origin))
@@ -76,22 +78,70 @@ def rerun(
         raise typer.Exit(1)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Command:
+    """What repeats the figures: `words` without `strop` before them, `folder` in which they are given, and the
+    variables of then that steer Strop."""
+
+    words: tuple[str, ...]
+    folder: Path
+    variables: Mapping[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of this process, and over them those of then."""
+        return {**os.environ, **self.variables}
+
+    def located(self, name: str) -> str:
+        """A file or folder as that command finds it; the name itself, such as a hub id, where there is none."""
+        path = self.folder / Path(name).expanduser()
+        return str(path) if path.exists() else name
+
+    def option(self, variable: str, *names: str) -> str | None:
+        """A path that an option gives, else a variable; None where neither does."""
+        value = option_in(self.words, *names) or self.environment.get(variable)
+        return None if value is None else str(self.folder / Path(value).expanduser())
+
+
+def _command(origin: Origin, provenance: Mapping[str, Any], out: Path) -> _Command:
+    """The command to give, as it was given then; raises `UsageError` where none is known."""
+    folder, environment = Path(str(provenance.get("folder") or "")), provenance.get("environment") or {}
+    steering = {name: value for name, value in environment.items() if name.startswith("STROP_") and HIDDEN not in value}
+    return _Command(
+        words=tuple(_words(origin, out)),
+        folder=folder if folder.is_dir() else Path.cwd(),
+        variables=steering,
+    )
+
+
+def _repeat(command: _Command, stdout: TextIO) -> int:
+    """Give the command to a process of its own and return its exit code. A stop is passed on and waited for, so that it
+    says what it kept."""
+    # -P: what lies in the working folder is not imported
+    words = [sys.executable, "-P", "-m", "strop", *command.words]
+    with subprocess.Popen(words, cwd=command.folder, env=command.environment, stdout=stdout.fileno()) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            return process.wait()
+
+
 def _words(origin: Origin, out: Path) -> list[str]:
-    """The command to give, without `strop` before it; raises `UsageError` where none is known."""
+    """The words of the command, without `strop` before them."""
     if origin.run is not None:
         if origin.folder != origin.run:
             raise UsageError(f"{origin.folder} is a part of a run, which is repeated whole: name {origin.run}")
         command = next(iter(origin.rounds.values()))["provenance"].get("command")
-        data = data_words(command) if isinstance(command, list) else []
-        return ["run", str((origin.run / "recipe.yaml").resolve()), "--out", str(out), *data]
+        data = option_in(command, "--data") if isinstance(command, list) else None
+        words = ["run", str((origin.run / RECIPE).resolve()), "--out", str(out)]
+        return words if data is None else [*words, "--data", data]
     command = origin.rounds[None]["provenance"].get("command")
     if not isinstance(command, list) or command[0] != "strop" or command[1:2] not in [[one] for one in REPEATABLE]:
         raise UsageError(
             f"{origin.folder}: no command is recorded that can be given again ({in_words(command, 'command')}); "
             "repeat it by hand and hold both against each other with `strop diff`"
         )
-    from harness.provenance import HIDDEN
-
     if any(HIDDEN in word for word in command):
         raise UsageError(
             f"{origin.folder}: its command held a secret, which was not kept; give it by hand: {shlex.join(command)}"
@@ -104,28 +154,7 @@ def _words(origin: Origin, out: Path) -> list[str]:
     return [*words, "--out", str(out)]
 
 
-@contextlib.contextmanager
-def _as_then(known: Mapping[str, Any], words: Sequence[str]) -> Iterator[None]:
-    """This process in the folder, with the variables and under the command line of then; what is written records it."""
-    from harness.provenance import HIDDEN
-
-    before, environment, arguments = Path.cwd(), dict(os.environ), sys.argv
-    folder = Path(str(known.get("folder") or before))
-    if folder.is_dir():
-        os.chdir(folder)
-    steering = {name: value for name, value in (known.get("environment") or {}).items() if name.startswith("STROP_")}
-    os.environ.update({name: value for name, value in steering.items() if HIDDEN not in value})
-    sys.argv = ["strop", *words]
-    try:
-        yield
-    finally:
-        os.chdir(before)
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.argv = arguments
-
-
-def _check_weights(origin: Origin, words: Sequence[str]) -> None:
+def _check_weights(origin: Origin, command: _Command) -> None:
     """Raise `DataError` where the model is not what it was. Answer files are known by what was made of them."""
     from harness.models.weights import adapter_folder, model_digest, model_folder
     from tasks.pictos.models import shipped
@@ -134,17 +163,14 @@ def _check_weights(origin: Origin, words: Sequence[str]) -> None:
         model, adapter = str(origin.recipe["model"]), origin.recipe.get("adapter")
         if adapter and origin.recipe.get("rounds"):
             return  # the seed of such a run is a checkpoint of its own, into which the adapter is merged first
-    elif words[0] == "eval":
-        from strop.app import app
-
-        commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-        given = commands["eval"].make_context("eval", list(words[1:])).params
-        if given.get("endpoint"):
+    elif command.words[0] == "eval":
+        if option_in(command.words, "--endpoint"):
             return  # a name that is served: only its answers tell what it is
-        model, adapter = str(given["model"]), given.get("adapter")
+        model, adapter = str(option_in(command.words, "--model")), option_in(command.words, "--adapter")
     else:
         return
-    now = model_digest(shipped(model) or model_folder(model), adapter_folder(adapter) if adapter else None)
+    folder = shipped(model) or model_folder(command.located(model))
+    now = model_digest(folder, adapter_folder(command.located(str(adapter))) if adapter else None)
     then = next(iter(origin.rounds.values()))["digest"]
     if now != then:
         raise DataError(
@@ -153,11 +179,17 @@ def _check_weights(origin: Origin, words: Sequence[str]) -> None:
         )
 
 
-def _check_tasks(origin: Origin, data: DataRoot) -> None:
+def _check_tasks(origin: Origin, command: _Command) -> None:
     """Raise `DataError` where a task or its data are not what they were; answer files bring their own."""
     from harness.provenance import data_digest
     from tasks.registry import find_task
 
+    set_plugin_path(
+        command.option(PLUGIN_PATH_VARIABLE, "--plugin-path", "--task-path") or command.option(OLDER_PATH_VARIABLE)
+    )
+    set_include_path(command.option(PATH_VARIABLE, "--include-path"))
+    root = DataRoot.from_environment(command.environment)
+    data = replace(root, folder=Path(command.option(DATA_VARIABLE, "--data") or root.folder))
     asked = {
         task["task"]: task for content in origin.rounds.values() for task in content["tasks"] if task.get("sampling")
     }

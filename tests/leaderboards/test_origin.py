@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import DataError, StropError, UsageError
 from leaderboards.origin import described, find_origin, unlike, unlike_figures
 from tests.support.pope import write_answers, write_data
 from tests.support.shell import Strop
@@ -42,20 +42,30 @@ def test_an_id_is_a_folder_a_round_of_a_run_or_the_first_digits_of_weights(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("id", "message"),
+    ("id", "error", "message"),
     [
-        ("nowhere", "nowhere: no such folder; name a results folder, a run, a run's round like runs/demo:1"),
-        ("10abc", "10abc: no such folder"),
-        ("123456", "123456: no evaluation below {runs} is of such weights; name another folder by --runs"),
-        ("{runs}", "{runs} is neither a run nor a results folder"),
-        ("{runs}/honed:7", "{runs}/honed has no finished evaluation of round 7 (it has 0, 1)"),
-        ("00abc0", "00abc0: 2 evaluations below {runs} are of such weights; name one: {runs}/honed/round-0/eval"),
+        (
+            "nowhere",
+            UsageError,
+            "nowhere: no such folder; name a results folder, a run, a round of a run (runs/demo:1)",
+        ),
+        ("", UsageError, "an ID is empty; name a results folder, a run"),
+        ("123456", UsageError, "123456: no evaluation below {runs} or here is of such weights; name another --runs"),
+        ("{runs}", DataError, "{runs} is neither a run nor a results folder"),
+        ("{runs}/honed:7", DataError, "{runs}/honed has no finished evaluation of round 7 (it has 0, 1)"),
+        (
+            "00abc0",
+            UsageError,
+            "00abc0: 2 evaluations below {runs} or here are of such weights; name one: {runs}/honed/round-0/eval",
+        ),
     ],
 )
-def test_an_id_that_leads_nowhere_or_to_several_is_told(tmp_path: Path, run: Path, id: str, message: str) -> None:
+def test_an_id_that_leads_nowhere_or_to_several_is_an_error(
+    tmp_path: Path, run: Path, id: str, error: type[StropError], message: str
+) -> None:
     runs = tmp_path / "runs"
     write_run(runs / "other", [[yes_no(MARKS)]])
-    with pytest.raises(UsageError, match="^" + re.escape(message.format(runs=runs))):
+    with pytest.raises(error, match="^" + re.escape(message.format(runs=runs))):
         find_origin(id.format(runs=runs), runs)
 
 

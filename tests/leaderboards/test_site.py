@@ -31,6 +31,7 @@ from leaderboards.site.samples import Asked, parts
 from leaderboards.site.verifiers import roc, try_verifier
 from strop import app as command_line
 from strop.commands.board import find_asked
+from tasks.data.root import DataRoot
 from tasks.registry import all_yardsticks, find_task
 from tests.support.sites import Quiz, answered, data_of, make_site, sample, small_run
 from tests.support.worlds import YES_NO, captions, write_folder, write_run, yes_no
@@ -317,7 +318,7 @@ def test_the_command_writes_a_site_and_no_board_unless_asked(tmp_path: Path, mon
 def test_questions_of_another_version_are_not_shown_as_those_asked() -> None:
     task = find_task("pictos_captions")
     with pytest.raises(DataError, match="was asked as version 99 and is version"):
-        find_asked(task.name, 99, "test")
+        find_asked(DataRoot(), task.name, 99, "test")
 
 
 def test_a_board_without_published_figures_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:

@@ -404,18 +404,20 @@ def test_a_run_is_found_by_folder_round_and_digest(tmp_path: Path, monkeypatch: 
     shutil.copytree(run, tmp_path / "runs" / "again")  # another run of the same seed with the same answers
     assert find_results("00abc").name == "eval"
     write_folder(tmp_path / "elsewhere", yes_no(AFTER), digest="00abc")
-    with pytest.raises(UsageError, match=r"00abc fits several results that differ: .*elsewhere"):
+    with pytest.raises(
+        UsageError, match=r"00abc: 3 evaluations below runs or here are of such weights; name one: .*elsewhere"
+    ):
         find_results("00abc")
 
 
 def test_what_is_not_found_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty holds no finished results"):
+    with pytest.raises(DataError, match="empty is neither a run nor a results folder"):
         find_results("empty")
-    with pytest.raises(UsageError, match="no folder and no weights digest"):
+    with pytest.raises(UsageError, match="nowhere: no such folder; name a results folder"):
         find_results("nowhere")
-    with pytest.raises(UsageError, match=r"no results of weights abcd\.\.\. under \./runs or here"):
+    with pytest.raises(UsageError, match="abcd: no evaluation below runs or here is of such weights"):
         find_results("abcd")
     write_run(tmp_path / "run", [[yes_no(BEFORE)]])
     with pytest.raises(DataError, match="run has no finished evaluation of round 3"):
