@@ -63,7 +63,8 @@ class AblationRow:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellCost:
     """What a cell took, all its training seeds together. `seconds` were spent on it, `seconds_shared` on stages that
-    other cells had done already; `pairs` are those that a round trained on, in the mean; None where none is known."""
+    other cells had done already; `pairs` are those that a round trained on, in the mean; None where none
+    is recorded."""
 
     cell: str
     label: Mapping[str, str]
@@ -74,7 +75,7 @@ class CellCost:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ablation:
-    """All that the files say; `missing` are (cell, run) that failed or were not run."""
+    """The figures of a grid's files; `missing` are (cell, run) that failed or were not run."""
 
     grid: Grid
     rows: tuple[AblationRow, ...]
@@ -101,9 +102,9 @@ def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
     if base_cell and base:
         notes += same_answers(next(iter(base.values()))[0])
         rows += _untrained_rows(base_cell, base, grid.show, draws, notes)
-    if unlike := next((found for found in starts.values() if len(found) > 1), None):
-        told = "; ".join(f"{digest[:12]} ({name})" for digest, name in unlike.items())
-        notes.append(f"not all cells start from the same weights: {told}. Their seed models are not one.")
+    if unlike := next((cells for cells in starts.values() if len(cells) > 1), None):
+        digests = "; ".join(f"{digest[:12]} ({name})" for digest, name in unlike.items())
+        notes.append(f"not all cells start from the same weights: {digests}. Their seed models are not one.")
     return Ablation(
         grid=grid,
         rows=tuple(_corrected(rows, notes)),
@@ -121,7 +122,7 @@ _Ends = Mapping[int, tuple[Results, Results]]  # training seed -> round 0, last 
 
 def _ends(cell: GridCell, seed_models: dict[bytes, Results]) -> _Ends:
     """The seed model and the last round of every finished run. Runs of a grid share the seed model's results, which are
-    read once: `seed_models` holds those read so far by what their `results.json` says."""
+    read once: `seed_models` holds those read so far by the content of their `results.json`."""
     ends = {}
     for run in (run for run in cell.runs if run.state == "done"):
         first = evaluation_folder(run.folder, 0)
@@ -195,20 +196,20 @@ _Sides = tuple[TaskResult, TaskResult]
 
 
 def _sides(before: Results, after: Results, task: str) -> _Sides | None:
-    held = {one.task: one for one in before.tasks}
-    return (held[task], after.task(task)) if task in held else None
+    tasks = {result.task: result for result in before.tasks}
+    return (tasks[task], after.task(task)) if task in tasks else None
 
 
 def _compared(
-    found: Sequence[_Sides | None], draws: int, who: str, notes: list[str]
+    pairs: Sequence[_Sides | None], draws: int, who: str, notes: list[str]
 ) -> tuple[tuple[Metric, ...], Mapping[str, Difference]]:
     """Every metric that all sides define alike, over all training seeds; nothing, and a note, where none can be."""
-    sides = [pair for pair in found if pair]
+    sides = [pair for pair in pairs if pair]
     if not sides:
         return (), {}
     pair = pair_seeds(sides, draws=draws)
     notes += [f"{who}{pair.obstacle}."] if pair.obstacle else []
-    notes += [f"{who}{words}" for one in sides if (words := other_data(*one))]
+    notes += [f"{who}{words}" for side in sides if (words := other_data(*side))]
     return pair.metrics, pair.differences
 
 
@@ -216,32 +217,34 @@ def _corrected(rows: Sequence[AblationRow], notes: list[str]) -> list[AblationRo
     """The rows with Holm's p: headlines and the others shown each among themselves, of each of the two comparisons."""
     results = list(rows)
     families = {
-        "headlines": [place for place, row in enumerate(rows) if row.headline],
-        "other figures": [place for place, row in enumerate(rows) if row.shown and not row.headline],
+        "headlines": [index for index, row in enumerate(rows) if row.headline],
+        "other figures": [index for index, row in enumerate(rows) if row.shown and not row.headline],
     }
-    for what, places in families.items():
-        seeds = {str(place): rows[place].to_seed for place in places}
-        bases = {str(place): each for place in places if (each := rows[place].to_base)}
+    for what, indices in families.items():
+        seeds = {str(index): rows[index].to_seed for index in indices}
+        bases = {str(index): each for index in indices if (each := rows[index].to_base)}
         to_seed, to_base = corrected(seeds), corrected(bases)
         notes += untestable_notes(seeds, f"{what} beside the seed model")
         notes += untestable_notes(bases, f"{what} beside the base")
-        for place in places:
-            results[place] = replace(
-                rows[place],
-                to_seed_result=to_seed.get(str(place)),
-                to_base_result=to_base.get(str(place)),
-                to_base_corrected=_widened(rows[place].to_base, len(to_base)),
+        for index in indices:
+            results[index] = replace(
+                rows[index],
+                to_seed_result=to_seed.get(str(index)),
+                to_base_result=to_base.get(str(index)),
+                to_base_corrected=_widened(rows[index].to_base, len(to_base)),
             )
     return results
 
 
-def _widened(found: Difference | None, family: int) -> tuple[float, float] | None:
+def _widened(difference: Difference | None, family: int) -> tuple[float, float] | None:
     """The 95 % interval widened so that all of a family hold at once with 95 % (Bonferroni). None where there is no p,
     and so no family."""
-    if found is None or found.value is None or found.low is None or found.high is None:
+    if difference is None or difference.value is None or difference.low is None or difference.high is None:
         return None
-    growth = widening(family, found.df)
-    return found.value - growth * (found.value - found.low), found.value + growth * (found.high - found.value)
+    growth = widening(family, difference.df)
+    return difference.value - growth * (difference.value - difference.low), difference.value + growth * (
+        difference.high - difference.value
+    )
 
 
 def _cost(cell: GridCell) -> CellCost:

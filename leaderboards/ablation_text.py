@@ -31,84 +31,84 @@ DIGITS = 2  # cells differ by less than checkpoints of other models do
 
 def write_ablation(folder: Path) -> list[Path]:
     """Write ablation.md and ablation.csv into a grid's folder; what was written."""
-    found = ablate(folder)
-    write_text(folder / "ablation.md", ablation_markdown(found))
-    write_text(folder / "ablation.csv", ablation_csv(found))
+    ablation = ablate(folder)
+    write_text(folder / "ablation.md", ablation_markdown(ablation))
+    write_text(folder / "ablation.csv", ablation_csv(ablation))
     return [folder / "ablation.md", folder / "ablation.csv"]
 
 
-def ablation_markdown(found: Ablation) -> str:
+def ablation_markdown(ablation: Ablation) -> str:
     """ablation.md: a table for each metric shown, a line for each cell; then costs, and what failed or was not run."""
-    tables: dict[tuple[str, str], list[AblationRow]] = {shown: [] for shown in found.grid.show}
-    for row in sorted(found.rows, key=lambda row: bool(row.seeds)):  # what nobody trained stands first
+    tables: dict[tuple[str, str], list[AblationRow]] = {shown: [] for shown in ablation.grid.show}
+    for row in sorted(ablation.rows, key=lambda row: bool(row.seeds)):  # what nobody trained stands first
         if row.shown:
             tables.setdefault((row.task, row.metric.name), []).append(row)
     tables = {shown: rows for shown, rows in tables.items() if rows}
-    sections = [Section(title="How to read it", words=(caption(found),))]
+    sections = [Section(title="How to read it", words=(caption(ablation),))]
     if tables:
-        sections.append(overview_section(found, list(tables.values())))
-    sections += settings_section(found)
+        sections.append(overview_section(ablation, list(tables.values())))
+    sections += settings_section(ablation)
     sections += [_metric_section(rows) for rows in tables.values()]
-    if found.costs:
-        sections.append(cost_section(found))
-    if found.missing:
-        sections.append(missing_section(found))
-    if found.notes:
-        sections.append(Section(title="Notes", words=found.notes))
-    return sections_markdown(f"Ablation {found.grid.name}", sections)
+    if ablation.costs:
+        sections.append(cost_section(ablation))
+    if ablation.missing:
+        sections.append(missing_section(ablation))
+    if ablation.notes:
+        sections.append(Section(title="Notes", words=ablation.notes))
+    return sections_markdown(f"Ablation {ablation.grid.name}", sections)
 
 
-def caption(found: Ablation) -> str:
+def caption(ablation: Ablation) -> str:
     """How the tables are read."""
     return (
         "A row is a cell, its last round, the mean over its training seeds. Δ in points, paired by sample: to the seed "
-        f"model, and to the base cell ({found.grid.baseline or 'there is none'}), seed by seed. In brackets the 95 % "
-        "interval over training seeds and pictures, of a t, in braces over pictures only, then how many training runs "
-        f"there are and their ratio. {RATIO} p is two-sided, never below 2^(1 − n) with n runs, and corrected after "
-        "Holm for all cells: headline metrics among themselves, and the others shown. The corrected interval holds for "
-        "all of those differences to the base at once (Bonferroni). ↑ means higher is better, ↓ lower."
+        f"model, and to the base cell ({ablation.grid.baseline or 'there is none'}), seed by seed. In brackets the "
+        "95 % interval over training seeds and pictures, of a t, in braces over pictures only, then how many training "
+        f"runs there are and their ratio. {RATIO} p is two-sided, never below 2^(1 − n) with n runs, and corrected "
+        "after Holm for all cells: headline metrics among themselves, and the others shown. The corrected interval "
+        "holds for all of those differences to the base at once (Bonferroni). ↑ means higher is better, ↓ lower."
     )
 
 
-def settings_section(found: Ablation) -> list[Section]:
+def settings_section(ablation: Ablation) -> list[Section]:
     """What settings with a name stand for, where the labels have such names."""
-    if not any("setting" in cell.label for cell in found.grid.cells):
+    if not any("setting" in cell.label for cell in ablation.grid.cells):
         return []
-    lines = tuple((cell.name, cell.varied) for cell in found.grid.cells)
+    lines = tuple((cell.name, cell.varied) for cell in ablation.grid.cells)
     return [
         Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
     ]
 
 
-def overview_section(found: Ablation, metrics: Sequence[Sequence[AblationRow]]) -> Section:
+def overview_section(ablation: Ablation, metrics: Sequence[Sequence[AblationRow]]) -> Section:
     """All metrics shown side by side: of the seed model the figure, of each cell the difference to it."""
     firsts = [rows[0] for rows in metrics]
-    pairs = {one.cell: NOTHING if one.pairs is None else f"{one.pairs:,.0f}" for one in found.costs}
+    pairs = {cost.cell: NOTHING if cost.pairs is None else f"{cost.pairs:,.0f}" for cost in ablation.costs}
     fields = tuple(firsts[0].label)
     lines = [
         ("seed model", *[""] * (len(fields) + 1), *map(_seed_models_figure, metrics)),
     ]
     trained = {row.cell: (bool(row.seeds), row.label) for rows in metrics for row in rows}
     for cell, (_, label) in sorted(trained.items(), key=lambda item: item[1][0]):
-        held = [next((one for one in rows if one.cell == cell), None) for rows in metrics]
-        runs = str(max(len(row.seeds) for row in held if row) or NOTHING)
-        lines.append((*label.values(), runs, pairs.get(cell, NOTHING), *map(_overview_cell, held)))
-    base = found.grid.baseline or "there is none"
+        cell_rows = [next((row for row in rows if row.cell == cell), None) for rows in metrics]
+        runs = str(max(len(row.seeds) for row in cell_rows if row) or NOTHING)
+        lines.append((*label.values(), runs, pairs.get(cell, NOTHING), *map(_overview_cell, cell_rows)))
+    base = ablation.grid.baseline or "there is none"
     words = (
         "Differences to the seed model in points, with 95 % intervals over training runs and pictures, and r, the "
         f"ratio of the two. * p < {SIGNIFICANT:g} against the seed model, † against the base cell ({base}), "
         f"corrected after Holm; {UNTESTABLE} one of the two could not have been, whatever the answers (see the notes). "
         "Of what nobody trained, interval and * are over pictures alone. Pairs: trained on in a round, in the mean.",
     )
-    heading = (*fields, "runs", "pairs", *(f"{one.metric.name}{arrow(one.metric)} ({one.task})" for one in firsts))
+    heading = (*fields, "runs", "pairs", *(f"{row.metric.name}{arrow(row.metric)} ({row.task})" for row in firsts))
     return Section(title="At a glance", words=words, table=Table(heading=heading, lines=tuple(lines)))
 
 
 def _seed_models_figure(rows: Sequence[AblationRow]) -> str:
     """The one figure of the model that all cells start from; none where that is not one model, nor for what is read off
     beside the cell (the frontier), which is another figure in each."""
-    found = {figure(row.to_seed.a, row.metric, digits=DIGITS) for row in rows}
-    return found.pop() if len(found) == 1 and not rows[0].metric.name.startswith(FRONTIER) else NOTHING
+    figures = {figure(row.to_seed.a, row.metric, digits=DIGITS) for row in rows}
+    return figures.pop() if len(figures) == 1 and not rows[0].metric.name.startswith(FRONTIER) else NOTHING
 
 
 def _overview_cell(row: AblationRow | None) -> str:
@@ -179,30 +179,32 @@ def _p(result: Corrected | None) -> str:
     return f"{probability(result.p)}{'' if result.testable else ', not testable'}"
 
 
-def _moved(one: Difference | None, metric: Metric) -> str:
-    if one is None:
+def _moved(difference: Difference | None, metric: Metric) -> str:
+    if difference is None:
         return NOTHING
     words = [
-        figure(one.value, metric, signed=True, digits=DIGITS),
-        interval(one.low, one.high, metric, signed=True, digits=DIGITS),
+        figure(difference.value, metric, signed=True, digits=DIGITS),
+        interval(difference.low, difference.high, metric, signed=True, digits=DIGITS),
     ]
-    if isinstance(one, PooledDifference):
-        words.append(interval(one.fixed_low, one.fixed_high, metric, signed=True, digits=DIGITS, ends="{}"))
-        words.append(runs_text(one))
+    if isinstance(difference, PooledDifference):
+        words.append(
+            interval(difference.fixed_low, difference.fixed_high, metric, signed=True, digits=DIGITS, ends="{}")
+        )
+        words.append(runs_text(difference))
     return " ".join(word for word in words if word)
 
 
-def cost_section(found: Ablation) -> Section:
+def cost_section(ablation: Ablation) -> Section:
     """What each cell took."""
-    heading = (*found.costs[0].label, "pairs a round", "minutes spent", "minutes of stages shared")
+    heading = (*ablation.costs[0].label, "pairs a round", "minutes spent", "minutes of stages shared")
     lines = tuple(
         (
-            *one.label.values(),
-            NOTHING if one.pairs is None else f"{one.pairs:,.0f}",
-            f"{one.seconds / 60:.1f}",
-            f"{one.seconds_shared / 60:.1f}",
+            *cost.label.values(),
+            NOTHING if cost.pairs is None else f"{cost.pairs:,.0f}",
+            f"{cost.seconds / 60:.1f}",
+            f"{cost.seconds_shared / 60:.1f}",
         )
-        for one in found.costs
+        for cost in ablation.costs
     )
     words = (
         "Pairs are those that a round trained on, in the mean. A stage that several runs need alike is computed once: "
@@ -211,21 +213,21 @@ def cost_section(found: Ablation) -> Section:
     return Section(title="Cost, all training seeds together", words=(words,), table=Table(heading=heading, lines=lines))
 
 
-def missing_section(found: Ablation) -> Section:
+def missing_section(ablation: Ablation) -> Section:
     """The runs that are in no figure."""
     return Section(
         title="Failed or not run",
         words=("These runs are in no figure; the same command goes on with them.",),
         table=Table(
             heading=("cell", "training seed", "state", "why"),
-            lines=tuple((cell.name, str(run.seed), run.state, run.why) for cell, run in found.missing),
+            lines=tuple((cell.name, str(run.seed), run.state, run.why) for cell, run in ablation.missing),
         ),
     )
 
 
-def ablation_csv(found: Ablation) -> str:
+def ablation_csv(ablation: Ablation) -> str:
     """ablation.csv: a line for each cell, task and metric; fractions of 6 decimals, empty where there is none."""
-    fields = tuple(found.rows[0].label) if found.rows else ()
+    fields = tuple(ablation.rows[0].label) if ablation.rows else ()
     figures = ("value", "low", "high", "fixed_low", "fixed_high", "ratio", "p", "p_holm")
     heading = (
         *("cell", *fields, "seeds", "task", "metric", "headline", "better", "seed_value", "cell_value"),
@@ -240,13 +242,20 @@ def ablation_csv(found: Ablation) -> str:
             *_csv_difference(row.to_base, row.to_base_holm),
             *(exact(bound) for bound in row.to_base_corrected or (None, None)),
         )
-        for row in found.rows
+        for row in ablation.rows
     ]
     return csv_of(heading, lines)
 
 
-def _csv_difference(one: Difference | None, corrected: float | None) -> tuple[str, ...]:
-    if one is None:
+def _csv_difference(difference: Difference | None, corrected: float | None) -> tuple[str, ...]:
+    if difference is None:
         return ("",) * 8
-    pooled = (one.fixed_low, one.fixed_high, one.ratio) if isinstance(one, PooledDifference) else (None,) * 3
-    return tuple(exact(figure) for figure in (one.value, one.low, one.high, *pooled, one.p, corrected))
+    pooled = (
+        (difference.fixed_low, difference.fixed_high, difference.ratio)
+        if isinstance(difference, PooledDifference)
+        else (None,) * 3
+    )
+    return tuple(
+        exact(figure)
+        for figure in (difference.value, difference.low, difference.high, *pooled, difference.p, corrected)
+    )

@@ -1,6 +1,6 @@
 """Published figures beside measured ones: which belong together, and which lie outside the measured interval.
 
-What may stand side by side, yardsticks spell out by the task's own name (`harness.yardsticks`), so a benchmark of the
+Yardsticks (`harness.yardsticks`) name the tasks that a published figure is comparable with, so a benchmark of the
 embedded world is never held against the real one that it is modelled on; nor are results of the right name on other
 questions.
 """
@@ -85,19 +85,19 @@ class _Match:
 
 
 def set_beside(measured: Sequence[Measured], published: Published) -> Beside:
-    """Match measured rows with published figures; what finds no match is told in `notes`, one line if nothing does."""
+    """Match measured rows with published figures; `notes` lists what has no match, in one line if nothing has."""
     figures, matches = published.figures, list[_Match]()
     refusals: dict[str, None] = {}
-    for one in measured:
+    for measurement in measured:
         for yardstick in published.yardsticks:
-            cell = one.row.cells.get((one.label, yardstick.metric))
-            if yardstick.task != one.task.task or cell is None or cell.estimate is None:
+            cell = measurement.row.cells.get((measurement.label, yardstick.metric))
+            if yardstick.task != measurement.task.task or cell is None or cell.estimate is None:
                 continue
-            reason = yardstick.refusal(one.task, cell.estimate.n)
+            reason = yardstick.refusal(measurement.task, cell.estimate.n)
             if reason is None:
-                matches.append(_Match(measured=one, yardstick=yardstick, cell=cell, estimate=cell.estimate))
+                matches.append(_Match(measured=measurement, yardstick=yardstick, cell=cell, estimate=cell.estimate))
             else:
-                refusals[f"{one.row.run}, {one.task.task}: {reason}"] = None
+                refusals[f"{measurement.row.run}, {measurement.task.task}: {reason}"] = None
     sections = tuple(_sections(matches, figures))
     return Beside(
         sections=(Section(title="Published figures", words=(CAPTION,)), *sections) if sections else (),
@@ -107,7 +107,7 @@ def set_beside(measured: Sequence[Measured], published: Published) -> Beside:
     )
 
 
-def place(published: float, estimate: Estimate) -> str:
+def position(published: float, estimate: Estimate) -> str:
     """Where a published fraction lies: "inside" (ends included), "above" or "below", "" without an interval."""
     if estimate.low is None or estimate.high is None:
         return ""
@@ -126,13 +126,13 @@ def listing(figures: Sequence[Reported]) -> tuple[Section, ...]:
 def _claims(figures: Sequence[Reported]) -> Table:
     lines = []
     for stages in paired(figures):
-        one, *_ = stages.values()
+        claim, *_ = stages.values()
         printed = [stages[stage].printed if stage in stages else NOTHING for stage in STAGES]
         sources, kinds, notes = (
             "; ".join(dict.fromkeys(str(getattr(figure, name)) for figure in stages.values()))
             for name in ("source", "source_kind", "note")
         )
-        lines.append((*_what(one), *printed, sources, kinds, notes))
+        lines.append((*_what(claim), *printed, sources, kinds, notes))
     heading = ("system", "model", "variant", "metric", *STAGES, "source", "kind of source", "note")
     return Table(heading=heading, lines=tuple(lines))
 
@@ -171,8 +171,11 @@ def _comparisons(matches: Sequence[_Match], figures: Sequence[Reported]) -> Iter
             metric=here[0].cell.metric,
             measured=tuple((", ".join(_name(match.measured.row)), match.estimate) for match in here),
             published=tuple(
-                (", ".join(word for word in (one.system, one.model, one.variant, one.stage) if word), one.fraction)
-                for one in _published(yardstick, figures)
+                (
+                    ", ".join(word for word in (figure.system, figure.model, figure.variant, figure.stage) if word),
+                    figure.fraction,
+                )
+                for figure in _published(yardstick, figures)
             ),
         )
 
@@ -180,11 +183,11 @@ def _comparisons(matches: Sequence[_Match], figures: Sequence[Reported]) -> Iter
 def _notes(
     measured: Sequence[Measured], matches: Sequence[_Match], refusals: Sequence[str], yardsticks: Sequence[Yardstick]
 ) -> list[str]:
-    known = dict.fromkeys(yardstick.task for yardstick in yardsticks)
-    unknown = dict.fromkeys(one.task.task for one in measured if one.task.task not in known)
+    covered = dict.fromkeys(yardstick.task for yardstick in yardsticks)
+    uncovered = dict.fromkeys(measurement.task.task for measurement in measured if measurement.task.task not in covered)
     reasons = [*refusals]
-    if unknown:
-        reasons.append(f"none are on {', '.join(unknown)} (only on {', '.join(known)})")
+    if uncovered:
+        reasons.append(f"none are on {', '.join(uncovered)} (only on {', '.join(covered)})")
     if matches:
         return [f"No published figures beside some results: {reason}." for reason in reasons]
     why = "; ".join(reasons) or "it measures none of the metrics that they are in"
@@ -200,7 +203,7 @@ def _csv(matches: Sequence[_Match], figures: Sequence[Reported]) -> str:
     return csv_of(
         heading.split(),
         [
-            (*_measured(match), place(figure.fraction, match.estimate), exact(figure.fraction), figure.value,
+            (*_measured(match), position(figure.fraction, match.estimate), exact(figure.fraction), figure.value,
              figure.unit, figure.better, figure.system, figure.model, figure.variant, figure.stage, figure.benchmark,
              figure.metric, figure.source, figure.source_kind, figure.note)
             for match in matches for figure in _published(match.yardstick, figures)
@@ -209,21 +212,21 @@ def _csv(matches: Sequence[_Match], figures: Sequence[Reported]) -> str:
 
 
 def _measured(match: _Match) -> tuple[object, ...]:
-    row, task, found = match.measured.row, match.measured.task, match.estimate
+    row, task, estimate = match.measured.row, match.measured.task, match.estimate
     who = (row.run, " ".join(row.seeds), "" if row.round is None else row.round, row.model, row.digest)
     what = (task.task, task.version, task.profile, task.split, match.yardstick.metric)
-    return *who, *what, found.n, exact(found.value), exact(found.low), exact(found.high)
+    return *who, *what, estimate.n, exact(estimate.value), exact(estimate.low), exact(estimate.high)
 
 
 def _published(yardstick: Yardstick, figures: Sequence[Reported]) -> list[Reported]:
-    wanted = (yardstick.benchmark, yardstick.published)
-    return [figure for figure in figures if (figure.benchmark, figure.metric) == wanted]
+    benchmark_metric = (yardstick.benchmark, yardstick.published)
+    return [figure for figure in figures if (figure.benchmark, figure.metric) == benchmark_metric]
 
 
 def _mark(match: _Match | None, figure: Reported) -> str:
     if match is None:
         return NOTHING
-    return f"{estimate_text(match.cell)} {_WORDS[place(figure.fraction, match.estimate)]}"
+    return f"{estimate_text(match.cell)} {_WORDS[position(figure.fraction, match.estimate)]}"
 
 
 def _what(figure: Reported) -> tuple[str, ...]:

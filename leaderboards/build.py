@@ -124,22 +124,22 @@ def _untrained(entries: Sequence[Entry]) -> Iterable[tuple[str, str, Results, Re
 
 def _named(runs: Sequence[Run]) -> list[Entry]:
     """Names that tell the runs apart: the recipe's, with the folder's where two runs share name and seed."""
-    found = []
+    entries = []
     for run in runs:
         twins = [other.folder.resolve() for other in runs if (other.name, other.seed) == (run.name, run.seed)]
-        place = run.folder.resolve().relative_to(commonpath(twins))
-        found.append(Entry(name=run.name if len(twins) == 1 else f"{run.name} ({place})", run=run))
-    return found
+        subfolder = run.folder.resolve().relative_to(commonpath(twins))
+        entries.append(Entry(name=run.name if len(twins) == 1 else f"{run.name} ({subfolder})", run=run))
+    return entries
 
 
 def measured(entries: Sequence[Entry], board: Board) -> list[Measured]:
     """Every task of every row that was measured itself, which pooled rows are not."""
     labels = task_labels(entries)
     rows = [row for row in board.rows if not row.pooled]
-    found = [results for entry in entries for results in entry.run.rounds.values()]
+    evaluations = [results for entry in entries for results in entry.run.rounds.values()]
     return [
         Measured(row=row, task=task, label=labels[task_key(task)], sight=results.sight)
-        for row, results in zip(rows, found, strict=True)
+        for row, results in zip(rows, evaluations, strict=True)
         for task in results.tasks
     ]
 
@@ -165,9 +165,9 @@ def task_labels(entries: Sequence[Entry]) -> dict[_Key, str]:
 
 def _views(entries: Sequence[Entry], labels: Mapping[_Key, str]) -> Iterable[TaskView]:
     for key, label in labels.items():
-        found = [task for task in _all_tasks(entries) if task_key(task) == key]
-        metrics = {metric.name: metric for task in found for metric in task.metrics}
-        metrics |= {metric.name: metric for task in found for metric in frontier_of(task)}
+        results = [task for task in _all_tasks(entries) if task_key(task) == key]
+        metrics = {metric.name: metric for task in results for metric in task.metrics}
+        metrics |= {metric.name: metric for task in results for metric in frontier_of(task)}
         name, version, profile, split, headline = key
         if headline not in metrics:
             raise DataError(f"results of {name} name the headline '{headline}', which they do not define; score again")
@@ -229,7 +229,7 @@ def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterabl
 def _add_differences(
     cells: dict[tuple[str, str], Cell], label: str, seed: Results, task: TaskResult, who: str, notes: list[str]
 ) -> None:
-    before = next((one for one in seed.tasks if one.task == task.task), None)
+    before = next((result for result in seed.tasks if result.task == task.task), None)
     if before is None:
         notes.append(f"{who}: round 0 has no {task.task}, so there is no difference to it.")
         return
@@ -243,9 +243,9 @@ def _add_differences(
     if words := pair.differences[task.headline].doubt:
         notes.append(f"{who}, beside round 0 (A): what is gained cannot be told. {words[0].upper()}{words[1:]}.")
     for metric in pair.metrics:
-        found = pair.differences[metric.name]
-        known = cells.get((label, metric.name))
-        cells[label, metric.name] = Cell(metric=metric, estimate=known.estimate if known else None, difference=found)
+        difference = pair.differences[metric.name]
+        cell = cells.get((label, metric.name))
+        cells[label, metric.name] = Cell(metric=metric, estimate=cell.estimate if cell else None, difference=difference)
     headline = pair.differences[task.headline]
     if headline.only_a or headline.only_b:
         notes.append(
@@ -269,13 +269,13 @@ def _seed_notes(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         if entry.run.recipe:
             seeds.setdefault(entry.run.name, []).append(entry.run.seed or "unknown")
-    for name, found in seeds.items():
-        if len(set(found)) == 1:
+    for name, run_seeds in seeds.items():
+        if len(set(run_seeds)) == 1:
             notes.append(
-                f"{name}: one training seed ({found[0]}). Its intervals speak of other test pictures, not of another "
-                "training run; run it again with other seeds before believing a small difference."
+                f"{name}: one training seed ({run_seeds[0]}). Its intervals speak of other test pictures, not of "
+                "another training run; run it again with other seeds before believing a small difference."
             )
-        if len(set(found)) < len(found):
+        if len(set(run_seeds)) < len(run_seeds):
             notes.append(f"{name}: several runs share a seed; a pooled row takes the first of each seed.")
     for group in _seed_groups(entries):
         recipes = [entry.run.recipe for entry in group]
@@ -309,8 +309,8 @@ def _pooled_rows(group: Sequence[Entry], labels: Mapping[_Key, str], notes: list
             if pooled.obstacle:
                 notes.append(f"{group[0].run.name}, round {number}: seeds not pooled. {pooled.obstacle}.")
             for metric in pooled.metrics:
-                found = pooled.differences[metric.name]
-                cells[labels[task_key(task)], metric.name] = Cell(metric=metric, estimate=None, difference=found)
+                difference = pooled.differences[metric.name]
+                cells[labels[task_key(task)], metric.name] = Cell(metric=metric, estimate=None, difference=difference)
         if cells:
             first = present[0].run
             yield Row(
@@ -329,7 +329,8 @@ def _pooled_rows(group: Sequence[Entry], labels: Mapping[_Key, str], notes: list
 
 def _seed_pair(run: Run, number: int, key: _Key) -> tuple[TaskResult, TaskResult] | None:
     before, after = (
-        next((task for task in run.rounds[place].tasks if task_key(task) == key), None) for place in (0, number)
+        next((task for task in run.rounds[round_number].tasks if task_key(task) == key), None)
+        for round_number in (0, number)
     )
     return (before, after) if before and after and obstacle(before, after) is None else None
 

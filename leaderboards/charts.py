@@ -130,13 +130,13 @@ def forest(bars: Sequence[Bar], *, axis: str, zero: bool) -> Drawing:
         axes = figure.add_subplot()
         if zero:
             axes.axvline(0, color=_INK, linewidth=1, alpha=0.6)
-        for place, bar in enumerate(bars):
+        for position, bar in enumerate(bars):
             colour, marker, face = BAR_STYLES[bar.kind]
             if bar.corrected:
-                axes.plot(bar.corrected, [place, place], color=colour, linewidth=0.8, solid_capstyle="butt")
+                axes.plot(bar.corrected, [position, position], color=colour, linewidth=0.8, solid_capstyle="butt")
             if bar.bounds:
-                axes.plot(bar.bounds, [place, place], color=colour, linewidth=2.4, solid_capstyle="butt")
-            axes.plot(bar.value, place, marker=marker, color=colour, markerfacecolor=face, markersize=7)
+                axes.plot(bar.bounds, [position, position], color=colour, linewidth=2.4, solid_capstyle="butt")
+            axes.plot(bar.value, position, marker=marker, color=colour, markerfacecolor=face, markersize=7)
         axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
@@ -168,9 +168,9 @@ def unit_square(curves: Sequence[Curve], *, x: str, y: str) -> Drawing:
 def _rounds(series: Sequence[Series], size: tuple[float, float]) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    for place, one in enumerate(series):
+    for index, line in enumerate(series):
         # Runs of one round are set beside each other, or their bars would lie on one line.
-        _one_series(axes, one, 0.06 * (place - (len(series) - 1) / 2))
+        _one_series(axes, line, 0.06 * (index - (len(series) - 1) / 2))
     axes.set_xlabel("round")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.margins(x=0.06)
@@ -178,11 +178,11 @@ def _rounds(series: Sequence[Series], size: tuple[float, float]) -> Figure:
     return figure
 
 
-def _one_series(axes: Axes, one: Series, shift: float) -> None:
-    colour, marker, _ = SERIES_STYLES[one.style % len(SERIES_STYLES)]
-    x = [point.round + shift for point in one.points]
-    axes.plot(x, [point.value for point in one.points], color=colour, marker=marker, linewidth=1.4)
-    for at, point in zip(x, one.points, strict=True):
+def _one_series(axes: Axes, series: Series, shift: float) -> None:
+    colour, marker, _ = SERIES_STYLES[series.style % len(SERIES_STYLES)]
+    x = [point.round + shift for point in series.points]
+    axes.plot(x, [point.value for point in series.points], color=colour, marker=marker, linewidth=1.4)
+    for at, point in zip(x, series.points, strict=True):
         if point.low is not None and point.high is not None:
             axes.plot([at, at], [point.low, point.high], color=colour, linewidth=1.4, alpha=0.7)
 

@@ -1,4 +1,4 @@
-"""Where a gain cannot be told from silence: nobody wins by saying nothing.
+"""Where a gain cannot be told from silence: an empty answer wins no comparison.
 
 Many figures are won by an empty answer (CHAIRs, CHAIRi, whatever leaves out what was not read), and some rules pay for
 one (POPE's official reads a blank as yes). So the side that is ahead on a metric is not called better where
@@ -7,8 +7,8 @@ one (POPE's official reads a blank as yes). So the side that is ahead on a metri
    alone leaves so has the other side's marks in the place of its own;
 2. it names nothing, or nothing right where the other side does, so that what share of its words is wrong, or a
    figure at equal recall, is 0/0;
-3. by the profile `strict`, which earns nothing by guessing, it is not ahead on the headline (told by the results where
-   the headline is another profile's).
+3. by the profile `strict`, which earns nothing by guessing, it is not ahead on the headline (recorded in the results
+   where the headline is another profile's).
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def doubts_of(
     `pairs` holds a task of each side for each training seed, `differences` what they come to, B minus A.
     """
     ahead = {
-        metric.name: (found.value > 0) == (metric.better == "higher")
+        metric.name: (difference.value > 0) == (metric.better == "higher")
         for metric in metrics
-        if metric.better != "neither" and (found := differences[metric.name]).value and _beyond_zero(found)
+        if metric.better != "neither" and (difference := differences[metric.name]).value and _beyond_zero(difference)
     }
     doubts: dict[str, str] = {}
     for is_b in set(ahead.values()):
@@ -67,8 +67,8 @@ def doubts_of(
     return doubts
 
 
-def _beyond_zero(found: Difference) -> bool:
-    return found.low is not None and found.high is not None and not found.low <= 0 <= found.high
+def _beyond_zero(difference: Difference) -> bool:
+    return difference.low is not None and difference.high is not None and not difference.low <= 0 <= difference.high
 
 
 def _won_by_silence(
@@ -96,7 +96,7 @@ def _won_by_silence(
     if counts[0] <= counts[1]:
         return {}
     names = {metric.name for metric in won}
-    parts = {part for metric in won for part in metric.macro}
+    parts = {name for metric in won for name in metric.macro}
     needed = [metric for metric in pairs[0][0].metrics if metric.name in names | parts]
     again = pooled_difference(spoken, needed, draws=draws, seed=seed)
     side, other = ("B", "A") if is_b else ("A", "B")
@@ -113,11 +113,11 @@ def _won_by_silence(
 
 def _names_nothing(differences: Mapping[str, Difference], is_b: bool) -> str:
     """Rule 2: what is 0/0 where B (else A) is ahead; empty where nothing is."""
-    for name, found in differences.items():
-        own, other = (found.b, found.a) if is_b else (found.a, found.b)
+    for name, difference in differences.items():
+        own, other = (difference.b, difference.a) if is_b else (difference.a, difference.b)
         if name in _OF_WHAT_WAS_SAID and own is None and other is not None:
             return f"{'B' if is_b else 'A'} names nothing, so that {name} is 0/0"
-        if name.startswith(FRONTIER) and found.value is None and not _recalls_more(differences, is_b):
+        if name.startswith(FRONTIER) and difference.value is None and not _recalls_more(differences, is_b):
             return f"{name} is 0/0: no recall is reached by both"
     return ""
 
@@ -132,9 +132,7 @@ def _recalls_more(differences: Mapping[str, Difference], is_b: bool) -> bool:
 def _behind_by_strict(pairs: Pairs, is_b: bool) -> str:
     """Rule 3, where both sides answered the same samples; empty where B (else A) is ahead by `strict` too."""
     first = pairs[0][0]
-    if first.profile == PLAIN or any(
-        {row.id for row in one.rows} != {row.id for row in two.rows} for one, two in pairs
-    ):
+    if first.profile == PLAIN or any({row.id for row in a.rows} != {row.id for row in b.rows} for a, b in pairs):
         return ""
     values = [[side.info.get("headline_by_profile", {}).get(PLAIN) for side in pair] for pair in pairs]
     if any(value is None for pair in values for value in pair):

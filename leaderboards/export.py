@@ -43,9 +43,9 @@ def export(
     if "lm-eval" in formats:
         _refuse_twins([path for entry in entries for path in _evaluations(entry)])
     written = []
-    if wanted := [name for name in BOARD_FORMATS if name in formats]:
+    if board_formats := [name for name in BOARD_FORMATS if name in formats]:
         board = assemble(entries)
-        for name in wanted:
+        for name in board_formats:
             path = out / BOARD_FORMATS[name]
             write_bytes(path, _content(name, board))
             written.append(path)
@@ -56,12 +56,12 @@ def export(
             if "model-card" in formats:
                 from leaderboards.formats.model_card import write_model_card
 
-                place = (
+                labels = (
                     entry.name,
                     entry.run.seed and f"seed {entry.run.seed}",
                     None if number is None else f"round {number}",
                 )
-                name = re.sub(r"[^\w.-]+", "-", " ".join(str(part) for part in place if part is not None))
+                name = re.sub(r"[^\w.-]+", "-", " ".join(str(label) for label in labels if label is not None))
                 while out / "model-card" / name / "README.md" in written:  # "a b" and "a-b" are one name by now
                     name += "-"
                 written += write_model_card(evaluation, out / "model-card" / name)

@@ -59,9 +59,9 @@ def _whole(folder: Path) -> Mapping[str, Any]:
 
 
 def described(origin: Origin) -> dict[str, Any]:
-    """All that is known of where the figures come from: recipe, weights, tasks, data, code, machine, command.
+    """The provenance of the figures: recipe, weights, tasks, data, code, machine, command.
 
-    Of a stage and of a further round only that provenance is told in which it is not the first one's.
+    Of a stage and of a further round it lists only the provenance that differs from the first round's.
     """
     tree: dict[str, Any] = {}
     recipe = origin.recipe
@@ -79,8 +79,8 @@ def described(origin: Origin) -> dict[str, Any]:
     return tree
 
 
-def _round(content: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    found = {
+def _round(content: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
+    description = {
         "model": content["model"],
         "weights": content["digest"],
         "parent": content.get("parent"),
@@ -92,17 +92,17 @@ def _round(content: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, An
             for task in content["tasks"]
         },
     }
-    other = _changed(content["provenance"], known)
-    return {**found, "provenance": other} if other else found
+    other = _changed(content["provenance"], provenance)
+    return {**description, "provenance": other} if other else description
 
 
-def _stages(origin: Origin, known: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _stages(origin: Origin, provenance: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     assert origin.run is not None
     is_whole = origin.folder == origin.run and len(origin.rounds) > 1
     for line in read_ledger(origin.run):
         if is_whole or round_of(str(line.get("stage", ""))) in origin.rounds:
             kept = {name: line.get(name) for name in ("inputs", "outputs", "finished", "cost")}
-            other = _changed(line.get("provenance") or {}, known)
+            other = _changed(line.get("provenance") or {}, provenance)
             yield str(line.get("stage", "")), {**kept, "provenance": other} if other else kept
 
 
@@ -118,8 +118,8 @@ def _masked(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _changed(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if known.get(name) != value}
+def _changed(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if base.get(name) != value}
 
 
 # Two of them ----------------------------------------------------------------------------------------------------------
@@ -127,17 +127,23 @@ def _changed(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, An
 
 def unlike(a: Origin, b: Origin) -> list[Unlike]:
     """What two origins do not share, stages aside: they differ in their digests wherever anything else does."""
-    one, two = (_leaves({**described(side), "stages": None}) for side in (a, b))
-    names = dict.fromkeys((*one, *two))
-    return [Unlike(name=name, a=one.get(name), b=two.get(name)) for name in names if one.get(name) != two.get(name)]
+    leaves_a, leaves_b = (_leaves({**described(side), "stages": None}) for side in (a, b))
+    names = dict.fromkeys((*leaves_a, *leaves_b))
+    return [
+        Unlike(name=name, a=leaves_a.get(name), b=leaves_b.get(name))
+        for name in names
+        if leaves_a.get(name) != leaves_b.get(name)
+    ]
 
 
 def unlike_figures(a: Origin, b: Origin) -> tuple[int, list[Unlike]]:
     """How many figures both sides have, and those that differ in any digit of value or interval."""
-    one, two = figures_of(a), figures_of(b)
-    shared = [name for name in one if name in two]
-    unlike = [name for name in shared if any(one[name].get(part) != two[name].get(part) for part in _COMPARED)]
-    return len(shared), [Unlike(name=name, a=one[name], b=two[name]) for name in unlike]
+    figures_a, figures_b = figures_of(a), figures_of(b)
+    shared = [name for name in figures_a if name in figures_b]
+    unlike = [
+        name for name in shared if any(figures_a[name].get(field) != figures_b[name].get(field) for field in _COMPARED)
+    ]
+    return len(shared), [Unlike(name=name, a=figures_a[name], b=figures_b[name]) for name in unlike]
 
 
 def figures_of(origin: Origin) -> dict[str, Mapping[str, Any]]:
@@ -153,7 +159,7 @@ def figures_of(origin: Origin) -> dict[str, Mapping[str, Any]]:
 
 def _leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Every value of a tree that is no mapping, under its path with dots."""
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for name, value in tree.items():
-        found |= _leaves(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
-    return found
+        leaves |= _leaves(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
+    return leaves

@@ -33,7 +33,9 @@ def pair_tasks(a: Sequence[Results], b: Sequence[Results], *, draws: int = 10_00
     seed."""
     shared = [task.task for task in a[0].tasks if all(task.task in names(side) for side in (*a, *b))]
     return [
-        pair_seeds([(one.task(name), two.task(name)) for one, two in zip(a, b, strict=True)], draws=draws, seed=seed)
+        pair_seeds(
+            [(left.task(name), right.task(name)) for left, right in zip(a, b, strict=True)], draws=draws, seed=seed
+        )
         for name in shared
     ]
 
@@ -55,15 +57,15 @@ def pair_seeds(pairs: Sequence[tuple[TaskResult, TaskResult]], *, draws: int = 1
     if reason := next((reason for reason in reasons if reason), None):
         return TaskPair(a=a, b=b, obstacle=reason, metrics=(), differences={})
     metrics = shared_metrics(*sides)
-    rows: list[tuple[Sequence[Marked], Sequence[Marked]]] = [(one.rows, two.rows) for one, two in pairs]
+    rows: list[tuple[Sequence[Marked], Sequence[Marked]]] = [(left.rows, right.rows) for left, right in pairs]
     pooled = pooled_difference(rows, metrics, draws=draws, seed=seed)
     if axes := _frontier_axes(sides, metrics):
         pooled |= pooled_frontier(rows, *axes, draws=min(draws, FRONTIER_DRAWS), seed=seed)
         metrics = (*metrics, *frontier_metrics(axes[0]))
     doubts = doubts_of(pairs, metrics, pooled, draws=draws, seed=seed)
-    pooled = {name: replace(one, doubt=doubts.get(name, "")) for name, one in pooled.items()}
+    pooled = {name: replace(difference, doubt=doubts.get(name, "")) for name, difference in pooled.items()}
     several = len(pairs) > 1
-    differences = {name: one if several else plain_difference(one) for name, one in pooled.items()}
+    differences = {name: difference if several else plain_difference(difference) for name, difference in pooled.items()}
     return TaskPair(a=a, b=b, obstacle=None, metrics=metrics, differences=differences)
 
 
@@ -85,7 +87,7 @@ def obstacle(a: TaskResult, b: TaskResult) -> str | None:
 
 
 def _other_groups(a: TaskResult, b: TaskResult) -> str | None:
-    """What to say where two sides are headlined by other groups of questions, as parts of POPE are."""
+    """A message where the headlines of two sides are of different groups of questions, such as parts of POPE."""
     left, right = _parts_of_headline(a), _parts_of_headline(b)
     if left == right:
         return None
@@ -98,7 +100,7 @@ def _parts_of_headline(result: TaskResult) -> frozenset[str]:
     metrics = {metric.name: metric for metric in result.metrics}
     headline = metrics.get(result.headline, Metric(name=result.headline))
     parts = [headline, *(metrics[name] for name in headline.macro if name in metrics)]
-    return frozenset(part.group for part in parts if part.group is not None)
+    return frozenset(metric.group for metric in parts if metric.group is not None)
 
 
 def other_data(a: TaskResult, b: TaskResult) -> str | None:
@@ -107,8 +109,10 @@ def other_data(a: TaskResult, b: TaskResult) -> str | None:
     A digest of data is of the samples that were asked, so that of fewer samples is another; of answer files it is that
     of the truth.
     """
-    asked = bool(a.sampling), bool(b.sampling)
-    alike = asked == (False, False) or (all(asked) and {row.id for row in a.rows} == {row.id for row in b.rows})
+    was_sampled = bool(a.sampling), bool(b.sampling)
+    alike = was_sampled == (False, False) or (
+        all(was_sampled) and {row.id for row in a.rows} == {row.id for row in b.rows}
+    )
     if not (alike and a.data and b.data) or a.data == b.data:
         return None
     return (
@@ -130,12 +134,12 @@ def other_lengths(a: TaskResult, b: TaskResult) -> str | None:
 
 def same_answers(results: Results) -> list[str]:
     """A warning for tasks that mark the very same answers to the same samples: they are one finding, not several."""
-    said: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    tasks_by_answers: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for task in results.tasks:
-        said.setdefault(tuple(sorted((row.id, row.answer) for row in task.rows)), []).append(task.task)
+        tasks_by_answers.setdefault(tuple(sorted((row.id, row.answer) for row in task.rows)), []).append(task.task)
     return [
         f"{' and '.join(names)} mark the same {len(answers)} answers: what they show is one finding, not {len(names)}."
-        for answers, names in said.items()
+        for answers, names in tasks_by_answers.items()
         if len(names) > 1
     ]
 
@@ -160,7 +164,7 @@ def frontier_of(task: TaskResult) -> tuple[Metric, ...]:
 
 def _frontier_axes(sides: Sequence[TaskResult], metrics: Sequence[Metric]) -> tuple[Metric, Metric] | None:
     """What the frontier's curve is of, and its recall, where all sides are ranked and name the same."""
-    held = {metric.name: metric for metric in metrics}
+    by_name = {metric.name: metric for metric in metrics}
     names = {side.frontier for side in sides}
     axes = names.pop() if len(names) == 1 else None
-    return (held[axes[0]], held[axes[1]]) if axes and held.keys() >= set(axes) else None
+    return (by_name[axes[0]], by_name[axes[1]]) if axes and by_name.keys() >= set(axes) else None

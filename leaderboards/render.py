@@ -149,7 +149,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Board:
-    """All that the files say; `sections` stand after the tasks."""
+    """The figures of all runs; `sections` stand after the tasks."""
 
     rows: tuple[Row, ...]
     tasks: tuple[TaskView, ...]
@@ -213,10 +213,16 @@ def difference_text(cell: Cell | None) -> str:
     """The difference with its intervals, and p where it belongs to the headline family."""
     if cell is None or cell.difference is None:
         return NOTHING
-    found = cell.difference
-    words = [figure(found.value, cell.metric, signed=True), interval(found.low, found.high, cell.metric, signed=True)]
-    if isinstance(found, PooledDifference):
-        words += [interval(found.fixed_low, found.fixed_high, cell.metric, signed=True, ends="{}"), runs_text(found)]
+    difference = cell.difference
+    words = [
+        figure(difference.value, cell.metric, signed=True),
+        interval(difference.low, difference.high, cell.metric, signed=True),
+    ]
+    if isinstance(difference, PooledDifference):
+        words += [
+            interval(difference.fixed_low, difference.fixed_high, cell.metric, signed=True, ends="{}"),
+            runs_text(difference),
+        ]
     if cell.holm is not None:
         words.append(f"p {probability(cell.holm)}{'' if cell.testable else ', not testable'}")
     return " ".join(word for word in words if word)
@@ -392,14 +398,14 @@ def _chart(board: Board, task: TaskView, name: str) -> tuple[Markup | None, list
         low, high = (None if bound is None else bound * scale for bound in (cell.estimate.low, cell.estimate.high))
         run = row.run + "".join(f", seed {seed}" for seed in row.seeds)
         points.setdefault(run, []).append(Point(round=row.round, value=cell.estimate.value * scale, low=low, high=high))
-    if not any(len(found) > 1 for found in points.values()):
+    if not any(len(round_points) > 1 for round_points in points.values()):
         return None, []
     drawing = rounds_chart(
-        [Series(style=place, points=found) for place, found in enumerate(points.values())], name=name
+        [Series(style=style, points=round_points) for style, round_points in enumerate(points.values())], name=name
     )
     legend = []
-    for place, run in enumerate(points):
-        colour, _, mark = SERIES_STYLES[place % len(SERIES_STYLES)]
+    for style, run in enumerate(points):
+        colour, _, mark = SERIES_STYLES[style % len(SERIES_STYLES)]
         legend.append({"colour": colour, "mark": mark, "name": run})
     return Markup(drawing), legend  # our own drawing of numbers: the one thing on the page that is not escaped
 
@@ -421,9 +427,9 @@ def _pooled_caption(board: Board) -> list[str]:
 
 def _markdown_sections(sections: Sequence[Section]) -> list[str]:
     parts = []
-    for one in sections:
-        parts += [f"## {md(one.title)}", *(md(words) for words in one.words)]
-        parts += _markdown_table(one.table) if one.table else []
+    for section in sections:
+        parts += [f"## {md(section.title)}", *(md(words) for words in section.words)]
+        parts += _markdown_table(section.table) if section.table else []
     return parts
 
 
@@ -451,26 +457,34 @@ def csv_of(heading: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 
 
 def _csv_figures(cell: Cell) -> tuple[object, ...]:
-    estimate, found = cell.estimate, cell.difference
-    pooled = found if isinstance(found, PooledDifference) else None
-    n = estimate.n if estimate else found.n if found else ""
-    value = estimate.value if estimate else found.b if found else None
+    estimate, difference = cell.estimate, cell.difference
+    pooled = difference if isinstance(difference, PooledDifference) else None
+    n = estimate.n if estimate else difference.n if difference else ""
+    value = estimate.value if estimate else difference.b if difference else None
     return (
         n,
         exact(value),
         *((exact(estimate.low), exact(estimate.high)) if estimate else ("", "")),
-        *((exact(found.a), exact(found.value), exact(found.low), exact(found.high)) if found else [""] * 4),
+        *(
+            (exact(difference.a), exact(difference.value), exact(difference.low), exact(difference.high))
+            if difference
+            else [""] * 4
+        ),
         *((exact(pooled.fixed_low), exact(pooled.fixed_high), exact(pooled.ratio)) if pooled else [""] * 3),
-        exact(found.p) if found else "",
+        exact(difference.p) if difference else "",
         exact(cell.holm),
-        *((len(found.only_a), len(found.only_b)) if found else ("", "")),
+        *((len(difference.only_a), len(difference.only_b)) if difference else ("", "")),
     )
 
 
 def _csv_source(row: Row, label: str) -> tuple[str, ...]:
     """The first digits of the digests, as those of the weights."""
-    found = row.source
-    return tuple(one[:12] for one in (found.parent, found.recipe, found.data.get(label, ""))) if found else ("",) * 3
+    source = row.source
+    return (
+        tuple(digest[:12] for digest in (source.parent, source.recipe, source.data.get(label, "")))
+        if source
+        else ("",) * 3
+    )
 
 
 def exact(value: float | None) -> str:

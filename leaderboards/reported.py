@@ -110,11 +110,11 @@ def paired(figures: Iterable[Reported]) -> list[dict[str, Reported]]:
 
 def of_benchmark(figures: Sequence[Reported], name: str) -> tuple[Reported, ...]:
     """The figures on one benchmark, in any case; raises `UsageError` with the nearest name for an unknown one."""
-    known = {figure.benchmark.lower(): figure.benchmark for figure in figures}
-    if name.lower() not in known:
-        near = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f"; did you mean '{known[near[0]]}'?" if near else ""
-        raise UsageError(f"no published figures on '{name}'{hint} (there are some on {', '.join(known.values())})")
+    benchmarks = {figure.benchmark.lower(): figure.benchmark for figure in figures}
+    if name.lower() not in benchmarks:
+        near = difflib.get_close_matches(name.lower(), benchmarks, n=1)
+        hint = f"; did you mean '{benchmarks[near[0]]}'?" if near else ""
+        raise UsageError(f"no published figures on '{name}'{hint} (there are some on {', '.join(benchmarks.values())})")
     return tuple(figure for figure in figures if figure.benchmark.lower() == name.lower())
 
 
@@ -125,8 +125,8 @@ def _lines(path: Path) -> Iterable[tuple[int, list[str]]]:
             reader = csv.reader(stream, strict=True)
             try:
                 if (heading := next(reader, [])) != list(COLUMNS):
-                    found = ",".join(heading)
-                    raise DataError(f"{path}:1: the columns must be {','.join(COLUMNS)}, found {found!r:.100}")
+                    columns = ",".join(heading)
+                    raise DataError(f"{path}:1: the columns must be {','.join(COLUMNS)}, found {columns!r:.100}")
                 yield from ((reader.line_num, cells) for cells in reader if cells)
             except csv.Error as error:
                 raise DataError(f"{path}:{reader.line_num}: not valid CSV ({error})") from error
@@ -136,19 +136,21 @@ def _lines(path: Path) -> Iterable[tuple[int, list[str]]]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _figure(place: str, cells: Sequence[str]) -> Reported:
+def _figure(location: str, cells: Sequence[str]) -> Reported:
     if len(cells) != len(COLUMNS):
-        raise DataError(f"{place}: {len(cells)} cells where {len(COLUMNS)} are wanted; quote cells that hold a comma")
+        raise DataError(
+            f"{location}: {len(cells)} cells where {len(COLUMNS)} are wanted; quote cells that hold a comma"
+        )
     row = dict(zip(COLUMNS, cells, strict=True))
     for column, text in row.items():
         if not text and column not in _MAY_BE_BLANK:
-            raise DataError(f"{place}: {column} is blank; every figure needs one")
+            raise DataError(f"{location}: {column} is blank; every figure needs one")
         if text != " ".join(text.split()):
-            raise DataError(f"{place}: {column} is {text!r:.60}; take the extra spaces or line breaks away")
+            raise DataError(f"{location}: {column} is {text!r:.60}; take the extra spaces or line breaks away")
         if column in _ONE_OF and text not in _ONE_OF[column]:
-            raise DataError(f"{place}: {column} must be one of {', '.join(_ONE_OF[column])}, found {text!r:.60}")
+            raise DataError(f"{location}: {column} must be one of {', '.join(_ONE_OF[column])}, found {text!r:.60}")
     if not _PLAIN_NUMBER.fullmatch(row["value"]) or Decimal(row["value"]) > 100:
-        raise DataError(f"{place}: value must be a number from 0 to 100 as printed, found {row['value']!r:.60}")
+        raise DataError(f"{location}: value must be a number from 0 to 100 as printed, found {row['value']!r:.60}")
     if not row["system"] and row["stage"] != "before":
-        raise DataError(f"{place}: a figure after something was done needs the system that did it; fill in system")
+        raise DataError(f"{location}: a figure after something was done needs the system that did it; fill in system")
     return Reported(**{**row, "value": Decimal(row["value"])})  # type: ignore[arg-type]

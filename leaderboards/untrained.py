@@ -1,4 +1,4 @@
-"""What a run must beat that nobody had to train: the seed made cautious, and the verifier put to use at answer time.
+"""Baselines without training that a run must beat: the seed made cautious, and the verifier put to use at answer time.
 
 `quiet` is the seed model less the sentences of which it is itself least sure, `filter` less those of which the verifier
 is, both until as many words are left as a honed checkpoint says; `rerank` is the verifier's best of several answers.

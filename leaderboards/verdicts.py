@@ -64,7 +64,9 @@ def compare_results(
     draws = draws or enough_draws(sum(len(task.metrics) for task in a[0].tasks))
     pairs = pair_tasks(a, b, draws=draws, seed=seed)
     if not pairs:
-        raise DataError(f"nothing to compare: A holds {_held(a)}, B holds {_held(b)}; evaluate both on the same tasks")
+        raise DataError(
+            f"nothing to compare: A holds {_task_names(a)}, B holds {_task_names(b)}; evaluate both on the same tasks"
+        )
     if all(pair.obstacle for pair in pairs):
         raise DataError("nothing to compare: " + "; ".join(str(pair.obstacle) for pair in pairs))
     families = _families(pairs)
@@ -86,16 +88,16 @@ def compare_results(
     }
 
 
-def moved(name: str, found: Mapping[str, Any]) -> str:
+def moved(name: str, report: Mapping[str, Any]) -> str:
     """A difference with its interval, as people read it."""
-    metric = shown_as(name, found)
-    text = figure(found["value"], metric, signed=True)
-    return f"{text} {interval(found['low'], found['high'], metric, signed=True)}".rstrip()
+    metric = shown_as(name, report)
+    text = figure(report["value"], metric, signed=True)
+    return f"{text} {interval(report['low'], report['high'], metric, signed=True)}".rstrip()
 
 
-def shown_as(name: str, found: Mapping[str, Any]) -> Metric:
+def shown_as(name: str, report: Mapping[str, Any]) -> Metric:
     """The metric that a report's figures are shown as."""
-    return Metric(name=name, better=found["better"], percent=found["percent"])
+    return Metric(name=name, better=report["better"], percent=report["percent"])
 
 
 def _matched(a: Sequence[Results], b: Sequence[Results]) -> tuple[Sequence[Results], Sequence[Results]]:
@@ -107,13 +109,15 @@ def _matched(a: Sequence[Results], b: Sequence[Results]) -> tuple[Sequence[Resul
     return [*a] * (len(b) if len(a) == 1 else 1), [*b] * (len(a) if len(b) == 1 else 1)
 
 
-def _held(side: Sequence[Results]) -> str:
-    return ", ".join(dict.fromkeys(task.task for one in side for task in one.tasks)) or "no task"
+def _task_names(side: Sequence[Results]) -> str:
+    return ", ".join(dict.fromkeys(task.task for results in side for task in results.tasks)) or "no task"
 
 
 def _only(side: Sequence[Results], other: Sequence[Results]) -> list[str]:
     """Tasks of one side that the other, or one of its training seeds, lacks."""
-    return sorted({name for one in side for name in names(one) if any(name not in names(two) for two in other)})
+    return sorted(
+        {name for results in side for name in names(results) if any(name not in names(others) for others in other)}
+    )
 
 
 def _families(pairs: Sequence[TaskPair]) -> dict[str, dict[str, Difference]]:
@@ -140,77 +144,77 @@ def _task_report(pair: TaskPair, results: Mapping[str, Corrected], margins: Mapp
         for metric in pair.metrics
     }
     # what is asked of a metric by its name goes before what is asked of every headline
-    asked = {(pair.a.headline if name == HEADLINE else name): margins[name] for name in sorted(margins)}
-    found = pair.differences[pair.a.headline]
+    asked_margins = {(pair.a.headline if name == HEADLINE else name): margins[name] for name in sorted(margins)}
+    headline = pair.differences[pair.a.headline]
     return {
         **report,
         "verdict": metrics[pair.a.headline]["verdict"],
         "metrics": metrics,
         "margins": {
             name: {"margin": margin, "not_worse": _not_worse(name, metrics[name], margin)}
-            for name, margin in asked.items()
+            for name, margin in asked_margins.items()
             if name in metrics
         },
-        "only_a": list(found.only_a),
-        "only_b": list(found.only_b),
+        "only_a": list(headline.only_a),
+        "only_b": list(headline.only_b),
     }
 
 
-def _metric_report(metric: Metric, found: Difference, result: Corrected | None) -> dict[str, Any]:
-    plain = dataclasses.asdict(found)
+def _metric_report(metric: Metric, difference: Difference, result: Corrected | None) -> dict[str, Any]:
+    plain = dataclasses.asdict(difference)
     keys = ["a", "b", "value", "low", "high", "p", "n", "se", "mcnemar"]
-    keys += ["fixed_low", "fixed_high", "seeds", "df", "ratio"] if isinstance(found, PooledDifference) else []
+    keys += ["fixed_low", "fixed_high", "seeds", "df", "ratio"] if isinstance(difference, PooledDifference) else []
     return {
         **{key: plain[key] for key in keys},
         "p_holm": result.p if result else None,
-        "detectable": found.detectable,
-        "verdict": _verdict(metric, found, result),
-        "doubt": found.doubt,
+        "detectable": difference.detectable,
+        "verdict": _verdict(metric, difference, result),
+        "doubt": difference.doubt,
         "better": metric.better,
         "percent": metric.percent,
     }
 
 
-def _verdict(metric: Metric, found: Difference, result: Corrected | None) -> str:
-    if found.value is None or result is None:
+def _verdict(metric: Metric, difference: Difference, result: Corrected | None) -> str:
+    if difference.value is None or result is None:
         return UNTOLD
     if result.p >= SIGNIFICANT:
         return NOTHING_SEEN if result.testable else NOT_TESTABLE
     if metric.better == "neither":
         return "different"
-    if found.doubt:
+    if difference.doubt:
         return UNTOLD
-    return "better" if (found.value > 0) == (metric.better == "higher") else "worse"
+    return "better" if (difference.value > 0) == (metric.better == "higher") else "worse"
 
 
-def _not_worse(name: str, found: Mapping[str, Any], margin: float) -> bool | None:
+def _not_worse(name: str, report: Mapping[str, Any], margin: float) -> bool | None:
     """Whether the interval's worse end stays inside the margin: a one-sided test at 2.5 %. None without interval, and
     where no draw differs from another: that 20 answers are equal on both sides does not show that others are."""
-    if found["better"] == "neither":
+    if report["better"] == "neither":
         raise UsageError(f"--margin {name}: more of it is neither better nor worse; name a metric with a direction")
-    if found["low"] is None or not found["se"]:
+    if report["low"] is None or not report["se"]:
         return None
-    worse_end = found["low"] if found["better"] == "higher" else -found["high"]
-    return bool(worse_end > -margin / (100 if found["percent"] else 1))
+    worse_end = report["low"] if report["better"] == "higher" else -report["high"]
+    return bool(worse_end > -margin / (100 if report["percent"] else 1))
 
 
 def _refuse_unknown_margins(margins: Mapping[str, float], tasks: Sequence[Mapping[str, Any]]) -> None:
-    known = dict.fromkeys(name for task in tasks for name in task["metrics"])
+    metrics = dict.fromkeys(name for task in tasks for name in task["metrics"])
     for name in margins:
-        if name != HEADLINE and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name != HEADLINE and name not in metrics:
+            near = difflib.get_close_matches(name, metrics, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise UsageError(f"--margin {name}: no task here has this metric{hint} (there are {', '.join(known)})")
+            raise UsageError(f"--margin {name}: no task here has this metric{hint} (there are {', '.join(metrics)})")
 
 
 def _notes(a: Sequence[Results], b: Sequence[Results], pairs: Sequence[TaskPair]) -> list[str]:
     notes = []
-    if len(a) == 1 and any(one.parent for one in (*a, *b)):
+    if len(a) == 1 and any(results.parent for results in (*a, *b)):
         notes.append(
             "One training run: intervals and p speak of these weights on other pictures, not of another training run; "
             "compare several training seeds (A1,A2,A3 B1,B2,B3) before believing a small difference."
         )
-    unlike = max(len({one.digest for one in side}) for side in (a, b))
+    unlike = max(len({results.digest for results in side}) for side in (a, b))
     if unlike < len(a):
         notes.append(
             f"{len(a)} training seeds are given, but only {unlike} are different weights: one training run named twice "
@@ -247,33 +251,33 @@ def _always_the_same(task: str, a: Sequence[Marked], b: Sequence[Marked]) -> Ite
 
 
 def _overall(verdicts: Sequence[str]) -> str:
-    said = set(verdicts) - {NOTHING_SEEN, NOT_TESTABLE, UNTOLD}
-    if not said:
+    decided = set(verdicts) - {NOTHING_SEEN, NOT_TESTABLE, UNTOLD}
+    if not decided:
         return next(kind for kind in (NOTHING_SEEN, NOT_TESTABLE, UNTOLD) if kind in verdicts or kind == UNTOLD)
-    return said.pop() if len(said) == 1 else "mixed"
+    return decided.pop() if len(decided) == 1 else "mixed"
 
 
 def _sentence(tasks: Sequence[Mapping[str, Any]]) -> str:
     words = {"better": "B is better", "worse": "B is worse", "different": "B differs"}
-    said = [
+    sentences = [
         f"{task['task']}: {words.get(task['verdict'], task['verdict'])} ({_grounds(task)})"
         for task in tasks
         if task["verdict"]
     ]
-    return "Verdict. " + "; ".join(said) + "."
+    return "Verdict. " + "; ".join(sentences) + "."
 
 
 def _grounds(task: Mapping[str, Any]) -> str:
     name = task["headline"]
-    found = task["metrics"][name]
-    words = f"{name} {moved(name, found)}, p {probability(found['p_holm'])}"
-    if task["verdict"] == NOTHING_SEEN and found["detectable"] is not None:
-        seen = figure(found["detectable"], shown_as(name, found))
+    report = task["metrics"][name]
+    words = f"{name} {moved(name, report)}, p {probability(report['p_holm'])}"
+    if task["verdict"] == NOTHING_SEEN and report["detectable"] is not None:
+        seen = figure(report["detectable"], shown_as(name, report))
         words += f"; a true difference of {seen} would be seen four times in five"
-    for metric, asked in task["margins"].items():
-        words += f"; {margin_words(metric, asked)}"
-    if found["doubt"]:
-        return f"{words}; {found['doubt']}"
+    for metric, verdict in task["margins"].items():
+        words += f"; {margin_words(metric, verdict)}"
+    if report["doubt"]:
+        return f"{words}; {report['doubt']}"
     met = next((metric for metric in task["metrics"] if metric.startswith(FRONTIER)), None)
     if met is None:
         return words + _said_less(task)
@@ -299,7 +303,7 @@ def _said_less(task: Mapping[str, Any]) -> str:
     return f"; recall {moved('recall', recall)}: saying less may explain it"
 
 
-def margin_words(metric: str, asked: Mapping[str, Any]) -> str:
+def margin_words(metric: str, verdict: Mapping[str, Any]) -> str:
     """Whether B was shown to be no worse by more than the margin."""
-    shown = "shown" if asked["not_worse"] else "not shown"
-    return f"not worse by {asked['margin']:g} or more on {metric}: {shown} (one-sided 97.5 %)"
+    shown = "shown" if verdict["not_worse"] else "not shown"
+    return f"not worse by {verdict['margin']:g} or more on {metric}: {shown} (one-sided 97.5 %)"

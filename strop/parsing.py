@@ -1,6 +1,6 @@
 """How every command reads its words and ends: an option is given once, since the second of two would win silently;
-``~`` is the home folder where a shell leaves it alone (in quotes, behind ``=``, ``:`` or a comma); a stop is told in
-words."""
+``~`` is the home folder where a shell leaves it alone (in quotes, behind ``=``, ``:`` or a comma); a stop is
+reported as a sentence."""
 
 from __future__ import annotations
 

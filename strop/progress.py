@@ -31,7 +31,7 @@ def progress_bars(shown: bool = True) -> Iterator[Callable[[str, int], Callable[
 
 @contextmanager
 def byte_bars() -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
-    """The same for bytes, with their rate; a total of None is not known."""
+    """The same for bytes, with their rate; a total of None means unknown."""
     with _bars(DownloadColumn(), TransferSpeedColumn()) as begin:
         yield begin
 

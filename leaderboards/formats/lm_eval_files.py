@@ -25,7 +25,7 @@ Question = tuple[str, str]
 """A sample's prompt and a right answer in words."""
 
 Questions = Callable[[TaskResult], Mapping[str, Question]]
-"""The questions of a result by sample id; those that are not known any more are left out."""
+"""The questions of a result by sample id; those that are no longer available are left out."""
 
 
 def write_lm_eval(evaluation: Path, out: Path, questions: Questions) -> list[Path]:
@@ -42,7 +42,7 @@ def write_lm_eval(evaluation: Path, out: Path, questions: Questions) -> list[Pat
         hashes[task.task] = _hash("".join(row["doc_hash"] + row["prompt_hash"] + row["target_hash"] for row in rows))
     estimates = {task["task"]: task["metrics"] for task in content["tasks"]}
     tasks = {task.task: task for task in results.tasks}
-    known = results.provenance
+    provenance = results.provenance
     path = folder / f"results_{stamp}.json"
     write_json(
         path,
@@ -62,10 +62,10 @@ def write_lm_eval(evaluation: Path, out: Path, questions: Questions) -> list[Pat
             "config": {"model": "strop", "model_args": f"pretrained={results.model}", "model_sha": results.digest,
                        "batch_size": None, "batch_sizes": [], "device": None, "use_cache": None, "limit": None,
                        "bootstrap_iters": 0, "gen_kwargs": None},
-            "git_hash": str(known.get("commit") or "")[:7] or None,
+            "git_hash": str(provenance.get("commit") or "")[:7] or None,
             "date": time.timestamp(),
-            "transformers_version": (known.get("versions") or {}).get("transformers"),
-            "lm_eval_version": (known.get("versions") or {}).get("lm-eval"),
+            "transformers_version": (provenance.get("versions") or {}).get("transformers"),
+            "lm_eval_version": (provenance.get("versions") or {}).get("lm-eval"),
             "task_hashes": hashes,
             "model_source": "strop",
             "model_name": name,
@@ -73,7 +73,7 @@ def write_lm_eval(evaluation: Path, out: Path, questions: Questions) -> list[Pat
             "system_instruction": None,
             "chat_template": None,
             "total_evaluation_time_seconds": None,
-            "strop": {"parent": results.parent, "provenance": dict(known), "estimates": estimates},
+            "strop": {"parent": results.parent, "provenance": dict(provenance), "estimates": estimates},
         },
     )  # fmt: skip
     return [*written, path]
@@ -97,10 +97,10 @@ def _stamp(time: datetime) -> str:
     return time.replace(tzinfo=None).isoformat().replace(":", "-")
 
 
-def _time(known: Mapping[str, Any], evaluation: Path) -> datetime:
+def _time(provenance: Mapping[str, Any], evaluation: Path) -> datetime:
     """When the evaluation ended: as recorded or, for older results, as the file system has it."""
-    if known.get("finished"):
-        return datetime.fromisoformat(known["finished"]).astimezone(UTC)
+    if provenance.get("finished"):
+        return datetime.fromisoformat(provenance["finished"]).astimezone(UTC)
     return datetime.fromtimestamp((evaluation / RESULTS).stat().st_mtime, UTC)
 
 
@@ -111,11 +111,11 @@ def _name(metric: Metric) -> str:
 def _figures(task: TaskResult, estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     figures: dict[str, Any] = {"name": task.task, "alias": task.task, "sample_len": len(task.rows)}
     for metric in task.metrics:
-        found = estimates[metric.name]
-        known = found["low"] is not None and found["high"] is not None
-        figures[f"{_name(metric)},{task.profile}"] = "N/A" if found["value"] is None else found["value"]
+        estimate = estimates[metric.name]
+        has_interval = estimate["low"] is not None and estimate["high"] is not None
+        figures[f"{_name(metric)},{task.profile}"] = "N/A" if estimate["value"] is None else estimate["value"]
         figures[f"{_name(metric)}_stderr,{task.profile}"] = (
-            (found["high"] - found["low"]) / (2 * 1.96) if known else "N/A"
+            (estimate["high"] - estimate["low"]) / (2 * 1.96) if has_interval else "N/A"
         )
     return figures
 
@@ -135,7 +135,7 @@ def _config(task: TaskResult) -> dict[str, Any]:
 
 
 def _samples(task: TaskResult, questions: Mapping[str, Question]) -> list[dict[str, Any]]:
-    """A line for each answer; `value` is the sample's own mark. A question not known any more is an empty text."""
+    """A line for each answer; `value` is the sample's own mark. The text of an unavailable question is empty."""
     lines = []
     for index, row in enumerate(task.rows):
         prompt, target = questions.get(row.id, ("", ""))

@@ -27,16 +27,16 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
     data = ModelCardData(
         model_name=results.model,
         pipeline_tag="image-text-to-text",
-        eval_results=[one for task in results.tasks for one in _index(task, figures[task.task])],
+        eval_results=[entry for task in results.tasks for entry in _index(task, figures[task.task])],
     )
-    known = results.provenance
-    commit = f", commit {str(known.get('commit'))[:12]}{' with changes' if known.get('dirty') else ''}"
+    provenance = results.provenance
+    commit = f", commit {str(provenance.get('commit'))[:12]}{' with changes' if provenance.get('dirty') else ''}"
     parts = [
         f"---\n{data.to_yaml()}\n---",
         "## Evaluation",
-        *(part for task in results.tasks for part in _table(task, figures[task.task])),
+        *(paragraph for task in results.tasks for paragraph in _table(task, figures[task.task])),
         "In brackets 95 % intervals over pictures. Measured with Strop"
-        + (commit if known.get("commit") else "")
+        + (commit if provenance.get("commit") else "")
         + f", on the {results.digest_of} with the SHA-256 digest {results.digest}.",
     ]
     write_text(folder / "README.md", "\n\n".join(parts) + "\n")
@@ -44,7 +44,7 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
     for task in results.tasks:
         if "@" in str(task.info.get("questions")):
             path = folder / ".eval_results" / f"{task.task}.yaml"
-            entries = eval_result_entries_to_yaml([_entry(task, figures[task.task], known)])
+            entries = eval_result_entries_to_yaml([_entry(task, figures[task.task], provenance)])
             write_text(path, yaml.safe_dump(entries, sort_keys=False, allow_unicode=True))
             written.append(path)
     return written
@@ -74,17 +74,17 @@ def _index(task: TaskResult, figures: _Figures) -> list[EvalResult]:
     ]
 
 
-def _entry(task: TaskResult, figures: _Figures, known: Mapping[str, Any]) -> EvalResultEntry:
+def _entry(task: TaskResult, figures: _Figures, provenance: Mapping[str, Any]) -> EvalResultEntry:
     dataset, _, revision = str(task.info["questions"]).rpartition("@")
     (headline,) = (metric for metric in task.metrics if metric.name == task.headline)
-    found = figures[headline.name]
-    bounds = interval(found["low"], found["high"], headline)
+    estimate = figures[headline.name]
+    bounds = interval(estimate["low"], estimate["high"], headline)
     return EvalResultEntry(
         dataset_id=dataset,
         task_id="default",
-        value=_shown(found["value"], headline),
+        value=_shown(estimate["value"], headline),
         dataset_revision=revision,
-        date=known.get("finished"),
+        date=provenance.get("finished"),
         notes=f"{headline.name}, profile {task.profile}, 95 % interval {bounds}",
     )
 
@@ -92,9 +92,9 @@ def _entry(task: TaskResult, figures: _Figures, known: Mapping[str, Any]) -> Eva
 def _table(task: TaskResult, figures: _Figures) -> list[str]:
     lines = [["metric", "value", "95 % interval", "n"], ["---"] * 4]
     for metric in _shown_metrics(task):
-        found = figures[metric.name]
-        lines.append([md(metric.name + arrow(metric)), figure(found["value"], metric),
-                      md(interval(found["low"], found["high"], metric)), str(found["n"])])  # fmt: skip
+        estimate = figures[metric.name]
+        lines.append([md(metric.name + arrow(metric)), figure(estimate["value"], metric),
+                      md(interval(estimate["low"], estimate["high"], metric)), str(estimate["n"])])  # fmt: skip
     words = f"{task.task}: version {task.version}, profile {task.profile}, split {task.split}; rates in percent."
     return [md(words), "\n".join("| " + " | ".join(line) + " |" for line in lines)]
 

@@ -90,7 +90,7 @@ def _caption(board: Board, task: TaskView, ends: str) -> str:
 
 
 def _table(board: Board, task: TaskView) -> tuple[list[str], list[list[_Text]]]:
-    """Heading and lines; columns of which no line says anything are left out."""
+    """Heading and lines; columns that are empty in every line are left out."""
     heading = ["run", "seed", "round", "n", task.headline.name + arrow(task.headline), "Δ"]
     heading += [metric.name + arrow(metric) for metric in task.shown[1:]]
     lines = []
@@ -99,8 +99,8 @@ def _table(board: Board, task: TaskView) -> tuple[list[str], list[list[_Text]]]:
         if any(cells):
             head = [*who(row), _samples(cells[0])]
             lines.append([*map(_plain, head), _estimate(cells[0]), _difference(cells[0]), *map(_estimate, cells[1:])])
-    kept = [place for place in range(len(heading)) if any(line[place].words != NOTHING for line in lines)]
-    return [heading[place] for place in kept], [[line[place] for place in kept] for line in lines]
+    kept = [column for column in range(len(heading)) if any(line[column].words != NOTHING for line in lines)]
+    return [heading[column] for column in kept], [[line[column] for column in kept] for line in lines]
 
 
 def _plain(words: str) -> _Text:
@@ -108,8 +108,8 @@ def _plain(words: str) -> _Text:
 
 
 def _samples(cell: Cell | None) -> str:
-    found = cell and (cell.estimate or cell.difference)
-    return str(found.n) if found else NOTHING
+    result = cell and (cell.estimate or cell.difference)
+    return str(result.n) if result else NOTHING
 
 
 def _estimate(cell: Cell | None) -> _Text:
@@ -123,16 +123,16 @@ def _estimate(cell: Cell | None) -> _Text:
 def _difference(cell: Cell | None) -> _Text:
     if cell is None or cell.difference is None:
         return _Text(words=NOTHING)
-    found = cell.difference
-    text = _figure(cell.metric, found.value, found.low, found.high, signed=True)
+    difference = cell.difference
+    text = _figure(cell.metric, difference.value, difference.low, difference.high, signed=True)
     return replace(text, bold=cell.holm is not None and cell.holm < SIGNIFICANT)
 
 
 def _figure(
     metric: Metric, value: float | None, low: float | None, high: float | None, *, signed: bool = False
 ) -> _Text:
-    known = low is not None and high is not None
-    ends = (figure(low, metric, signed=signed), figure(high, metric, signed=signed)) if known else None
+    has_interval = low is not None and high is not None
+    ends = (figure(low, metric, signed=signed), figure(high, metric, signed=signed)) if has_interval else None
     return _Text(words=figure(value, metric, signed=signed), ends=ends)
 
 

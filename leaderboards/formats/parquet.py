@@ -1,4 +1,4 @@
-"""A board as one Parquet file: a row for each line of the board, task and metric, with all that is known of its source.
+"""A board as one Parquet file: a row for each line of the board, task and metric, with its provenance.
 
 The only importer of pyarrow. Figures are fractions in full precision, null where there is none.
 """
@@ -75,30 +75,37 @@ def _what(task: TaskView, cell: Cell) -> dict[str, Any]:
 
 
 def _figures(cell: Cell) -> dict[str, Any]:
-    found, apart = cell.estimate, cell.difference
+    estimate, difference = cell.estimate, cell.difference
     figures: dict[str, Any] = {"p_holm": cell.holm}
-    if apart:
-        figures |= {"n": apart.n, "value": apart.b, "seed_value": apart.a, "difference": apart.value,
-                    "difference_low": apart.low, "difference_high": apart.high, "p": apart.p}  # fmt: skip
-    if isinstance(apart, PooledDifference):
-        figures |= {"fixed_low": apart.fixed_low, "fixed_high": apart.fixed_high, "ratio": apart.ratio}
-    if found:
-        figures |= {"n": found.n, "value": found.value, "low": found.low, "high": found.high}
+    if difference:
+        figures |= {
+            "n": difference.n,
+            "value": difference.b,
+            "seed_value": difference.a,
+            "p": difference.p,
+            "difference": difference.value,
+            "difference_low": difference.low,
+            "difference_high": difference.high,
+        }
+    if isinstance(difference, PooledDifference):
+        figures |= {"fixed_low": difference.fixed_low, "fixed_high": difference.fixed_high, "ratio": difference.ratio}
+    if estimate:
+        figures |= {"n": estimate.n, "value": estimate.value, "low": estimate.low, "high": estimate.high}
     return figures
 
 
 def _source(source: Source | None, label: str) -> dict[str, Any]:
     if source is None:
         return {}
-    known = source.provenance
-    command, hardware = known.get("command"), known.get("hardware")
+    provenance = source.provenance
+    command, hardware = provenance.get("command"), provenance.get("hardware")
     return {
         "weights": source.weights,
         "parent": source.parent or None,
         "recipe": source.recipe or None,
         "data": source.data.get(label) or None,
-        **{name: known.get(name) for name in ("commit", "dirty", "python")},
-        "packages": {name: str(version) for name, version in (known.get("versions") or {}).items() if version},
+        **{name: provenance.get(name) for name in ("commit", "dirty", "python")},
+        "packages": {name: str(version) for name, version in (provenance.get("versions") or {}).items() if version},
         "hardware": json.dumps(hardware) if hardware else None,
         "command": shlex.join(command) if isinstance(command, list) else command,
     }

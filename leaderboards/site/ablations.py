@@ -34,39 +34,41 @@ class _Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
+class _Panel:
     title: str
     charts: tuple[Chart, ...]
     lines: tuple[_Line, ...]
 
 
-def write_ablation(folder: SiteFolder, href: str, found: Ablation) -> None:
+def write_ablation(folder: SiteFolder, href: str, ablation: Ablation) -> None:
     """Write the page of a grid, a part for each metric that its tables show, and all its figures as CSV beside it."""
     metrics: dict[tuple[str, str], list[AblationRow]] = {}
-    for row in found.rows:
+    for row in ablation.rows:
         if row.shown:
             metrics.setdefault((row.task, row.metric.name), []).append(row)
     stem = href.removesuffix(".html")
-    folder.text(f"{stem}.csv", ablation_csv(found))
+    folder.text(f"{stem}.csv", ablation_csv(ablation))
     folder.page(
         href,
         "ablation.html.jinja",
-        name=found.grid.name,
+        name=ablation.grid.name,
         csv=f"{stem}.csv",
-        caption=caption(found),
-        fields=list(found.grid.cells[0].label) if found.grid.cells else [],
-        parts=[_part(folder, f"{stem}-{number}", found, rows) for number, rows in enumerate(metrics.values(), start=1)],
-        overview=overview_section(found, list(metrics.values())) if metrics else None,
-        sections=[
-            *settings_section(found),
-            *([cost_section(found)] if found.costs else []),
-            *([missing_section(found)] if found.missing else []),
+        caption=caption(ablation),
+        fields=list(ablation.grid.cells[0].label) if ablation.grid.cells else [],
+        panels=[
+            _panel(folder, f"{stem}-{number}", ablation, rows) for number, rows in enumerate(metrics.values(), start=1)
         ],
-        notes=found.notes,
+        overview=overview_section(ablation, list(metrics.values())) if metrics else None,
+        sections=[
+            *settings_section(ablation),
+            *([cost_section(ablation)] if ablation.costs else []),
+            *([missing_section(ablation)] if ablation.missing else []),
+        ],
+        notes=ablation.notes,
     )
 
 
-def _part(folder: SiteFolder, name: str, found: Ablation, rows: Sequence[AblationRow]) -> _Part:
+def _panel(folder: SiteFolder, name: str, ablation: Ablation, rows: Sequence[AblationRow]) -> _Panel:
     metric = rows[0].metric
     title = f"{rows[0].task}: {metric.name}{arrow(metric)}{', the headline' if rows[0].headline else ''}"
     charts = (
@@ -76,18 +78,18 @@ def _part(folder: SiteFolder, name: str, found: Ablation, rows: Sequence[Ablatio
         ),
         forest_chart(
             folder, f"{name}-base", [(_called(row.label), _to_base(row)) for row in rows],
-            title=f"Beside {found.grid.baseline}", minus="cell minus base",
+            title=f"Beside {ablation.grid.baseline}", minus="cell minus base",
             corrected=[row.to_base_corrected for row in rows],
         ),
     )  # fmt: skip
-    return _Part(
+    return _Panel(
         title=title,
         charts=tuple(chart for chart in charts if chart),
         lines=tuple(
             _Line(
                 label=tuple(row.label.values()),
                 seeds=" ".join(map(str, row.seeds)),
-                base=row.cell == found.grid.baseline,
+                base=row.cell == ablation.grid.baseline,
                 to_seed=shown(_to_seed(row), DIGITS),
                 to_base=shown(_to_base(row), DIGITS),
                 corrected=interval(*row.to_base_corrected, metric, signed=True, digits=DIGITS)

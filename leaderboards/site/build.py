@@ -42,12 +42,15 @@ def write_site(
             RunPage(entry=entry, slug=slug(number, entry.name), rows=rows)
             for number, (entry, rows) in enumerate(_rows(entries, board), start=1)
         ]
-        grids = {f"ablation-{slug(number, one.grid.name)}.html": one for number, one in enumerate(ablations, start=1)}
+        grids = {
+            f"ablation-{slug(number, ablation.grid.name)}.html": ablation
+            for number, ablation in enumerate(ablations, start=1)
+        }
         judged = any(judged_rounds(entry.run.folder) for entry in entries)
         folder.menu = (
             Link(title="Board", href="index.html"),
             *([Link(title="Verifiers", href="verifiers.html")] if judged else []),
-            *[Link(title=f"Ablation {one.grid.name}", href=href) for href, one in grids.items()],
+            *[Link(title=f"Ablation {ablation.grid.name}", href=href) for href, ablation in grids.items()],
             Link(title="Published", href="published.html"),
         )
         for page in pages:
@@ -58,7 +61,10 @@ def write_site(
         for href, ablation in grids.items():
             write_ablation(folder, href, ablation)
         beside = set_beside(measured(entries, board), published)
-        charts = [level_chart(folder, f"published-{n}", one) for n, one in enumerate(beside.comparisons, start=1)]
+        charts = [
+            level_chart(folder, f"published-{n}", comparison)
+            for n, comparison in enumerate(beside.comparisons, start=1)
+        ]
         folder.page(
             "published.html", "published.html.jinja", beside=beside, charts=charts, listing=listing(published.figures)
         )

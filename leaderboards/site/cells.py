@@ -38,34 +38,36 @@ NO_FIGURE = Figure(
 def judged(cell: Cell) -> bool | None:
     """True where a difference is for the better beyond doubt, False for the worse, None where it is neither, or where
     silence may explain it (`leaderboards.doubts`)."""
-    found = cell.difference
-    if found is None or found.value is None or found.low is None or found.high is None:
+    difference = cell.difference
+    if difference is None or difference.value is None or difference.low is None or difference.high is None:
         return None
-    if cell.metric.better == "neither" or found.low <= 0 <= found.high:
+    if cell.metric.better == "neither" or difference.low <= 0 <= difference.high:
         return None
-    p = found.p if cell.holm is None else cell.holm
-    if found.doubt or (p is not None and p >= SURE):
+    p = difference.p if cell.holm is None else cell.holm
+    if difference.doubt or (p is not None and p >= SURE):
         return None
-    return (found.value > 0) == (cell.metric.better == "higher")
+    return (difference.value > 0) == (cell.metric.better == "higher")
 
 
 def shown(cell: Cell | None, digits: int | None = None) -> Figure:
     """A cell of the board in words, with its usual number of digits or another."""
     if cell is None:
         return NO_FIGURE
-    metric, estimate, found = cell.metric, cell.estimate, cell.difference
-    value = estimate.value if estimate else found.b if found else None
-    there = found is not None and found.value is not None
+    metric, estimate, difference = cell.metric, cell.estimate, cell.difference
+    value = estimate.value if estimate else difference.b if difference else None
+    has_difference = difference is not None and difference.value is not None
     return Figure(
         value=figure(value, metric, digits=digits),
         interval=interval(estimate.low, estimate.high, metric, digits=digits) if estimate else "",
         sort=_sortable(value),
-        delta=figure(found.value, metric, signed=True, digits=digits) if found and there else "",
-        delta_interval=interval(found.low, found.high, metric, signed=True, digits=digits) if found and there else "",
-        delta_fixed=_pooled_text(found, metric, digits) if isinstance(found, PooledDifference) else "",
-        delta_sort=_sortable(found.value) if found else "",
+        delta=figure(difference.value, metric, signed=True, digits=digits) if difference and has_difference else "",
+        delta_interval=interval(difference.low, difference.high, metric, signed=True, digits=digits)
+        if difference and has_difference
+        else "",
+        delta_fixed=_pooled_text(difference, metric, digits) if isinstance(difference, PooledDifference) else "",
+        delta_sort=_sortable(difference.value) if difference else "",
         p=f"{probability(cell.holm)}{'' if cell.testable else ', not testable'}" if cell.holm is not None else "",
-        verdict=VERDICTS[judged(cell)] if there else "",
+        verdict=VERDICTS[judged(cell)] if has_difference else "",
     )
 
 

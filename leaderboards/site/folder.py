@@ -69,7 +69,7 @@ class Shown:
 
 def visible(text: str) -> str:
     """The text with characters that cannot be seen, or that turn the reading direction, written as their numbers."""
-    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
 
 
 def slug(number: int, name: str) -> str:
@@ -138,8 +138,8 @@ class SiteFolder:
 
     def data(self, href: str, function: str, *arguments: Any) -> None:
         """Write a script that hands JSON to a function of ours: a page on disk may load scripts, but read no files."""
-        given = ",".join(json.dumps(argument, separators=(",", ":")) for argument in arguments)
-        self._write(href, f"strop.{function}({given});\n")
+        json_arguments = ",".join(json.dumps(argument, separators=(",", ":")) for argument in arguments)
+        self._write(href, f"strop.{function}({json_arguments});\n")
 
     def text(self, href: str, content: str) -> None:
         """Write a file for download."""

@@ -32,8 +32,8 @@ def forest_chart(
     for (called, cell), wide in zip(lines, corrected or [None] * len(lines), strict=True):
         if cell.difference is None or cell.difference.value is None:
             continue
-        found, label = cell.difference, visible(_short(called))
-        value, ends = on_axis(cell.difference.value, cell.metric), bounds(found.low, found.high, cell.metric)
+        difference, label = cell.difference, visible(_short(called))
+        value, ends = on_axis(cell.difference.value, cell.metric), bounds(difference.low, difference.high, cell.metric)
         moved = shown(cell)
         thin = bounds(*wide, cell.metric) if wide else None
         bars.append(Bar(name=label, value=value, bounds=ends, kind=moved.verdict, corrected=thin))
@@ -50,22 +50,24 @@ def forest_chart(
     )
 
 
-def level_chart(folder: SiteFolder, name: str, found: Comparison) -> Chart:
+def level_chart(folder: SiteFolder, name: str, comparison: Comparison) -> Chart:
     """Write the plot of measured figures with their intervals above published ones."""
     bars, words = [], []
-    for called, estimate in found.measured[:MOST_BARS]:
+    for called, estimate in comparison.measured[:MOST_BARS]:
         if estimate.value is not None:
-            ends = bounds(estimate.low, estimate.high, found.metric)
-            value = on_axis(estimate.value, found.metric)
+            ends = bounds(estimate.low, estimate.high, comparison.metric)
+            value = on_axis(estimate.value, comparison.metric)
             bars.append(Bar(name=visible(_short(called)), value=value, bounds=ends, kind="measured"))
-            words.append(f"{called}: {figure(estimate.value, found.metric)} measured")
-    for called, value in found.published:
-        value = on_axis(value, found.metric)
+            words.append(f"{called}: {figure(estimate.value, comparison.metric)} measured")
+    for called, value in comparison.published:
+        value = on_axis(value, comparison.metric)
         bars.append(Bar(name=_short(called), value=value, bounds=None, kind="published"))
         words.append(f"{called}: {value:g} published")
-    left_out = f", the first {MOST_BARS} of {len(found.measured)} rows" if len(found.measured) > MOST_BARS else ""
-    title = f"{found.label}: {found.metric.name}{arrow(found.metric)}{left_out}"
-    drawing = forest(bars, axis="%" if found.metric.percent else found.metric.name, zero=False)
+    left_out = (
+        f", the first {MOST_BARS} of {len(comparison.measured)} rows" if len(comparison.measured) > MOST_BARS else ""
+    )
+    title = f"{comparison.label}: {comparison.metric.name}{arrow(comparison.metric)}{left_out}"
+    drawing = forest(bars, axis="%" if comparison.metric.percent else comparison.metric.name, zero=False)
     return folder.chart(name, drawing, title=title, words=f"{title}. {'; '.join(words)}.")
 
 

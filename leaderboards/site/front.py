@@ -47,7 +47,7 @@ def write_front(folder: SiteFolder, pages: Sequence[RunPage], board: Board) -> N
             "level": _distinct(line.row.level for line in lines),
             "verifier": _distinct(line.row.verifier for line in lines),
         },
-        charts=[one for n, view in enumerate(board.tasks, start=1) if (one := _forest(folder, board, view, n))],
+        charts=[chart for n, view in enumerate(board.tasks, start=1) if (chart := _forest(folder, board, view, n))],
         captions=[CAPTION, *([POOLED_CAPTION] if any(row.pooled for row in board.rows) else [])],
         notes=board.notes,
         runs=len(pages),

@@ -97,17 +97,21 @@ def _all(page: RunPage) -> Iterable[Row]:
 
 
 def _task(folder: SiteFolder, page: RunPage, view: TaskView, number: int, browsers: Mapping[str, Link]) -> _Task:
-    overall = [one for one in view.metrics if one.name.startswith(("macro/", "pooled/")) and one not in view.shown]
+    overall = [
+        metric for metric in view.metrics if metric.name.startswith(("macro/", "pooled/")) and metric not in view.shown
+    ]
     first = (*view.shown, *overall)
     charts = []
-    for place, metric in enumerate(first):
+    for index, metric in enumerate(first):
         cells = {
             round_: (cell, cell.estimate)
             for round_, row in page.rows.items()
             if round_ is not None and (cell := row.cells.get((view.label, metric.name))) and cell.estimate
         }
-        if len(cells) > 1 and any(found.value or found.high for _, found in cells.values()):  # not of zeros alone
-            charts.append(_chart(folder, f"{page.slug}-{number}-{place}", metric, cells))
+        if len(cells) > 1 and any(
+            estimate.value or estimate.high for _, estimate in cells.values()
+        ):  # not of zeros alone
+            charts.append(_chart(folder, f"{page.slug}-{number}-{index}", metric, cells))
     return _Task(
         label=view.label,
         words=f"Version {view.version}, profile {view.profile}, split {view.split}; headline {view.headline.name}.",
@@ -129,12 +133,12 @@ def _line(page: RunPage, view: TaskView, metric: Metric) -> _Line:
 
 def _chart(folder: SiteFolder, name: str, metric: Metric, cells: Mapping[int, tuple[Cell, Estimate]]) -> Chart:
     points, words = [], []
-    for number, (cell, found) in cells.items():
-        if found.value is None:
+    for number, (cell, estimate) in cells.items():
+        if estimate.value is None:
             continue
-        low, high = bounds(found.low, found.high, metric) or (None, None)
-        points.append(Point(round=number, value=on_axis(found.value, metric), low=low, high=high))
-        words.append(f"round {number}: {shown(cell).value} {interval(found.low, found.high, metric)}".rstrip())
+        low, high = bounds(estimate.low, estimate.high, metric) or (None, None)
+        points.append(Point(round=number, value=on_axis(estimate.value, metric), low=low, high=high))
+        words.append(f"round {number}: {shown(cell).value} {interval(estimate.low, estimate.high, metric)}".rstrip())
     title = f"{metric.name}{', %' if metric.percent else ''}{arrow(metric)}"
     return folder.chart(
         name, rounds_drawing([Series(style=0, points=points)]), title=title, words=f"{metric.name}. {'; '.join(words)}."

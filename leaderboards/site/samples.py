@@ -23,8 +23,8 @@ from leaderboards.site.run import RunPage
 PAGE = 20
 """Samples in a file of data, and on a page."""
 
-CHANGED, FIXED, BROKEN, WRONG, DISAGREE, UNREAD = (1 << place for place in range(6))
-"""What can be said of a round's answer: another text than the seed's, a higher mark, a lower mark, less than full
+CHANGED, FIXED, BROKEN, WRONG, DISAGREE, UNREAD = (1 << bit for bit in range(6))
+"""Flags of a round's answer: another text than the seed's, a higher mark, a lower mark, less than full
 marks, profiles read it differently, no rule could read it. The page filters by these."""
 
 _WORTH_A_LOOK = CHANGED | FIXED | BROKEN | DISAGREE | UNREAD
@@ -41,14 +41,14 @@ FILTERS = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class Questions:
     """A task with its questions by id."""
 
     task: Task
     samples: Mapping[str, Sample]
 
 
-FindTask = Callable[[str, int, str], Asked]
+FindTask = Callable[[str, int, str], Questions]
 """Task name, version and split -> the questions. Raises a `StropError` where they are not here as they were asked."""
 
 
@@ -57,7 +57,7 @@ class _Browser:
     """One task of one run: the answers of its rounds to one set of questions."""
 
     rounds: Mapping[int, Mapping[str, Marked]]  # by round, then by sample; a folder without rounds is round 0
-    asked: Asked | None
+    questions: Questions | None
 
     def ids(self) -> list[str]:
         return list(dict.fromkeys(name for rows in self.rounds.values() for name in rows))
@@ -67,13 +67,13 @@ def write_samples(
     folder: SiteFolder, page: RunPage, labels: Mapping[Any, str], find_task: FindTask, rest: int
 ) -> dict[str, Link]:
     """Write the sample browsers of a run; the links to them by task label."""
-    found: dict[str, dict[int, TaskResult]] = {}
+    rounds_of_task: dict[str, dict[int, TaskResult]] = {}
     for number, results in page.entry.run.rounds.items():
         for task in results.tasks:
-            found.setdefault(labels[task_key(task)], {})[number or 0] = task
+            rounds_of_task.setdefault(labels[task_key(task)], {})[number or 0] = task
     return {
-        label: _write_browser(folder, page, f"{page.slug}-{place}", label, rounds, find_task, rest)
-        for place, (label, rounds) in enumerate(found.items(), start=1)
+        label: _write_browser(folder, page, f"{page.slug}-{number}", label, rounds, find_task, rest)
+        for number, (label, rounds) in enumerate(rounds_of_task.items(), start=1)
     }
 
 
@@ -88,26 +88,26 @@ def _write_browser(
 ) -> Link:
     first, *_ = results.values()
     try:
-        asked, missing = find_task(first.task, first.version, first.split), ""
+        questions, missing = find_task(first.task, first.version, first.split), ""
     except StropError as error:
-        asked, missing = None, str(error)
+        questions, missing = None, str(error)
     rounds = {number: {row.id: row for row in result.rows} for number, result in results.items()}
-    browser = _Browser(rounds=rounds, asked=asked)
+    browser = _Browser(rounds=rounds, questions=questions)
     ids = browser.ids()
-    strangers = sum(one not in asked.samples for one in ids) if asked else 0
+    strangers = sum(id not in questions.samples for id in ids) if questions else 0
     if strangers:
         missing = f"{strangers:,} of these {len(ids):,} samples are not among the questions of {first.task} at hand"
-    readings = _Readings(asked)
-    flags = {number: {one: _flags(browser, readings, number, one) for one in ids} for number in rounds}
+    readings = _Readings(questions)
+    flags = {number: {id: _flags(browser, readings, number, id) for id in ids} for number in rounds}
     kept = _kept(ids, flags, rest)
     for start in range(0, len(kept), PAGE):
-        part = [_record(folder, browser, readings, one) for one in kept[start : start + PAGE]]
-        folder.data(f"data/{name}/{start // PAGE}.js", "samples", start // PAGE, part)
+        records = [_record(folder, browser, readings, id) for id in kept[start : start + PAGE]]
+        folder.data(f"data/{name}/{start // PAGE}.js", "samples", start // PAGE, records)
     index = {
         "folder": f"data/{name}/",
         "page": PAGE,
         "filters": {word: bit for word, bit, _ in FILTERS},
-        "flags": {number: [of[one] for one in kept] for number, of in flags.items()},
+        "flags": {number: [of[id] for id in kept] for number, of in flags.items()},
     }
     folder.data(f"data/{name}/index.js", "index", index)
     href = f"samples-{name}.html"
@@ -120,7 +120,7 @@ def _write_browser(
         rounds=list(rounds),
         filters=FILTERS,
         missing=missing,
-        held=len(kept),
+        kept=len(kept),
         total=len(ids),
         rest=rest,
     )
@@ -130,10 +130,10 @@ def _write_browser(
 def _kept(ids: Sequence[str], flags: Mapping[int, Mapping[str, int]], rest: int) -> list[str]:
     """Every sample worth a look in any round, and the first `rest` others, in the order that they were asked."""
     kept = []
-    for one in ids:
-        worth = any(of[one] & _WORTH_A_LOOK for of in flags.values())
+    for id in ids:
+        worth = any(of[id] & _WORTH_A_LOOK for of in flags.values())
         if worth or rest > 0:
-            kept.append(one)
+            kept.append(id)
             rest -= not worth
     return kept
 
@@ -141,21 +141,21 @@ def _kept(ids: Sequence[str], flags: Mapping[int, Mapping[str, int]], rest: int)
 class _Readings:
     """What each profile of a task reads out of an answer; a text is read once."""
 
-    def __init__(self, asked: Asked | None) -> None:
-        self._asked = asked
-        self._profiles = dict(profiles_of(asked.task)) if asked else {}
-        self._known: dict[tuple[str, str], dict[str, str]] = {}
+    def __init__(self, questions: Questions | None) -> None:
+        self._questions = questions
+        self._profiles = dict(profiles_of(questions.task)) if questions else {}
+        self._readings: dict[tuple[str, str], dict[str, str]] = {}
 
     def of(self, row: Marked) -> dict[str, str]:
         """Profile -> reading in words; empty where there is only one way to read."""
-        if self._asked is None or len(self._profiles) < 2 or row.id not in self._asked.samples:
+        if self._questions is None or len(self._profiles) < 2 or row.id not in self._questions.samples:
             return {}
-        if (row.id, row.answer) not in self._known:
-            sample = self._asked.samples[row.id]
-            self._known[row.id, row.answer] = {
+        if (row.id, row.answer) not in self._readings:
+            sample = self._questions.samples[row.id]
+            self._readings[row.id, row.answer] = {
                 name: _reading(score(sample, row.answer).parsed) for name, score in self._profiles.items()
             }
-        return self._known[row.id, row.answer]
+        return self._readings[row.id, row.answer]
 
     def differ(self, row: Marked) -> bool:
         return len(set(self.of(row).values())) > 1
@@ -177,19 +177,17 @@ def _flags(browser: _Browser, readings: _Readings, number: int, sample: str) -> 
     return sum(flag for flag, true in facts if true)
 
 
-def _record(folder: SiteFolder, browser: _Browser, readings: _Readings, one: str) -> dict[str, Any]:
+def _record(folder: SiteFolder, browser: _Browser, readings: _Readings, id: str) -> dict[str, Any]:
     """A sample as its page shows it; all text made visible, none of it markup."""
-    sample = browser.asked.samples.get(one) if browser.asked else None
-    gold = browser.asked.task.gold(sample) if browser.asked and sample else None
+    sample = browser.questions.samples.get(id) if browser.questions else None
+    gold = browser.questions.task.gold(sample) if browser.questions and sample else None
     pictures = [folder.picture(picture) for picture in sample.images] if sample else []
     return {
-        "id": visible(one),
+        "id": visible(id),
         "prompt": visible(sample.prompt) if sample else None,
         "gold": visible(gold) if gold is not None else None,
         "pictures": [astuple(picture) if picture else None for picture in pictures],
-        "answers": {
-            number: _answer(row, readings) for number, rows in browser.rounds.items() if (row := rows.get(one))
-        },
+        "answers": {number: _answer(row, readings) for number, rows in browser.rounds.items() if (row := rows.get(id))},
     }
 
 
@@ -208,34 +206,34 @@ def _answer(row: Marked, readings: _Readings) -> dict[str, Any]:
 def _reading(parsed: Any) -> str:
     if parsed is None:
         return "unread"
-    if found := mentions(parsed):
-        return ", ".join(name for name, _ in found)
+    if objects := mentions(parsed):
+        return ", ".join(name for name, _ in objects)
     return parsed if isinstance(parsed, str) else json.dumps(parsed, ensure_ascii=False, default=str)
 
 
 def mentions(parsed: Any) -> list[tuple[str, bool]]:
     """The objects that an answer names and whether they are there; empty for a reading of another kind."""
     if not isinstance(parsed, list) or not all(
-        isinstance(one, dict) and {"name", "right"} <= one.keys() for one in parsed
+        isinstance(mention, dict) and {"name", "right"} <= mention.keys() for mention in parsed
     ):
         return []
-    return [(str(one["name"]), bool(one["right"])) for one in parsed]
+    return [(str(mention["name"]), bool(mention["right"])) for mention in parsed]
 
 
 def parts(answer: str, named: Sequence[tuple[str, bool]]) -> list[tuple[str, str]]:
     """The answer cut where its objects are named: (text, "right", "wrong" or ""), which join to the answer.
 
     Objects are looked for by their names and plain plurals; one that the answer calls by another word is not found in
-    the text, and is told by the list of objects beside it.
+    the text, and appears only in the list of objects beside it.
     """
-    kinds = dict(sorted(named, key=lambda one: -len(one[0])))  # a hot dog before a dog
+    kinds = dict(sorted(named, key=lambda mention: -len(mention[0])))  # a hot dog before a dog
     forms = [re.sub(r"(fe?|y)$", r"(?:\1|ves|ies)", re.escape(name)) + "(?:s|es)?" for name in kinds]
     places = re.finditer("|".join(rf"\b({form})\b" for form in forms), answer, re.IGNORECASE) if forms else ()
     cut: list[tuple[str, str]] = []
     start = 0
-    for found in places:
-        right = list(kinds.values())[(found.lastindex or 1) - 1]
-        cut += [(answer[start : found.start()], ""), (found[0], "right" if right else "wrong")]
-        start = found.end()
+    for match in places:
+        right = list(kinds.values())[(match.lastindex or 1) - 1]
+        cut += [(answer[start : match.start()], ""), (match[0], "right" if right else "wrong")]
+        start = match.end()
     cut.append((answer[start:], ""))
-    return [part for part in cut if part[0]]
+    return [piece for piece in cut if piece[0]]

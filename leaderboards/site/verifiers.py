@@ -25,13 +25,13 @@ from leaderboards.charts import Curve, Drawing, Point, Series, rounds_drawing, u
 from leaderboards.render import NOTHING
 from leaderboards.site.folder import Chart, SiteFolder
 from leaderboards.site.run import RunPage
-from leaderboards.site.samples import Asked
+from leaderboards.site.samples import Questions
 
 Floats = NDArray[np.float64]
 
 _SURE = 1.96  # standard errors to either side of a 95 % interval
 
-FindPool = Callable[[Path, int], Asked]
+FindPool = Callable[[Path, int], Questions]
 """Run folder and round -> the training samples that the round collected on. Raises a `StropError` where they are not at
 hand."""
 
@@ -82,26 +82,26 @@ class _Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
+class _Panel:
     title: str
     href: str
     charts: tuple[Chart, ...]
 
 
-def try_verifier(path: Path, asked: Asked) -> Trial:
+def try_verifier(path: Path, questions: Questions) -> Trial:
     """Compare the rewards of a round's file with the marks of the task that the answers were given to."""
     gaps, marks, groups = [], [], []
     number = -1
     for number, row in enumerate(read_jsonl(path)):
-        sample = asked.samples[row["id"]]
+        sample = questions.samples[row["id"]]
         rewards = [verdict["reward"] for verdict in row["verdicts"]]
-        given = [
+        rewarded = [
             (reward, answer) for reward, answer in zip(rewards, row["answers"], strict=False) if reward is not None
         ]
-        scored = [(reward, scorer_of(asked.task)(sample, answer).value) for reward, answer in given]
-        for (one, its), (other, others) in combinations(scored, 2):
-            gaps.append(one - other)
-            marks.append(its - others)
+        scored = [(reward, scorer_of(questions.task)(sample, answer).value) for reward, answer in rewarded]
+        for (reward_a, mark_a), (reward_b, mark_b) in combinations(scored, 2):
+            gaps.append(reward_a - reward_b)
+            marks.append(mark_a - mark_b)
             groups.append(number)
     gap, mark, group = np.array(gaps), np.array(marks), np.array(groups, dtype=np.int64)
     apart = mark != 0
@@ -170,8 +170,8 @@ def write_verifiers(folder: SiteFolder, pages: Sequence[RunPage], find_pool: Fin
         lines=lines,
         words=in_words,
         overview=_roc_chart(folder, "verifiers", kinds, "ROC: a run of each verifier") if len(kinds) > 1 else None,
-        parts=[
-            _Part(title=page.title, href=page.href, charts=tuple(charts))
+        panels=[
+            _Panel(title=page.title, href=page.href, charts=tuple(charts))
             for page in pages
             if (charts := list(_charts(folder, page, tried[page.slug])))
         ],
@@ -180,15 +180,15 @@ def write_verifiers(folder: SiteFolder, pages: Sequence[RunPage], find_pool: Fin
 
 def _tried(page: RunPage, find_pool: FindPool) -> dict[int, Trial | str]:
     """A run's trials by round; in the place of one that cannot be held, the reason."""
-    found: dict[int, Trial | str] = {}
+    trials: dict[int, Trial | str] = {}
     for number, path in judged_rounds(page.entry.run.folder).items():
         try:
-            found[number] = try_verifier(path, find_pool(page.entry.run.folder, number))
+            trials[number] = try_verifier(path, find_pool(page.entry.run.folder, number))
         except StropError as error:
-            found[number] = str(error)
+            trials[number] = str(error)
         except KeyError as error:
-            found[number] = f"the training pool at hand does not hold {error}"
-    return found
+            trials[number] = f"the training pool at hand does not hold {error}"
+    return trials
 
 
 def _charts(folder: SiteFolder, page: RunPage, tried: Mapping[int, Trial | str]) -> Iterable[Chart]:
@@ -197,19 +197,22 @@ def _charts(folder: SiteFolder, page: RunPage, tried: Mapping[int, Trial | str])
     if curves:
         yield _roc_chart(folder, f"verifier-{page.slug}-roc", curves, "ROC against the oracle's marks")
     for name, title in (("gap", "mean gap of rewards"), ("worth", "worth of its choice, in marks")):
-        found = {number: one for number, trial in trials.items() if (one := getattr(trial, name))}
-        if found:
-            points = [Point(round=number, value=one.value, low=one.low, high=one.high) for number, one in found.items()]
-            words = "; ".join(f"round {number}: {in_words(one)}" for number, one in found.items())
+        intervals = {number: figure for number, trial in trials.items() if (figure := getattr(trial, name))}
+        if intervals:
+            points = [
+                Point(round=number, value=figure.value, low=figure.low, high=figure.high)
+                for number, figure in intervals.items()
+            ]
+            words = "; ".join(f"round {number}: {in_words(figure)}" for number, figure in intervals.items())
             drawing = rounds_drawing([Series(style=0, points=points)])
             yield folder.chart(f"verifier-{page.slug}-{name}", drawing, title=title, words=f"{title}. {words}.")
 
 
 def _roc_chart(folder: SiteFolder, name: str, trials: Mapping[str, Trial], title: str) -> Chart:
     curves, words = [], []
-    for place, (label, trial) in enumerate(trials.items()):
+    for style, (label, trial) in enumerate(trials.items()):
         if trial.roc:
-            curves.append(Curve(name=label, style=place, x=trial.roc.x.tolist(), y=trial.roc.y.tolist()))
+            curves.append(Curve(name=label, style=style, x=trial.roc.x.tolist(), y=trial.roc.y.tolist()))
             words.append(f"{label}: area {in_words(trial.roc.area)}")
     drawing: Drawing = unit_square(curves, x="worse answers preferred", y="better answers preferred")
     return folder.chart(name, drawing, title=title, words=f"{title}. {'; '.join(words)}.")

@@ -19,7 +19,7 @@ from strop.progress import spinner
 from tasks.data.root import DEFAULT_DATA, DataRoot
 
 if TYPE_CHECKING:
-    from leaderboards.site.samples import Asked
+    from leaderboards.site.samples import Questions
 
 FILES = ("board.md", "board.csv", "board.html", "cost.csv")
 
@@ -116,38 +116,38 @@ def board(
             )
             written.append(site / "index.html")
     if as_json:
-        said = {"runs": ids, "files": [str(path) for path in written]}
-        typer.echo(json.dumps({**said, "notes": notes} if reported else said))
+        report = {"runs": ids, "files": [str(path) for path in written]}
+        typer.echo(json.dumps({**report, "notes": notes} if reported else report))
     else:
         for line in (*(f"written {path}" for path in written), *notes):
             typer.echo(line)
 
 
 @cache
-def find_asked(data: DataRoot, name: str, version: int, split: str) -> Asked:
+def find_asked(data: DataRoot, name: str, version: int, split: str) -> Questions:
     """The questions of a task as they were asked; raises `DataError` where the task at hand is another version."""
-    from leaderboards.site.samples import Asked
+    from leaderboards.site.samples import Questions
     from tasks.registry import find_task
 
     task = find_task(name, data)
     if task.version != version:
         raise DataError(f"{name} was asked as version {version} and is version {task.version} now")
-    return Asked(task=task, samples={sample.id: sample for sample in task.samples(split)})
+    return Questions(task=task, samples={sample.id: sample for sample in task.samples(split)})
 
 
 @cache
-def _pool(data: DataRoot, source: str, seed: int, number: int, count: int) -> Asked:
-    from leaderboards.site.samples import Asked
+def _pool(data: DataRoot, source: str, seed: int, number: int, count: int) -> Questions:
+    from leaderboards.site.samples import Questions
     from tasks.registry import find_task, training_pool
 
     pool = training_pool(source, data)
     if not pool.has_gold:
         raise DataError(f"source {source} has no right answers to hold the verdicts against")
     samples = pool.of_round(seed=seed, number=number, count=count)
-    return Asked(task=find_task(source, data), samples={one.id: one for one in samples})
+    return Questions(task=find_task(source, data), samples={sample.id: sample for sample in samples})
 
 
-def find_pool(data: DataRoot, folder: Path, number: int) -> Asked:
+def find_pool(data: DataRoot, folder: Path, number: int) -> Questions:
     """The training samples that round `number` of a run folder collected on."""
     from loops.recipe import load_recipe
 

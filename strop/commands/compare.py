@@ -57,28 +57,28 @@ def compare(
     from leaderboards.verdicts import compare_results
 
     folders = [find_seeds(side, runs) for side in (a, b)]
-    sides = [[read_results(folder) for folder in found] for found in folders]
+    sides = [[read_results(folder) for folder in seeds] for seeds in folders]
     report = compare_results(*sides, draws=draws, seed=seed, margins=read_margins(margin or ()))
-    for name, found, results in zip(("a", "b"), folders, sides, strict=True):
+    for name, seeds, results in zip(("a", "b"), folders, sides, strict=True):
         report[name] = [
-            {"folder": str(folder), "model": one.model, "digest": one.digest, "digest_of": one.digest_of}
-            for folder, one in zip(found, results, strict=True)
+            {"folder": str(folder), "model": result.model, "digest": result.digest, "digest_of": result.digest_of}
+            for folder, result in zip(seeds, results, strict=True)
         ]
     typer.echo(json.dumps(report, ensure_ascii=False) if as_json else as_text(report))
 
 
-def read_margins(given: Sequence[str]) -> dict[str, float]:
+def read_margins(texts: Sequence[str]) -> dict[str, float]:
     """METRIC=POINTS, or POINTS for the headline (under the empty name); raises `UsageError` for anything else."""
-    found = {}
-    for text in given:
+    margins = {}
+    for text in texts:
         name, _, points = text.rpartition("=")
         try:
-            found[name] = float(points)
+            margins[name] = float(points)
         except ValueError:
-            found[name] = -1.0
-        if not 0 < found[name] < float("inf"):
+            margins[name] = -1.0
+        if not 0 < margins[name] < float("inf"):
             raise UsageError(f"--margin {text}: not a number of points above 0; say e.g. 1.0 or recall=0.5")
-    return found
+    return margins
 
 
 # Which folder --------------------------------------------------------------------------------------------------------
@@ -103,9 +103,9 @@ def find_results(name: str, runs: Path = DEFAULT_RUNS) -> Path:
 def as_text(report: Mapping[str, Any]) -> str:
     """The comparison for people: percentages where a metric is one, differences in points."""
     lines = [
-        f"{side.upper()}: {one['model']}  {one['digest_of']} {one['digest'][:12]}  {one['folder']}"
+        f"{side.upper()}: {result['model']}  {result['digest_of']} {result['digest'][:12]}  {result['folder']}"
         for side in ("a", "b")
-        for one in report[side]
+        for result in report[side]
     ]
     for task in report["tasks"]:
         lines += ["", *_task_text(task)]
@@ -132,12 +132,12 @@ def _task_text(task: Mapping[str, Any]) -> list[str]:
     for line in lines:
         cells = [cell.rjust(width) for cell, width in zip(line[1:-1], widths[1:-1], strict=True)]
         text.append("  ".join([line[0].ljust(widths[0]), *cells, line[-1]]).rstrip())
-    text += [margin_words(metric, asked) for metric, asked in task["margins"].items()]
+    text += [margin_words(metric, verdict) for metric, verdict in task["margins"].items()]
     if "seeds" in headline:
         each = [{**headline, "value": value, "low": None} for value in headline["seeds"]]
-        text.append(f"{name} by training seed: {', '.join(moved(name, one) for one in each)}")
+        text.append(f"{name} by training seed: {', '.join(moved(name, report) for report in each)}")
         text.append(RATIO)
-    if any(found["mcnemar"] and found["mcnemar"]["clustered"] for found in task["metrics"].values()):
+    if any(report["mcnemar"] and report["mcnemar"]["clustered"] for report in task["metrics"].values()):
         text.append("several rows a picture: McNemar's p takes them to be independent; go by p (Holm)")
     for side in ("a", "b"):
         if ids := task[f"only_{side}"]:
@@ -152,25 +152,25 @@ def _table(task: Mapping[str, Any]) -> list[tuple[str, ...]]:
     from leaderboards.render import NOTHING, arrow, figure, interval, probability
     from leaderboards.verdicts import shown_as
 
-    exact = any(found["mcnemar"] for found in task["metrics"].values())
+    exact = any(report["mcnemar"] for report in task["metrics"].values())
     runs = len(task["metrics"][task["headline"]].get("seeds", ()))
     heading = ["metric", "A", "B", "B − A", "95 % interval", "p", "p (Holm)"]
     beside = [*(["only A/B", "McNemar p"] if exact else []), *([f"ratio, {runs} runs"] if runs else [])]
     lines = [(*heading, *beside, "detectable", "verdict")]
-    for name, found in sorted(task["metrics"].items(), key=lambda item: item[0] != task["headline"]):
-        metric, test = shown_as(name, found), found["mcnemar"]
+    for name, report in sorted(task["metrics"].items(), key=lambda item: item[0] != task["headline"]):
+        metric, test = shown_as(name, report), report["mcnemar"]
         line = [
             name + arrow(metric),
-            figure(found["a"], metric),
-            figure(found["b"], metric),
-            figure(found["value"], metric, signed=True),
-            interval(found["low"], found["high"], metric, signed=True),
-            probability(found["p"]),
-            probability(found["p_holm"]),
+            figure(report["a"], metric),
+            figure(report["b"], metric),
+            figure(report["value"], metric, signed=True),
+            interval(report["low"], report["high"], metric, signed=True),
+            probability(report["p"]),
+            probability(report["p_holm"]),
         ]
         if exact:
             line += [f"{test['only_a']}/{test['only_b']}", probability(test["p"])] if test else ["", ""]
         if runs:
-            line.append(NOTHING if found["ratio"] is None else f"{found['ratio']:.1f}")
-        lines.append((*line, figure(found["detectable"], metric), found["verdict"]))
+            line.append(NOTHING if report["ratio"] is None else f"{report['ratio']:.1f}")
+        lines.append((*line, figure(report["detectable"], metric), report["verdict"]))
     return lines

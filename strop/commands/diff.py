@@ -35,33 +35,35 @@ def diff(
     """
     from leaderboards.origin import find_origin, unlike, unlike_figures
 
-    one, two = find_origin(a, runs), find_origin(b, runs)
-    found = unlike(one, two)
-    shared, figures = unlike_figures(one, two)
+    origin_a, origin_b = find_origin(a, runs), find_origin(b, runs)
+    differences = unlike(origin_a, origin_b)
+    shared, figures = unlike_figures(origin_a, origin_b)
     if as_json:
-        said = {"differs": [asdict(each) for each in found], "figures": [asdict(each) for each in figures]}
-        typer.echo(json.dumps({**said, "figures_shared": shared}, ensure_ascii=False))
+        report = {"differs": [asdict(value) for value in differences], "figures": [asdict(value) for value in figures]}
+        typer.echo(json.dumps({**report, "figures_shared": shared}, ensure_ascii=False))
         return
-    print_unlike("differs", found)
+    print_unlike("differs", differences)
     print_figures(shared, figures)
 
 
-def print_unlike(title: str, found: Sequence[Unlike], sides: tuple[str, str] = ("A", "B")) -> None:
+def print_unlike(title: str, differences: Sequence[Unlike], sides: tuple[str, str] = ("A", "B")) -> None:
     """A line for each thing that the two sides do not share."""
-    _print(title, sides, [(one.name, _short(one.a, one.name), _short(one.b, one.name)) for one in found])
+    _print(
+        title, sides, [(value.name, _short(value.a, value.name), _short(value.b, value.name)) for value in differences]
+    )
 
 
-def print_figures(shared: int, found: Sequence[Unlike], sides: tuple[str, str] = ("A", "B")) -> None:
+def print_figures(shared: int, differences: Sequence[Unlike], sides: tuple[str, str] = ("A", "B")) -> None:
     """The figures that differ, each with its 95 % interval, and how many there are."""
-    _print("figure", sides, [(one.name, _figure(one.a), _figure(one.b)) for one in found])
+    _print("figure", sides, [(figure.name, _figure(figure.a), _figure(figure.b)) for figure in differences])
     if not shared:
         typer.echo("they have no figure in common")
-    elif not found:
+    elif not differences:
         alike = "the figure that both have is" if shared == 1 else f"all {shared} figures that both have are"
         typer.echo(f"{alike} the same")
     else:
         figures = counted(shared, "figure")
-        typer.echo(f"{len(found)} of {figures} that both have differ; `strop compare` says by how much, paired")
+        typer.echo(f"{len(differences)} of {figures} that both have differ; `strop compare` says by how much, paired")
 
 
 def _print(title: str, sides: tuple[str, str], lines: Sequence[tuple[str, str, str]]) -> None:
@@ -80,7 +82,7 @@ def _print(title: str, sides: tuple[str, str], lines: Sequence[tuple[str, str, s
 
 
 def _short(value: Any, name: str) -> str:
-    """As `strop show` says it, digests cut to the digits that one types."""
+    """The value as `strop show` prints it, digests cut to 12 digits."""
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b", r"\1", in_words(value, name))
 
 

@@ -106,7 +106,7 @@ def evaluate(
 
 
 def _print(evaluation: Evaluation) -> None:
-    """A table a task with what must be said of its figures; how pictures were shown; where all is written."""
+    """A table a task with the notes on its figures; how pictures were shown; where all is written."""
     console = Console(markup=False, highlight=False)
     for result, figures in evaluation.pairs():
         console.print(_table(result, figures, evaluation.results.model))
@@ -150,7 +150,7 @@ def _model_notes(results: Results) -> Iterator[str]:
 
 
 def _notes(result: TaskResult) -> list[str]:
-    """What must be told of the figures, and what the other ways of reading made of the same answers."""
+    """Notes on the figures, and the figures of the other profiles over the same answers."""
     unread = result.info.get("unread_by_profile")
     if not unread:
         return notes_of([result])

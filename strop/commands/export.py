@@ -58,7 +58,7 @@ def export(
 
 
 def _questions(data: DataRoot, result: TaskResult) -> Mapping[str, Question]:
-    """What was asked, where the task at hand still asks it; a task that is not there any more is no reason to stop."""
+    """The questions that the task at hand still has; empty where the task no longer exists."""
     return _asked(data, result.task, result.version, result.split)
 
 

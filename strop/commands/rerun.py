@@ -69,7 +69,9 @@ def rerun(
     shared, figures = unlike_figures(origin, again)
     same = not figures and shared == len(figures_of(origin))
     if as_json:
-        typer.echo(json.dumps({"same": same, "figures_shared": shared, "figures": [asdict(one) for one in figures]}))
+        typer.echo(
+            json.dumps({"same": same, "figures_shared": shared, "figures": [asdict(figure) for figure in figures]})
+        )
     else:
         if not same:
             print_unlike("differs", unlike(origin, again), ("then", "now"))
@@ -137,7 +139,7 @@ def _words(origin: Origin, out: Path) -> list[str]:
         words = ["run", str((origin.run / RECIPE).resolve()), "--out", str(out)]
         return words if data is None else [*words, "--data", data]
     command = origin.rounds[None]["provenance"].get("command")
-    if not isinstance(command, list) or command[0] != "strop" or command[1:2] not in [[one] for one in REPEATABLE]:
+    if not isinstance(command, list) or command[0] != "strop" or command[1:2] not in [[name] for name in REPEATABLE]:
         raise UsageError(
             f"{origin.folder}: no command is recorded that can be given again ({in_words(command, 'command')}); "
             "repeat it by hand and hold both against each other with `strop diff`"
@@ -190,10 +192,10 @@ def _check_tasks(origin: Origin, command: _Command) -> None:
     set_include_path(command.option(PATH_VARIABLE, "--include-path"))
     root = DataRoot.from_environment(command.environment)
     data = replace(root, folder=Path(command.option(DATA_VARIABLE, "--data") or root.folder))
-    asked = {
+    sampled = {
         task["task"]: task for content in origin.rounds.values() for task in content["tasks"] if task.get("sampling")
     }
-    for name, then in asked.items():
+    for name, then in sampled.items():
         task = find_task(name, data)
         if task.version != then["version"]:
             raise DataError(f"{name} is version {task.version} now and was {then['version']}; check out the old commit")
@@ -205,18 +207,18 @@ def _check_tasks(origin: Origin, command: _Command) -> None:
             )
 
 
-def _warn(known: Mapping[str, Any]) -> None:
-    """Tell on stderr what else is not as it was."""
+def _warn(recorded: Mapping[str, Any]) -> None:
+    """Warn on stderr of what else differs from the recorded provenance."""
     from harness.provenance import provenance
 
     now = provenance()
     for name in ("commit", "dirty", "python", "versions", "hardware"):
-        then, here = known.get(name), now[name]
+        then, here = recorded.get(name), now[name]
         if isinstance(then, dict):
-            for part in then:
+            for field in then:
                 # not `threads`: torch is not loaded yet
-                if part != "threads" and then[part] != here.get(part):
-                    _tell(f"{name} {part}", then[part], here.get(part))
+                if field != "threads" and then[field] != here.get(field):
+                    _tell(f"{name} {field}", then[field], here.get(field))
         elif then != here:
             _tell(name, then, here)
 

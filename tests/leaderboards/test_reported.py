@@ -19,7 +19,7 @@ from harness.errors import DataError, UsageError
 from harness.results import TaskResult
 from harness.stats import Estimate
 from harness.types import Metric
-from leaderboards.beside import Published, place
+from leaderboards.beside import Published, position
 from leaderboards.build import build_board
 from leaderboards.reported import (
     COLUMNS,
@@ -290,11 +290,11 @@ def test_a_benchmark_is_found_in_any_case_and_a_wrong_one_is_met_with_the_neares
 )
 def test_the_ends_of_an_interval_belong_to_it(printed: str, mark: str) -> None:
     estimate = Estimate(value=0.86, low=0.859, high=0.868, n=9000)
-    assert place(replace(ONE, value=Decimal(printed)).fraction, estimate) == mark
+    assert position(replace(ONE, value=Decimal(printed)).fraction, estimate) == mark
 
 
 def test_without_an_interval_there_is_no_mark() -> None:
-    assert place(0.86, Estimate(value=0.86, low=None, high=None, n=1)) == ""
+    assert position(0.86, Estimate(value=0.86, low=None, high=None, n=1)) == ""
 
 
 def test_a_figure_measured_on_cropped_pictures_says_so_beside_published_ones(tmp_path: Path) -> None:

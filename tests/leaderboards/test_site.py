@@ -27,7 +27,7 @@ from leaderboards.reported import read_tables
 from leaderboards.site import samples as browser
 from leaderboards.site.cells import judged, shown
 from leaderboards.site.folder import site_folder, slug, visible
-from leaderboards.site.samples import Asked, parts
+from leaderboards.site.samples import Questions, parts
 from leaderboards.site.verifiers import roc, try_verifier
 from strop import app as command_line
 from strop.commands.board import find_asked
@@ -191,20 +191,20 @@ def test_a_picture_is_written_once(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_does_not_open_is_said_and_stops_nothing(tmp_path: Path) -> None:
-    def find(name: str, version: int, split: str) -> Asked:
+    def find(name: str, version: int, split: str) -> Questions:
         broken = Sample(id="q0", prompt="?", images=(tmp_path / "gone.png",), target="yes", cluster="q0")
-        return Asked(task=Quiz(), samples={"q0": broken})
+        return Questions(task=Quiz(), samples={"q0": broken})
 
     site = make_site(tmp_path / "site", [write_run(tmp_path / "run", [[answered("Yes")]])], find_task=find)
     assert data_of(site, "01-honed-1")[1][0]["pictures"] == [None]
 
 
 def test_a_large_picture_is_shown_smaller(tmp_path: Path) -> None:
-    def find(name: str, version: int, split: str) -> Asked:
+    def find(name: str, version: int, split: str) -> Questions:
         large = Sample(
             id="q0", prompt="?", images=(partial(Image.new, "RGB", (1280, 800)),), target="yes", cluster="q0"
         )
-        return Asked(task=Quiz(), samples={"q0": large})
+        return Questions(task=Quiz(), samples={"q0": large})
 
     site = make_site(tmp_path / "site", [write_run(tmp_path / "run", [[answered("Yes")]])], find_task=find)
     ((src, width, height),) = data_of(site, "01-honed-1")[1][0]["pictures"]
@@ -342,7 +342,7 @@ def _groups(path: Path, *groups: tuple[list[str], list[float | None]]) -> Path:
     return path
 
 
-ASKED = Asked(task=Quiz(), samples={f"q{number}": sample(f"q{number}") for number in range(9)})
+QUESTIONS = Questions(task=Quiz(), samples={f"q{number}": sample(f"q{number}") for number in range(9)})
 
 
 def test_a_verifier_is_held_against_the_marks_of_the_task(tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_a_verifier_is_held_against_the_marks_of_the_task(tmp_path: Path) -> Non
         (["Yes", "Yes"], [1.0, 0.0]),
         (["Yes", "No"], [None, 1.0]),
     )
-    found = try_verifier(path, ASKED)
+    found = try_verifier(path, QUESTIONS)
     assert (found.groups, found.pairs, found.told_apart) == (5, 4, 3)
     assert found.gap is not None and found.worth is not None and found.roc is not None
     assert found.gap.value == pytest.approx((2 + 1 + 4 + 1) / 4)
@@ -364,7 +364,7 @@ def test_a_verifier_is_held_against_the_marks_of_the_task(tmp_path: Path) -> Non
 
 
 def test_a_verifier_without_opinions_has_no_curve(tmp_path: Path) -> None:
-    found = try_verifier(_groups(tmp_path / "groups.jsonl", (["Yes", "No"], [None, None])), ASKED)
+    found = try_verifier(_groups(tmp_path / "groups.jsonl", (["Yes", "No"], [None, None])), QUESTIONS)
     assert (found.pairs, found.roc, found.gap, found.worth) == (0, None, None, None)
 
 

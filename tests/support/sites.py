@@ -19,7 +19,7 @@ from leaderboards.ablation import Ablation
 from leaderboards.beside import Published
 from leaderboards.build import assemble, read_entries
 from leaderboards.site.build import write_site
-from leaderboards.site.samples import Asked, FindTask
+from leaderboards.site.samples import FindTask, Questions
 from tests.support.worlds import YES_NO, captions, write_run, yes_no
 
 COLOURS = ("red", "green", "blue")
@@ -79,13 +79,13 @@ def answered(*answers: str, **changed: Any) -> TaskResult:
     return replace(yes_no([], profile="strict"), rows=tuple(rows), **changed)
 
 
-def find_quiz(name: str, version: int, split: str) -> Asked:
+def find_quiz(name: str, version: int, split: str) -> Questions:
     if name != "quiz":
         raise DataError(f"{name}: its pictures are in a drawer")
-    return Asked(task=Quiz(), samples={one.id: one for one in Quiz().samples(split)})
+    return Questions(task=Quiz(), samples={one.id: one for one in Quiz().samples(split)})
 
 
-def find_nothing(folder: Path, number: int) -> Asked:
+def find_nothing(folder: Path, number: int) -> Questions:
     raise DataError("no training pool is at hand")
 
 
