@@ -87,9 +87,10 @@ def masked_value(name: str, value: str) -> str:
 
 
 def data_digest(samples: Iterable[Sample]) -> str:
-    """SHA-256 of the samples: ids, prompts, targets, clusters, groups and pictures,
-    whatever their order. Of a picture in a file, name and size stand for it: reading a benchmark's photographs would
-    take longer than marking its answers. Drawn pictures follow from the ids and the package versions."""
+    """SHA-256 of the samples, in any order: ids, prompts, targets, clusters, groups and pictures.
+
+    A picture in a file is identified by its name and size: reading a benchmark's photographs would take longer than
+    marking its answers. Drawn pictures follow from the ids and the package versions."""
     lines = (
         {
             "id": sample.id,

@@ -247,8 +247,8 @@ def _refuse_other_figures(folder: Path, result: TaskResult, figures: Mapping[str
         stored = figures.get(name, {}).get("value")
         if not _same(stored, computed.value):
             raise DataError(
-                f"{path}: its rows give {name} {_shown(computed.value)} where results.json says {_shown(stored)}; one of "
-                f"the two was changed: {_AGAIN}"
+                f"{path}: its rows give {name} {_shown(computed.value)} where results.json says {_shown(stored)}; one "
+                f"of the two was changed: {_AGAIN}"
             )
 
 

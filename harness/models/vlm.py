@@ -202,8 +202,8 @@ class Vlm:
     def _answered(
         self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Hallucination] | None
     ) -> Iterator[tuple[int, list[Answer]]]:
-        """(index of a sample, its answers), as they end. Where memory runs out, the remaining samples go on with half the rows
-        at once."""
+        """(index of a sample, its answers), as they end. Where memory runs out, the remaining samples go on with
+        half the rows at once."""
         left = dict(enumerate(samples))
         while left:
             places = list(left)
