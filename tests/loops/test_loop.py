@@ -462,7 +462,7 @@ def test_a_number_of_trls_that_is_a_text_is_refused_before_anything_is_asked() -
 
 
 class Tracker(TrainerCallback):  # type: ignore[misc]
-    """A tracker that is installed; keeps what it was told."""
+    """A tracker that is installed; keeps the figures that are logged to it."""
 
     logged: ClassVar[list[tuple[str, str, dict[str, float]]]] = []
 
@@ -479,7 +479,7 @@ def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
     seed_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "tensorboard", Tracker)
-    monkeypatch.setattr(Tracker, "told", [])
+    monkeypatch.setattr(Tracker, "logged", [])
     recipe = Dpo(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
     out = tmp_path / "checkpoint"
     optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
@@ -489,7 +489,7 @@ def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
 
 
 def test_no_tracker_is_told_anything_unasked(seed_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Tracker, "told", [])
+    monkeypatch.setattr(Tracker, "logged", [])
     for name in INTEGRATION_TO_CALLBACK:
         monkeypatch.setitem(INTEGRATION_TO_CALLBACK, name, Tracker)
     _trained(seed_model, tmp_path / "checkpoint")
