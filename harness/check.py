@@ -56,15 +56,15 @@ def check(task: Task, samples: Sequence[Sample], advance: Advance | None = None)
     sound: list[Sample] = []
     # the rules of others pay for silence, which is theirs to answer for; ours must not
     scorers = {"gold": scorer_of(task), "silence": profiles_of(task).get(PLAIN, scorer_of(task))}
-    for place, sample in enumerate(samples, start=1):
+    for number, sample in enumerate(samples, start=1):
         if reason := fault_of_sample(sample):
-            failures.append(Failure(task=task.name, claim="samples", sample=f"number {place}", reason=reason))
+            failures.append(Failure(task=task.name, claim="samples", sample=f"number {number}", reason=reason))
             continue
         sound.append(sample)
         fresh = set(sample.images) - opened
         opened |= fresh
         faults = [
-            ("ids", _repeated_id(place, places.setdefault(sample.id, place))),
+            ("ids", _repeated_id(number, places.setdefault(sample.id, number))),
             *(("pictures", _unopened(picture)) for picture in fresh),
             *_faults_of_marks(task, scorers, sample, counted),
         ]
@@ -88,8 +88,8 @@ def _fault_of_task(task: Task, samples: Sequence[Sample], counted: Sequence[Mapp
     return fault_of_task(task, metrics) or (uncounted(metrics, task.headline, counted) if counted else None)
 
 
-def _repeated_id(place: int, first: int) -> str | None:
-    return None if place == first else f"samples {first} and {place} have this id"
+def _repeated_id(number: int, first: int) -> str | None:
+    return None if number == first else f"samples {first} and {number} have this id"
 
 
 def _unopened(picture: Picture) -> str | None:

@@ -53,7 +53,7 @@ def trouble(error: OSError, path: Path | None = None, deed: str = "used") -> str
 def _is_temporary(named: Path, path: Path) -> bool:
     """Whether a file is, or lies in, what begins with a dot beside `path`."""
     return named.is_relative_to(path.parent) and any(
-        part.startswith(".") for part in named.relative_to(path.parent).parts
+        component.startswith(".") for component in named.relative_to(path.parent).parts
     )
 
 

@@ -76,12 +76,12 @@ def write_folder(folder: Path, files: Mapping[str, str]) -> bool:
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder")
-    there = [name for name in files if (folder / name).exists()]
-    for name in there:
+    existing = [name for name in files if (folder / name).exists()]
+    for name in existing:
         path = folder / name
         if not path.is_file() or path.read_bytes() != files[name].encode("utf-8"):
             raise UsageError(f"{path} is there and is not this one; name another folder, or move it away")
-    if there and len(there) == len(files):
+    if existing and len(existing) == len(files):
         return False
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -125,9 +125,9 @@ def _mended(value: Any) -> Any:
     if isinstance(value, str):
         return mended(value)
     if isinstance(value, list):
-        return [_mended(one) for one in value]
+        return [_mended(item) for item in value]
     if isinstance(value, dict):
-        return {mended(key): _mended(one) for key, one in value.items()}
+        return {mended(key): _mended(item) for key, item in value.items()}
     return value
 
 
@@ -158,9 +158,9 @@ def _numbered(path: Path) -> Iterator[tuple[int, Any]]:
 def digest_of_bytes(*parts: bytes) -> str:
     """SHA-256 in hex of the parts, each preceded by its length so that no two lists of parts collide."""
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
+    for chunk in parts:
+        digest.update(len(chunk).to_bytes(8, "big"))
+        digest.update(chunk)
     return digest.hexdigest()
 
 

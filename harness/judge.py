@@ -62,13 +62,13 @@ def ask_judge(
     keys = [_key(judge, question) for question in questions]
     missing: dict[str, Sample] = {}
     for key, question in zip(keys, questions, strict=True):
-        if key not in store.known:
+        if key not in store.answers:
             # A judge is told the question and nothing that is beside it.
             missing.setdefault(key, dataclasses.replace(question.blind(), meta={}))
     if advance:
         advance(len(questions) - len(missing))
     fill(store, missing, judge.stream, advance)
-    return [answer_of(store.known[key][0]).answer if key in store.known else None for key in keys]
+    return [answer_of(store.answers[key][0]).answer if key in store.answers else None for key in keys]
 
 
 def _key(judge: Judge, question: Sample) -> str:

@@ -21,10 +21,10 @@ Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 class Measured(Answering, Protocol):
-    """A model that can be measured: `name` is for people, `about` goes into the results' provenance. `asked` and `cut`
-    count the answers that it gave: all, and those that ended at the longest allowed."""
+    """A model that can be measured: `name` is shown to people, `about` is stored in the provenance of the results.
+    `answered` and `cut` count its answers: all, and those that reached the maximum length."""
 
-    asked: int
+    answered: int
     cut: int
 
     @property

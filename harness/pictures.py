@@ -86,4 +86,4 @@ def _unopened(name: str, error: BaseException) -> PictureError:
 
 def picture_digest(images: Sequence[Image.Image]) -> str:
     """SHA-256 of the pixels, whatever file format they came in."""
-    return digest_of_bytes(*(part for image in images for part in (repr(image.size).encode(), image.tobytes())))
+    return digest_of_bytes(*(chunk for image in images for chunk in (repr(image.size).encode(), image.tobytes())))

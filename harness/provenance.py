@@ -62,7 +62,7 @@ def hardware() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads() if torch else None,
-        "gpus": [torch.cuda.get_device_name(one) for one in range(torch.cuda.device_count())] if torch else [],
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch else [],
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
     }
 
@@ -87,19 +87,20 @@ def masked_value(name: str, value: str) -> str:
 
 
 def data_digest(samples: Iterable[Sample]) -> str:
-    """SHA-256 of what was asked and of what counts as right: ids, prompts, targets, clusters, groups and pictures,
-    whatever their order. Of a picture in a file, name and size stand for it: reading a benchmark's photographs would
-    take longer than marking its answers. Drawn pictures follow from the ids and the package versions."""
+    """SHA-256 of the samples, in any order: ids, prompts, targets, clusters, groups and pictures.
+
+    A picture in a file is identified by its name and size: reading a benchmark's photographs would take longer than
+    marking its answers. Drawn pictures follow from the ids and the package versions."""
     lines = (
         {
-            "id": one.id,
-            "prompt": one.prompt,
-            "target": _plain(one.target),
-            "cluster": one.cluster,
-            "group": one.meta.get("group"),
-            "pictures": [_picture(picture) for picture in one.images],
+            "id": sample.id,
+            "prompt": sample.prompt,
+            "target": _plain(sample.target),
+            "cluster": sample.cluster,
+            "group": sample.meta.get("group"),
+            "pictures": [_picture(picture) for picture in sample.images],
         }
-        for one in samples
+        for sample in samples
     )
     return digest_of_json(sorted(digest_of_json(line) for line in lines))
 
@@ -125,10 +126,10 @@ def _plain(value: Any) -> Any:
 
 def _cpu() -> str:
     try:
-        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        match = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     except OSError:
-        found = None
-    return str(found[1]).strip() if found else platform.processor() or platform.machine()
+        match = None
+    return str(match[1]).strip() if match else platform.processor() or platform.machine()
 
 
 @lru_cache(maxsize=1)

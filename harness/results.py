@@ -239,21 +239,25 @@ def _refuse_other_rows(folder: Path, result: TaskResult, count: int) -> None:
 
 
 def _refuse_other_figures(folder: Path, result: TaskResult, figures: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise `DataError` where the rows do not give the figures that are told."""
+    """Raise `DataError` where the rows do not give the figures in results.json."""
     from harness.stats import estimate
 
     path = folder / f"{result.task}.jsonl"
-    for name, found in estimate(result.rows, result.metrics, draws=1).items():
-        said = figures.get(name, {}).get("value")
-        if not _same(said, found.value):
+    for name, computed in estimate(result.rows, result.metrics, draws=1).items():
+        stored = figures.get(name, {}).get("value")
+        if not _same(stored, computed.value):
             raise DataError(
-                f"{path}: its rows give {name} {_shown(found.value)} where results.json says {_shown(said)}; one of "
-                f"the two was changed: {_AGAIN}"
+                f"{path}: its rows give {name} {_shown(computed.value)} where results.json says {_shown(stored)}; one "
+                f"of the two was changed: {_AGAIN}"
             )
 
 
-def _same(said: float | None, found: float | None) -> bool:
-    return said is found if said is None or found is None else abs(said - found) <= SAME * max(1.0, abs(found))
+def _same(stored: float | None, computed: float | None) -> bool:
+    return (
+        stored is computed
+        if stored is None or computed is None
+        else abs(stored - computed) <= SAME * max(1.0, abs(computed))
+    )
 
 
 def _shown(value: float | None) -> str:

@@ -24,10 +24,12 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         >>> sentence_spans("A cat on the left. Two dogs.")
         [(0, 18), (19, 28)]
     """
-    borders = [0, *(place for gap in _END.finditer(text) for place in gap.span()), len(text)]
+    borders = [0, *(offset for gap in _END.finditer(text) for offset in gap.span()), len(text)]
     parts = [(start, text[start:end]) for start, end in zip(borders[::2], borders[1::2], strict=True)]
     return [
-        (start + len(part) - len(part.lstrip()), start + len(part.rstrip())) for start, part in parts if part.strip()
+        (start + len(sentence) - len(sentence.lstrip()), start + len(sentence.rstrip()))
+        for start, sentence in parts
+        if sentence.strip()
     ]
 
 

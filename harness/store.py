@@ -59,7 +59,7 @@ class Store:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self.known: dict[str, list[str]] = {}
+        self.answers: dict[str, list[str]] = {}
         self._end = 0  # of the whole lines that were in the file when it was last looked at
         self._synced = monotonic()
         if path is not None:
@@ -76,7 +76,7 @@ class Store:
                     break
                 try:
                     entry = parsed(line)
-                    self.known[entry["key"]] = [str(text) for text in entry["answers"]]
+                    self.answers[entry["key"]] = [str(text) for text in entry["answers"]]
                 except (ValueError, KeyError, TypeError) as error:
                     raise DataError(f"{path}:{number}: no stored answer; remove it, or the whole file") from error
                 self._end += len(line)
@@ -86,7 +86,7 @@ class Store:
         if self.path is not None:
             with writing(self.path):
                 self._append(self.path, answers)
-        self.known.update(answers)
+        self.answers.update(answers)
 
     def sync(self) -> None:
         """See to it that what was added is on the disk."""
@@ -95,11 +95,11 @@ class Store:
                 os.fsync(stream.fileno())
 
     @property
-    def told(self) -> str:
-        """How many answers it keeps, for people who stopped, counted in the file; empty in memory."""
+    def summary(self) -> str:
+        """How many answers the file holds, as a note for a stopped command; empty for a store in memory."""
         if self.path is None:
             return ""
-        count = sum(map(len, Store(self.path).known.values()))
+        count = sum(map(len, Store(self.path).answers.values()))
         kept = counted(count, "answer is kept", "answers are kept")
         return f"{kept} in {self.path}, the same command goes on from there"
 
@@ -110,7 +110,7 @@ class Store:
             size = os.fstat(stream.fileno()).st_size
             if size < self._end:  # not our file any more: it was taken away, or replaced
                 self._end = 0
-                answers = answers if size else {**self.known, **answers}
+                answers = answers if size else {**self.answers, **answers}
             tail = os.pread(stream.fileno(), size - self._end, self._end)
             self._end += tail.rfind(b"\n") + 1
             if self._end < size:
@@ -147,13 +147,13 @@ def ask(
     keys = [_key(model, sample, sampling, pictures) for sample in samples]
     missing: dict[str, Sample] = {}
     for key, sample in zip(keys, samples, strict=True):
-        if key not in store.known:
+        if key not in store.answers:
             missing.setdefault(key, sample)
     if advance:
         advance(len(samples) - len(missing))
     waiting = dict(sorted(missing.items(), key=lambda item: item[1].cluster))
-    fill(store, waiting, lambda asked: model.stream(asked, sampling), advance)
-    return [store.known[key] for key in keys]
+    fill(store, waiting, lambda pending: model.stream(pending, sampling), advance)
+    return [store.answers[key] for key in keys]
 
 
 def ask_likelihoods(
@@ -173,7 +173,7 @@ def ask_likelihoods(
     ]
     missing: dict[str, tuple[Sample, str]] = {}
     for key, sample, continuation in zip(keys, samples, continuations, strict=True):
-        if key not in store.known:
+        if key not in store.answers:
             missing.setdefault(key, (sample, continuation))
     if advance:
         advance(len(keys) - len(missing))
@@ -187,7 +187,7 @@ def ask_likelihoods(
                 yield index, [json.dumps(likelihood)]
 
     fill(store, {key: sample for key, (sample, _) in waiting.items()}, stream, advance)
-    likelihoods = (json.loads(store.known[key][0]) for key in keys)
+    likelihoods = (json.loads(store.answers[key][0]) for key in keys)
     return [(value, greedy) for value, greedy in likelihoods]
 
 
@@ -208,14 +208,14 @@ def fill(
     if store.path is not None:
         refuse_unwritable_file(store.path)
     try:
-        for place, texts in stream(list(waiting.values())):
-            store.add({keys[place]: texts})
+        for index, texts in stream(list(waiting.values())):
+            store.add({keys[index]: texts})
             if advance:
                 advance(1)
     except BaseException as end:
         with contextlib.suppress(DataError):  # `end` says more
-            if store.told:
-                end.add_note(store.told)
+            if store.summary:
+                end.add_note(store.summary)
             store.sync()
         raise
     store.sync()

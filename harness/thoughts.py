@@ -129,9 +129,9 @@ def thoughts_in(texts: Iterable[str], *, marked: bool) -> dict[str, Any]:
     """For the results' `info`: how many of a model's texts hold a thought, how many of those were never finished, and
     whether the thoughts were `marked` with the answers, as replicas of others' scripts do; nothing where none holds
     one."""
-    told = [answer_of(text) for text in texts]
-    thoughts = sum(one.thought for one in told)
-    unfinished = sum(not one.finished for one in told)
+    answers = [answer_of(text) for text in texts]
+    thoughts = sum(answer.thought for answer in answers)
+    unfinished = sum(not answer.finished for answer in answers)
     return {"thoughts": {"answers": thoughts, "unfinished": unfinished, "marked": marked}} if thoughts else {}
 
 
@@ -165,8 +165,8 @@ def _part(text: str, behind: int) -> tuple[int, int]:
 def _begins_something(text: str, tag: re.Match[str]) -> bool:
     """Whether a tag begins the text, a line, or what follows another tag."""
     before = text[: tag.start()]
-    said = before.rstrip()
-    return not said or said.endswith(_TAG_ENDS) or "\n" in before[len(said) :]
+    stripped = before.rstrip()
+    return not stripped or stripped.endswith(_TAG_ENDS) or "\n" in before[len(stripped) :]
 
 
 def _kind(tag: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ Picture = Path | Callable[[], Image]
 """A picture is a file or a function that draws it: samples are made without opening a single file."""
 
 AnswerStream = Iterator[tuple[int, list[str]]]
-"""Answers as they come, in any order: a sample's place among those asked, and all its answers."""
+"""Answers as they come, in any order: the index of a sample in the request, and all its answers."""
 
 Advance = Callable[[int], None]
 """Told how many samples were answered since the last call."""

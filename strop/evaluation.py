@@ -222,7 +222,7 @@ def _counted_progress(model: Measured, shown: bool) -> Iterator[tuple[Progress, 
     starts: dict[str, tuple[int, int]] = {}
 
     def lengths() -> Mapping[str, Lengths]:
-        ends = [*list(starts.values())[1:], (model.asked, model.cut)]
+        ends = [*list(starts.values())[1:], (model.answered, model.cut)]
         return {
             task: Lengths(answers=answers - before, at_longest=cut - cut_before)
             for (task, (before, cut_before)), (answers, cut) in zip(starts.items(), ends, strict=True)
@@ -231,7 +231,7 @@ def _counted_progress(model: Measured, shown: bool) -> Iterator[tuple[Progress, 
     with progress_bars(shown) as bars:
 
         def begin(task: str, total: int) -> Advance:
-            starts[task] = model.asked, model.cut
+            starts[task] = model.answered, model.cut
             return bars(task, total)
 
         yield begin, lengths

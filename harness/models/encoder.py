@@ -61,19 +61,22 @@ class Encoder:
         began = time.monotonic()
         scores: list[list[float]] = []
         for start in range(0, len(pictures), batch):
-            some, said = pictures[start : start + batch], texts[start : start + batch]
-            places = {text: place for place, text in enumerate(dict.fromkeys(text for group in said for text in group))}
+            shown, captions = pictures[start : start + batch], texts[start : start + batch]
+            places = {
+                text: position
+                for position, text in enumerate(dict.fromkeys(text for group in captions for text in group))
+            }
             if not places:
-                scores += [[] for _ in said]
+                scores += [[] for _ in captions]
                 continue
-            images, words = self.encode_pictures(some), self.encode_texts(list(places))
-            owner = torch.tensor([index for index, group in enumerate(said) for _ in group], device=self.device)
-            text = torch.tensor([places[text] for group in said for text in group], device=self.device)
+            images, words = self.encode_pictures(shown), self.encode_texts(list(places))
+            owner = torch.tensor([index for index, group in enumerate(captions) for _ in group], device=self.device)
+            text = torch.tensor([places[text] for group in captions for text in group], device=self.device)
             values = (images[owner] * words[text]).sum(-1) * self.model.logit_scale.exp()
             if self.calibrated:
                 values = values + self.model.logit_bias
             numbers = iter(values.float().cpu().tolist())
-            scores += [[next(numbers) for _ in group] for group in said]
+            scores += [[next(numbers) for _ in group] for group in captions]
         self._count(verifier_seconds=time.monotonic() - began)
         return scores
 
@@ -87,9 +90,9 @@ class Encoder:
         """Unit vectors, (len(texts), d)."""
         vectors = []
         for start in range(0, len(texts), TEXTS):
-            some = self.tokenizer(list(texts[start : start + TEXTS])).to(self.device)
-            self._count(verifier_passes=1, verifier_texts=len(some))
-            vectors.append(torch.nn.functional.normalize(self.model.encode_text(some), dim=-1))
+            tokens = self.tokenizer(list(texts[start : start + TEXTS])).to(self.device)
+            self._count(verifier_passes=1, verifier_texts=len(tokens))
+            vectors.append(torch.nn.functional.normalize(self.model.encode_text(tokens), dim=-1))
         return torch.cat(vectors)
 
     def _count(self, **spent: float) -> None:

@@ -83,7 +83,7 @@ class Endpoint:
 
     def __init__(self, name: str, url: str, *, parallel: int = 8) -> None:
         self.name, self.url, self.parallel = mended(name), _plain_url(url), parallel
-        self.asked = self.cut = 0
+        self.answered = self.cut = 0
         self.blank: list[str] = []
         self._key = _key()
         self._client = OpenAI(
@@ -106,7 +106,7 @@ class Endpoint:
             "url": self.url,
             "name": self.name,
             "digest_of": "a served name, not weights",
-            "asked": self.asked,
+            "asked": self.answered,
             "ended_at_max_tokens": self.cut,
             **({"blank": dict(sorted(Counter(self.blank).items()))} if self.blank else {}),
         }
@@ -115,12 +115,12 @@ class Endpoint:
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """All that `stream` gives, in the samples' order."""
-        found: list[list[str]] = [[] for _ in samples]
-        for place, texts in self.stream(samples, sampling):
-            found[place] = texts
+        answers: list[list[str]] = [[] for _ in samples]
+        for index, texts in self.stream(samples, sampling):
+            answers[index] = texts
             if advance:
                 advance(1)
-        return found
+        return answers
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         """`sampling.n` answers to each sample as they come; a refusal is an empty answer.
@@ -138,19 +138,19 @@ class Endpoint:
                     return
                 yield sample
 
-        for place, call in concurrently(lambda sample: self._say(sample, sampling), going_on(), self.parallel):
+        for index, call in concurrently(lambda sample: self._say(sample, sampling), going_on(), self.parallel):
             try:
-                said = call.result()
+                reply = call.result()
             except (BadRequestError, UnprocessableEntityError) as error:
-                refused.append(self._told(error, f"does not take question {samples[place].id}"))
+                refused.append(self._message(error, f"does not take question {samples[index].id}"))
             except OpenAIError as error:
-                down.append(OutageError(self._told(error, "does not answer")))
+                down.append(OutageError(self._message(error, "does not answer")))
             except Exception as error:  # noqa: BLE001 - raised below, when what is on its way has come
                 down.append(error)
             else:
-                self.asked += len(said.texts)
-                self.cut += said.cut
-                yield place, [mended(text) for text in said.texts]
+                self.answered += len(reply.texts)
+                self.cut += reply.cut
+                yield index, [mended(text) for text in reply.texts]
         if down:
             raise down[0]
         if refused:
@@ -183,7 +183,7 @@ class Endpoint:
                 raise OpenAIError("what came back is no chat completion") from error
         return _Said(texts=tuple(texts), cut=cut)
 
-    def _told(self, error: OpenAIError, what: str) -> str:
+    def _message(self, error: OpenAIError, what: str) -> str:
         """One line for people: which endpoint, why, and the remedy; without the key, which a server may repeat."""
         reason = str(error.__cause__ or error) if isinstance(error, APIConnectionError) else str(error)
         if isinstance(error, APIStatusError):
@@ -205,7 +205,7 @@ def _text(content: Any) -> str:
     """The text of a message: as it is or, of a list of parts, that of its texts and of no thoughts."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "".join(part["text"] for part in content if part["type"] in ("text", "output_text"))
+    return "".join(block["text"] for block in content if block["type"] in ("text", "output_text"))
 
 
 def _why_blank(choice: Any) -> str:

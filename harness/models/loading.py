@@ -127,8 +127,8 @@ def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:
     if unknown:
         wrapper = _wrapper(unknown, missing)
         weights = counted(len(unknown), "weight in its files is", "weights in its files are")
-        told = f" (saved within a wrapper: all begin with {wrapper})" if wrapper else ""
-        faults.append(f"{weights} not of the model, such as {unknown[0]}{told}")
+        detail = f" (saved within a wrapper: all begin with {wrapper})" if wrapper else ""
+        faults.append(f"{weights} not of the model, such as {unknown[0]}{detail}")
     if shapes:
         key, stored, expected = shapes[0]
         weights = counted(len(shapes), "weight has", "weights have")
@@ -145,7 +145,7 @@ def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:
 
 def _wrapper(unknown: list[str], missing: list[str]) -> str:
     """What stands before every name of a save that was made of a wrapper's weights, such as ``module.``; or nothing."""
-    prefix = "".join(f"{part}." for part, *others in zip(*(key.split(".") for key in unknown), strict=False)
-                     if set(others) <= {part})  # fmt: skip
+    prefix = "".join(f"{segment}." for segment, *others in zip(*(key.split(".") for key in unknown), strict=False)
+                     if set(others) <= {segment})  # fmt: skip
     alike = missing and prefix and all(key.startswith(prefix) for key in unknown)
     return prefix if alike and not any(key.startswith(prefix) for key in missing) else ""

@@ -55,12 +55,12 @@ class Markup:
         renamed = [piece if number % 2 else self._renamed(piece) for number, piece in enumerate(pieces)]
         plain = re.sub(f"[{_OPEN}{_CLOSE}]", "", "".join(renamed))
         tokenizer, numbers = self._literal
-        found = tokenizer.encode(plain, add_special_tokens=adds)
-        for token, added in zip(found.ids, found.special_tokens_mask, strict=True):
+        encoding = tokenizer.encode(plain, add_special_tokens=adds)
+        for token, added in zip(encoding.ids, encoding.special_tokens_mask, strict=True):
             if token in self._structure and not added:
                 spelling = self.tokenizer.convert_ids_to_tokens(token)
                 raise DataError(f"the tokenizer reads '{spelling}' in a text as markup; take it out of the text")
-        return [numbers.get(token, token) for token in found.ids], [end for _, end in found.offsets], len(plain)
+        return [numbers.get(token, token) for token in encoding.ids], [end for _, end in encoding.offsets], len(plain)
 
     def _renamed(self, piece: str) -> str:
         return self._spelled.sub(lambda match: f"{_NAME}{self.spellings[match[0]]}{_NAME}", piece)

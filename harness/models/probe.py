@@ -20,11 +20,11 @@ def refuse_unusable(vlm: Vlm) -> None:
     Costs one pass over a prompt; `Vlm.costs` counts from here on.
     """
     _refuse_other_halves(vlm.name, vlm.processor, vlm.model)
-    asked = Sample(id="probe", prompt="What do you see?", images=(_picture,), target=None, cluster="")
+    sample = Sample(id="probe", prompt="What do you see?", images=(_picture,), target=None, cluster="")
     with model_errors(
         f"{vlm.name}: its chat template cannot write a question; restore it from where the model came from"
     ):
-        tokens = vlm.reader.prompt(asked)
+        tokens = vlm.reader.prompt(sample)
     rows = vlm.model.get_input_embeddings().weight.shape[0]
     if (highest := max(tokens, default=0)) >= rows:
         raise ModelError(
@@ -36,7 +36,7 @@ def refuse_unusable(vlm: Vlm) -> None:
         "vision_feature_select_strategy and the picture size of its processor must be those of the vision tower in "
         "config.json"
     ):
-        vlm.generate([asked], Sampling(max_tokens=1))
+        vlm.generate([sample], Sampling(max_tokens=1))
     for name in vlm.costs:
         vlm.costs[name] = 0
 

@@ -90,8 +90,8 @@ class PromptReader:
     def end_token(self, stop: Collection[int]) -> int:
         """The token that ends an answer in training: what of `stop` the chat template writes behind one, else the
         tokenizer's end token, else any. Raises `ModelError` where there is none."""
-        asked = Sample(id="", prompt="?", images=(), target=None, cluster="")
-        behind = self._around(asked)[1]
+        sample = Sample(id="", prompt="?", images=(), target=None, cluster="")
+        behind = self._around(sample)[1]
         written = [token for token in self.tokenizer(behind, add_special_tokens=False).input_ids if token in stop]
         for token in (*written, self.tokenizer.eos_token_id, *sorted(stop)):
             if token is not None:
@@ -102,7 +102,7 @@ class PromptReader:
 
     def cut(self, tokens: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:
         """(all up to the last picture's token, all behind it)."""
-        last = max((place for place, token in enumerate(tokens) if token == self.picture_token), default=-1)
+        last = max((index for index, token in enumerate(tokens) if token == self.picture_token), default=-1)
         return tuple(tokens[: last + 1]), list(tokens[last + 1 :])
 
     def expanded(self, tokens: Sequence[int], counts: Iterator[int]) -> list[int]:
@@ -155,4 +155,4 @@ class PromptReader:
 def _shared(prompt: Sequence[int], tokens: Sequence[int]) -> int:
     """How many tokens both begin with."""
     pairs = zip(prompt, tokens, strict=False)
-    return next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(prompt), len(tokens)))
+    return next((index for index, (token, other) in enumerate(pairs) if token != other), min(len(prompt), len(tokens)))

@@ -83,7 +83,7 @@ class Vlm:
         self.frame = frame_of(processor.image_processor, pictures)
         self.reader = PromptReader(processor, self.frame)
         self.batch = 192
-        self.asked = self.cut = 0
+        self.answered = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self.stop = set(stop_tokens(model, self.tokenizer))
         self.image_id = model.config.image_token_index
@@ -119,18 +119,18 @@ class Vlm:
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         """`sampling.n` answers to each sample, each sample's as soon as its last one has ended."""
-        for place, answers in self._answered(samples, sampling, None):
-            self.asked += len(answers)
+        for index, answers in self._answered(samples, sampling, None):
+            self.answered += len(answers)
             self.cut += sum(not answer.finished for answer in answers)
-            yield place, [answer.text for answer in answers]
+            yield index, [answer.text for answer in answers]
 
     def generate(
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """`sampling.n` answers to each sample, in the samples' order."""
         texts: list[list[str]] = [[] for _ in samples]
-        for place, answers in self.stream(samples, sampling):
-            texts[place] = answers
+        for index, answers in self.stream(samples, sampling):
+            texts[index] = answers
             if advance:
                 advance(1)
         return texts
@@ -148,15 +148,15 @@ class Vlm:
     @torch.inference_mode()
     def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:
         """(log-probability of the continuation after the sample's prompt, whether it is the greedy one)."""
-        found: list[tuple[int, float, bool]] = []
+        likelihoods: list[tuple[int, float, bool]] = []
         for _, rows, cache, mask in self._branches(samples, Sampling(), None, continuations):
             logits = self._read(rows, cache, mask)
             for index, row in enumerate(rows):
-                wanted = torch.tensor(row.lead, device=self.device)
-                said = logits[index, -len(row.lead) - 1 : -1]
-                total = said.gather(1, wanted[:, None]).sum()
-                found.append((row.sample, float(total), bool((said.argmax(-1) == wanted).all())))
-        return [(value, greedy) for _, value, greedy in sorted(found)]
+                targets = torch.tensor(row.lead, device=self.device)
+                log_probs = logits[index, -len(row.lead) - 1 : -1]
+                total = log_probs.gather(1, targets[:, None]).sum()
+                likelihoods.append((row.sample, float(total), bool((log_probs.argmax(-1) == targets).all())))
+        return [(value, greedy) for _, value, greedy in sorted(likelihoods)]
 
     @torch.inference_mode()
     def sentence_log_likelihoods(
@@ -165,7 +165,7 @@ class Vlm:
         """For each answer the log-probability (natural logarithm, summed over tokens) of each of its sentences, as
         `harness.sentences` cuts them, given pictures, prompt and the sentences before it: how sure the model is of it.
         """
-        found: list[list[float]] = [[] for _ in samples]
+        likelihoods: list[list[float]] = [[] for _ in samples]
         for done, rows, cache, mask in self._branches(samples, Sampling(), None, answers):
             logits = self._read(rows, cache, mask)
             for index, row in enumerate(rows):
@@ -176,12 +176,12 @@ class Vlm:
                     values = logits[index, -len(row.lead) - 1 : -1].gather(1, tokens[:, None])[:, 0].tolist()
                     ends = self.reader.answer_ends(samples[row.sample], answers[row.sample])
                     for end, value in zip(ends, values, strict=True):
-                        place = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
-                        sums[place] += value
-                found[row.sample] = sums
+                        sentence = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
+                        sums[sentence] += value
+                likelihoods[row.sample] = sums
             if advance:
                 advance(done)
-        return found
+        return likelihoods
 
     def answers(
         self,
@@ -191,25 +191,27 @@ class Vlm:
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
         """As `generate`, or as `hallucinate` where `how` is given, with whether each answer ended by itself."""
-        found: list[list[Answer]] = [[] for _ in samples]
-        for place, answers in self._answered(samples, sampling, how):
-            found[place] = answers
+        results: list[list[Answer]] = [[] for _ in samples]
+        for index, answers in self._answered(samples, sampling, how):
+            results[index] = answers
             if advance:
                 advance(1)
-        return found
+        return results
 
     @torch.inference_mode()
     def _answered(
         self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Hallucination] | None
     ) -> Iterator[tuple[int, list[Answer]]]:
-        """(a sample's place, its answers), as they end. Where memory runs out, what is left is asked with half the rows
-        at once."""
+        """(index of a sample, its answers), as they end. Where memory runs out, the remaining samples go on with
+        half the rows at once."""
         left = dict(enumerate(samples))
         while left:
             places = list(left)
             try:
-                asked = list(left.values())
-                for index, answers in self._fill(asked, sampling, [how[place] for place in places] if how else None):
+                waiting = list(left.values())
+                for index, answers in self._fill(
+                    waiting, sampling, [how[number] for number in places] if how else None
+                ):
                     del left[places[index]]
                     yield places[index], answers
                 return
@@ -346,8 +348,10 @@ class Vlm:
         """
         longest = max(len(row.ids) + len(row.lead) for row in rows)
         filled = [[*row.ids, *row.lead] for row in rows]
-        ids = torch.tensor([[self.reader.filler] * (longest - len(some)) + some for some in filled], device=self.device)
-        real = torch.tensor([[False] * (longest - len(some)) + [True] * len(some) for some in filled])
+        ids = torch.tensor(
+            [[self.reader.filler] * (longest - len(tokens)) + tokens for tokens in filled], device=self.device
+        )
+        real = torch.tensor([[False] * (longest - len(tokens)) + [True] * len(tokens) for tokens in filled])
         real = real.to(self.device)
         times = len(mask) // len(rows)
         return ids.repeat(times, 1), torch.cat([mask, real.repeat(times, 1)], dim=1)
@@ -385,8 +389,8 @@ class Vlm:
     def _decode(
         self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor, sampling: Sampling
     ) -> Iterator[tuple[_Row, list[int]]]:
-        """Each row with the tokens that it says, its stop token left out, as soon as it has ended."""
-        said: list[list[int]] = [[] for _ in rows]
+        """Each row with the tokens generated for it, without the stop token, as soon as it has ended."""
+        generated: list[list[int]] = [[] for _ in rows]
         going = list(range(len(rows)))
         twins = len(mask) > len(rows)
         numbers = uniforms([row.seed for row in rows], sampling.max_tokens) if sampling.temperature else None
@@ -407,24 +411,24 @@ class Vlm:
                 chosen = inverse(logits / sampling.temperature, numbers[going, step].to(self.device))
             tokens = chosen.tolist()
             self.costs.update(generated_tokens=len(tokens))
-            left = [place for place, token in enumerate(tokens) if token not in self.stop]
-            for place in left:
-                said[going[place]].append(tokens[place])
-            for place in set(range(len(going))) - set(left):
-                yield rows[going[place]], said[going[place]]
+            left = [slot for slot, token in enumerate(tokens) if token not in self.stop]
+            for slot in left:
+                generated[going[slot]].append(tokens[slot])
+            for slot in set(range(len(going))) - set(left):
+                yield rows[going[slot]], generated[going[slot]]
             if not left:
                 return
             if len(left) < len(going):
-                keep = torch.tensor(left + [len(going) + place for place in left] if twins else left)
+                keep = torch.tensor(left + [len(going) + slot for slot in left] if twins else left)
                 keep = keep.to(self.device)
                 cache.batch_select_indices(keep)
                 mask, chosen = mask[keep], chosen[torch.tensor(left, device=self.device)]
-                going = [going[place] for place in left]
+                going = [going[slot] for slot in left]
             read = len(going)
             ids = chosen[:, None].repeat(2 if twins else 1, 1)
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
         for row in going:
-            yield rows[row], said[row]
+            yield rows[row], generated[row]
 
 
 def load_vlm(

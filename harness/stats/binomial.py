@@ -79,12 +79,12 @@ def cluster_wilson(plan: Plan, sums: Floats) -> list[tuple[float, float] | None]
             intervals.append(None)
             continue
         one_trial = value[index] * (1 - value[index])
-        known = telling[index] * variance[index] / one_trial if telling[index] else 0.0
-        trials = (telling[index] + 1) / (known + (weights[:, index] ** 2).sum())
+        per_trial = telling[index] * variance[index] / one_trial if telling[index] else 0.0
+        trials = (telling[index] + 1) / (per_trial + (weights[:, index] ** 2).sum())
         intervals.append(wilson(float(value[index]), float(trials)))
     for index in plan.order:
         parts = plan.parts(index)
-        if (whole := intervals[index]) and (bounds := [each for part in parts if (each := intervals[part])]):
+        if (whole := intervals[index]) and (bounds := [each for component in parts if (each := intervals[component])]):
             low, high = _from_parts(value[parts], np.array(bounds), _alike(residuals[:, parts], weights[:, parts]))
             intervals[index] = min(whole[0], low), max(whole[1], high)
     return intervals
@@ -104,9 +104,9 @@ def _alike(residuals: Floats, weights: Floats) -> Floats:
     parts rest on the same clusters."""
     moved, shared = residuals.T @ residuals, weights.T @ weights
     spread = np.sqrt(np.outer(np.diag(moved), np.diag(moved)))
-    found: Floats = shared / np.sqrt(np.outer(np.diag(shared), np.diag(shared)))
-    np.divide(moved, spread, out=found, where=spread > ZERO**2)
-    return found.clip(0, 1)
+    correlations: Floats = shared / np.sqrt(np.outer(np.diag(shared), np.diag(shared)))
+    np.divide(moved, spread, out=correlations, where=spread > ZERO**2)
+    return correlations.clip(0, 1)
 
 
 def mcnemar(a: Floats, b: Floats, *, clustered: bool) -> McNemar:

@@ -86,7 +86,7 @@ def difference(
     side or stands for another picture on the other side.
     """
     pooled = pooled_difference([(a, b)], metrics, draws=draws, seed=seed)
-    return {name: plain_difference(one) for name, one in pooled.items()}
+    return {name: plain_difference(figure) for name, figure in pooled.items()}
 
 
 def pooled_difference(
@@ -104,18 +104,18 @@ def pooled_difference(
     if not pairs:
         raise UsageError("no pair of results to compare: give at least one")
     matched = [paired(a, b) for a, b in pairs]
-    clusters = cluster_names(row for one in matched for row in one.a)
+    clusters = cluster_names(row for pair in matched for row in pair.a)
     plan = Plan.of(metrics)
-    tables = [(plan.table(one.a, clusters), plan.table(one.b, clusters)) for one in matched]
-    counts = np.sum([plan.row_counts(one.a) for one in matched], axis=0)
+    tables = [(plan.table(pair.a, clusters), plan.table(pair.b, clusters)) for pair in matched]
+    counts = np.sum([plan.row_counts(pair.a) for pair in matched], axis=0)
     drawn = resamples(len(clusters), draws, seed)
-    found = compare_sums(plan, [(a.sums(), b.sums()) for a, b in tables], counts, drawn)
-    only_a = tuple(sorted({name for one in matched for name in one.only_a}))
-    only_b = tuple(sorted({name for one in matched for name in one.only_b}))
-    exact = _mcnemars(plan, *tables[0]) if len(tables) == 1 else [None] * len(found)
+    differences = compare_sums(plan, [(a.sums(), b.sums()) for a, b in tables], counts, drawn)
+    only_a = tuple(sorted({name for pair in matched for name in pair.only_a}))
+    only_b = tuple(sorted({name for pair in matched for name in pair.only_b}))
+    exact = _mcnemars(plan, *tables[0]) if len(tables) == 1 else [None] * len(differences)
     return {
-        one.metric: replace(one, only_a=only_a, only_b=only_b, mcnemar=test)
-        for one, test in zip(found, exact, strict=True)
+        figure.metric: replace(figure, only_a=only_a, only_b=only_b, mcnemar=test)
+        for figure, test in zip(differences, exact, strict=True)
     }
 
 
@@ -217,7 +217,7 @@ def _over_seeds(name: str, values: Floats, by_seed: Floats, bearing: int, apart:
 
 def plain_difference(pooled: PooledDifference) -> Difference:
     """The difference of one seed without what only several have."""
-    return Difference(**{one.name: getattr(pooled, one.name) for one in fields(Difference)})
+    return Difference(**{column.name: getattr(pooled, column.name) for column in fields(Difference)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,21 +249,21 @@ def paired(a: Sequence[Marked], b: Sequence[Marked]) -> Pair:
 
 
 def by_id(rows: Sequence[Marked]) -> dict[str, Marked]:
-    found: dict[str, Marked] = {}
+    indexed: dict[str, Marked] = {}
     for row in rows:
-        if row.id in found:
+        if row.id in indexed:
             raise DataError(f"sample '{row.id}' occurs twice on one side: it cannot be paired; score the answers again")
-        found[row.id] = row
-    return found
+        indexed[row.id] = row
+    return indexed
 
 
 def _mcnemars(plan: Plan, a: Table, b: Table) -> list[McNemar | None]:
     """A test for each metric that is a share of rows, the same rows on both sides."""
-    found: list[McNemar | None] = []
+    tests: list[McNemar | None] = []
     for index, metric in enumerate(plan.metrics):
         above = [side.counts @ plan.numerators[:, index] for side in (a, b)]
         below = [side.counts @ plan.denominators[:, index] for side in (a, b)]
         trials = all(are_trials(*side) for side in zip(above, below, strict=True)) and (below[0] == below[1]).all()
         clustered = bool((np.bincount(a.where[below[0] > 0]) > 1).any())
-        found.append(mcnemar(*above, clustered=clustered) if metric.percent and trials else None)
-    return found
+        tests.append(mcnemar(*above, clustered=clustered) if metric.percent and trials else None)
+    return tests

@@ -50,8 +50,8 @@ def estimate(
     """
     plan = Plan.of(metrics)
     sums = plan.table(rows, cluster_names(rows)).sums()
-    found = estimate_sums(plan, sums, plan.row_counts(rows), resamples(len(sums), draws, seed))
-    return {metric.name: one for metric, one in zip(metrics, found, strict=True)}
+    estimates = estimate_sums(plan, sums, plan.row_counts(rows), resamples(len(sums), draws, seed))
+    return {metric.name: figure for metric, figure in zip(metrics, estimates, strict=True)}
 
 
 def estimate_sums(plan: Plan, sums: Floats, rows: Sequence[int], drawn: Iterable[Floats]) -> list[Estimate]:
@@ -86,10 +86,10 @@ def _percentile(
 ) -> dict[int, tuple[float, float]]:
     """The percentile intervals of some of the plan's metrics, where there are any."""
     ratios = stack(plan.ratios(weights @ sums)[:, metrics] for weights in drawn)
-    bounds = {index: interval(ratios[:, place]) for place, index in enumerate(metrics)}
+    bounds = {index: interval(ratios[:, column]) for column, index in enumerate(metrics)}
     return {index: (low, high) for index, (low, high) in bounds.items() if low is not None and high is not None}
 
 
 def as_plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:
     """Estimates as JSON knows them: metric -> {"value", "low", "high", "n", "method"}."""
-    return {metric: asdict(one) for metric, one in estimates.items()}
+    return {metric: asdict(figure) for metric, figure in estimates.items()}

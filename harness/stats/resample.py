@@ -40,10 +40,10 @@ class Table:
 
     def sums(self) -> Floats:
         """clusters x columns."""
-        found = np.zeros((self.clusters, self.counts.shape[1]))
+        sums = np.zeros((self.clusters, self.counts.shape[1]))
         for index, column in enumerate(self.counts.T):
-            found[:, index] = np.bincount(self.where, weights=column, minlength=self.clusters)
-        return found
+            sums[:, index] = np.bincount(self.where, weights=column, minlength=self.clusters)
+        return sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,13 +62,13 @@ class Plan:
             {(m.group, count) for m in metrics if not m.macro for count in (*m.terms, *m.over)},
             key=lambda column: (column[0] is not None, column[0] or "", column[1]),
         )
-        place = {column: index for index, column in enumerate(columns)}
+        index_of = {column: index for index, column in enumerate(columns)}
         numerators, denominators = (np.zeros((len(columns), len(metrics))) for _ in range(2))
         for index, metric in enumerate(metrics):
             if not metric.macro:
                 for matrix, weights in ((numerators, metric.terms), (denominators, metric.over)):
                     for count, weight in weights.items():
-                        matrix[place[metric.group, count], index] = weight
+                        matrix[index_of[metric.group, count], index] = weight
         return cls(
             metrics=tuple(metrics),
             columns=tuple(columns),
@@ -79,30 +79,30 @@ class Plan:
 
     def table(self, rows: Sequence[Marked], clusters: Sequence[str]) -> Table:
         """The counts of rows. Rows come in the order of their ids: the order given must not move a digit."""
-        place = {name: index for index, name in enumerate(clusters)}
+        index_of = {name: index for index, name in enumerate(clusters)}
         ordered = sorted(rows, key=lambda row: (row.cluster, row.id))
         of_group = _places_by_group(ordered)
         counts = np.zeros((len(ordered), len(self.columns)))
         for index, (group, count) in enumerate(self.columns):
             places = of_group.get(group, [])
             counts[places, index] = [ordered[at].counts.get(count, 0.0) for at in places]
-        where = np.array([place[row.cluster] for row in ordered], dtype=np.int64)
+        where = np.array([index_of[row.cluster] for row in ordered], dtype=np.int64)
         return Table(counts=counts, where=where, clusters=len(clusters))
 
     def ratios(self, sums: Floats) -> Floats:
         """draws x columns -> draws x metrics, NaN for 0/0."""
         above, below = sums @ self.numerators, sums @ self.denominators
-        found = np.full(below.shape, np.nan)
-        np.divide(above, below, out=found, where=below != 0)
+        ratios = np.full(below.shape, np.nan)
+        np.divide(above, below, out=ratios, where=below != 0)
         for index in self.order:
-            found[:, index] = found[:, self.parts(index)].mean(axis=1)
-        return found
+            ratios[:, index] = ratios[:, self.parts(index)].mean(axis=1)
+        return ratios
 
     def clusters_bearing(self, sums: Floats) -> NDArray[np.int64]:
         """How many clusters enter each metric's denominator; for a macro metric those of its scarcest part."""
         bearing: NDArray[np.int64] = np.count_nonzero(sums @ self.denominators, axis=0)
         for index in self.order:
-            bearing[index] = min(bearing[part] for part in self.parts(index))
+            bearing[index] = min(bearing[component] for component in self.parts(index))
         return bearing
 
     def columns_used(self) -> NDArray[np.bool_]:
@@ -120,39 +120,39 @@ class Plan:
             for metric in self.metrics
         ]
         for index in self.order:
-            covered[index] = set().union(*(covered[part] for part in self.parts(index)))
+            covered[index] = set().union(*(covered[component] for component in self.parts(index)))
         return [len(places) for places in covered]
 
     def parts(self, index: int) -> list[int]:
         """Where the parts of a macro metric are."""
         names = [metric.name for metric in self.metrics]
-        return [names.index(part) for part in self.metrics[index].macro]
+        return [names.index(component) for component in self.metrics[index].macro]
 
     def leaves(self, index: int) -> list[int]:
         """Where the ratios are that a metric is made of: itself, or the parts of its parts."""
-        return [leaf for part in self.parts(index) for leaf in self.leaves(part)] or [index]
+        return [leaf for component in self.parts(index) for leaf in self.leaves(component)] or [index]
 
 
 def _places_by_group(rows: Sequence[Marked]) -> dict[str | None, list[int]]:
     """Where the rows of each group are; under None, all."""
-    found: dict[str | None, list[int]] = {None: list(range(len(rows)))}
-    for place, row in enumerate(rows):
+    places: dict[str | None, list[int]] = {None: list(range(len(rows)))}
+    for index, row in enumerate(rows):
         if row.group is not None:
-            found.setdefault(row.group, []).append(place)
-    return found
+            places.setdefault(row.group, []).append(index)
+    return places
 
 
 def _macro_order(metrics: Sequence[Metric]) -> tuple[int, ...]:
-    known = {metric.name for metric in metrics if not metric.macro}
+    resolved = {metric.name for metric in metrics if not metric.macro}
     waiting = [index for index, metric in enumerate(metrics) if metric.macro]
     order: list[int] = []
     while waiting:
-        ready = [index for index in waiting if known.issuperset(metrics[index].macro)]
+        ready = [index for index in waiting if resolved.issuperset(metrics[index].macro)]
         if not ready:
             metric = metrics[waiting[0]]
-            missing = ", ".join(name for name in metric.macro if name not in known)
+            missing = ", ".join(name for name in metric.macro if name not in resolved)
             raise DataError(f"metric '{metric.name}' is the mean of {missing}, which is not defined; pass it as well")
-        known.update(metrics[index].name for index in ready)
+        resolved.update(metrics[index].name for index in ready)
         order += ready
         waiting = [index for index in waiting if index not in ready]
     return tuple(order)

@@ -27,13 +27,13 @@ class Supply:
 def supply(sides: Sequence[Sequence[Marked]], metrics: Sequence[Metric], headline: str) -> Supply:
     """The supply of the metric `headline`, which is one of `metrics`."""
     plan = Plan.of(metrics)
-    place = [metric.name for metric in metrics].index(headline)
+    index = [metric.name for metric in metrics].index(headline)
     clusters = cluster_names(row for rows in sides for row in rows)
     totals = [plan.table(rows, clusters).sums().sum(axis=0) for rows in sides]
-    parts = plan.leaves(place)
-    counted = [(float(sums @ plan.numerators[:, part]), float(sums @ plan.denominators[:, part]))
-               for sums in totals for part in parts]  # fmt: skip
-    share = metrics[place].percent and all(0 <= above <= below for above, below in counted)
+    parts = plan.leaves(index)
+    counted = [(float(sums @ plan.numerators[:, leaf]), float(sums @ plan.denominators[:, leaf]))
+               for sums in totals for leaf in parts]  # fmt: skip
+    share = metrics[index].percent and all(0 <= above <= below for above, below in counted)
     events = min(min(above, below - above) for above, below in counted) if share and counted else None
     return Supply(metric=headline, pictures=len(clusters), events=None if events is None else round(events))
 

@@ -74,7 +74,7 @@ def test_an_answer_of_any_characters_is_kept_and_comes_back(tmp_path: Path, stro
         )
         assert strop(*words, "--out", "out").code == 0
         assert strop(*words, "--out", "out").code == 0
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
     (row,) = read_results(tmp_path / "out").task("odd").rows
     assert row.answer == SAID[kind][1].strip()
 
@@ -99,7 +99,7 @@ def test_a_task_whose_questions_are_no_text_is_asked_and_marked(tmp_path: Path, 
     with served(lambda _: "yes") as server:
         words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "half", "--plugin-path", "my")
         assert strop(*words, "--out", "out").code == 0
-        assert {prompt_of(request)[1:] for request in server.asked} == {" \ufffd?"}
+        assert {prompt_of(request)[1:] for request in server.requests} == {" \ufffd?"}
     assert [row.id for row in read_results(tmp_path / "out").task("half").rows] == [f"\ufffd{n}" for n in range(4)]
     assert strop("check", "half", "--plugin-path", "my").code in (0, 1)
 

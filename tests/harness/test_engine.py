@@ -83,9 +83,9 @@ def test_the_model_is_shown_prompt_and_picture_and_no_gold(task: Task) -> None:
     _evaluated(model, task)
     samples = task.samples("test")[:LIMIT]
     questions = {(sample.prompt, sample.images) for sample in samples}
-    assert {(sample.prompt, sample.images) for sample in model.asked} == questions
-    assert all(sample.target is None and not sample.meta for sample in model.asked)
-    assert len(model.asked) == len(questions), "equal questions are asked once"
+    assert {(sample.prompt, sample.images) for sample in model.samples} == questions
+    assert all(sample.target is None and not sample.meta for sample in model.samples)
+    assert len(model.samples) == len(questions), "equal questions are asked once"
 
 
 def test_tasks_are_evaluated_in_order_and_progress_is_told() -> None:
@@ -108,7 +108,7 @@ def test_a_second_evaluation_asks_nothing(tmp_path: Path) -> None:
     silent = Scripted(lambda _: "never asked")
     assert _evaluated(silent, captions, Store(path)) == first
     assert _evaluated(silent, find_task("pictos_chair"), Store(path)).rows[0].answer == first.rows[0].answer
-    assert silent.asked == []
+    assert silent.samples == []
 
 
 def test_captions_of_a_loaded_model_are_ranked_once_for_all_tasks_that_mark_them(tmp_path: Path) -> None:
@@ -146,4 +146,4 @@ def test_a_picture_token_in_a_tasks_question_reaches_the_model_as_it_is(text: st
 
     model = Scripted(lambda _: "A cat.")
     evaluate(model, [Odd()], split="test")
-    assert {sample.prompt for sample in model.asked} == {text}
+    assert {sample.prompt for sample in model.samples} == {text}

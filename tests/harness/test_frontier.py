@@ -64,9 +64,9 @@ def test_whoever_leaves_out_what_it_is_unsure_of_gains_nothing() -> None:
 
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "c", "!d", "!e"]), min_size=1, max_size=5), min_size=2, max_size=8))
 @settings(deadline=None, max_examples=40)
-def test_an_operating_point_moves_neither_figure(said: list[list[str]]) -> None:
-    model = captions(*[" ".join(words) for words in said], objects=5)
-    longest = max(map(len, said))
+def test_an_operating_point_moves_neither_figure(word_lists: list[list[str]]) -> None:
+    model = captions(*[" ".join(words) for words in word_lists], objects=5)
+    longest = max(map(len, word_lists))
     for words in range(1, longest + 1):
         for value in frontier(model, quieter(model, words), draws=2).values():
             assert value.value is None or value.value == pytest.approx(0, abs=1e-9)

@@ -54,7 +54,7 @@ def test_a_reply_is_kept_and_never_asked_for_again(tmp_path: Path) -> None:
     steps: list[int] = []
     questions = [_question("a"), _question("b"), _question("a")]
     assert ask_judge(judge, questions, Store(tmp_path / "kept.jsonl"), steps.append) == ["one", "two", "one"]
-    assert [sample.prompt for sample in judge.asked] == ["a", "b"]
+    assert [sample.prompt for sample in judge.samples] == ["a", "b"]
     assert sum(steps) == 3
     assert ask_judge(ScriptedJudge([]), questions, Store(tmp_path / "kept.jsonl")) == ["one", "two", "one"]
 
@@ -64,7 +64,7 @@ def test_an_outage_is_no_reply_and_is_asked_again(tmp_path: Path) -> None:
     assert ask_judge(ScriptedJudge(["one", None]), [_question("a"), _question("b")], store) == ["one", None]
     later = ScriptedJudge(["two"])
     assert ask_judge(later, [_question("a"), _question("b")], Store(tmp_path / "kept.jsonl")) == ["one", "two"]
-    assert [sample.prompt for sample in later.asked] == ["b"]
+    assert [sample.prompt for sample in later.samples] == ["b"]
 
 
 def test_another_judge_and_another_picture_are_asked_anew(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_another_judge_and_another_picture_are_asked_anew(tmp_path: Path) -> Non
 def test_a_judge_is_told_the_question_and_no_gold(tmp_path: Path) -> None:
     judge = ScriptedJudge(["one"])
     ask_judge(judge, [_question("a")], Store(tmp_path / "kept.jsonl"))
-    assert (judge.asked[0].target, judge.asked[0].meta) == (None, {})
+    assert (judge.samples[0].target, judge.samples[0].meta) == (None, {})
 
 
 def test_a_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_what_cannot_be_read_and_what_never_came_are_unjudged(tmp_path: Path) ->
     judge = ScriptedJudge(["precision: 100, recall: 50", "no idea", None])
     opinions = judge_captions(judge, captions.samples, captions.answers, None, Store(tmp_path / "kept.jsonl"))
     assert opinions == [Opinion(precision=1.0, recall=0.5), None, None, None]
-    assert len(judge.asked) == 3, "a blank caption is not asked about"
+    assert len(judge.samples) == 3, "a blank caption is not asked about"
     counts = [opinion_counts(text, opinion) for text, opinion in zip(captions.answers, opinions, strict=True)]
     assert [count["unjudged"] for count in counts] == [0, 1, 1, 0]
     sums = {name: sum(count.get(name, 0) for count in counts) for name in ("judge_precision", "precision_judged")}
@@ -177,7 +177,7 @@ def test_the_judge_reads_caption_and_counts_and_sees_the_picture_if_shown(tmp_pa
     judge = ScriptedJudge(["precision: 1, recall: 1"])
     captions = _captions("A {dog}.")
     judge_captions(judge, captions.samples, captions.answers, tmp_path, Store(tmp_path / "kept.jsonl"))
-    (sample,) = judge.asked
+    (sample,) = judge.samples
     assert "as counted by annotators: 2 dog, several person." in sample.prompt
     assert "---\nA {dog}.\n---" in sample.prompt
     assert sample.images == (tmp_path / "0.png",)
@@ -227,4 +227,4 @@ def test_an_endpoint_judges_from_the_command_line_and_sees_the_picture(tmp_path:
     assert judge["sees_pictures"] is True
     figures = {name: entry["value"] for name, entry in printed["metrics"].items() if judge["id"] in name}
     assert list(figures.values()) == [1.0, 0.5, 0.0]
-    assert [sample["type"] for sample in server.asked[0]["messages"][0]["content"]] == ["image_url", "text"]
+    assert [sample["type"] for sample in server.requests[0]["messages"][0]["content"]] == ["image_url", "text"]

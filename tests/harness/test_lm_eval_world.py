@@ -86,7 +86,7 @@ def test_a_model_under_lm_evals_own_code_gets_the_figures_of_strop_eval(
 
 def _lm_eval(manager: TaskManager, model: str, folder: Path, name: str, limit: int) -> Mapping[str, Any]:
     own = model != "strop"
-    found = simple_evaluate(
+    results = simple_evaluate(
         model=model,
         # the seed's context would be too short for LLaVA's 1,024 new tokens
         model_args=f"pretrained={folder}" + (",dtype=float32,max_length=4096" if own else ""),
@@ -98,8 +98,8 @@ def _lm_eval(manager: TaskManager, model: str, folder: Path, name: str, limit: i
         apply_chat_template=own,
         batch_size=3,
     )
-    assert found is not None
-    return found
+    assert results is not None
+    return results
 
 
 def _same_figures(theirs: Mapping[str, Any], model: Vlm, name: str, limit: int) -> None:
@@ -133,8 +133,8 @@ def test_a_file_of_yaml_is_all_that_strop_as_a_model_needs(files: Path) -> None:
         f"before = 'strop' in MODEL_REGISTRY; load_yaml({str(files / 'strop_pictos_pope.yaml')!r}, resolve_func=True);"
         "print(json.dumps([before, 'strop' in MODEL_REGISTRY]))"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert json.loads(found.stdout.splitlines()[-1]) == [False, True]
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(completed.stdout.splitlines()[-1]) == [False, True]
 
 
 def test_a_name_that_is_no_task_is_no_class() -> None:

@@ -48,9 +48,9 @@ def test_whatever_decides_an_answer_asks_again(tmp_path: Path, change: str) -> N
     path = tmp_path / "answers.jsonl"
     ask(Parrot(), [CAT], Sampling(), Store(path))
     model, sample, sampling = CHANGES[change]
-    model = dataclasses.replace(model, asked=[])
+    model = dataclasses.replace(model, ids=[])
     ask(model, [sample], sampling, Store(path))
-    assert model.asked == ["cat"]
+    assert model.ids == ["cat"]
 
 
 def test_what_decides_nothing_does_not_ask_again(tmp_path: Path) -> None:
@@ -59,20 +59,20 @@ def test_what_decides_nothing_does_not_ask_again(tmp_path: Path) -> None:
     silent = Parrot()
     twin = Sample(id="twin", prompt="A cat?", images=(lambda: grey(1).convert("RGB"),), target="yes", cluster="9")
     ask(silent, [twin], Sampling(), Store(path))
-    assert silent.asked == []
+    assert silent.ids == []
 
 
 def test_equal_questions_are_asked_once() -> None:
     model = Parrot()
     twin = dataclasses.replace(CAT, id="twin")
     assert ask(model, [CAT, DOG, twin], Sampling()) == [["A cat? 0"], ["A dog? 0"], ["A cat? 0"]]
-    assert model.asked == ["cat", "dog"]
+    assert model.ids == ["cat", "dog"]
 
 
 def test_equal_questions_are_drawn_for_each_where_chance_decides() -> None:
     model = Parrot()
     ask(model, [CAT, dataclasses.replace(CAT, id="twin")], Sampling(temperature=1.0))
-    assert model.asked == ["cat", "twin"]
+    assert model.ids == ["cat", "twin"]
 
 
 def test_every_sample_is_heard_of_stored_or_not(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_last_line_that_was_cut_is_dropped_and_asked_again(tmp_path: Path, cut
     path.write_bytes(path.read_bytes()[:-cut])
     model = Parrot()
     assert ask(model, [CAT, DOG], Sampling(), Store(path)) == [["A cat? 0"], ["A dog? 0"]]
-    assert model.asked == ["dog"]
+    assert model.ids == ["dog"]
     assert [json.loads(line)["answers"] for line in path.read_text().splitlines()] == [["A cat? 0"], ["A dog? 0"]]
 
 
@@ -115,7 +115,7 @@ def test_whatever_ends_the_asking_every_answer_is_kept_and_the_rest_is_asked(
     assert len(path.read_text().splitlines()) == 5
     model = Parrot()
     assert ask(model, numbered(8), Sampling(), Store(path)) == [[f"{number}? 0"] for number in range(8)]
-    assert model.asked == ["5", "6", "7"]
+    assert model.ids == ["5", "6", "7"]
 
 
 @pytest.mark.reported("lost")
@@ -138,7 +138,7 @@ def test_two_processes_on_one_store_lose_nothing(tmp_path: Path) -> None:
     for number in range(3):
         first.add({f"one {number}": ["a"]})
         other.add({f"other {number}": ["b"]})
-    assert len(Store(path).known) == 6
+    assert len(Store(path).answers) == 6
 
 
 @pytest.mark.reported("lost")
@@ -149,7 +149,7 @@ def test_half_a_line_of_a_process_that_was_killed_is_not_written_on(tmp_path: Pa
     with path.open("a") as stream:
         stream.write('{"key": "other whole", "answers": []}\n{"key": "b", "ans')
     store.add({"c": ["3"]})
-    assert list(Store(path).known) == ["a", "other whole", "c"]
+    assert list(Store(path).answers) == ["a", "other whole", "c"]
 
 
 @pytest.mark.reported("lost")
@@ -165,7 +165,7 @@ def test_a_store_that_is_taken_away_meanwhile_is_written_anew_with_all_answers(t
                 yield position, texts
 
     ask(Thief(), numbered(4), Sampling(), Store(path))
-    assert sorted(Store(path).known.values()) == [[f"{number}? 0"] for number in range(4)]
+    assert sorted(Store(path).answers.values()) == [[f"{number}? 0"] for number in range(4)]
 
 
 # Disks ----------------------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_a_store_that_cannot_be_is_told_before_anybody_is_asked(tmp_path: Path, 
     with pytest.raises(DataError) as caught:
         ask(model, [CAT], Sampling(), Store(tmp_path / text))
     assert messages in str(caught.value)
-    assert model.asked == []
+    assert model.ids == []
 
 
 @pytest.mark.reported("disks")
@@ -211,7 +211,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_a_store_that_opens_again(tmp_p
     assert 4900 < path.stat().st_size <= 5000
     model = Parrot()
     ask(model, numbered(99), Sampling(), Store(path))
-    assert len(model.asked) == 99 - kept
+    assert len(model.ids) == 99 - kept
 
 
 @pytest.mark.reported("disks")
@@ -239,14 +239,14 @@ def test_a_device_that_is_full_is_told(tmp_path: Path) -> None:
 def test_every_text_goes_into_the_store_and_comes_back_as_text(tmp_path: Path, text: str, kept: str) -> None:
     path = tmp_path / "answers.jsonl"
     Store(path).add({"a": [text], "b": ["next"]})
-    assert Store(path).known == {"a": [kept], "b": ["next"]}
+    assert Store(path).answers == {"a": [kept], "b": ["next"]}
 
 
 @pytest.mark.reported("encoding")
 def test_half_a_letter_in_a_store_of_another_hand_is_mended(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_text('{"key": "a", "answers": ["Yes \\uD83D", "\\ud83d\\ude00", "\\\\ud83d"]}\n')
-    assert Store(path).known == {"a": ["Yes \ufffd", "\U0001f600", "\\ud83d"]}
+    assert Store(path).answers == {"a": ["Yes \ufffd", "\U0001f600", "\\ud83d"]}
 
 
 @pytest.mark.reported("encoding")
@@ -256,4 +256,4 @@ def test_a_question_that_is_no_text_has_a_key(tmp_path: Path) -> None:
     assert ask(Parrot(), [sample], Sampling(temperature=1.0), store) == [["A cat\ud83d? 0"]]
     silent = Parrot()
     ask(silent, [sample], Sampling(temperature=1.0), Store(tmp_path / "answers.jsonl"))
-    assert silent.asked == []
+    assert silent.ids == []

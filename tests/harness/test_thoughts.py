@@ -250,10 +250,10 @@ class _Judge:
     id = "judge"
 
     def __init__(self, reply: str) -> None:
-        self.reply, self.asked = reply, list[Sample]()
+        self.reply, self.samples = reply, list[Sample]()
 
     def stream(self, questions: Any) -> Any:
-        self.asked += questions
+        self.samples += questions
         yield from ((number, [self.reply]) for number in range(len(questions)))
 
 
@@ -265,8 +265,8 @@ def test_a_judge_sees_no_thought_and_its_own_is_no_reply(tmp_path: Path) -> None
     opinion, blank = judge_captions(judge, [sample, sample], captions, None, Store(tmp_path / "kept.jsonl"))
     assert opinion is not None
     assert (opinion.precision, opinion.recall, blank) == (0.8, 0.5, None)
-    assert len(judge.asked) == 1
-    assert "A cat." in judge.asked[0].prompt and "A dog." not in judge.asked[0].prompt
+    assert len(judge.samples) == 1
+    assert "A cat." in judge.samples[0].prompt and "A dog." not in judge.samples[0].prompt
     assert opinion_counts("<think>A dog.", None) == {"judge_recall": 0, "recall_judged": 1, "unjudged": 0}
     cut = _Judge("<think>precision: 80\nrecall: 50")
     assert ask_judge(cut, [sample], Store(tmp_path / "other.jsonl")) == [""]

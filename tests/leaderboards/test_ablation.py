@@ -41,13 +41,13 @@ def _write(folder: Path, states: Sequence[str] = ("done",) * 4, **changed: objec
     return folder
 
 
-def _tasks(marks: Sequence[int], *said: str) -> list[TaskResult]:
-    return [yes_no(marks), captions(*said * 10)]
+def _tasks(marks: Sequence[int], *texts: str) -> list[TaskResult]:
+    return [yes_no(marks), captions(*texts * 10)]
 
 
 def _row(rows: Sequence[AblationRow], cell: str, metric: str) -> AblationRow:
-    (found,) = [row for row in rows if (row.label["verify.kind"], row.metric.name) == (cell, metric)]
-    return found
+    (match,) = [row for row in rows if (row.label["verify.kind"], row.metric.name) == (cell, metric)]
+    return match
 
 
 def test_differences_to_seed_and_base_are_pooled_over_training_seeds(tmp_path: Path) -> None:
@@ -78,15 +78,15 @@ def test_p_is_corrected_over_cells_headlines_apart(tmp_path: Path) -> None:
 
 def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> None:
     row = _row(ablate(_write(tmp_path)).rows, "none", "accuracy")
-    found, corrected = row.to_base, row.to_base_corrected
-    assert found is not None
+    change, corrected = row.to_base, row.to_base_corrected
+    assert change is not None
     assert corrected is not None
-    assert found.value is not None
-    assert found.low is not None
+    assert change.value is not None
+    assert change.low is not None
     # three headlines: the quantile of 1 - 0.05 / 6 beside that of 1 - 0.05 / 2, of the t of two training runs
-    assert found.df is not None
-    growth = float(t.ppf(1 - 0.05 / 6, found.df) / t.ppf(1 - 0.05 / 2, found.df))
-    assert (found.value - corrected[0]) / (found.value - found.low) == pytest.approx(growth)
+    assert change.df is not None
+    growth = float(t.ppf(1 - 0.05 / 6, change.df) / t.ppf(1 - 0.05 / 2, change.df))
+    assert (change.value - corrected[0]) / (change.value - change.low) == pytest.approx(growth)
     assert widening(2, None) == pytest.approx(2.2414 / 1.9600, abs=1e-4), "one run: of the normal distribution"
     alone = _row(ablate(_write(tmp_path, show=[["chair", "recall"]])).rows, "none", "recall")
     assert alone.to_base is not None
@@ -95,16 +95,16 @@ def test_the_corrected_interval_is_bonferronis_of_the_family(tmp_path: Path) -> 
 
 def test_metrics_that_are_not_shown_are_in_no_family(tmp_path: Path) -> None:
     rows = ablate(_write(tmp_path, show=[["chair", "recall"]])).rows
-    held = {row.metric.name for row in rows if row.to_base_holm is not None}
-    assert held == {"accuracy", "CHAIRi", "recall"}, "the headlines, and what is shown"
+    metrics = {row.metric.name for row in rows if row.to_base_holm is not None}
+    assert metrics == {"accuracy", "CHAIRi", "recall"}, "the headlines, and what is shown"
     row = _row(rows, "none", "recall")
     assert row.to_base is not None
     assert row.to_base_holm == row.to_base.p, "alone in its family"
 
 
 def test_a_single_training_seed_has_one_interval(tmp_path: Path) -> None:
-    found = ablate(_write(tmp_path, ("done", "failed") * 2))
-    row = _row(found.rows, "none", "frontier/CHAIRi")
+    ablation = ablate(_write(tmp_path, ("done", "failed") * 2))
+    row = _row(ablation.rows, "none", "frontier/CHAIRi")
     before, after = captions(*("a !b", "a") * 10), captions(*("a !b", "a b") * 10)
     axes = before.metrics[1], before.metrics[2]
     frontier = frontier_difference(before.rows, after.rows, *axes, draws=FRONTIER_DRAWS)
@@ -144,12 +144,14 @@ def test_what_few_training_runs_cannot_star_does_not_stand_unmarked_beside_what_
 
 
 def test_a_cell_is_held_against_the_base_over_the_seeds_that_both_finished(tmp_path: Path) -> None:
-    found = ablate(_write(tmp_path, ("failed", "done", "done", "done")))
-    row = _row(found.rows, "none", "accuracy")
+    ablation = ablate(_write(tmp_path, ("failed", "done", "done", "done")))
+    row = _row(ablation.rows, "none", "accuracy")
     assert row.seeds == (0, 1)
     assert row.to_base is not None
     assert row.to_base == difference(yes_no(BASE[1]).rows, yes_no(NONE[1]).rows, YES_NO)["accuracy"]
-    assert found.notes[0] == "verify.kind=none: held against the base over the training seeds that both finished, [1]."
+    assert (
+        ablation.notes[0] == "verify.kind=none: held against the base over the training seeds that both finished, [1]."
+    )
 
 
 def test_figures_that_cannot_be_significant_are_said_to_be_so(tmp_path: Path) -> None:
@@ -165,9 +167,9 @@ def test_figures_that_cannot_be_significant_are_said_to_be_so(tmp_path: Path) ->
 
 
 def test_what_failed_or_was_not_run_is_in_no_figure_and_is_listed(tmp_path: Path) -> None:
-    found = ablate(_write(tmp_path, ("done", "done", "failed", "not run")))
-    assert {row.cell for row in found.rows} == {"quiet", "verify.kind=clip"}
-    assert [(cell.name, run.seed, run.state, run.why) for cell, run in found.missing] == [
+    ablation = ablate(_write(tmp_path, ("done", "done", "failed", "not run")))
+    assert {row.cell for row in ablation.rows} == {"quiet", "verify.kind=clip"}
+    assert [(cell.name, run.seed, run.state, run.why) for cell, run in ablation.missing] == [
         ("verify.kind=none", 0, "failed", "it broke"),
         ("verify.kind=none", 1, "not run", "it broke"),
     ]
@@ -201,7 +203,7 @@ def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: P
     with (tmp_path / "ablation.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert len(lines) == 2 * (len(YES_NO) + 6) + 4, "of two cells, and of what needs no training"
-    (line,) = [one for one in lines if (one["verify.kind"], one["metric"]) == ("none", "accuracy")]
+    (line,) = [entry for entry in lines if (entry["verify.kind"], entry["metric"]) == ("none", "accuracy")]
     row = _row(ablate(tmp_path).rows, "none", "accuracy")
     assert line["to_seed_value"] == f"{row.to_seed.value:.6f}"
     assert line["to_base_p_holm"] == f"{row.to_base_holm:.6f}"

@@ -187,7 +187,7 @@ TASKS = {"colours": Colours}
 
 
 @pytest.fixture
-def asked(strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def results_folder(strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A results folder of a tiny model on a task in a folder, both beside it."""
     monkeypatch.setenv("STROP_PLUGIN_PATH", "")  # what the command sets is gone after the test
     (tmp_path / "mine").mkdir()
@@ -201,17 +201,17 @@ def asked(strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def test_an_evaluation_is_repeated_and_every_figure_is_the_same(
     strop: Strop,
-    asked: Path,
+    results_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    ran = strop("rerun", asked, "--out", "again", "--json")
+    ran = strop("rerun", results_folder, "--out", "again", "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out) == {"same": True, "figures_shared": 1, "figures": []}
     again = tmp_path / "elsewhere/again"
-    assert (again / "colours.jsonl").read_bytes() == (asked / "colours.jsonl").read_bytes()
+    assert (again / "colours.jsonl").read_bytes() == (results_folder / "colours.jsonl").read_bytes()
     provenance = find_origin(str(again)).rounds[None]["provenance"]
     assert provenance["command"][1:] == ["eval", "--model", "./tiny", "--tasks", "colours", "--plugin-path", "mine",
                                     "--limit", "4", "--out", str(again)]  # fmt: skip
@@ -219,12 +219,12 @@ def test_an_evaluation_is_repeated_and_every_figure_is_the_same(
     assert strop("rerun", again, "--out", "third").code == 0
 
 
-def test_another_figure_ends_it_with_1(strop: Strop, asked: Path) -> None:
-    content = json.loads((asked / "results.json").read_text())
+def test_another_figure_ends_it_with_1(strop: Strop, results_folder: Path) -> None:
+    content = json.loads((results_folder / "results.json").read_text())
     content["tasks"][0]["metrics"]["vowels"]["value"] = 0.123456
     content["provenance"]["versions"]["torch"] = "0.1"
-    (asked / "results.json").write_text(json.dumps(content))
-    ran = strop("rerun", asked, "--out", "again")
+    (results_folder / "results.json").write_text(json.dumps(content))
+    ran = strop("rerun", results_folder, "--out", "again")
     assert ran.code == 1
     assert "warning: versions torch was 0.1 and is " in ran.err
     assert "0.123456" in ran.out
@@ -269,7 +269,7 @@ def _record(folder: Path, command: Any) -> None:
 )
 def test_what_is_not_what_it_was_is_told_before_anything_is_asked(
     strop: Strop,
-    asked: Path,
+    results_folder: Path,
     tmp_path: Path,
     change: Any,
     message: str,
@@ -285,7 +285,7 @@ def test_an_out_that_is_there_and_a_part_of_a_run_are_refused(strop: Strop, run:
     assert message == f"{run}/round-1/eval is a part of a run, which is repeated whole: name {run}"
 
 
-def test_a_run_is_repeated_from_its_own_recipe(strop: Strop, asked: Path, tmp_path: Path) -> None:
+def test_a_run_is_repeated_from_its_own_recipe(strop: Strop, results_folder: Path, tmp_path: Path) -> None:
     changes = ("model=./tiny", "rounds=0", "evaluate.tasks=[colours]", "verify.kind=none")
     first = strop("run", "judge_free", "--out", "run", *(word for change in changes for word in ("--set", change)))
     assert first.code == 0, first.err

@@ -51,19 +51,19 @@ ONE = Reported(
 
 def figures_of(system: str, model: str, benchmark: str, variant: str = "") -> set[tuple[str, str, str]]:
     """(metric, stage, value as printed) of a row of the published tables."""
-    wanted = (system, model, benchmark, variant)
+    row_key = (system, model, benchmark, variant)
     return {
-        (one.metric, one.stage, str(one.value))
-        for one in read_tables()
-        if (one.system, one.model, one.benchmark, one.variant) == wanted
+        (figure.metric, figure.stage, str(figure.value))
+        for figure in read_tables()
+        if (figure.system, figure.model, figure.benchmark, figure.variant) == row_key
     }
 
 
 def pope(marks: Sequence[int], task: str = "pope", pictures: str = "COCO_val2014_") -> TaskResult:
     """Answers to POPE's questions, 18 a picture, marked so that the mean F1 is the share of ones."""
-    found = yes_no(marks, task=task, headline="macro/f1", metrics=(F1,))
-    rows = tuple(replace(row, cluster=f"{pictures}{number // 18:012d}.jpg") for number, row in enumerate(found.rows))
-    return replace(found, rows=rows)
+    result = yes_no(marks, task=task, headline="macro/f1", metrics=(F1,))
+    rows = tuple(replace(row, cluster=f"{pictures}{number // 18:012d}.jpg") for number, row in enumerate(result.rows))
+    return replace(result, rows=rows)
 
 
 def table(tmp_path: Path, *lines: str) -> Path:
@@ -86,12 +86,12 @@ def beside(out: Path) -> list[dict[str, str]]:
 
 
 def test_every_system_and_model_of_the_tables_is_there() -> None:
-    found = read_tables()
-    assert len(found) == 89
-    assert {one.system for one in found if one.system} == {
+    figures = read_tables()
+    assert len(figures) == 89
+    assert {figure.system for figure in figures if figure.system} == {
         *("SeVa", "STIC", "POVID", "CSR", "self-rewarding", "SIMA", "RLAIF-V", "HA-DPO", "EvoLMM", "MM-UPT", "M-STAR"),
     }
-    assert {one.model for one in found if not one.system} == {
+    assert {figure.model for figure in figures if not figure.system} == {
         *("LLaVA-1.5-7B", "LLaVA-1.5-13B", "LLaVA-1.5-7B-lora", "LLaVA-1.5-13B-lora"),
         *("LLaVA-1.6-vicuna-7B", "LLaVA-1.6-mistral-7B", "Qwen2.5-VL-3B", "Qwen2.5-VL-7B", "Qwen2.5-VL-72B"),
         *("SmolVLM-2.2B", "SmolVLM2-2.2B"),
@@ -126,8 +126,8 @@ LLAVA_7B, LLAVA_13B, QWEN_7B = "LLaVA-1.5-7B", "LLaVA-1.5-13B", "Qwen2.5-VL-7B"
 def test_a_system_has_the_figures_before_and_after_it(
     system: str, model: str, variant: str, benchmark: str, metric: str, before: str, after: str
 ) -> None:
-    found = figures_of(system, model, benchmark, variant)
-    assert found == {(metric, "before", before), (metric, "after", after)}
+    figures = figures_of(system, model, benchmark, variant)
+    assert figures == {(metric, "before", before), (metric, "after", after)}
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ def test_a_system_has_the_figures_before_and_after_it(
     ],
 )
 def test_chair_comes_by_caption_and_by_mention(system: str, model: str, variant: str, before: str, after: str) -> None:
-    wanted = {
+    expected = {
         (metric, stage, value)
         for stage, both in (("before", before), ("after", after))
         if both
         for metric, value in zip(("CHAIRs", "CHAIRi"), both.split("/"), strict=True)
     }
-    assert figures_of(system, model, "CHAIR", variant) == wanted
+    assert figures_of(system, model, "CHAIR", variant) == expected
 
 
 def test_figures_that_fit_no_other_shape_are_there() -> None:
@@ -168,7 +168,7 @@ def test_figures_that_fit_no_other_shape_are_there() -> None:
 
 
 def test_the_models_alone_are_there() -> None:
-    wanted = {
+    expected = {
         "POPE": ("LLaVA-1.5-7B 85.9, LLaVA-1.5-13B 85.9, LLaVA-1.5-7B-lora 86.4, LLaVA-1.5-13B-lora 86.7, "
                  "LLaVA-1.6-vicuna-7B 86.5, LLaVA-1.6-mistral-7B 86.7"),
         "SQA-IMG": ("LLaVA-1.5-7B 66.8, LLaVA-1.5-13B 71.6, LLaVA-1.5-7B-lora 68.4, LLaVA-1.5-13B-lora 71.2, "
@@ -178,20 +178,22 @@ def test_the_models_alone_are_there() -> None:
                       "SmolVLM2-2.2B 51.5"),
         "ScienceQA": "SmolVLM-2.2B 84.5, SmolVLM2-2.2B 90",
     }  # fmt: skip
-    found = [one for one in read_tables() if not one.system]
-    for benchmark, text in wanted.items():
-        assert ", ".join(f"{one.model} {one.value}" for one in found if one.benchmark == benchmark) == text
+    figures = [figure for figure in read_tables() if not figure.system]
+    for benchmark, text in expected.items():
+        assert (
+            ", ".join(f"{figure.model} {figure.value}" for figure in figures if figure.benchmark == benchmark) == text
+        )
 
 
 def test_every_figure_names_its_source() -> None:
-    assert all(one.source and one.source_kind in SOURCE_KINDS for one in read_tables())
-    assert {one.source_kind for one in read_tables() if one.system in ("POVID", "CSR", "SIMA", "self-rewarding")} == {
-        "secondary notes"
-    }
+    assert all(figure.source and figure.source_kind in SOURCE_KINDS for figure in read_tables())
+    assert {
+        figure.source_kind for figure in read_tables() if figure.system in ("POVID", "CSR", "SIMA", "self-rewarding")
+    } == {"secondary notes"}
 
 
 def test_a_metric_is_better_in_one_direction_in_every_table() -> None:
-    directions = {(one.benchmark, one.metric, one.better) for one in read_tables()}
+    directions = {(figure.benchmark, figure.metric, figure.better) for figure in read_tables()}
     assert len(directions) == len({(benchmark, metric) for benchmark, metric, _ in directions})
 
 
@@ -212,7 +214,7 @@ some_figures = st.lists(
         note=words | st.just(""),
     ),
     max_size=6,
-    unique_by=lambda one: (*one.claim, one.stage),
+    unique_by=lambda figure: (*figure.claim, figure.stage),
 )  # fmt: skip
 
 
@@ -244,10 +246,10 @@ LINE = "Hone,Tiny-1B,round 1,after,POPE,mean F1,86.8,%,higher,a README,README,"
 )
 def test_a_malformed_cell_is_named_by_file_and_line(tmp_path: Path, line: str, message: str) -> None:
     path = table(tmp_path, LINE.replace("POPE", "CHAIR"), line)
-    with pytest.raises(DataError) as found:
+    with pytest.raises(DataError) as error:
         read_table(path)
-    assert str(found.value).startswith(f"{path}:3: {message}")
-    assert "\n" not in str(found.value)
+    assert str(error.value).startswith(f"{path}:3: {message}")
+    assert "\n" not in str(error.value)
 
 
 def test_a_figure_given_twice_is_named_with_the_first(tmp_path: Path) -> None:
@@ -298,15 +300,15 @@ def test_without_an_interval_there_is_no_mark() -> None:
 
 
 def test_a_figure_measured_on_cropped_pictures_says_so_beside_published_ones(tmp_path: Path) -> None:
-    for sight, told in (("cropped", True), ("padded", False), (None, False)):
+    for sight, noted in (("cropped", True), ("padded", False), (None, False)):
         about = {"model": {"digest_of": "weights", "pictures": sight}} if sight else {}
         folder = write_folder(tmp_path / str(sight), pope(ALL_RIGHT), entries=about)
         out = tmp_path / f"out-{sight}"
         build_board([folder], out, published=published([ONE]))
         for name in ("board.md", "board.html"):
             text = (out / name).read_text(encoding="utf-8")
-            assert (f"{sight}, pictures cropped" in text) == told
-            assert ("cut them to their middle squares" in text) == told
+            assert (f"{sight}, pictures cropped" in text) == noted
+            assert ("cut them to their middle squares" in text) == noted
 
 
 def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> None:
@@ -314,12 +316,12 @@ def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> Non
     folder = write_folder(tmp_path / "mine", pope(ALL_RIGHT))
     figures = [ONE, replace(ONE, value=Decimal(100), model="Tiny-2B"), replace(ONE, metric="pooled F1")]
     build_board([folder], tmp_path / "out", published(figures))
-    found = beside(tmp_path / "out")
-    assert [(one["published_model"], one["printed"], one["published"], one["place"]) for one in found] == [
+    rows = beside(tmp_path / "out")
+    assert [(row["published_model"], row["printed"], row["published"], row["place"]) for row in rows] == [
         ("Tiny-1B", "86.80", "0.868000", "below"),
         ("Tiny-2B", "100", "1.000000", "inside"),
     ]
-    assert {(one["run"], one["metric"], one["n"], one["low"], one["high"]) for one in found} == {
+    assert {(row["run"], row["metric"], row["n"], row["low"], row["high"]) for row in rows} == {
         ("mine", "macro/f1", "8910", "0.992299", "1.000000")
     }
     text = (tmp_path / "out/board.md").read_text(encoding="utf-8")
@@ -331,15 +333,15 @@ def test_a_figure_is_marked_beside_a_row_of_its_benchmark(tmp_path: Path) -> Non
 def test_pictos_is_never_held_against_the_real_benchmarks(tmp_path: Path, pictos: str) -> None:
     assert pictos not in {yardstick.task for yardstick in all_yardsticks()}
     task = pope(ALL_RIGHT, task=pictos)
-    found = build_board([write_run(tmp_path / "run", [[task]])], tmp_path / "out", published(read_tables()))
-    assert found is not None
-    assert found.sections == ()
-    assert found.notes == (
+    board = build_board([write_run(tmp_path / "run", [[task]])], tmp_path / "out", published(read_tables()))
+    assert board is not None
+    assert board.sections == ()
+    assert board.notes == (
         f"No published figures beside this board: none are on {pictos} "
         "(only on pope, chair, scienceqa, scienceqa_img, mathvista).",
     )
     assert beside(tmp_path / "out") == []
-    assert found.notes[0] in (tmp_path / "out/board.html").read_text(encoding="utf-8")
+    assert board.notes[0] in (tmp_path / "out/board.html").read_text(encoding="utf-8")
 
 
 PICTOS_POPE = "its pictures are not COCO val2014's, which the published figures are on"
@@ -354,7 +356,7 @@ CAPTIONS = [captions("cat !dog", "cup")]
         ([replace(pope(ALL_RIGHT), info={"built": "built by Strop"})],
          "pope: its questions were built by Strop, and are not the published ones"),
         (CAPTIONS, "chair: its truth is not that of COCO 2014"),
-        ([replace(one, profile="official/instances", info={"images_of_truth": 123_287}) for one in CAPTIONS],
+        ([replace(task, profile="official/instances", info={"images_of_truth": 123_287}) for task in CAPTIONS],
          "chair: its truth leaves out what the human captions name"),
     ],
     ids=["other pictures", "a part", "own questions", "another truth", "half the truth"],
@@ -362,10 +364,10 @@ CAPTIONS = [captions("cat !dog", "cup")]
 def test_results_of_the_right_name_on_other_questions_are_refused(
     tmp_path: Path, tasks: Sequence[TaskResult], reason: str
 ) -> None:
-    found = build_board([write_folder(tmp_path / "mine", *tasks)], tmp_path / "out", published(read_tables()))
-    assert found is not None
-    assert found.sections == ()
-    (note,) = found.notes
+    board = build_board([write_folder(tmp_path / "mine", *tasks)], tmp_path / "out", published(read_tables()))
+    assert board is not None
+    assert board.sections == ()
+    (note,) = board.notes
     assert note.startswith(f"No published figures beside this board: mine, {reason}")
 
 
@@ -394,10 +396,10 @@ NO_EXTRACTION = "0 of its 1000 answers have the extraction that published figure
     ids=["asked", "asked, by the old headline", "judged", "by another profile", "POPE by another profile"],
 )
 def test_a_figure_is_set_beside_none_that_was_read_otherwise(tmp_path: Path, task: TaskResult, reason: str) -> None:
-    found = build_board([write_folder(tmp_path / "mine", task)], tmp_path / "out", published(read_tables()))
-    assert found is not None
-    assert found.sections == ()
-    assert found.notes[0].startswith(f"No published figures beside this board: mine, {reason}")
+    board = build_board([write_folder(tmp_path / "mine", task)], tmp_path / "out", published(read_tables()))
+    assert board is not None
+    assert board.sections == ()
+    assert board.notes[0].startswith(f"No published figures beside this board: mine, {reason}")
     assert beside(tmp_path / "out") == []
 
 
@@ -405,21 +407,21 @@ def test_mathvista_read_from_stored_extractions_is_set_beside(tmp_path: Path) ->
     for profile in ("official", "official/integer_old"):
         folder = write_folder(tmp_path / profile, mathvista(998, profile))
         build_board([folder], tmp_path / "out", published(read_tables()))
-        assert {one["published_metric"] for one in beside(tmp_path / "out")} == {"accuracy"}
+        assert {row["published_metric"] for row in beside(tmp_path / "out")} == {"accuracy"}
 
 
 def test_a_task_without_a_published_metric_is_told(tmp_path: Path) -> None:
-    found = build_board(
+    board = build_board(
         [write_folder(tmp_path / "mine", yes_no([1, 0], task="pope"))], tmp_path / "out", published(read_tables())
     )
-    assert found is not None
-    assert found.notes == ("No published figures beside this board: it measures none of the metrics that they are in.",)
+    assert board is not None
+    assert board.notes == ("No published figures beside this board: it measures none of the metrics that they are in.",)
 
 
 def test_chair_on_the_truth_of_coco_2014_is_matched(tmp_path: Path) -> None:
     task = replace(captions("cat !dog", "cup"), info={"images_of_truth": 123_287})
     build_board([write_folder(tmp_path / "mine", task)], tmp_path / "out", published(read_tables()))
-    assert {(one["metric"], one["published_metric"], one["better"]) for one in beside(tmp_path / "out")} == {
+    assert {(row["metric"], row["published_metric"], row["better"]) for row in beside(tmp_path / "out")} == {
         ("CHAIRs", "CHAIRs", "lower"),
         ("CHAIRi", "CHAIRi", "lower"),
     }
@@ -428,12 +430,12 @@ def test_chair_on_the_truth_of_coco_2014_is_matched(tmp_path: Path) -> None:
 def test_every_round_is_marked_and_a_pooled_row_is_not(tmp_path: Path) -> None:
     before = pope([1, 0] * 4455)
     runs = [write_run(tmp_path / str(seed), [[before], [pope(ALL_RIGHT)]], recipe={"seed": seed}) for seed in (0, 1)]
-    found = build_board(runs, tmp_path / "out", published([ONE]))
-    assert found is not None
-    assert [(one["seed"], one["round"], one["place"]) for one in beside(tmp_path / "out")] == [
+    board = build_board(runs, tmp_path / "out", published([ONE]))
+    assert board is not None
+    assert [(row["seed"], row["round"], row["place"]) for row in beside(tmp_path / "out")] == [
         ("0", "0", "above"), ("0", "1", "below"), ("1", "0", "above"), ("1", "1", "below"),
     ]  # fmt: skip
-    _, section = found.sections
+    _, section = board.sections
     assert section.table is not None
     assert section.table.heading[6:10] == (
         *("honed, seed 0, round 0", "honed, seed 0, round 1", "honed, seed 1, round 0", "honed, seed 1, round 1"),
@@ -442,8 +444,10 @@ def test_every_round_is_marked_and_a_pooled_row_is_not(tmp_path: Path) -> None:
 
 
 def test_every_yardstick_has_published_figures() -> None:
-    published = {(one.benchmark, one.metric) for one in read_tables()}
-    assert [one for one in all_yardsticks() if (one.benchmark, one.published) not in published] == []
+    published = {(figure.benchmark, figure.metric) for figure in read_tables()}
+    assert [
+        yardstick for yardstick in all_yardsticks() if (yardstick.benchmark, yardstick.published) not in published
+    ] == []
 
 
 def test_a_board_without_the_option_is_as_it_was(tmp_path: Path) -> None:
@@ -473,14 +477,14 @@ def test_the_published_llava_13b_answers_agree_with_the_figure_reported_for_them
     data, scored = conformance / "pope", tmp_path / "llava-13b"
     answers = ("--answers", data / "answers/llava-v1.5-13b.jsonl", "--questions", data / "llava_pope_test.jsonl")
     run("score", "pope", *answers, "--truth", data / "labels_2910", "--out", scored)
-    said = run("board", scored, "--reported", "--out", tmp_path / "out")
-    assert said.splitlines() == [
+    output = run("board", scored, "--reported", "--out", tmp_path / "out")
+    assert output.splitlines() == [
         f"written {tmp_path}/out/{name}" for name in ("board.md", "board.csv", "board.html", "cost.csv", "reported.csv")
     ]
-    found = {
-        (one["system"], one["published_model"], one["stage"], one["metric"]): one for one in beside(tmp_path / "out")
+    rows = {
+        (row["system"], row["published_model"], row["stage"], row["metric"]): row for row in beside(tmp_path / "out")
     }
-    alone = found["", LLAVA_13B, "before", "macro/f1"]
+    alone = rows["", LLAVA_13B, "before", "macro/f1"]
     assert (alone["value"], alone["published"], alone["place"], alone["n"]) == (
         "0.859469",
         "0.859000",
@@ -488,10 +492,10 @@ def test_the_published_llava_13b_answers_agree_with_the_figure_reported_for_them
         "8910",
     )
     # The interval is about [84.6, 87.2]: CSR's 87.30 lies above it, HA-DPO's adversarial 79.76 far below its own.
-    assert found["CSR", LLAVA_13B, "after", "macro/f1"]["place"] == "above"
-    assert found["CSR", LLAVA_7B, "after", "macro/f1"]["place"] == "inside"
-    assert found["HA-DPO", LLAVA_7B, "before", "adversarial/accuracy"]["place"] == "below"
-    assert len(found) == 21
+    assert rows["CSR", LLAVA_13B, "after", "macro/f1"]["place"] == "above"
+    assert rows["CSR", LLAVA_7B, "after", "macro/f1"]["place"] == "inside"
+    assert rows["HA-DPO", LLAVA_7B, "before", "adversarial/accuracy"]["place"] == "below"
+    assert len(rows) == 21
 
 
 # The command line ----------------------------------------------------------------------------------------------------
@@ -510,17 +514,17 @@ def test_a_board_with_nothing_to_compare_says_so_in_one_line(tmp_path: Path) -> 
         "No published figures beside this board: none are on pictos_pope "
         "(only on pope, chair, scienceqa, scienceqa_img, mathvista)."
     )
-    said = json.loads(run("board", folder, "--reported", "--out", tmp_path / "out", "--json"))
-    assert said["notes"] == [last]
-    assert said["files"][-1] == str(tmp_path / "out/reported.csv")
+    report = json.loads(run("board", folder, "--reported", "--out", tmp_path / "out", "--json"))
+    assert report["notes"] == [last]
+    assert report["files"][-1] == str(tmp_path / "out/reported.csv")
 
 
 def test_the_tables_are_listed_with_their_sources() -> None:
-    said = json.loads(run("reported", "--benchmark", "shr", "--json"))
-    assert [(one["system"], one["stage"], one["value"]) for one in said["figures"]] == [
+    report = json.loads(run("reported", "--benchmark", "shr", "--json"))
+    assert [(figure["system"], figure["stage"], figure["value"]) for figure in report["figures"]] == [
         ("SeVa", "before", 36.7), ("SeVa", "after", 32.7), ("HA-DPO", "before", 36.7), ("HA-DPO", "after", 34.0),
     ]  # fmt: skip
-    assert said["figures"][0]["source"] == "SeVa README (Kevinz-code/SeVa)"
+    assert report["figures"][0]["source"] == "SeVa README (Kevinz-code/SeVa)"
     text = run("reported", "--benchmark", "SHR")
     assert all(word in text for word in ("SeVa", "36.7 %", "32.7 %", "Kevinz-code"))
 

@@ -58,16 +58,16 @@ def pages(site: Path) -> dict[str, Page]:
 
 
 def flags_of(site: Path, name: str, round_: str) -> dict[str, int]:
-    index, found = data_of(site, name)
-    return {one["id"]: flag for one, flag in zip(found, index["flags"][round_], strict=True)}
+    index, samples = data_of(site, name)
+    return {sample["id"]: flag for sample, flag in zip(samples, index["flags"][round_], strict=True)}
 
 
 def test_a_difference_is_judged_by_its_p_where_nothing_corrects_it() -> None:
     """Four pictures of 200 that differ give an interval without zero, and a p of 0.125."""
-    marks = [int(place >= 4) for place in range(200)]
-    found = difference(yes_no(marks).rows, yes_no([1] * 200).rows, YES_NO)["accuracy"]
-    assert found.low is not None and found.low > 0
-    assert judged(Cell(metric=YES_NO[0], estimate=None, difference=found)) is None
+    marks = [int(index >= 4) for index in range(200)]
+    change = difference(yes_no(marks).rows, yes_no([1] * 200).rows, YES_NO)["accuracy"]
+    assert change.low is not None and change.low > 0
+    assert judged(Cell(metric=YES_NO[0], estimate=None, difference=change)) is None
 
 
 def test_every_link_leads_to_a_file_and_every_file_is_linked(tmp_path: Path) -> None:
@@ -83,11 +83,11 @@ def test_every_link_leads_to_a_file_and_every_file_is_linked(tmp_path: Path) -> 
     site = make_site(tmp_path / "site", runs, ablations=[ablate(tmp_path / "grid", draws=50)])
     referred = {"index.html"}
     for page in pages(site).values():
-        referred |= {one for one in page.references if not one.startswith("#")}
+        referred |= {reference for reference in page.references if not reference.startswith("#")}
     for folder in (site / "data").iterdir():
-        index, found = data_of(site, folder.name)
-        referred |= {f"{index['folder']}{number}.js" for number in range(-(-len(found) // index["page"]))}
-        referred |= {picture[0] for one in found for picture in one["pictures"]}
+        index, samples = data_of(site, folder.name)
+        referred |= {f"{index['folder']}{number}.js" for number in range(-(-len(samples) // index["page"]))}
+        referred |= {picture[0] for sample in samples for picture in sample["pictures"]}
     assert referred == {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
     assert "ablation-01-toy.html" in referred and "verifiers.html" in referred
 
@@ -95,12 +95,16 @@ def test_every_link_leads_to_a_file_and_every_file_is_linked(tmp_path: Path) -> 
 def test_every_page_forbids_all_but_its_own_files(tmp_path: Path) -> None:
     for page in pages(make_site(tmp_path / "site", [small_run(tmp_path / "run")])).values():
         (policy,) = [
-            str(found["content"]) for _, found in page.elements if found.get("http-equiv") == "Content-Security-Policy"
+            str(attributes["content"])
+            for _, attributes in page.elements
+            if attributes.get("http-equiv") == "Content-Security-Policy"
         ]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';")
         assert "unsafe" not in policy
-        assert not [name for _, found in page.elements for name in found if name.startswith("on") or name == "style"]
-        assert not [one for one in page.references if re.match(r"[a-z]+:|//", one)]
+        assert not [
+            name for _, attributes in page.elements for name in attributes if name.startswith("on") or name == "style"
+        ]
+        assert not [reference for reference in page.references if re.match(r"[a-z]+:|//", reference)]
 
 
 def test_what_anything_is_called_is_text_and_never_markup(tmp_path: Path) -> None:
@@ -122,9 +126,9 @@ def test_what_anything_is_called_is_text_and_never_markup(tmp_path: Path) -> Non
 
 def test_an_answer_is_text_with_what_cannot_be_seen_written_out(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [[answered("No")], [answered(EVIL + "\n")]])
-    _, (found,) = data_of(make_site(tmp_path / "site", [run]), "01-honed-1")
-    (part,) = found["answers"]["1"]["parts"]
-    assert part == [EVIL.replace("\u202e", "⟨U+202E⟩").replace("\x00", "⟨U+0000⟩") + "\n", ""]
+    _, (sample,) = data_of(make_site(tmp_path / "site", [run]), "01-honed-1")
+    (piece,) = sample["answers"]["1"]["parts"]
+    assert piece == [EVIL.replace("\u202e", "⟨U+202E⟩").replace("\x00", "⟨U+0000⟩") + "\n", ""]
 
 
 def test_marks_of_a_round_are_those_of_its_rows(tmp_path: Path) -> None:
@@ -137,14 +141,14 @@ def test_marks_of_a_round_are_those_of_its_rows(tmp_path: Path) -> None:
         "q3": changed | wrong | browser.DISAGREE | browser.UNREAD,
     }
     assert flags_of(site, "01-honed-1", "0") == {"q0": 0, "q1": wrong, "q2": 0, "q3": wrong}
-    _, found = data_of(site, "01-honed-1")
-    assert found[3]["answers"]["1"]["profiles"] == {"strict": "unread", "loose": "yes"}
-    assert (found[1]["prompt"], found[1]["gold"]) == ("Is there a cat?", "yes")
+    _, samples = data_of(site, "01-honed-1")
+    assert samples[3]["answers"]["1"]["profiles"] == {"strict": "unread", "loose": "yes"}
+    assert (samples[1]["prompt"], samples[1]["gold"]) == ("Is there a cat?", "yes")
 
 
 def test_a_wrong_object_is_marked_in_the_answer(tmp_path: Path) -> None:
-    _, found = data_of(make_site(tmp_path / "site", [small_run(tmp_path / "run")]), "01-honed-2")
-    assert found[1]["answers"]["1"]["named"] == [["cup", 1], ["car", 0]]
+    _, samples = data_of(make_site(tmp_path / "site", [small_run(tmp_path / "run")]), "01-honed-2")
+    assert samples[1]["answers"]["1"]["named"] == [["cup", 1], ["car", 0]]
     assert parts("A Knife, two hot dogs; dogs.", [("dog", False), ("knife", True), ("hot dog", True)]) == [
         ("A ", ""), ("Knife", "right"), (", two ", ""), ("hot dogs", "right"), ("; ", ""), ("dogs", "wrong"), (".", ""),
     ]  # fmt: skip
@@ -154,9 +158,9 @@ def test_a_wrong_object_is_marked_in_the_answer(tmp_path: Path) -> None:
 
 @given(st.text(), st.lists(st.tuples(st.text(min_size=1), st.booleans())))
 def test_the_parts_of_an_answer_join_to_the_answer(answer: str, named: list[tuple[str, bool]]) -> None:
-    found = parts(answer, named)
-    assert "".join(text for text, _ in found) == answer
-    assert all(text for text, _ in found)
+    pieces = parts(answer, named)
+    assert "".join(text for text, _ in pieces) == answer
+    assert all(text for text, _ in pieces)
 
 
 @given(st.text())
@@ -184,9 +188,9 @@ def test_data_come_a_page_at_a_time(tmp_path: Path) -> None:
 def test_a_picture_is_written_once(tmp_path: Path) -> None:
     site = make_site(tmp_path / "site", [write_run(tmp_path / "run", [[answered(*["Yes"] * 9)]])])
     assert len(list((site / "pictures").iterdir())) == 3  # nine questions, three colours
-    _, found = data_of(site, "01-honed-1")
-    assert found[0]["pictures"] == found[3]["pictures"] != found[1]["pictures"]
-    with Image.open(site / found[1]["pictures"][0][0]) as image:
+    _, samples = data_of(site, "01-honed-1")
+    assert samples[0]["pictures"] == samples[3]["pictures"] != samples[1]["pictures"]
+    with Image.open(site / samples[1]["pictures"][0][0]) as image:
         assert image.convert("RGB").getpixel((0, 0)) == (0, 128, 0)
 
 
@@ -214,9 +218,9 @@ def test_a_large_picture_is_shown_smaller(tmp_path: Path) -> None:
 def test_without_a_tasks_data_the_answers_are_shown_and_the_page_says_what_is_missing(tmp_path: Path) -> None:
     site = make_site(tmp_path / "site", [small_run(tmp_path / "run")])
     assert "chair: its pictures are in a drawer" in (site / "samples-01-honed-2.html").read_text(encoding="utf-8")
-    _, found = data_of(site, "01-honed-2")
-    assert (found[0]["pictures"], found[0]["prompt"], found[0]["gold"]) == ([], None, None)
-    assert found[0]["answers"]["0"]["parts"] == [["cat", "right"], [" !", ""], ["dog", "wrong"]]
+    _, samples = data_of(site, "01-honed-2")
+    assert (samples[0]["pictures"], samples[0]["prompt"], samples[0]["gold"]) == ([], None, None)
+    assert samples[0]["answers"]["0"]["parts"] == [["cat", "right"], [" !", ""], ["dog", "wrong"]]
 
 
 def test_answers_to_other_questions_than_those_at_hand_are_counted(tmp_path: Path) -> None:
@@ -236,12 +240,14 @@ def test_the_front_table_can_be_sorted_by_what_the_board_says(tmp_path: Path) ->
     runs = [small_run(tmp_path / str(seed), recipe={"seed": seed}) for seed in (0, 1)]
     site = make_site(tmp_path / "site", runs)
     page = pages(site)["index.html"]
-    rows = [found for tag, found in page.elements if tag == "tr" and "data-verifier" in found]
+    rows = [attributes for tag, attributes in page.elements if tag == "tr" and "data-verifier" in attributes]
     assert len(rows) == 5  # two runs of two rounds, and their mean
     assert {row["data-level"] for row in rows} == {"L3"}
-    values = [found["data-value"] for tag, found in page.elements if tag == "td" and "data-value" in found]
-    columns = [found for tag, found in page.elements if tag == "th" and "data-task" in found]
-    accuracy = next(place for place, found in enumerate(columns) if found["data-task"] == "quiz")
+    values = [
+        attributes["data-value"] for tag, attributes in page.elements if tag == "td" and "data-value" in attributes
+    ]
+    columns = [attributes for tag, attributes in page.elements if tag == "th" and "data-task" in attributes]
+    accuracy = next(column for column, attributes in enumerate(columns) if attributes["data-task"] == "quiz")
     assert values[accuracy :: len(columns)] == ["0.500000", "0.500000", "0.500000", "0.500000", "0.500000"]
 
 
@@ -289,7 +295,9 @@ def test_published_figures_stand_beside_measured_ones_of_the_same_benchmark(tmp_
         published=Published(figures=read_tables(), yardsticks=all_yardsticks()),
     )
     page = pages(site)["published.html"]
-    (drawn,) = [found["alt"] for tag, found in page.elements if tag == "img" and "CHAIRi" in str(found["alt"])]
+    (drawn,) = [
+        attributes["alt"] for tag, attributes in page.elements if tag == "img" and "CHAIRi" in str(attributes["alt"])
+    ]
     assert "mine: 33.3 measured; " in str(drawn)
     assert "SIMA, LLaVA-1.5-7B, after: 10.4 published" in str(drawn)
     assert "POPE <small>" in (site / "published.html").read_text(encoding="utf-8")
@@ -354,29 +362,29 @@ def test_a_verifier_is_held_against_the_marks_of_the_task(tmp_path: Path) -> Non
         (["Yes", "Yes"], [1.0, 0.0]),
         (["Yes", "No"], [None, 1.0]),
     )
-    found = try_verifier(path, QUESTIONS)
-    assert (found.groups, found.pairs, found.told_apart) == (5, 4, 3)
-    assert found.gap is not None and found.worth is not None and found.roc is not None
-    assert found.gap.value == pytest.approx((2 + 1 + 4 + 1) / 4)
-    assert found.worth.value == pytest.approx((1 + 1 - 1 + 0) / 4)
-    assert found.roc.area.value == pytest.approx(4 / 9)  # of 3 x 3 ordered pairs
-    assert (found.roc.x[0], found.roc.y[0], found.roc.x[-1], found.roc.y[-1]) == (0, 0, 1, 1)
+    trial = try_verifier(path, QUESTIONS)
+    assert (trial.groups, trial.pairs, trial.told_apart) == (5, 4, 3)
+    assert trial.gap is not None and trial.worth is not None and trial.roc is not None
+    assert trial.gap.value == pytest.approx((2 + 1 + 4 + 1) / 4)
+    assert trial.worth.value == pytest.approx((1 + 1 - 1 + 0) / 4)
+    assert trial.roc.area.value == pytest.approx(4 / 9)  # of 3 x 3 ordered pairs
+    assert (trial.roc.x[0], trial.roc.y[0], trial.roc.x[-1], trial.roc.y[-1]) == (0, 0, 1, 1)
 
 
 def test_a_verifier_without_opinions_has_no_curve(tmp_path: Path) -> None:
-    found = try_verifier(_groups(tmp_path / "groups.jsonl", (["Yes", "No"], [None, None])), QUESTIONS)
-    assert (found.pairs, found.roc, found.gap, found.worth) == (0, None, None, None)
+    trial = try_verifier(_groups(tmp_path / "groups.jsonl", (["Yes", "No"], [None, None])), QUESTIONS)
+    assert (trial.pairs, trial.roc, trial.gap, trial.worth) == (0, None, None, None)
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=30))
 def test_the_area_is_the_chance_that_a_better_answer_has_the_higher_reward(pairs: list[tuple[int, bool]]) -> None:
     gaps = np.array([gap for gap, _ in pairs], dtype=float)
-    better = np.array([one for _, one in pairs])
-    found = roc(gaps, better, np.arange(len(pairs)))
+    better = np.array([flag for _, flag in pairs])
+    curve = roc(gaps, better, np.arange(len(pairs)))
     up = np.where(better, gaps, -gaps)  # reward of the better answer minus that of the worse
-    brute = np.mean([(one > -other) + 0.5 * (one == -other) for one in up for other in up])
-    assert found.area.value == pytest.approx(brute)
-    assert np.all(np.diff(found.x) >= 0) and np.all(np.diff(found.y) >= 0)
+    brute = np.mean([(gap > -other) + 0.5 * (gap == -other) for gap in up for other in up])
+    assert curve.area.value == pytest.approx(brute)
+    assert np.all(np.diff(curve.x) >= 0) and np.all(np.diff(curve.y) >= 0)
 
 
 def test_the_interval_of_the_area_covers_it() -> None:
@@ -396,7 +404,7 @@ def test_the_interval_of_the_area_covers_it() -> None:
 
 def test_a_pooled_figure_has_its_runs_and_their_ratio_beside_it() -> None:
     before, ends = yes_no([1, 0] * 30), ([1, 1, 1, 0] * 15, [1] * 60, [1, 0] * 30)
-    found = pooled_difference([(before.rows, yes_no(end).rows) for end in ends], YES_NO)["accuracy"]
-    figure = shown(Cell(metric=YES_NO[0], estimate=None, difference=found, holm=found.p, testable=False))
-    assert figure.delta_fixed.endswith(f"}} 3 runs, ratio {found.ratio:.1f}")
+    pooled = pooled_difference([(before.rows, yes_no(end).rows) for end in ends], YES_NO)["accuracy"]
+    figure = shown(Cell(metric=YES_NO[0], estimate=None, difference=pooled, holm=pooled.p, testable=False))
+    assert figure.delta_fixed.endswith(f"}} 3 runs, ratio {pooled.ratio:.1f}")
     assert (figure.p, figure.verdict) == ("0.25, not testable", "unclear")

@@ -56,7 +56,7 @@ class Talker:
     """Says the same of every picture; keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Sample] = []
+        self.samples: list[Sample] = []
         self.how: list[Hallucination] = []
         self.samplings: list[Sampling] = []
 
@@ -67,7 +67,7 @@ class Talker:
         how: Sequence[Hallucination] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
-        self.asked += samples
+        self.samples += samples
         self.samplings.append(sampling)
         if how is None:
             return [[Answer(text=SAID)] * sampling.n for _ in samples]
@@ -83,8 +83,8 @@ def _collected(recipe: ControlledHallucination, seed: int = 0, count: int = 200)
 
 def test_the_model_is_asked_without_gold() -> None:
     model, groups = _collected(ControlledHallucination())
-    assert len(model.asked) == 400
-    assert all(sample.target is None for sample in model.asked)
+    assert len(model.samples) == 400
+    assert all(sample.target is None for sample in model.samples)
     assert all(group.sample.target is None for group in groups)
 
 
@@ -121,7 +121,7 @@ def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
     recipe = SampledAnswers(answers=3, temperature=0.7, max_tokens=9)
     groups = sampled_answers(model, caption_samples("pool", 5), recipe, seed=4)  # type: ignore[arg-type]
     assert model.samplings == [Sampling(n=3, temperature=0.7, max_tokens=9, seed=4)]
-    assert all(sample.target is None for sample in (*model.asked, *(group.sample for group in groups)))
+    assert all(sample.target is None for sample in (*model.samples, *(group.sample for group in groups)))
     assert [(group.answers, group.notes) for group in groups] == [((SAID,) * 3, ({},) * 3)] * 5
 
 
@@ -462,12 +462,12 @@ def test_a_number_of_trls_that_is_a_text_is_refused_before_anything_is_asked() -
 
 
 class Tracker(TrainerCallback):  # type: ignore[misc]
-    """A tracker that is installed; keeps what it was told."""
+    """A tracker that is installed; keeps the figures that are logged to it."""
 
-    told: ClassVar[list[tuple[str, str, dict[str, float]]]] = []
+    logged: ClassVar[list[tuple[str, str, dict[str, float]]]] = []
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-        self.told.append((args.run_name, args.project, logs))
+        self.logged.append((args.run_name, args.project, logs))
 
 
 class Missing(TrainerCallback):  # type: ignore[misc]
@@ -479,21 +479,21 @@ def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
     seed_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "tensorboard", Tracker)
-    monkeypatch.setattr(Tracker, "told", [])
+    monkeypatch.setattr(Tracker, "logged", [])
     recipe = Dpo(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
     out = tmp_path / "checkpoint"
     optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
-    assert {messages[:2] for messages in Tracker.told} == {("small round 1", "strop")}
-    losses = [logs["loss"] for _, _, logs in Tracker.told if "loss" in logs]
+    assert {messages[:2] for messages in Tracker.logged} == {("small round 1", "strop")}
+    losses = [logs["loss"] for _, _, logs in Tracker.logged if "loss" in logs]
     assert len(losses) == 2, "eight pairs in batches of four"
 
 
 def test_no_tracker_is_told_anything_unasked(seed_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Tracker, "told", [])
+    monkeypatch.setattr(Tracker, "logged", [])
     for name in INTEGRATION_TO_CALLBACK:
         monkeypatch.setitem(INTEGRATION_TO_CALLBACK, name, Tracker)
     _trained(seed_model, tmp_path / "checkpoint")
-    assert Tracker.told == []
+    assert Tracker.logged == []
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class Doing:
     def __init__(self, out: Path, script: str = FINISH, **scripts: str) -> None:
         self.out, self.script, self.scripts = out, script, scripts
         self.started: list[str] = []
-        self.told: list[tuple[str, str]] = []
+        self.reported: list[tuple[str, str]] = []
         self.most = 0
 
     def command(self, run: Run) -> list[str]:
@@ -61,7 +61,7 @@ class Doing:
         ]
 
     def tell(self, run: Run, state: State, seconds: float) -> None:
-        self.told.append((run.folder, state.state))
+        self.reported.append((run.folder, state.state))
 
     def watch(self, runs: Sequence[Run]) -> None:
         self.most = max(self.most, len(runs))
@@ -76,7 +76,7 @@ def test_every_cell_is_run_with_every_training_seed_seeds_last(grid: Grid, tmp_p
     kinds = ("clip", "none", "random")
     assert doing.started == [f"verify.kind={kind}/seed-{seed}" for seed in (0, 1) for kind in kinds]
     assert {state.state for state in states.values()} == {"done"}
-    assert sorted(doing.told) == sorted((folder, "done") for folder in doing.started)
+    assert sorted(doing.reported) == sorted((folder, "done") for folder in doing.started)
 
 
 def test_a_finished_grid_starts_nothing(grid: Grid, tmp_path: Path) -> None:

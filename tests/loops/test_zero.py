@@ -122,14 +122,14 @@ def _earned(scores: Sequence[float], zero: float) -> float:
 
 
 @given(st.lists(SCORES, min_size=1, max_size=12), SCORES, SCORES)
-def test_a_sentence_truer_than_the_zero_never_lowers_the_reward(said: list[float], more: float, zero: float) -> None:
-    before, after = _earned(said, zero), _earned([*said, more], zero)
+def test_a_sentence_truer_than_the_zero_never_lowers_the_reward(scores: list[float], more: float, zero: float) -> None:
+    before, after = _earned(scores, zero), _earned([*scores, more], zero)
     assert after >= before if more >= zero else after <= before
 
 
 @given(st.lists(SCORES, min_size=2, max_size=12), SCORES, st.data())
-def test_more_true_sentences_never_earn_less(said: list[float], zero: float, data: st.DataObject) -> None:
-    true = [zero + abs(score) for score in said]
+def test_more_true_sentences_never_earn_less(scores: list[float], zero: float, data: st.DataObject) -> None:
+    true = [zero + abs(score) for score in scores]
     fewer = data.draw(st.integers(min_value=1, max_value=len(true)))
     assert _earned(true[:fewer], zero) <= _earned(true, zero)
 

@@ -52,7 +52,7 @@ def test_a_folder_compared_with_itself_shows_exactly_no_difference(tmp_path: Pat
 
 
 def test_parts_of_pope_differ_in_their_categories_and_in_no_version(tmp_path: Path) -> None:
-    def part(*groups: str) -> TaskResult:
+    def result_of(*groups: str) -> TaskResult:
         metrics = pope_metrics(groups)
         rows = yes_no([1, 0], task="pope").rows
         marked = [replace(row, id=f"{group}/{row.id}", group=group) for group in groups for row in rows]
@@ -60,7 +60,7 @@ def test_parts_of_pope_differ_in_their_categories_and_in_no_version(tmp_path: Pa
 
     every = ("adversarial", "popular", "random")
     for left, right in ((("random",), ("popular",)), (every, ("popular",)), (every, ("popular", "random"))):
-        sides = [write_folder(tmp_path / name, part(*groups)) for name, groups in (("a", left), ("b", right))]
+        sides = [write_folder(tmp_path / name, result_of(*groups)) for name, groups in (("a", left), ("b", right))]
         with pytest.raises(DataError) as error:
             ask("compare", *sides)
         assert str(error.value) == (

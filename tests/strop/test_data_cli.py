@@ -35,13 +35,13 @@ def _source(file: str, content: bytes | None = None, **more: Any) -> Source:
 @pytest.fixture
 def quiz(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A task of four files, and a mirror that has some of them."""
-    known = (
+    sources = (
         _source("questions.json", QUESTIONS, needed=True),
         _source("labels.json", LABELS, needed=True),
         _source("old/labels.json", instead_of="labels.json"),
         _source("pictures.zip", unpacked="pictures/*.png"),
     )
-    monkeypatch.setattr("tasks.registry.all_sources", lambda: known)
+    monkeypatch.setattr("tasks.registry.all_sources", lambda: sources)
     monkeypatch.setenv("STROP_DATA", str(tmp_path / "data"))
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror/questions.json").write_bytes(QUESTIONS)
@@ -78,16 +78,20 @@ def test_every_task_of_others_data_says_what_it_needs_and_whose_it_is(tmp_path: 
             assert row["origin"]
             assert (row["state"], row["path"], row["sha256"]) == ("missing", None, None)
             assert row["expected_sha256"] is None or re.fullmatch("[0-9a-f]{64}", row["expected_sha256"])
-            assert row["instead_of"] is None or row["instead_of"] in [one["file"] for one in rows if one["needed"]]
+            assert row["instead_of"] is None or row["instead_of"] in [
+                other["file"] for other in rows if other["needed"]
+            ]
 
 
 def test_the_known_digests_are_those_of_the_published_files(conformance: Path) -> None:
-    known = {source.file: source for source in all_sources() if source.sha256 and "coco_pope" not in source.file}
-    known |= {f"{source.task}/{source.file}": source for source in all_sources() if source.file.startswith("labels_")}
-    assert len(known) == 12
-    captions = known.pop("greedy.jsonl")
+    published = {source.file: source for source in all_sources() if source.sha256 and "coco_pope" not in source.file}
+    published |= {
+        f"{source.task}/{source.file}": source for source in all_sources() if source.file.startswith("labels_")
+    }
+    assert len(published) == 12
+    captions = published.pop("greedy.jsonl")
     assert digest_of_file(conformance / "chair/opera/llava-1.5/greedy.jsonl") == captions.sha256
-    assert {stored_file(conformance, source).state for source in known.values()} == {"as published"}
+    assert {stored_file(conformance, source).state for source in published.values()} == {"as published"}
     assert stored_file(conformance, _of("chair", "synonyms.json")).state == "here"
 
 
@@ -112,11 +116,11 @@ def test_the_list_tells_what_is_here_from_what_is_another_version(quiz: Path, tm
         "old/labels.json": "here",
         "pictures.zip": "missing",
     }
-    said = _run("list").stdout
-    assert f"SHA-256 {sha256(b'other questions').hexdigest()}" in said
-    assert f"SHA-256 as published {sha256(QUESTIONS).hexdigest()}" in said
-    assert "quiz/labels.json: missing, but there is old/labels.json" in said
-    assert "from owner/quiz\n    licence: MIT" in said
+    output = _run("list").stdout
+    assert f"SHA-256 {sha256(b'other questions').hexdigest()}" in output
+    assert f"SHA-256 as published {sha256(QUESTIONS).hexdigest()}" in output
+    assert "quiz/labels.json: missing, but there is old/labels.json" in output
+    assert "from owner/quiz\n    licence: MIT" in output
     (data / "quiz/old/labels.json").unlink()
     assert "quiz/labels.json: MISSING, and needed" in _run("list").stdout
 
@@ -143,11 +147,11 @@ def test_what_another_task_has_need_not_be_had_twice(tmp_path: Path) -> None:
     assert states["grounding", "annotations_trainval2014.zip"] == "unpacked"
     assert states["ic", "synonyms.json"] == "here"
     assert states["ic", "truth.json"] == states["ic", "double_words.json"] == "missing"
-    said = _run("list", "--data", tmp_path).stdout
-    assert f"ic/synonyms.json: here in {tmp_path}/chair\n" in said
-    assert f"grounding/annotations_trainval2014.zip: unpacked in {tmp_path}/chair\n" in said
-    assert "ic/truth.json: MISSING, and needed" in said
-    assert "by `strop data build ic --coco ANNOTATIONS --out DATA/ic`" in said
+    output = _run("list", "--data", tmp_path).stdout
+    assert f"ic/synonyms.json: here in {tmp_path}/chair\n" in output
+    assert f"grounding/annotations_trainval2014.zip: unpacked in {tmp_path}/chair\n" in output
+    assert "ic/truth.json: MISSING, and needed" in output
+    assert "by `strop data build ic --coco ANNOTATIONS --out DATA/ic`" in output
 
 
 # The fetch ------------------------------------------------------------------------------------------------------------
@@ -177,9 +181,9 @@ def test_two_mirrors_with_half_of_it_make_a_whole(quiz: Path, tmp_path: Path) ->
 def test_what_may_stand_in_is_taken_where_the_mirror_has_no_better(quiz: Path, tmp_path: Path) -> None:
     (quiz / "old").mkdir()
     (quiz / "labels.json").rename(quiz / "old/labels.json")
-    found = _run("fetch", "quiz", "--from", quiz)
-    assert "old/labels.json: fetched" in found.stdout
-    assert found.stdout.rstrip().endswith("(none is known to compare with)")
+    result = _run("fetch", "quiz", "--from", quiz)
+    assert "old/labels.json: fetched" in result.stdout
+    assert result.stdout.rstrip().endswith("(none is known to compare with)")
     assert not (tmp_path / "data/quiz/labels.json").exists()
     assert "old/labels.json: already there" in _run("fetch", "quiz", "--from", quiz).stdout
 
@@ -212,17 +216,17 @@ def test_an_archive_is_unpacked_and_its_contents_count_without_it(quiz: Path, tm
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--file", "absent.json"), "quiz has no file 'absent.json'; its files are questions.json, labels.json"),
         (("--sha256", "labels.json=12"), "expected FILE=DIGEST with the 64 hex digits"),
         (("--sha256", f"absent={'0' * 64}"), "quiz has no file 'absent'"),
     ],
 )
-def test_an_option_that_names_nothing_is_told(quiz: Path, words: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_an_option_that_names_nothing_is_told(quiz: Path, words: tuple[str, ...], message: str, tmp_path: Path) -> None:
     error = _error("fetch", "quiz", "--from", quiz, *words)
     assert isinstance(error, UsageError)
-    assert said in str(error)
+    assert message in str(error)
     assert not (tmp_path / "data").exists()
 
 
@@ -264,5 +268,5 @@ def test_cocos_archive_unpacked_is_where_score_looks_for_a_truth(tmp_path: Path)
     assert "annotations_trainval2014.zip: fetched" in _run("fetch", "chair", "--from", mirror, "--data", data).stdout
     (tmp_path / "answers.jsonl").write_text('{"image_id": 1, "caption": "A cat and a bus."}')
     words = ["chair", "--answers", str(tmp_path / "answers.jsonl"), "--data", str(data), "--profile", "lemminflect"]
-    found = json.loads(CliRunner().invoke(score_app, [*words, "--json"]).stdout)
-    assert (found["info"]["truth"], found["metrics"]["recall"]["value"]) == ("annotations", 1.0)
+    report = json.loads(CliRunner().invoke(score_app, [*words, "--json"]).stdout)
+    assert (report["info"]["truth"], report["metrics"]["recall"]["value"]) == ("annotations", 1.0)

@@ -184,7 +184,7 @@ def test_answers_are_kept_where_the_results_find_no_room(
     with served(lambda _: "Yes") as server:
         words = ("eval", "--model", "m", "--endpoint", server.url, "--tasks", "quiz", "--plugin-path", "my")
         error = strop(*words, "--out", "out").error()
-        assert len(server.asked) == 4
+        assert len(server.requests) == 4
     assert error.startswith("out/quiz.jsonl cannot be written (No space left on device)")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["answers.jsonl"]
 

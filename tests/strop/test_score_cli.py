@@ -158,7 +158,7 @@ class _Terminal:
     """Somebody at a terminal who gives this answer, and a network that is there or not."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: bool, online: bool = True) -> None:
-        self.asked: list[str] = []
+        self.questions: list[str] = []
         self.fetched: list[tuple[list[str], Path]] = []
         self._answer = answer
         monkeypatch.setattr(words, "sys", SimpleNamespace(stdin=self, stderr=self))
@@ -170,7 +170,7 @@ class _Terminal:
         return True
 
     def _confirm(self, question: str, **_: object) -> bool:
-        self.asked.append(question)
+        self.questions.append(question)
         return self._answer
 
     def _download(self, names: list[str], folder: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_person_who_is_online_is_asked_before_anything_is_fetched(
 ) -> None:
     terminal = _Terminal(monkeypatch, answer=False)
     assert _run(*kittens).exit_code == 0
-    (question,) = terminal.asked
+    (question,) = terminal.questions
     assert question.startswith("NLTK's data are missing (punkt_tab, averaged_perceptron_tagger_eng, wordnet). Download")
     assert terminal.fetched == []
 
@@ -201,7 +201,7 @@ def test_nobody_is_asked_who_is_offline_or_has_chosen(
     assert _run(*kittens).exit_code == 0
     chosen = _Terminal(monkeypatch, answer=True)
     assert _run(*kittens, "--profile", "lemminflect").exit_code == 0
-    assert offline.asked == chosen.asked == []
+    assert offline.questions == chosen.questions == []
 
 
 def test_what_is_downloaded_is_used_at_once(
@@ -210,7 +210,7 @@ def test_what_is_downloaded_is_used_at_once(
     terminal = _Terminal(monkeypatch, answer=True)
     monkeypatch.setattr(text, "download", lambda names, folder: text.look_in(conformance / "nltk_data"))
     printed = json.loads(_run(*kittens, "--json").stdout)
-    assert len(terminal.asked) == 1
+    assert len(terminal.questions) == 1
     assert printed["profile"] == "official"
     assert printed["info"]["normaliser"] == f"nltk {version('nltk')}"
 

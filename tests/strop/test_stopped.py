@@ -53,7 +53,7 @@ class Started:
         return self.process.exitcode
 
     @property
-    def told(self) -> str:
+    def output(self) -> str:
         return self.errors.read_text()
 
 
@@ -127,7 +127,7 @@ def _answering() -> Iterator[tuple[Served, Callable[[], int]]]:
 
 def _wait(command: Started, ready: Callable[[], bool]) -> None:
     while not ready():
-        assert command.process.is_alive(), command.told
+        assert command.process.is_alive(), command.output
         time.sleep(0.002)
 
 
@@ -164,7 +164,9 @@ def test_whatever_stops_it_answers_are_kept_told_and_not_asked_again(tmp_path: P
             assert code == -signal.SIGKILL
         else:
             path = tmp_path / "answers.jsonl"
-            assert command.told == f"stopped; {kept} answers are kept in {path}, the same command goes on from there\n"
+            assert (
+                command.output == f"stopped; {kept} answers are kept in {path}, the same command goes on from there\n"
+            )
             assert code == 130
         assert _eval(server.url, tmp_path).ended() == 0
         assert sent() - first == _lines(tmp_path) - kept, "each question is asked that has no answer, and once"
@@ -174,13 +176,13 @@ def test_whatever_stops_it_answers_are_kept_told_and_not_asked_again(tmp_path: P
 @pytest.mark.reported("lost")
 def test_a_stop_does_not_wait_for_the_slowest_answer(tmp_path: Path) -> None:
     def says(request: dict[str, Any]) -> str:
-        if len(server.asked) > STOP_AT:
+        if len(server.requests) > STOP_AT:
             time.sleep(5)
         return "Yes"
 
     with served(says) as server:
         command = _eval(server.url, tmp_path)
-        _wait(command, lambda: len(server.asked) >= STOP_AT + PARALLEL)
+        _wait(command, lambda: len(server.requests) >= STOP_AT + PARALLEL)
         began = time.monotonic()
         command.send(signal.SIGINT)
         assert command.ended() == 130
@@ -200,18 +202,18 @@ def test_who_was_made_deaf_to_a_closed_terminal_stays_so(tmp_path: Path) -> None
 @pytest.mark.reported("lost")
 def test_an_outage_of_one_question_loses_none_of_the_answers_on_their_way(tmp_path: Path) -> None:
     def says(request: dict[str, Any]) -> Any:
-        if len(server.asked) == STOP_AT:
+        if len(server.requests) == STOP_AT:
             return 401, {"error": {"message": "the key is over"}}
-        time.sleep(0.2 if len(server.asked) > STOP_AT - PARALLEL else 0)
+        time.sleep(0.2 if len(server.requests) > STOP_AT - PARALLEL else 0)
         return "Yes"
 
     with served(says) as server:
         command = _eval(server.url, tmp_path)
         assert command.ended() == 2
-        assert _lines(tmp_path) == len(server.asked) - 1
-    assert "(401: the key is over); put its key into" in command.told
+        assert _lines(tmp_path) == len(server.requests) - 1
+    assert "(401: the key is over); put its key into" in command.output
     kept = f"; {_lines(tmp_path)} answers are kept in {tmp_path}/answers.jsonl, the same command goes on from there\n"
-    assert command.told.endswith(kept)
+    assert command.output.endswith(kept)
 
 
 @pytest.mark.reported("lost")
@@ -222,7 +224,7 @@ def test_a_model_that_is_loaded_keeps_each_answer_as_it_ends(tmp_path: Path) -> 
     _wait(command, lambda: _lines(tmp_path) >= 1)
     command.send(signal.SIGTERM)
     assert command.ended() == 130
-    (kept,) = re.findall(r"^stopped; (\d+) answers? (?:is|are) kept in ", command.told)
+    (kept,) = re.findall(r"^stopped; (\d+) answers? (?:is|are) kept in ", command.output)
     assert 1 <= _lines(tmp_path) == int(kept) < 2000
 
 
@@ -232,4 +234,4 @@ def test_a_stop_while_nothing_is_kept_says_no_more_than_that(tmp_path: Path) -> 
     command = _start(["tasks", *slow], tmp_path / "errors.txt")
     _wait(command, (tmp_path / "begun").exists)
     command.send(signal.SIGINT)
-    assert (command.ended(), command.told) == (130, "stopped\n")
+    assert (command.ended(), command.output) == (130, "stopped\n")

@@ -18,15 +18,15 @@ class Parrot:
     settings: str = "s1"
     dies_at: int | None = None
     end: BaseException = dataclasses.field(default_factory=KeyboardInterrupt)
-    asked: list[str] = dataclasses.field(default_factory=list)
+    ids: list[str] = dataclasses.field(default_factory=list)
     calls: int = 0
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         self.calls += 1
         for number, sample in enumerate(samples):
-            if len(self.asked) == self.dies_at:
+            if len(self.ids) == self.dies_at:
                 raise self.end
-            self.asked.append(sample.id)
+            self.ids.append(sample.id)
             yield number, [f"{sample.prompt} {draw}" for draw in range(sampling.n)]
 
 

@@ -9,27 +9,27 @@ from harness.types import AnswerStream, Sample, Sampling
 
 
 class Scripted:
-    """Answers each question by a function of (prompt, scene); `asked` are the samples that reached it."""
+    """Answers each question by a function of (prompt, scene); `samples` are the samples that reached it."""
 
     digest, settings = "scripted", "none"
 
     def __init__(self, says: Callable[[Sample], str]) -> None:
-        self.says, self.asked = says, list[Sample]()
+        self.says, self.samples = says, list[Sample]()
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
-        self.asked += samples
+        self.samples += samples
         yield from enumerate([self.says(sample)] for sample in samples)
 
 
 @dataclass
 class ScriptedJudge:
-    """Gives these replies in order (None: no reply); `asked` are the questions that reached it."""
+    """Gives these replies in order (None: no reply); `samples` are the questions that reached it."""
 
     replies: list[str | None]
     id: str = "scripted"
-    asked: list[Sample] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
     def stream(self, questions: Sequence[Sample]) -> AnswerStream:
-        self.asked += questions
+        self.samples += questions
         replies, self.replies = self.replies[: len(questions)], self.replies[len(questions) :]
         yield from ((number, [reply]) for number, reply in enumerate(replies) if reply is not None)

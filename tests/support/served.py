@@ -13,24 +13,24 @@ from typing import Any
 
 @dataclass
 class Served:
-    """`says` gives a reply's text, or a status and a body (bytes as they are); `asked` are the requests that came."""
+    """`says` gives a reply's text, or a status and a body (bytes unchanged); `requests` are all received."""
 
     says: Callable[[dict[str, Any]], Any]
     url: str = ""
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     ends: str = "stop"
 
 
 @contextmanager
 def served(says: Callable[[dict[str, Any]], Any]) -> Iterator[Served]:
-    """Within it, an endpoint that says what it is told to."""
+    """Within it, an endpoint that gives the replies of `says`."""
     result = Served(says)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            result.asked.append(request)
+            result.requests.append(request)
             result.keys.add(self.headers["Authorization"])
             text = result.says(request)
             status, body = text if isinstance(text, tuple) else (200, _completion(text, result.ends))

@@ -82,7 +82,7 @@ def answered(*answers: str, **changed: Any) -> TaskResult:
 def find_quiz(name: str, version: int, split: str) -> Questions:
     if name != "quiz":
         raise DataError(f"{name}: its pictures are in a drawer")
-    return Questions(task=Quiz(), samples={one.id: one for one in Quiz().samples(split)})
+    return Questions(task=Quiz(), samples={sample.id: sample for sample in Quiz().samples(split)})
 
 
 def find_nothing(folder: Path, number: int) -> Questions:
@@ -117,7 +117,7 @@ def data_of(site: Path, browser: str) -> tuple[dict[str, Any], list[dict[str, An
     folder = site / "data" / browser
     (index,) = _arguments(folder / "index.js", "index")
     files = sorted((path for path in folder.glob("*.js") if path.stem != "index"), key=lambda path: int(path.stem))
-    return index, [one for path in files for one in _arguments(path, "samples")[1]]
+    return index, [sample for path in files for sample in _arguments(path, "samples")[1]]
 
 
 def _arguments(path: Path, function: str) -> list[Any]:

@@ -49,12 +49,12 @@ class Fake:
     metrics: tuple[Metric, ...] = (ACCURACY,)
     headline: str = "accuracy"
     max_tokens: Any = 4
-    given: Any = (_sample(), _sample("two"))
+    rows: Any = (_sample(), _sample("two"))
     marks: Callable[[Sample, str], Any] = _good
     right: Any = "A"
 
     def samples(self, split: str) -> Sequence[Sample]:
-        return self.given() if callable(self.given) else self.given  # type: ignore[no-any-return]
+        return self.rows() if callable(self.rows) else self.rows  # type: ignore[no-any-return]
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.marks(sample, answer)  # type: ignore[no-any-return]
@@ -172,31 +172,31 @@ BROKEN = {
         Fake(max_tokens=1.5), "task fake: max_tokens is 1.5; an answer needs a whole number of tokens, one or more",
     ),
     "an id twice": (
-        Fake(given=(_sample(), _sample("two"), _sample())), "task fake: samples 1 and 3 of test have one id, one",
+        Fake(rows=(_sample(), _sample("two"), _sample())), "task fake: samples 1 and 3 of test have one id, one",
     ),
-    "an id that is a number": (Fake(given=(_sample(7),)), "task fake, sample 1 of test: its id is 7, which is no text"),
-    "an empty id": (Fake(given=(_sample(""),)), "task fake, sample 1 of test: its id is empty"),
+    "an id that is a number": (Fake(rows=(_sample(7),)), "task fake, sample 1 of test: its id is 7, which is no text"),
+    "an empty id": (Fake(rows=(_sample(""),)), "task fake, sample 1 of test: its id is empty"),
     "a prompt that is none": (
-        Fake(given=(_sample(prompt=None),)), "task fake, sample 1 of test: its prompt is None, which is no text",
+        Fake(rows=(_sample(prompt=None),)), "task fake, sample 1 of test: its prompt is None, which is no text",
     ),
     "a picture by its name": (
-        Fake(given=(_sample(images=("a.png",)),)),
+        Fake(rows=(_sample(images=("a.png",)),)),
         "task fake, sample 1 of test: its picture 'a.png' is neither a Path nor a function that draws one",
     ),
     "a picture alone": (
-        Fake(given=(_sample(images=Path("a.png")),)),
+        Fake(rows=(_sample(images=Path("a.png")),)),
         "task fake, sample 1 of test: its images are ",
     ),
-    "no samples": (Fake(given=()), "task fake: it has no samples in the split test"),
+    "no samples": (Fake(rows=()), "task fake: it has no samples in the split test"),
     "a group that is a list": (
-        Fake(given=(_sample(meta={"group": ["red"]}),)),
+        Fake(rows=(_sample(meta={"group": ["red"]}),)),
         "task fake, sample 1 of test: its group is ['red'], which is no text",
     ),
     "a dictionary for a sample": (
-        Fake(given=({"id": "one"},)), "task fake, sample 1 of test: is {'id': 'one'} and no Sample",
+        Fake(rows=({"id": "one"},)), "task fake, sample 1 of test: is {'id': 'one'} and no Sample",
     ),
     "samples that raise": (
-        Fake(given=_raises(ZeroDivisionError("division by zero"))),
+        Fake(rows=_raises(ZeroDivisionError("division by zero"))),
         "task fake: its samples of the split test cannot be had (ZeroDivisionError: division by zero)",
     ),
 }  # fmt: skip
@@ -241,7 +241,7 @@ def test_a_picture_without_pixels_is_none(size: tuple[int, int]) -> None:
 def test_numbers_of_numpy_are_numbers() -> None:
     marks = _gives(value=np.float32(0.5), counts={"right": np.int64(1), "asked": np.float64(1)}, parsed=np.int64(3))
     assert scorer_of(Fake(marks=marks))(_sample(), "A").value == 0.5
-    assert list(samples_of(Fake(), "test")) == list(Fake().given)
+    assert list(samples_of(Fake(), "test")) == list(Fake().rows)
 
 
 # Files ----------------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_a_request_holds_the_pixels_the_prompt_and_no_gold(tmp_path: Path) -> No
         endpoint = Endpoint("my/llava", server.url)
         samples = _samples("What is it?", images=(tmp_path / "noise.png",))
         assert endpoint.generate(samples, Sampling(max_tokens=16, seed=3)) == [["A cat."]]
-    (request,) = server.asked
+    (request,) = server.requests
     assert np.array_equal(np.asarray(_picture(request)), pixels)
     assert [piece["type"] for piece in request["messages"][0]["content"]] == ["image_url", "text"]
     assert prompt_of(request) == "What is it?"
@@ -187,11 +187,13 @@ def test_what_was_answered_before_an_outage_is_kept_and_the_rest_is_asked(tmp_pa
         endpoint = Endpoint("m", server.url, parallel=1)
         with pytest.raises(OutageError):
             ask(endpoint, questions, Sampling(), Store(tmp_path / "answers.jsonl"))
-        assert [prompt_of(sample) for sample in server.asked] == ["a", "b", "c", "d"], "nobody is asked after an outage"
-        server.asked.clear()
+        assert [prompt_of(sample) for sample in server.requests] == ["a", "b", "c", "d"], (
+            "nobody is asked after an outage"
+        )
+        server.requests.clear()
         server.says = lambda _: "No"
         answers = ask(endpoint, questions, Sampling(), Store(tmp_path / "answers.jsonl"))
-        assert [prompt_of(sample) for sample in server.asked] == ["d", "e", "f"]
+        assert [prompt_of(sample) for sample in server.requests] == ["d", "e", "f"]
     assert answers == [["Yes"]] * 3 + [["No"]] * 3
 
 
@@ -200,7 +202,7 @@ def test_one_question_that_is_not_taken_does_not_keep_the_others_from_being_aske
     store = Store()
     with refusing as server, pytest.raises(OutageError, match="does not take question b"):
         ask(Endpoint("m", server.url), _samples("a", "b", "c"), Sampling(), store)
-    assert list(store.known.values()) == [["Yes"], ["Yes"]]
+    assert list(store.answers.values()) == [["Yes"], ["Yes"]]
 
 
 def test_a_judge_out_of_reach_gives_no_replies_and_is_left_in_peace(
@@ -210,7 +212,7 @@ def test_a_judge_out_of_reach_gives_no_replies_and_is_left_in_peace(
         judge = ModelJudge(name="j", model=Endpoint("j", server.url, parallel=1))
         questions = _samples(*map(str, range(200)))
         assert ask_judge(judge, questions, Store(tmp_path / "kept.jsonl")) == [None] * 200
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
         assert "does not answer (401: Unauthorized)" in caplog.text
         server.says = lambda request: None if prompt_of(request) == "1" else "said"
         assert ask_judge(judge, questions[:3], Store(tmp_path / "kept.jsonl")) == ["said", "", "said"]
@@ -272,10 +274,10 @@ def test_an_outage_ends_the_command_in_one_line_and_the_same_command_goes_on(
             f"; 2 answers are kept in {tmp_path}/out/answers.jsonl, the same command goes on from there"
         )
         assert not (tmp_path / "out/results.json").exists()
-        server.asked.clear()
+        server.requests.clear()
         server.says = lambda _: "Yes"
         assert run(server.url) == 0
-        assert len(server.asked) == 4
+        assert len(server.requests) == 4
     assert KEY not in shown.out + shown.err + _texts(tmp_path / "out")
 
 

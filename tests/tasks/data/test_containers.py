@@ -214,12 +214,12 @@ def test_the_answer_of_vlmevalkit_is_its_prediction_and_never_its_gold(tmp_path:
     path = tmp_path / "model_POPE"
     row = {"index": 3, "question": "Is there a cat?", "answer": "Yes", "category": "random", "prediction": "NA"}
     path.write_bytes(CONTAINERS[kind]([{**row, "image_path": "COCO_val2014_000000310196.jpg"}]))
-    (found,) = read_rows(path)
-    assert {found.text(name) for name in ("text", "response", "caption")} == {"NA"}
+    (entry,) = read_rows(path)
+    assert {entry.text(name) for name in ("text", "response", "caption")} == {"NA"}
     with pytest.raises(
         DataError, match=r"'question_id' is missing; found index, .+; VLMEvalKit's index is no id: add a"
     ):
-        found.identifier("question_id")
+        entry.identifier("question_id")
 
 
 def test_a_byte_order_mark_before_a_document_is_none_of_its_text(tmp_path: Path) -> None:

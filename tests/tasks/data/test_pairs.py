@@ -61,25 +61,25 @@ ROWS: dict[str, Callable[[str, str, str, str], dict[str, Any]]] = {
     "RLHF-V": lambda image, request, better, worse: {
         "image": image, "text": json.dumps({"question": request, "chosen": better, "rejected": worse}),
     },
-    "STIC": lambda image, asked, better, worse: {
-        "image": image, "chosen": _messages(f"<image>\n{asked}", better), "rejected": _messages(asked, worse),
+    "STIC": lambda image, question, better, worse: {
+        "image": image, "chosen": _messages(f"<image>\n{question}", better), "rejected": _messages(question, worse),
     },
-    "POVID": lambda image, asked, better, worse: {
-        "id": "7", "image": image, "conversations": _messages(f"<image>\n{asked}", better, keys=OLD),
-        "rejected_conversations": _messages(f"<image>\n{asked}", worse, keys=OLD),
+    "POVID": lambda image, question, better, worse: {
+        "id": "7", "image": image, "conversations": _messages(f"<image>\n{question}", better, keys=OLD),
+        "rejected_conversations": _messages(f"<image>\n{question}", worse, keys=OLD),
     },
-    "LLaVA-RLHF": lambda image, asked, better, worse: {
-        "id": "7", "image": image, "conversations": _messages(f"{asked}\n<image>", keys=OLD),
+    "LLaVA-RLHF": lambda image, question, better, worse: {
+        "id": "7", "image": image, "conversations": _messages(f"{question}\n<image>", keys=OLD),
         "output_1": {"from": "llava", "value": worse}, "output_2": {"from": "llava", "value": better}, "preference": 2,
     },
-    "TRL": lambda image, asked, better, worse: {
+    "TRL": lambda image, question, better, worse: {
         "images": [image],
-        "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": asked}]}],
+        "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}],
         "chosen": [{"role": "assistant", "content": [{"type": "text", "text": better}]}],
         "rejected": [{"role": "assistant", "content": [{"type": "text", "text": worse}]}],
     },
-    "TRL, plain": lambda image, asked, better, worse: {
-        "images": [image], "prompt": asked, "chosen": better, "rejected": worse,
+    "TRL, plain": lambda image, question, better, worse: {
+        "images": [image], "prompt": question, "chosen": better, "rejected": worse,
     },
 }  # fmt: skip
 

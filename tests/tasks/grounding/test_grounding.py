@@ -98,10 +98,10 @@ def _pixels(box: tuple[int, int, int, int]) -> set[tuple[int, int]]:
 
 @given(BOXES, BOXES)
 def test_overlap_is_pixels_in_both_by_pixels_in_either(
-    one: tuple[int, int, int, int], other: tuple[int, int, int, int]
+    box: tuple[int, int, int, int], other: tuple[int, int, int, int]
 ) -> None:
-    shared, either = _pixels(one) & _pixels(other), _pixels(one) | _pixels(other)
-    assert box_overlap(one, other) == len(shared) / len(either)
+    shared, either = _pixels(box) & _pixels(other), _pixels(box) | _pixels(other)
+    assert box_overlap(box, other) == len(shared) / len(either)
 
 
 @given(EDGES, EDGES, SIDES, SIDES)

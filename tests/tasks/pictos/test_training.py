@@ -43,12 +43,12 @@ def branches(packed: Packed, row: int) -> Iterator[slice]:
 def test_a_name_is_answered_yes_where_it_is_in_the_scene_and_no_where_it_is_not(looks: Packed) -> None:
     for row, seed in enumerate(SPLITS["models"][:SCENES]):
         present = set(compose(seed).counts())
-        said = {}
+        answers = {}
         for branch in branches(looks, row):
             targets = looks.targets[row, branch]
-            said[WORDS.decode(looks.ids[row, branch]).strip()] = WORDS.decode(targets[targets != IGNORE]).strip()
-        assert {name for name, answer in said.items() if answer == "Yes"} == present
-        assert set(said.values()) == {"Yes", "No"}
+            answers[WORDS.decode(looks.ids[row, branch]).strip()] = WORDS.decode(targets[targets != IGNORE]).strip()
+        assert {name for name, answer in answers.items() if answer == "Yes"} == present
+        assert set(answers.values()) == {"Yes", "No"}
 
 
 def test_what_is_there_weighs_as_much_as_what_is_not(looks: Packed) -> None:
@@ -75,7 +75,7 @@ def test_every_branch_sees_the_picture_and_none_sees_another(conversations: Pack
 def test_a_scenes_caption_is_what_it_learns_to_say(conversations: Packed) -> None:
     spoken = [WORDS.decode(row[row != IGNORE]) for row in conversations.targets]
     for seed in SPLITS["models"][:SCENES]:
-        assert any(f"{caption(compose(seed))}</s>" in said for said in spoken)
+        assert any(f"{caption(compose(seed))}</s>" in text for text in spoken)
 
 
 def test_positions_go_on_from_the_picture_in_every_branch(conversations: Packed) -> None:
@@ -90,10 +90,10 @@ def test_a_scene_that_is_placed_is_asked_for_the_box_of_all_that_is_there_once()
     for seed in SPLITS["models"][:SCENES]:
         scene = compose(seed)
         once = [thing for thing in scene.things if scene.counts()[thing.category.name] == 1]
-        asked = place_questions(scene, np.random.default_rng(0), pairs=4)
-        assert [question for question in asked if question.kind == "box"] == [box_question(thing) for thing in once]
+        questions = place_questions(scene, np.random.default_rng(0), pairs=4)
+        assert [question for question in questions if question.kind == "box"] == [box_question(thing) for thing in once]
         centres = {thing.category.name: thing.centre for thing in once}
-        for question in asked[len(once) :]:
+        for question in questions[len(once) :]:
             options = re.findall(r"\([AB]\) ([a-z ]+)", question.prompt)
             assert options["AB".index(question.answer)] == min(options, key=centres.__getitem__)
 

@@ -107,7 +107,7 @@ def test_only_words_that_the_rule_cannot_read_are_shown(tmp_path: Path) -> None:
     judge = ScriptedJudge(["A", None, "B", "14"])
     texts = ((PROBLEM, "B"), (PROBLEM, " \n"), (PROBLEM, "the metal one"), (NUMBER, "many"), (NUMBER, "13"))
     judged = _judged(tmp_path, judge, *texts)
-    assert [sample.id for sample in judge.asked] == ["2", "3", "0", "4"], "two that were not read, two controls"
+    assert [sample.id for sample in judge.samples] == ["2", "3", "0", "4"], "two that were not read, two controls"
     assert [row.parsed for row in judged.rows] == ["B", None, "A", None, "13"], "a control changes nothing"
     about = {"prompt": 1, "sees_pictures": False, "asked": 2, "read": 1, "no_reply": 1, "controls": 2, "agreed": 1}
     assert judged.info["judge"] == {"id": "scripted", **about}
@@ -117,7 +117,7 @@ def test_controls_are_few_and_from_everywhere(tmp_path: Path) -> None:
     judge = ScriptedJudge(["B"] * 51)
     texts = [(replace(PROBLEM, options=(str(n), "x")), "A" if n else "hm") for n in range(151)]
     judged = _judged(tmp_path, judge, *texts)
-    assert [sample.id for sample in judge.asked] == ["0", *(str(n) for n in range(1, 151, 3))]
+    assert [sample.id for sample in judge.samples] == ["0", *(str(n) for n in range(1, 151, 3))]
     assert (judged.info["judge"]["controls"], judged.info["judge"]["agreed"]) == (50, 0)
     assert _judged(tmp_path, ScriptedJudge([]), *texts[1:]).info["judge"]["controls"] == 0, "nothing is unread"
 
@@ -127,7 +127,7 @@ def test_the_same_verdict_is_not_asked_for_twice_and_an_outage_is_asked_again(tm
     assert [row.parsed for row in _judged(tmp_path, ScriptedJudge(["A", None]), *texts).rows] == ["A", None, "A"]
     later = ScriptedJudge(["B"])
     assert [row.parsed for row in _judged(tmp_path, later, *texts).rows] == ["A", "B", "A"]
-    assert ["the soft one" in sample.prompt for sample in later.asked] == [True]
+    assert ["the soft one" in sample.prompt for sample in later.samples] == [True]
 
 
 @given(st.sampled_from(OPTIONS), st.sampled_from("ABC"))
@@ -136,7 +136,7 @@ def test_the_question_is_the_same_whatever_the_gold(answer: str, letter: str) ->
     for target in (replace(CHOSEN, answer=answer), replace(PROBLEM, gold=letter)):
         judge = ScriptedJudge([None])
         judge_unread(*_strict((target, "hm")), _score, judge, Store(Path("/nowhere/judge.jsonl")))
-        questions.append(judge.asked[0])
+        questions.append(judge.samples[0])
     assert questions[0].prompt == questions[1].prompt
     assert (
         "The options:\nA. iron\nB. wood\nC. glass\nThe answer, between the lines:\n---\nhm\n---" in questions[0].prompt
@@ -148,8 +148,8 @@ def test_a_number_is_asked_for_in_its_own_form(tmp_path: Path) -> None:
     judge = ScriptedJudge([None, None, None])
     _judged(tmp_path, judge, (NUMBER, "x"), (FLOAT, "x"), (LIST, "x"))
     expected = ["the whole number that it gives, in digits,", "with all its decimals,", "a list such as [1, 2.5],"]
-    assert [piece in sample.prompt for sample, piece in zip(judge.asked, expected, strict=True)] == [True] * 3
-    assert "options" not in judge.asked[0].prompt
+    assert [piece in sample.prompt for sample, piece in zip(judge.samples, expected, strict=True)] == [True] * 3
+    assert "options" not in judge.samples[0].prompt
 
 
 def test_figures_of_two_judges_and_of_none_are_never_compared(tmp_path: Path) -> None:
@@ -188,9 +188,9 @@ def _extracts(request: dict[str, Any]) -> str:
 def test_an_endpoint_judges_what_the_rule_left_and_is_named(outputs: Path) -> None:
     with served(_extracts) as server:
         done = _score_mathvista(outputs, server, "--json", "--out", str(outputs.parent / "out"))
-        assert len(server.asked) == 3
+        assert len(server.requests) == 3
         again = _score_mathvista(outputs, server, "--profile", "all", "--json")
-        assert len(server.asked) == 3
+        assert len(server.requests) == 3
         table = _score_mathvista(outputs, server)
     content = json.loads(done.stdout)
     assert (content["metrics"]["accuracy"]["value"], content["metrics"]["unread"]["value"]) == (2 / 3, 0.0)

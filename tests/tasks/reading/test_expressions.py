@@ -355,12 +355,12 @@ def test_any_text_has_expressions_in_order_and_apart(text: str) -> None:
 
 
 @given(st.integers(-(10**6), 10**6), st.integers(1, 999), st.integers(1, 999))
-def test_arithmetic_is_pythons(one: int, other: int, third: int) -> None:
+def test_arithmetic_is_pythons(first: int, other: int, third: int) -> None:
     for text, value in (
-        (f"{one} + {other} = {one + other}", one + other),
-        (f"{one} \\times ({other} + {third})", one * (other + third)),
-        (f"\\frac{{{one}}}{{{other}}}", one / other),
-        (f"{other} \\cdot {third} - {one if one >= 0 else f'({one})'}", other * third - one),
+        (f"{first} + {other} = {first + other}", first + other),
+        (f"{first} \\times ({other} + {third})", first * (other + third)),
+        (f"\\frac{{{first}}}{{{other}}}", first / other),
+        (f"{other} \\cdot {third} - {first if first >= 0 else f'({first})'}", other * third - first),
     ):
         (number,) = read_passage(text).expressions
         assert number.value == pytest.approx(value, rel=1e-14)
