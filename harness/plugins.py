@@ -25,7 +25,7 @@ PLUGIN_PATH_VARIABLE = "STROP_PLUGIN_PATH"
 OLDER_PATH_VARIABLE = "STROP_TASK_PATH"
 """Read where the other is not set: files that define TASKS were the first plug-ins."""
 
-VARIABLES = ("TASKS", "COLLECTORS", "VERIFIERS", "SELECTORS", "OPTIMISERS")
+VARIABLES = ("TASKS", "COLLECTORS", "VERIFIERS", "SELECTORS", "OPTIMISERS", "FORMATS")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

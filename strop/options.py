@@ -31,7 +31,7 @@ PluginPathOption = Annotated[
     typer.Option(
         "--plugin-path",
         envvar=[PLUGIN_PATH_VARIABLE, OLDER_PATH_VARIABLE],
-        help="Folder of Python files with TASKS, COLLECTORS, VERIFIERS or OPTIMISERS; they are run.",
+        help="Folder of Python files with TASKS, COLLECTORS, VERIFIERS, OPTIMISERS or FORMATS; they are run.",
     ),
 ]
 IncludePathOption = Annotated[

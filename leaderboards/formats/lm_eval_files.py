@@ -10,22 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UsageError
 from harness.files import write_json, write_jsonl
 from harness.results import TaskResult, read_results
 from harness.runs.names import RESULTS
 from harness.runs.reading import read_evaluation
 from harness.types import Metric
-
-Question = tuple[str, str]
-"""A sample's prompt and a right answer in words."""
-
-Questions = Callable[[TaskResult], Mapping[str, Question]]
-"""The questions of a result by sample id; those that are no longer available are left out."""
+from leaderboards.formats.kinds import Figures, Format, Question, Questions
 
 
 def write_lm_eval(evaluation: Path, out: Path, questions: Questions) -> list[Path]:
@@ -164,3 +160,26 @@ def _samples(task: TaskResult, questions: Mapping[str, Question]) -> list[dict[s
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _refuse_twins(figures: Figures) -> None:
+    """Raise `UsageError` where one's files would take the place of another's: answers marked again keep their time."""
+    places: dict[tuple[str, str], Path] = {}
+    for evaluation in (each.folder for each in figures.evaluations):
+        twin = places.setdefault(place_of(evaluation), evaluation)
+        if read_evaluation(twin)["tasks"] != read_evaluation(evaluation)["tasks"]:
+            raise UsageError(
+                f"{twin} and {evaluation} are of one model and one time, by which lm-eval names its files: one would "
+                "take the other's place; export them to folders of their own"
+            )
+
+
+def _write(figures: Figures, out: Path) -> list[Path]:
+    return [
+        path
+        for evaluation in figures.evaluations
+        for path in write_lm_eval(evaluation.folder, out / "lm-eval", figures.questions)
+    ]
+
+
+LM_EVAL = Format(name="lm-eval", write=_write, refuse=_refuse_twins)

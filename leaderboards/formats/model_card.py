@@ -3,6 +3,7 @@ figures below it, and `.eval_results/*.yaml` for benchmarks that were asked from
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from harness.results import TaskResult, read_results
 from harness.runs.reading import read_evaluation
 from harness.types import Metric
 from leaderboards.build import shown_metrics
+from leaderboards.formats.kinds import Figures, Format
 from leaderboards.render import arrow, figure, interval, md
 
 _Figures = Mapping[str, Mapping[str, Any]]
@@ -105,3 +107,23 @@ def _shown_metrics(task: TaskResult) -> tuple[Metric, ...]:
 
 def _shown(value: float | None, metric: Metric) -> float | None:
     return None if value is None else round(value * (100 if metric.percent else 1), 2)
+
+
+def _write(figures: Figures, out: Path) -> list[Path]:
+    """A folder for each measured round."""
+    written: list[Path] = []
+    for evaluation in figures.evaluations:
+        seed = evaluation.entry.run.seed
+        labels = (
+            evaluation.entry.name,
+            seed and f"seed {seed}",
+            None if evaluation.round is None else f"round {evaluation.round}",
+        )
+        name = re.sub(r"[^\w.-]+", "-", " ".join(str(label) for label in labels if label is not None))
+        while out / "model-card" / name / "README.md" in written:  # "a b" and "a-b" are one name by now
+            name += "-"
+        written += write_model_card(evaluation.folder, out / "model-card" / name)
+    return written
+
+
+MODEL_CARD = Format(name="model-card", write=_write)

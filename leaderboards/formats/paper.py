@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from harness.files import write_text
 from harness.types import Metric
+from leaderboards.formats.kinds import Figures, Format
 from leaderboards.render import NOTHING, Board, Cell, TaskView, arrow, figure, md, who
 
 SIGNIFICANT = 0.05
@@ -156,3 +159,19 @@ def _tex(text: str) -> str:
 def _md_cell(cell: _Text) -> str:
     words = f"**{md(cell.words)}**" if cell.bold else md(cell.words)
     return f"{words} <sub>{md(f'[{cell.ends[0]}, {cell.ends[1]}]')}</sub>" if cell.ends else words
+
+
+def _write_latex(figures: Figures, out: Path) -> list[Path]:
+    path = out / "tables.tex"
+    write_text(path, latex(figures.board))
+    return [path]
+
+
+def _write_markdown(figures: Figures, out: Path) -> list[Path]:
+    path = out / "tables.md"
+    write_text(path, markdown_tables(figures.board))
+    return [path]
+
+
+LATEX = Format(name="latex", write=_write_latex)
+MARKDOWN = Format(name="markdown", write=_write_markdown)

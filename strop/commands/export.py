@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.results import TaskResult
-    from leaderboards.formats.lm_eval_files import Question
+    from leaderboards.formats.kinds import Question
 
 
 def export(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help=IDS_HELP, show_default=False)],
     to: Annotated[
-        str, typer.Option(help="Formats, separated by commas: markdown, latex, csv, parquet, lm-eval, model-card.")
+        str,
+        typer.Option(
+            help="Formats, separated by commas: markdown, latex, csv, parquet, lm-eval, model-card, or a plug-in's."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for what is written.", callback=writable_folder)] = Path("export"),
     data: DataOption = DEFAULT_DATA,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from safetensors.torch import load_file
 from harness.files import read_jsonl
 from tests.support.pages import blocks, files_shown, read_page
 from tests.support.shell import Strop
+from tests.support.worlds import write_run, yes_no
 
 PAGE = read_page("docs/extending.md")
 SHOWN = files_shown(PAGE)
@@ -99,12 +98,18 @@ def test_the_optimiser_trains_a_round_and_averages(strop: Strop, parts: Path, ti
         torch.testing.assert_close(mean[name].float(), halfway, atol=1e-6, rtol=1e-2)
 
 
-def test_the_format_writes_a_table_of_results_folders(
-    strop: Strop, parts: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    strop("eval", "--model", tiny, "--tasks", "colours", "--plugin-path", parts, "--out", "out")
-    monkeypatch.setattr(sys, "argv", ["rst_table.py", "out", "out"])
-    runpy.run_path(str(parts / "rst_table.py"), run_name="__main__")
-    table = capfd.readouterr().out
-    assert table.startswith(".. list-table::\n   :header-rows: 1\n\n   * - model\n     - task\n")
-    assert table.count("     - colours\n     - accuracy\n") == 2
+def test_the_format_is_one_of_strop_export(strop: Strop, parts: Path, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", [[yes_no([1, 0] * 20)], [yes_no([1, 1] * 20)]])
+    words = ("--to", "rst,csv", "--plugin-path", parts, "--out", "tables", "--json")
+    files = json.loads(strop("export", tmp_path / "run", *words).out)["files"]
+    assert files == ["tables/board.csv", "tables/tables.rst"]
+    table = Path("tables/tables.rst").read_text(encoding="utf-8")
+    assert table.startswith(".. list-table::\n   :header-rows: 1\n\n   * - run\n     - round\n     - task\n")
+    assert table.count("     - quiz\n     - accuracy\n") == 2
+    assert "     - 50.00%\n" in table and "     - 100.00%\n" in table
+
+
+def test_a_format_that_is_nowhere_is_named_with_those_that_are(strop: Strop, parts: Path, tmp_path: Path) -> None:
+    write_run(tmp_path / "run", [[yes_no([1, 0])]])
+    error = strop("export", tmp_path / "run", "--to", "odt", "--plugin-path", parts).error()
+    assert error == "there is no format 'odt'; there are markdown, latex, csv, parquet, lm-eval, model-card, rst"

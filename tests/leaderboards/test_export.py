@@ -29,7 +29,7 @@ from harness.results import TaskResult
 from harness.stats import estimate
 from leaderboards.build import build_board
 from leaderboards.export import export
-from leaderboards.formats.lm_eval_files import Question
+from leaderboards.formats.kinds import Question
 from leaderboards.origin import find_origin
 from tests.support.shell import Strop
 from tests.support.worlds import captions, write_folder, write_run, yes_no
