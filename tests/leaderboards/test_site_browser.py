@@ -85,6 +85,10 @@ def from_a_host(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
+LEFT = "net::ERR_ABORTED"
+"""What a request fails with whose page was left before the answer came; a missing file fails in other ways."""
+
+
 @contextmanager
 def reader(browser: Any, origin: str, **options: Any) -> Iterator[Any]:
     """A page on which nothing may go wrong: no error, no word on the console, no request that leaves the site."""
@@ -95,7 +99,7 @@ def reader(browser: Any, origin: str, **options: Any) -> Iterator[Any]:
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
     page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
     page.on("popup", lambda other: faults.append(f"popup: {other.url}"))
-    page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+    page.on("requestfailed", lambda request: request.failure == LEFT or faults.append(f"failed: {request.url}"))
     page.on("request", lambda item: item.url.startswith(origin + "/") or faults.append(f"left the site: {item.url}"))
     page.on("response", lambda answer: answer.status < 400 or faults.append(f"{answer.status}: {answer.url}"))
     yield page
