@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -26,6 +27,13 @@ SLOW = {"conformance", "tiny", "browser"}
 """Fixtures that make a test slow: published files are read, a model is asked or trained, a browser is driven."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files that are slow as a whole are not even imported where no slow test is wanted."""
+    if config.getoption("markexpr") == "not slow" and collection_path.suffix == ".py":
+        return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Before anything is deselected: mark what is slow by what it uses, and count."""
@@ -35,6 +43,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if {item.path for item in items} == set(Path(__file__).parent.rglob("test_*.py")):
         marks = [mark.args[0] for item in items for mark in item.iter_markers("reported")]
         config.stash[REPORTED] = Counter(marks)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: the garbage collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 settings.register_profile("strop", deadline=None)  # the first example may wait for a library to load

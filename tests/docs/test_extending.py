@@ -16,6 +16,8 @@ from tests.support.pages import blocks, files_shown, read_page
 from tests.support.shell import Strop
 from tests.support.worlds import write_run, yes_no
 
+pytestmark = pytest.mark.slow
+
 PAGE = read_page("docs/extending.md")
 SHOWN = files_shown(PAGE)
 

@@ -12,6 +12,8 @@ import pytest
 import strop
 from tests.support.pages import blocks, read_page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_the_examples_of_the_python_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from strop.terminal import harmless_streams
 from tests.support.served import prompt_of, served
 from tests.support.shell import Strop
 
+pytestmark = pytest.mark.slow
+
 SAID: Mapping[str, tuple[str, str]] = {
     "half an emoji": ("Yes \ud83d", "Yes \ufffd"),
     "the other half": ("Yes \ude00!", "Yes \ufffd!"),

@@ -22,6 +22,8 @@ from strop.app import app
 from tasks.data.root import DataRoot
 from tasks.registry import TASKS, find_task
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from tests.support.scripted import ScriptedJudge
 from tests.support.served import served
 from tests.support.tiny import save_tiny
 
+pytestmark = pytest.mark.slow
+
 
 def _captions(*texts: str) -> Answered:
     samples = tuple(

@@ -15,6 +15,8 @@ from tasks.pictos.world import seeds_of
 from tests.support.scripted import Scripted
 from tests.support.tiny import save_tiny
 
+pytestmark = pytest.mark.slow
+
 
 def test_lm_eval_knows_our_model_by_name(tmp_path: Path) -> None:
     from lm_eval.api.registry import get_model

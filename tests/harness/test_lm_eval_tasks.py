@@ -26,6 +26,8 @@ from tasks.registry import TasksByName
 from tests.support.scripted import Scripted
 from tests.support.tiny import save_tiny
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12
 LETTERS = "oae"
 FILTERS = [

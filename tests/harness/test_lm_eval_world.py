@@ -28,6 +28,8 @@ from tasks.registry import TASKS, find_task
 from tests.support import peoples
 from tests.support.tiny import save_tiny
 
+pytestmark = pytest.mark.slow
+
 assert lm_eval.models
 
 ROOT = Path(__file__).resolve().parents[2]

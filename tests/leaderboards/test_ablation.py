@@ -19,6 +19,8 @@ from leaderboards.ablation_text import write_ablation
 from leaderboards.paired import FRONTIER_DRAWS
 from tests.support.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
+pytestmark = pytest.mark.slow
+
 BEFORE = [1, 0] * 30
 BASE = {0: [1, 1, 1, 0] * 15, 1: [1, 1, 0, 1, 0, 0] * 10}
 NONE = {0: [1, 0, 0, 0] * 15, 1: [1, 1, 0, 0, 0, 0] * 10}

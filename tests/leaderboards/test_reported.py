@@ -39,6 +39,8 @@ from strop.app import app
 from tasks.registry import all_yardsticks
 from tests.support.worlds import captions, write_folder, write_run, yes_no
 
+pytestmark = pytest.mark.slow
+
 F1 = Metric(name="macro/f1", terms={"right": 1}, over={"asked": 1})
 
 ALL_RIGHT = [1] * 8910

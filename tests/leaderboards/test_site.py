@@ -36,6 +36,8 @@ from tasks.registry import all_yardsticks, find_task
 from tests.support.sites import Quiz, answered, data_of, make_site, sample, small_run
 from tests.support.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202egnp.exe\x00"
 
 

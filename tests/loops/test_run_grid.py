@@ -17,6 +17,8 @@ from loops.grid import Grid, load_grid
 from loops.ledger import hold
 from loops.run_grid import Run, State, find_states, run_grid
 
+pytestmark = pytest.mark.slow
+
 FINISH = (
     "import sys; from pathlib import Path; folder, recipe = Path(sys.argv[1]), sys.argv[2]; "
     "last = folder / 'round-1' / 'eval'; last.mkdir(parents=True, exist_ok=True); "

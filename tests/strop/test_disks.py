@@ -21,6 +21,8 @@ from tests.support.shell import Strop
 from tests.support.sites import make_site, small_run
 from tests.support.worlds import write_folder, yes_no
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {
     "eval": ("eval", "--model", "x", "--tasks", "pictos_pope", "--out"),
     "run": ("run", "judge_free", "--out"),

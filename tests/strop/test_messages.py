@@ -25,6 +25,8 @@ from tasks.reading.caption_files import read_captions
 from tests.support.served import Served, served
 from tests.support.worlds import yes_no
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = pytest.mark.reported("messages")
 
 

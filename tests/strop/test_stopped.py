@@ -22,6 +22,8 @@ from strop.app import main
 from tests.support.served import Served, prompt_of, served
 from tests.support.tiny import save_tiny
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS, STOP_AT, PARALLEL = 120, 40, 4
 
 FORKS = multiprocessing.get_context("forkserver")

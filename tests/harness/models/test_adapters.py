@@ -24,6 +24,8 @@ from loops.groups import Pair
 from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = caption_samples("dev", 4)
 
 

@@ -18,6 +18,8 @@ from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.models import shipped
 from tests.support.variants import Weights, variant
 
+pytestmark = pytest.mark.slow
+
 PICTURES: list[Image] = [open_picture(sample.images[0]) for sample in caption_samples("dev", 3)]
 TEXTS = [["A cat.", "Two dogs."], [], ["A cup.", "A cat."]]
 

@@ -26,6 +26,8 @@ from strop.app import app, main
 from tests.support.served import prompt_of, served
 from tests.support.tiny import save_tiny
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-a-secret"
 
 

@@ -49,6 +49,8 @@ from tasks.pictos.world import (
 )
 from tasks.registry import TASKS, find_task, training_pool
 
+pytestmark = pytest.mark.slow
+
 PICTOS = [name for name in TASKS if name.startswith("pictos_")]
 PROMISED_SHARE = 0.45
 

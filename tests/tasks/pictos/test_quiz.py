@@ -26,6 +26,8 @@ from tasks.pictos.world import SIDE, SPLITS, compose, seeds_of
 from tasks.reading.readers import LETTERS
 from tasks.registry import TASKS
 
+pytestmark = pytest.mark.slow
+
 SCIENCE, MATH, BOXES = PictosScienceQA(), PictosMathVista(), PictosGrounding()
 
 

@@ -15,6 +15,8 @@ from tasks.pictos.training.data import IGNORE, IMAGE, PICTURE_TOKENS, Conversati
 from tasks.pictos.training.vlm import teach_places
 from tasks.pictos.world import SIDE, SPLITS, compose
 
+pytestmark = pytest.mark.slow
+
 WORDS = tokenizer()
 SCENES = 4
 

@@ -35,6 +35,8 @@ from tests.support.questions import CHOICE, QUESTION
 from tests.support.scripted import Scripted, ScriptedJudge
 from tests.support.served import Served, prompt_of, served
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("iron", "wood", "glass")
 NUMBER = Question(question_type="free_form", answer_type="integer", answer="14")
 FLOAT = replace(NUMBER, answer_type="float", answer="2.5", precision=1)
