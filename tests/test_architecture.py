@@ -35,6 +35,7 @@ SOLE_IMPORTERS = {
     "matplotlib": "leaderboards/charts.py",
     "pyarrow": "leaderboards/formats/parquet.py",
     "httpx2": "tasks/data/fetch.py",
+    "tqdm": "harness/models/hub.py",
     "openai": "harness/models/endpoint.py",
 }
 
