@@ -37,10 +37,10 @@ def test_a_member_is_the_same_whenever_it_is_built(family: str, member: Member) 
 
 def test_each_picture_and_each_question_moves_the_logits(member: Member) -> None:
     assert len({picture.size for picture in member.pictures}) == len(SIZES) == 3
-    first = [greedy(member, QUESTIONS[0], [picture], tokens=1)[1][0] for picture in member.pictures]
-    other = greedy(member, QUESTIONS[1], [member.pictures[0]], tokens=1)[1][0]
+    first = [greedy(member, QUESTIONS[0], [picture], tokens=1).logits[0] for picture in member.pictures]
+    other = greedy(member, QUESTIONS[1], [member.pictures[0]], tokens=1).logits[0]
     for logits in (*first[1:], other):
-        assert float((logits - first[0]).abs().max()) > 0.05
+        assert float((logits - first[0]).nan_to_num(0.0).abs().max()) > 0.05
 
 
 def test_a_saved_member_is_loaded_whole_with_its_processor(family: str, member: Member, tmp_path: Path) -> None:
@@ -55,7 +55,6 @@ def test_a_saved_member_is_loaded_whole_with_its_processor(family: str, member: 
         processor.chat_template = processor.tokenizer.chat_template
     loaded = Member(model=model.eval(), processor=processor, pictures=member.pictures)
     for question in QUESTIONS:
-        tokens, logits = greedy(member, question, [member.pictures[1]])
-        again, same = greedy(loaded, question, [member.pictures[1]])
-        assert tokens == again
-        assert torch.equal(logits, same)
+        saved, again = (greedy(either, question, [member.pictures[1]]) for either in (member, loaded))
+        assert saved.tokens == again.tokens
+        assert torch.equal(saved.logits, again.logits)

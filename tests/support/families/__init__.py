@@ -71,3 +71,6 @@ COMMON = (
     "gemma3", "gemma4", "mistral3", "paligemma", "molmo2", "glm4v",
 )  # fmt: skip
 """Those that every run of the tests asks; the others are asked by `make test-families`."""
+
+REFUSED: Mapping[str, str] = {"blip_2": "cache"}
+"""Those that no engine with prefixes can serve -> a part of the message."""

@@ -76,6 +76,7 @@ def member(
 def loud(model: Any, seed: int = 0) -> Any:
     """Weights whose activations are of order one, so that a wrong place or mask moves the logits by 0.1 and more."""
     generator = torch.Generator().manual_seed(seed)
+    tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
     for name, weights in model.named_parameters():
         if weights.ndim < 2 or "A_log" in name or "dt_bias" in name:
             continue
@@ -84,6 +85,8 @@ def loud(model: Any, seed: int = 0) -> Any:
         if not embeds:
             inputs = weights.shape[-1] if weights.ndim == 3 else weights[0].numel()
             values *= 1.2 / math.sqrt(inputs)
+        elif tied:
+            values *= 0.07  # else a word is followed by itself for ever, whatever is asked
         weights.copy_(values)
     return model
 
