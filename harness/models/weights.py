@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ModelError
-from harness.files import digest_of_bytes, digest_of_file, digest_of_json
+from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_json
 from harness.models import hub
+
+_LOG = logging.getLogger(__name__)
 
 _IDENTITY_SUFFIXES = (".safetensors", ".model", ".jinja", ".tiktoken")
 """Weights, vocabularies of SentencePiece and tiktoken, chat templates."""
@@ -68,6 +71,28 @@ def adapter_folder(name: str) -> Path:
     if not weight_files(folder):
         raise ModelError(f"adapter {name}: no safetensors weights in it; pickled weights are not loaded")
     return folder
+
+
+def tell_other_base(adapter: Path, *, name: str, folder: Path) -> None:
+    """Log a line where an adapter says that it was trained on another model than the one in `folder`, which people call
+    `name`. Not refused: folders are moved and renamed."""
+    config = read_json(adapter / "adapter_config.json")
+    base, revision = config.get("base_model_name_or_path"), config.get("revision")
+    if not base or not isinstance(base, str):
+        return
+    trained_on = hub.origin_of(Path(base)) or hub.hub_id(base)
+    origin = hub.origin_of(folder)
+    if trained_on and origin:
+        same = trained_on.repository.casefold() == origin.repository.casefold()
+        commit = trained_on.revision or revision
+        if same and hub.is_commit(commit) and commit != origin.revision:
+            same, base = False, f"its commit {commit}"
+    else:  # a folder has no name but its last
+        last = Path(trained_on.repository if trained_on else base).name
+        same = base == name or last in (folder.resolve().name, Path(origin.repository).name if origin else name)
+    if not same:
+        line = "adapter %s was trained on %s and is put on %s; unless both are the same weights, answers mean nothing"
+        _LOG.warning(line, adapter, base, name)
 
 
 def _folder(name: str, what: str, remedy: str, *, adapter: bool = False) -> Path:
