@@ -21,7 +21,10 @@ from harness.errors import ModelError
 from harness.files import digest_of_json
 from harness.models.caches import branch, widened
 from harness.models.draws import inverse, stream_seed, uniforms
-from harness.models.frames import Pictures, frame_of
+from harness.models.frames import frame_of
+from harness.models.generation import processing_of
+from harness.models.loading import computed_by
+from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader
 from harness.models.stopping import stop_tokens, suppressed_tokens
 from harness.pictures import picture_digest
@@ -71,19 +74,28 @@ class Vlm:
     """
 
     def __init__(
-        self, model: Any, processor: Any, *, name: str, digest: str, device: str, pictures: Pictures | None = None
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        name: str,
+        digest: str,
+        device: str,
+        options: ModelOptions = ModelOptions(),
     ) -> None:
         self.model, self.processor, self.name, self.digest, self.device = model, processor, name, digest, device
         self.tokenizer = processor.tokenizer
-        self.frame = frame_of(processor.image_processor, pictures)
-        self.reader = PromptReader(processor, self.frame)
+        self.options = options
+        self.processing = processing_of(model, name, options.generation_config)
+        self.frame = frame_of(processor.image_processor, options.pictures)
+        self.reader = PromptReader(processor, self.frame, system=options.system, thinking=options.thinking)
         self.batch = 192
         self.answered = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self.stop = set(stop_tokens(model, self.tokenizer))
         self.image_id = model.config.image_token_index
         special = {self.tokenizer.convert_tokens_to_ids(token) for token in self.tokenizer.all_special_tokens}
-        suppressed = set(suppressed_tokens(model, name))
+        suppressed = set(suppressed_tokens(model, name) if self.processing.followed else ())
         self._suppressed = self._columns(suppressed)
         # `generate` lets a greedy answer hold special tokens; drawn by chance they would only be markup gone astray
         self._undrawn = self._columns(suppressed | (special | {self.image_id}) - self.stop)
@@ -98,18 +110,27 @@ class Vlm:
     @property
     def about(self) -> Mapping[str, Any]:
         """What results say of where the answers come from."""
-        return {"digest_of": "weights", "device": self.device, "pictures": self.frame.sight}
+        return {
+            "digest_of": "weights",
+            "device": self.device,
+            **computed_by(self.model),
+            "pictures": self.frame.sight,
+            **self.options.spoken,
+            **self.processing.about,
+        }
 
     @property
     def settings(self) -> str:
         """Digest of what turns a sample into an answer beside the model's own files: chat template, vocabulary and
-        picture settings as they were loaded, how pictures are shown, the precision of the weights, and the version of
-        the decoding code."""
+        picture settings as they were loaded, how pictures are shown, the precision of the weights, the version of the
+        decoding code, and the user's options that are none of these."""
         image_processor = {k: v for k, v in self.processor.image_processor.to_dict().items() if "name" not in k}
         pictures = [image_processor, self.frame.pictures]
         precision = str(self.model.dtype)
+        others = {name: value for name, value in self.options.off_default.items() if name not in ("dtype", "pictures")}
         return digest_of_json(
             [self.processor.chat_template, pictures, len(self.tokenizer), precision, DECODING_VERSION]
+            + ([others] if others else [])  # keys of answers that were kept before stay
         )
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
