@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from harness.errors import ModelError, StropError
+from harness.models.options import AttnImplementation
 from harness.models.weights import weight_files, weights_size
 from harness.wording import counted, one_line
 
@@ -38,8 +39,11 @@ def model_errors(what: str) -> Iterator[None]:
         raise ModelError(f"{what} ({kind}{reason})") from error
 
 
-def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
-    """The model in a folder, every weight of it read from its safetensors; `name` is what people call it.
+def load_weights(
+    folder: Path, *, name: str, dtype: torch.dtype, attn_implementation: AttnImplementation | None = None
+) -> Any:
+    """The model in a folder, every weight of it read from its safetensors; `name` is what people call it, and
+    `attn_implementation` what computes its attention (by default what transformers chooses).
 
     Raises `ModelError` where weights are missing, left over or of another shape than config.json says, and for a folder
     of another kind. Buffers that old versions stored (position ids, rotary frequencies) and the second name of tied
@@ -58,12 +62,19 @@ def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
+            attn_implementation=attn_implementation,
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are reported with their shapes
         )
     _refuse_gaps(model, report, name)
     return model
+
+
+def computed_by(model: Any) -> dict[str, str]:
+    """What results say of how a model computes: its precision and its attention."""
+    dtype, attention = str(model.dtype).removeprefix("torch."), model.config._attn_implementation
+    return {"dtype": dtype, "attn_implementation": str(attention)}
 
 
 def load_processor(folder: Path, *, name: str) -> Any:

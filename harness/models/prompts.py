@@ -19,6 +19,8 @@ from PIL.Image import Image
 from harness.errors import DataError, ModelError
 from harness.models.frames import Frame
 from harness.models.markup import Markup
+from harness.models.options import Thinking
+from harness.models.template import ChatTemplate
 from harness.pictures import open_picture
 from harness.types import Sample
 
@@ -40,11 +42,15 @@ class PromptReader:
     A list of tokens holds one picture token for each picture until `expanded` puts as many as the picture takes.
     """
 
-    def __init__(self, processor: Any, frame: Frame) -> None:
+    def __init__(
+        self, processor: Any, frame: Frame, *, system: str | None = None, thinking: Thinking | None = None
+    ) -> None:
         self.processor, self.frame = processor, frame
         self.tokenizer = processor.tokenizer
         self.picture_token: int = processor.image_token_id
         self.markup = Markup(processor)
+        spelled = None if system is None else self.markup.marked(system)
+        self.template = ChatTemplate(processor, system=spelled, thinking=thinking)
 
     @property
     def filler(self) -> int:
@@ -135,11 +141,7 @@ class PromptReader:
     def _turns(self, sample: Sample, answer: str | None = None) -> str:
         pictures = [{"type": "image"} for _ in sample.images]
         prompt = self.markup.marked(sample.prompt)
-        turns = [{"role": "user", "content": [*pictures, {"type": "text", "text": prompt}]}]
-        if answer is None:
-            return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
-        turns.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-        return str(self.processor.apply_chat_template(turns))
+        return self.template.written([*pictures, {"type": "text", "text": prompt}], answer)
 
     def _tokens(self, sample: Sample, written: _Written) -> tuple[list[int], list[int]]:
         """(tokens, where each ends in the characters of the answer: at or below 0 before it)."""

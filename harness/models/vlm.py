@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,15 +19,14 @@ from transformers import DynamicCache
 
 from harness.errors import ModelError
 from harness.files import digest_of_json
-from harness.models.adapters import with_adapter
 from harness.models.caches import branch, widened
 from harness.models.draws import inverse, stream_seed, uniforms
-from harness.models.frames import Pictures, frame_of
-from harness.models.loading import load_processor, load_weights, model_errors
-from harness.models.probe import refuse_unusable
+from harness.models.frames import frame_of
+from harness.models.generation import processing_of
+from harness.models.loading import computed_by
+from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader
 from harness.models.stopping import stop_tokens, suppressed_tokens
-from harness.models.weights import adapter_folder, model_digest, model_folder, weights_size
 from harness.pictures import picture_digest
 from harness.sentences import sentence_spans
 from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
@@ -76,19 +74,28 @@ class Vlm:
     """
 
     def __init__(
-        self, model: Any, processor: Any, *, name: str, digest: str, device: str, pictures: Pictures | None = None
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        name: str,
+        digest: str,
+        device: str,
+        options: ModelOptions = ModelOptions(),
     ) -> None:
         self.model, self.processor, self.name, self.digest, self.device = model, processor, name, digest, device
         self.tokenizer = processor.tokenizer
-        self.frame = frame_of(processor.image_processor, pictures)
-        self.reader = PromptReader(processor, self.frame)
+        self.options = options
+        self.processing = processing_of(model, name, options.generation_config)
+        self.frame = frame_of(processor.image_processor, options.pictures)
+        self.reader = PromptReader(processor, self.frame, system=options.system, thinking=options.thinking)
         self.batch = 192
         self.answered = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self.stop = set(stop_tokens(model, self.tokenizer))
         self.image_id = model.config.image_token_index
         special = {self.tokenizer.convert_tokens_to_ids(token) for token in self.tokenizer.all_special_tokens}
-        suppressed = set(suppressed_tokens(model, name))
+        suppressed = set(suppressed_tokens(model, name) if self.processing.followed else ())
         self._suppressed = self._columns(suppressed)
         # `generate` lets a greedy answer hold special tokens; drawn by chance they would only be markup gone astray
         self._undrawn = self._columns(suppressed | (special | {self.image_id}) - self.stop)
@@ -103,18 +110,27 @@ class Vlm:
     @property
     def about(self) -> Mapping[str, Any]:
         """What results say of where the answers come from."""
-        return {"digest_of": "weights", "device": self.device, "pictures": self.frame.sight}
+        return {
+            "digest_of": "weights",
+            "device": self.device,
+            **computed_by(self.model),
+            "pictures": self.frame.sight,
+            **self.options.spoken,
+            **self.processing.about,
+        }
 
     @property
     def settings(self) -> str:
         """Digest of what turns a sample into an answer beside the model's own files: chat template, vocabulary and
-        picture settings as they were loaded, how pictures are shown, the precision of the weights, and the version of
-        the decoding code."""
+        picture settings as they were loaded, how pictures are shown, the precision of the weights, the version of the
+        decoding code, and the user's options that are none of these."""
         image_processor = {k: v for k, v in self.processor.image_processor.to_dict().items() if "name" not in k}
         pictures = [image_processor, self.frame.pictures]
         precision = str(self.model.dtype)
+        others = {name: value for name, value in self.options.off_default.items() if name not in ("dtype", "pictures")}
         return digest_of_json(
             [self.processor.chat_template, pictures, len(self.tokenizer), precision, DECODING_VERSION]
+            + ([others] if others else [])  # keys of answers that were kept before stay
         )
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
@@ -429,44 +445,3 @@ class Vlm:
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
         for row in going:
             yield rows[row], generated[row]
-
-
-def load_vlm(
-    name: str,
-    *,
-    path: str | Path | None = None,
-    adapter: str | Path | None = None,
-    device: str | None = None,
-    pictures: Pictures | None = None,
-) -> Vlm:
-    """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named.
-
-    `path` is where the model called `name` lies, if that is not its name; `pictures` is how they are shown, by default
-    padded where the processor would cut something off. Weights are safetensors, code from the hub
-    is never run. It is asked one small question, so that a model that cannot be asked is told at once. Raises
-    `ModelError` with the reason and the remedy.
-    """
-    folder = model_folder(str(path or name))
-    lora = adapter_folder(str(adapter)) if adapter else None
-    device = _known_device(device) if device else "cuda" if torch.cuda.is_available() else "cpu"
-    precision = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    if weights_size(folder) < 1_000_000_000:
-        precision = torch.float32  # a small model gains nothing from half precision and loses exactness
-    model = load_weights(folder, name=name, dtype=precision)
-    processor = load_processor(folder, name=name)
-    if lora:
-        model = with_adapter(model, lora)
-    digest = model_digest(folder, lora)
-    with model_errors(f"{name}: cannot be asked"):
-        vlm = Vlm(model.eval().to(device), processor, name=name, digest=digest, device=device, pictures=pictures)
-        refuse_unusable(vlm)
-    return vlm
-
-
-def _known_device(name: str) -> str:
-    """The device's name; raises `ModelError` where there is none such."""
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
-    return name

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ModelError
-from harness.files import digest_of_bytes, digest_of_file, digest_of_json
+from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_json
+from harness.models import hub
+
+_LOG = logging.getLogger(__name__)
 
 _IDENTITY_SUFFIXES = (".safetensors", ".model", ".jinja", ".tiktoken")
 """Weights, vocabularies of SentencePiece and tiktoken, chat templates."""
@@ -61,7 +65,8 @@ def model_folder(name: str) -> Path:
 
 def adapter_folder(name: str) -> Path:
     """The local folder of an adapter, named as a model is; raises `ModelError` where peft saved nothing there."""
-    folder = _folder(name, f"adapter {name}", "a folder that peft saved or a hub id like 'owner/adapter'")
+    remedy = "a folder that peft saved or a hub id like 'owner/adapter'"
+    folder = _folder(name, f"adapter {name}", remedy, adapter=True)
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(f"adapter {name}: no adapter_config.json in it; name a folder that peft saved")
     if not weight_files(folder):
@@ -69,27 +74,45 @@ def adapter_folder(name: str) -> Path:
     return folder
 
 
-def _folder(name: str, what: str, remedy: str) -> Path:
+def tell_other_base(adapter: Path, *, name: str, folder: Path) -> None:
+    """Log a line where an adapter says that it was trained on another model than the one in `folder`, which people call
+    `name`. Not refused: folders are moved and renamed."""
+    config = read_json(adapter / "adapter_config.json")
+    base, revision = config.get("base_model_name_or_path"), config.get("revision")
+    if not base or not isinstance(base, str):
+        return
+    trained_on = hub.origin_of(Path(base)) or hub.hub_id(base)
+    origin = hub.origin_of(folder)
+    if trained_on and origin:
+        same = trained_on.repository.casefold() == origin.repository.casefold()
+        commit = trained_on.revision or revision
+        if same and hub.is_commit(commit) and commit != origin.revision:
+            same, base = False, f"its commit {commit}"
+    else:  # a folder has no name but its last
+        last = Path(trained_on.repository if trained_on else base).name
+        same = base == name or last in (folder.resolve().name, Path(origin.repository).name if origin else name)
+    if not same:
+        line = "adapter %s was trained on %s and is put on %s; unless both are the same weights, answers mean nothing"
+        _LOG.warning(line, adapter, base, name)
+
+
+def _folder(name: str, what: str, remedy: str, *, adapter: bool = False) -> Path:
+    path, _, revision = name.partition("@")
+    for folder, version in ((Path(name).expanduser(), None), (Path(path).expanduser(), revision or None)):
+        if (folder / "snapshots").is_dir():  # a repository's folder in the hub's cache
+            if snapshot := hub.snapshot_in(folder, version):
+                return snapshot
+            raise ModelError(
+                f"{what}: no snapshot of {version or 'its main revision'} in it; name one in {folder / 'snapshots'}"
+            )
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if folder.is_file():
         raise ModelError(f"{what}: is a file; name the folder that it lies in")
-    repository, _, revision = name.partition("@")
-    if name.startswith((".", "/", "~")) or repository.count("/") != 1:
-        raise ModelError(f"{what}: no such folder; name {remedy}")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(
-            snapshot_download(
-                repository, revision=revision or None, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.gguf"]
-            )
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{what}: no such folder, and the hub does not give it ({reason})") from error
+    if repository := hub.hub_id(name):
+        return hub.snapshot(repository, what=what, adapter=adapter)
+    raise ModelError(f"{what}: no such folder; name {remedy}")
 
 
 def model_digest(folder: Path, adapter: Path | None = None) -> str:
