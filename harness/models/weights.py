@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,19 @@ def _lasting(content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     return {name: _lasting(value) for name, value in content.items() if name not in _VOLATILE}
+
+
+def parameters_in(folder: Path) -> int:
+    """How many numbers the weights files of a folder hold, by their headers; raises `ModelError` for a file without one
+    (https://huggingface.co/docs/safetensors: eight bytes of length, then JSON)."""
+    shapes = [entry["shape"] for file in weight_files(folder) for entry in _header(file).values()]
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def _header(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            content = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        return {name: entry for name, entry in content.items() if name != "__metadata__"}
+    except (OSError, ValueError, AttributeError, MemoryError, OverflowError) as error:
+        raise ModelError(f"{file}: is no whole safetensors file; restore it from where the model came from") from error

@@ -21,6 +21,8 @@ from harness.pictures import open_picture
 from harness.types import Sample
 from loops.groups import Pair
 
+SIDES = ("chosen", "rejected")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairCollator:
@@ -37,12 +39,19 @@ class PairCollator:
     max_length: int | None = None
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        return self._batch(rows, SIDES)
+
+    def alone(self, row: Mapping[str, Any], side: str) -> dict[str, torch.Tensor]:
+        """One side of a row, as a batch of its own."""
+        return self._batch([row], [side])
+
+    def _batch(self, rows: Sequence[Mapping[str, Any]], sides: Sequence[str]) -> dict[str, torch.Tensor]:
         samples = [_sample(row) for row in rows]
         pictures = [self.reader.pictures(sample) for sample in samples]
         pixels, taken = self.reader.pixels([picture for row in pictures for picture in row])
         prompts: list[list[int]] = []
         answers: list[list[int]] = []
-        for side in ("chosen", "rejected"):
+        for side in sides:
             counts = iter(taken)
             for row, sample in zip(rows, samples, strict=True):
                 prompt, answer = self.reader.answered(sample, row[side][0]["content"])
@@ -58,7 +67,7 @@ class PairCollator:
         }
         return {
             **{name: values[:, : self.max_length] for name, values in batch.items()},
-            **{name: torch.cat([values, values]) for name, values in pixels.items()},
+            **{name: torch.cat([values] * len(sides)) for name, values in pixels.items()},
         }
 
     def _refuse_cut(self, prompt: Sequence[int]) -> None:
