@@ -74,6 +74,17 @@ def load_weights(
     return model
 
 
+def usable_device(name: str | None) -> str:
+    """The device of this name, by default a GPU where there is one; raises `ModelError` where there is none such."""
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+    return name
+
+
 def computed_by(model: Any) -> dict[str, str]:
     """What results say of how a model computes: its precision and its attention."""
     dtype, attention = str(model.dtype).removeprefix("torch."), model.config._attn_implementation

@@ -108,12 +108,16 @@ class Vlm:
         )
 
     @property
+    def computed(self) -> Mapping[str, str]:
+        """Where its answers are computed, how precisely, and by which attention."""
+        return {"device": self.device, **computed_by(self.model)}
+
+    @property
     def about(self) -> Mapping[str, Any]:
         """What results say of where the answers come from."""
         return {
             "digest_of": "weights",
-            "device": self.device,
-            **computed_by(self.model),
+            **self.computed,
             "pictures": self.frame.sight,
             **self.options.spoken,
             **self.processing.about,
