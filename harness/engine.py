@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from harness.errors import DataError, UsageError
@@ -56,7 +56,7 @@ def evaluate(
             replace(
                 mark_with_readings(task, samples, answers, split=split, sureness=sureness),
                 data=data_digest(samples),
-                sampling=asdict(sampling),
+                sampling=sampling.settings,
                 frontier=task.frontier if isinstance(task, Ranked) and any(sureness) else None,
             )
         )

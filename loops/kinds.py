@@ -289,7 +289,7 @@ class Round:
 
     def load_model(self) -> Vlm:
         """The model that the round starts from."""
-        from harness.models.vlm import load_vlm
+        from harness.models.load import load_vlm
 
         return load_vlm(self.study.model, path=self.start.path, pictures=self.study.pictures)
 

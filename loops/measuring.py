@@ -26,7 +26,7 @@ def evaluation(
 
     def work(folder: Path) -> Outcome:
         from harness.measure import measure
-        from harness.models.vlm import load_vlm
+        from harness.models.load import load_vlm
 
         vlm = load_vlm(name, path=checkpoint.path, adapter=adapter, pictures=study.pictures)
         with study.setting.bars() as bars:
@@ -80,7 +80,7 @@ def baselines(
 
     def work(folder: Path) -> Outcome:
         from harness.measure import write_measured
-        from harness.models.vlm import load_vlm
+        from harness.models.load import load_vlm
         from harness.results import read_results
         from harness.store import Store
         from loops.baselines import described, filtered, reranked

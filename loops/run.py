@@ -91,7 +91,7 @@ def _merge(study: Study, seed: Checkpoint, adapter: Path) -> Stage:
     """The seed with its adapter, saved whole, since rounds train and refer to whole checkpoints."""
 
     def work(folder: Path) -> Outcome:
-        from harness.models.vlm import load_vlm
+        from harness.models.load import load_vlm
 
         vlm = load_vlm(study.model, path=seed.path, adapter=adapter)
         vlm.model.save_pretrained(folder / CHECKPOINT)

@@ -54,7 +54,7 @@ def load_model(
             if value is not None:
                 raise UsageError(f"{option} is for a model that is loaded here; leave it away with an endpoint")
         return Endpoint(name, endpoint, parallel=parallel)
-    from harness.models.vlm import load_vlm
+    from harness.models.load import load_vlm
     from tasks.pictos.models import shipped
 
     return load_vlm(name, path=shipped(name), adapter=adapter, device=device, pictures=pictures)

@@ -39,17 +39,18 @@ def along(inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     }
 
 
-def left_padded(tensors: Sequence[torch.Tensor], dim: int) -> torch.Tensor:
-    """Tensors of different length in `dim` as one batch: zeros go to the very left, never between tokens."""
+def padded(
+    tensors: Sequence[torch.Tensor], dim: int, *, side: Literal["left", "right"] = "left", filler: int = 0
+) -> torch.Tensor:
+    """Tensors of different length in `dim` as one batch: the filler goes to one side, never between tokens."""
     longest = max(values.shape[dim] for values in tensors)
-    if all(values.shape[dim] == longest for values in tensors):
-        return torch.cat(list(tensors))
     filled = []
     for values in tensors:
         shape = list(values.shape)
         shape[dim] = longest - values.shape[dim]
-        filled.append(torch.cat([values.new_zeros(shape), values], dim))
-    return torch.cat(filled)
+        gap = values.new_full(shape, filler)
+        filled.append(torch.cat([gap, values] if side == "left" else [values, gap], dim) if shape[dim] else values)
+    return torch.cat(filled) if len(filled) > 1 else filled[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,10 +97,10 @@ def joined(rows: Sequence[Rows]) -> Rows:
         _join_layer(layer, [layer, *others])
     return Rows(
         cache=cache,
-        ids=left_padded([batch.ids for batch in rows], 1),
-        mask=left_padded([batch.mask for batch in rows], 1),
+        ids=padded([batch.ids for batch in rows], 1),
+        mask=padded([batch.mask for batch in rows], 1),
         following=torch.cat([batch.following for batch in rows], -1),
-        along={name: left_padded([batch.along[name] for batch in rows], 1) for name in rows[0].along},
+        along={name: padded([batch.along[name] for batch in rows], 1) for name in rows[0].along},
     )
 
 
@@ -107,9 +108,9 @@ def _join_layer(layer: Any, layers: Sequence[Any]) -> None:
     """Put the states of all layers into the first."""
     for name, dim in _JOINED:
         if torch.is_tensor(getattr(layer, name, None)):
-            setattr(layer, name, left_padded([getattr(each, name) for each in layers], dim))
+            setattr(layer, name, padded([getattr(each, name) for each in layers], dim))
     if torch.is_tensor(getattr(layer, "indexer_position_ids", None)):  # (planes, rows, tokens)
-        layer.indexer_position_ids = left_padded(
+        layer.indexer_position_ids = padded(
             [each.indexer_position_ids.transpose(0, 1) for each in layers], 2
         ).transpose(0, 1)
     if hasattr(layer, "cumulative_length"):
@@ -248,7 +249,7 @@ class Lanes:
     def tokens(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(all tokens of the lanes so far, padded on the left, their mask), both (lanes, longest)."""
         order = [lane for _, lanes in self._batches for lane in lanes]
-        ids, masks = (left_padded([getattr(rows, name) for rows, _ in self._batches], 1) for name in ("ids", "mask"))
+        ids, masks = (padded([getattr(rows, name) for rows, _ in self._batches], 1) for name in ("ids", "mask"))
         return in_order([ids], order), in_order([masks], order)
 
     def keep(self, lanes: Sequence[int]) -> None:

@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoProcessor
 from transformers.utils import logging
 
 from harness.errors import ModelError, StropError
+from harness.models.options import AttnImplementation
 from harness.models.weights import weight_files, weights_size
 from harness.wording import counted, one_line
-
-SUPPORTED = "llava"
-"""The type of models that can be asked, as config.json names it."""
 
 
 @contextmanager
@@ -38,8 +36,11 @@ def model_errors(what: str) -> Iterator[None]:
         raise ModelError(f"{what} ({kind}{reason})") from error
 
 
-def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
-    """The model in a folder, every weight of it read from its safetensors; `name` is what people call it.
+def load_weights(
+    folder: Path, *, name: str, dtype: torch.dtype, attn_implementation: AttnImplementation | None = None
+) -> Any:
+    """The model in a folder, every weight of it read from its safetensors; `name` is what people call it, and
+    `attn_implementation` what computes its attention (by default what transformers chooses).
 
     Raises `ModelError` where weights are missing, left over or of another shape than config.json says, and for a folder
     of another kind. Buffers that old versions stored (position ids, rotary frequencies) and the second name of tied
@@ -50,14 +51,12 @@ def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
     _refuse_other_folders(folder, name)
     with model_errors(f"{what}; restore its files from where it came from, or install what it needs"):
         config = AutoConfig.from_pretrained(folder)
-        if config.model_type != SUPPORTED:
-            raise ModelError(
-                f"{what}: models of type '{config.model_type}' are not supported yet; load one of type '{SUPPORTED}'"
-            )
-        _refuse_larger(config, folder, name)
-        model, report = AutoModelForImageTextToText.from_pretrained(
+        auto = model_class(config, what)
+        _refuse_larger(auto, config, folder, name)
+        model, report = auto.from_pretrained(
             folder,
             dtype=dtype,
+            attn_implementation=attn_implementation,
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are reported with their shapes
@@ -66,12 +65,29 @@ def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
     return model
 
 
+def model_class(config: Any, what: str) -> Any:
+    """The class of transformers that makes a model of a configuration which answers in text about pictures; raises
+    `ModelError`, which begins with `what`, for one of another kind."""
+    kind = config.model_type
+    if config.is_encoder_decoder:
+        raise ModelError(f"{what}: models of type '{kind}' are encoder-decoders, whose prompts are not gone on with")
+    if type(config) in AutoModelForImageTextToText._model_mapping:
+        return AutoModelForImageTextToText
+    sees = any("vision" in part for part in type(config).sub_configs)
+    if sees and type(config) in AutoModelForMultimodalLM._model_mapping:
+        return AutoModelForMultimodalLM
+    raise ModelError(f"{what}: models of type '{kind}' do not answer about pictures; name one that does")
+
+
 def load_processor(folder: Path, *, name: str) -> Any:
     """The processor beside a model; raises `ModelError` with the reason."""
     quiet()
     what = f"{name}: its processor (tokenizer, picture settings, chat template) does not load"
     with model_errors(f"{what}; restore its files from where the model came from"):
-        return AutoProcessor.from_pretrained(folder)
+        processor = AutoProcessor.from_pretrained(folder)
+        if processor.chat_template is None:  # a few classes leave it to their tokenizer
+            processor.chat_template = getattr(processor.tokenizer, "chat_template", None)
+        return processor
 
 
 def quiet() -> None:
@@ -100,11 +116,11 @@ def _refuse_other_folders(folder: Path, name: str) -> None:
         )
 
 
-def _refuse_larger(config: Any, folder: Path, name: str) -> None:
+def _refuse_larger(auto: Any, config: Any, folder: Path, name: str) -> None:
     """Raise `ModelError` where config.json describes more weights than the files have bytes, before memory is taken for
     them: without its text_config a model is one of seven thousand million weights."""
     with torch.device("meta"):
-        described = AutoModelForImageTextToText.from_config(copy.deepcopy(config)).num_parameters()
+        described = auto.from_config(copy.deepcopy(config)).num_parameters()
     size = weights_size(folder)
     if described > size and getattr(config, "quantization_config", None) is None:
         raise ModelError(

@@ -26,7 +26,7 @@ from PIL.Image import Image
 from transformers import BatchEncoding
 
 from harness.errors import DataError, ModelError
-from harness.models.branches import along, left_padded
+from harness.models.branches import along, padded
 from harness.models.frames import Frame, Pictures, frame_of
 from harness.models.markup import Markup
 from harness.pictures import open_picture, picture_digest
@@ -49,8 +49,9 @@ class Head:
     """The beginning of a prompt, up to its last picture and what closes that; the first token of one without pictures.
 
     `text` is what the chat template writes, `expanded` what the processor makes of it, and `behind` what it writes at
-    the end of every question. `ids` are its tokens, the pictures' included, `blind` those without the pictures' and what frames them, and `along` ((1, L, ...) each) what
-    the model is given beside the ids token by token. `pictures` counts tokens of pictures.
+    the end of every question. `ids` are its tokens, the pictures' included, of which `first` are not in the text;
+    `blind` are those without the pictures' and what frames them, and `along` ((1, L, ...) each) is what the model is
+    given beside the ids token by token. `images` counts pictures, `pictures` their tokens.
     """
 
     text: str
@@ -320,15 +321,16 @@ class PromptReader:
             beside[name] = torch.cat([seen, values.new_zeros(1, behind), suffix], 1)
         return Row(ids=(*prompt, *answer), along=beside)
 
-    def batch(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
-        """Rows as a model's `input_ids` and `attention_mask`, and what goes along, padded on the left."""
-        longest = max(len(row.ids) for row in rows)
+    def batch(self, rows: Sequence[Row], *, side: Literal["left", "right"] = "left") -> dict[str, torch.Tensor]:
+        """Rows as a model's `input_ids` and `attention_mask`, and what goes along, padded on one side."""
         names = [name for name in rows[0].along if all(name in row.along for row in rows)]
-        return {
-            "input_ids": torch.tensor([[self.filler] * (longest - len(row.ids)) + list(row.ids) for row in rows]),
-            "attention_mask": torch.tensor([[0] * (longest - len(row.ids)) + [1] * len(row.ids) for row in rows]),
-            **{name: left_padded([row.along[name] for row in rows], 1) for name in names},
+        tensors = {
+            "input_ids": [torch.tensor([row.ids]) for row in rows],
+            "attention_mask": [torch.ones(1, len(row.ids), dtype=torch.long) for row in rows],
+            **{name: [row.along[name] for row in rows] for name in names},
         }
+        fillers = {"input_ids": self.filler}
+        return {name: padded(values, 1, side=side, filler=fillers.get(name, 0)) for name, values in tensors.items()}
 
     def end_token(self, stop: Collection[int]) -> int:
         """The token that ends an answer in training: what of `stop` the chat template writes behind one, else the

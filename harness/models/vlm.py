@@ -11,22 +11,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from harness.errors import ModelError
 from harness.files import digest_of_json
-from harness.models.adapters import with_adapter
-from harness.models.branches import Branching, Lanes, Prefix, Rows, in_order, left_padded
+from harness.models.branches import Branching, Lanes, Prefix, Rows, in_order, padded
 from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.frames import Pictures
-from harness.models.loading import load_processor, load_weights, model_errors
-from harness.models.probe import refuse_unusable
 from harness.models.prompts import Heads, Shown, framing_tokens, prompt_reader
 from harness.models.stopping import stop_tokens, suppressed_tokens
-from harness.models.weights import adapter_folder, model_digest, model_folder, weights_size
 from harness.sentences import sentence_spans
 from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
 
@@ -310,7 +305,7 @@ class Vlm:
             self._count(tokens, twins=tokens)
             batches.append((logits, read_rows, list(range(len(rows), 2 * len(rows)))))
         lanes = [lane for _, _, numbers in batches for lane in numbers]
-        logits = in_order([left_padded([logits for logits, _, _ in batches], 1)], lanes)
+        logits = in_order([padded([logits for logits, _, _ in batches], 1)], lanes)
         return logits, Lanes(self.branching, [(read_rows, numbers) for _, read_rows, numbers in batches])
 
     def _behind_prefix(
@@ -413,44 +408,3 @@ class Vlm:
             self._count(len(going) * (1 + twins), passes=lanes.passes, twins=len(going) * twins)
         for slot in left:
             yield rows[going[slot]], generated[going[slot]]
-
-
-def load_vlm(
-    name: str,
-    *,
-    path: str | Path | None = None,
-    adapter: str | Path | None = None,
-    device: str | None = None,
-    pictures: Pictures | None = None,
-) -> Vlm:
-    """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named.
-
-    `path` is where the model called `name` lies, if that is not its name; `pictures` is how they are shown, by default
-    padded where the processor would cut something off. Weights are safetensors, code from the hub
-    is never run. It is asked one small question, so that a model that cannot be asked is told at once. Raises
-    `ModelError` with the reason and the remedy.
-    """
-    folder = model_folder(str(path or name))
-    lora = adapter_folder(str(adapter)) if adapter else None
-    device = _known_device(device) if device else "cuda" if torch.cuda.is_available() else "cpu"
-    precision = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    if weights_size(folder) < 1_000_000_000:
-        precision = torch.float32  # a small model gains nothing from half precision and loses exactness
-    model = load_weights(folder, name=name, dtype=precision)
-    processor = load_processor(folder, name=name)
-    if lora:
-        model = with_adapter(model, lora)
-    digest = model_digest(folder, lora)
-    with model_errors(f"{name}: cannot be asked"):
-        vlm = Vlm(model.eval().to(device), processor, name=name, digest=digest, device=device, pictures=pictures)
-        refuse_unusable(vlm)
-    return vlm
-
-
-def _known_device(name: str) -> str:
-    """The device's name; raises `ModelError` where there is none such."""
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
-    return name

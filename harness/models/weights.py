@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import ModelError
 from harness.files import digest_of_bytes, digest_of_file, digest_of_json
+from harness.models import hub
 
 _IDENTITY_SUFFIXES = (".safetensors", ".model", ".jinja", ".tiktoken")
 """Weights, vocabularies of SentencePiece and tiktoken, chat templates."""
@@ -60,7 +61,8 @@ def model_folder(name: str) -> Path:
 
 def adapter_folder(name: str) -> Path:
     """The local folder of an adapter, named as a model is; raises `ModelError` where peft saved nothing there."""
-    folder = _folder(name, f"adapter {name}", "a folder that peft saved or a hub id like 'owner/adapter'")
+    remedy = "a folder that peft saved or a hub id like 'owner/adapter'"
+    folder = _folder(name, f"adapter {name}", remedy, adapter=True)
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(f"adapter {name}: no adapter_config.json in it; name a folder that peft saved")
     if not weight_files(folder):
@@ -68,27 +70,23 @@ def adapter_folder(name: str) -> Path:
     return folder
 
 
-def _folder(name: str, what: str, remedy: str) -> Path:
+def _folder(name: str, what: str, remedy: str, *, adapter: bool = False) -> Path:
+    path, _, revision = name.partition("@")
+    for folder, version in ((Path(name).expanduser(), None), (Path(path).expanduser(), revision or None)):
+        if (folder / "snapshots").is_dir():  # a repository's folder in the hub's cache
+            if snapshot := hub.snapshot_in(folder, version):
+                return snapshot
+            raise ModelError(
+                f"{what}: no snapshot of {version or 'its main revision'} in it; name one in {folder / 'snapshots'}"
+            )
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if folder.is_file():
         raise ModelError(f"{what}: is a file; name the folder that it lies in")
-    repository, _, revision = name.partition("@")
-    if name.startswith((".", "/", "~")) or repository.count("/") != 1:
-        raise ModelError(f"{what}: no such folder; name {remedy}")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(
-            snapshot_download(
-                repository, revision=revision or None, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.gguf"]
-            )
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{what}: no such folder, and the hub does not give it ({reason})") from error
+    if repository := hub.hub_id(name):
+        return hub.snapshot(repository, what=what, adapter=adapter)
+    raise ModelError(f"{what}: no such folder; name {remedy}")
 
 
 def model_digest(folder: Path, adapter: Path | None = None) -> str:

@@ -93,7 +93,7 @@ def optimise_dpo(
 
     begun = checkpoints.load_start(start, recipe, seed=seed, pictures=pictures)
     policy_before = checkpoints.load_reference(reference)
-    passes = with_trl.Passes(begun.reader.picture_token)
+    passes = with_trl.Passes(begun.reader.picture_tokens)
     for model in (begun.model, policy_before):
         passes.watch(model)
     before = digests_of_trained(begun.model)

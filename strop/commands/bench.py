@@ -156,7 +156,7 @@ def _bootstrap(runs: int) -> Iterator[Timing]:
 
 def _questions(model: str, device: str | None, runs: int) -> Iterator[Timing]:
     """The same questions answered together, a picture's prefix shared by its questions, and one by one."""
-    from harness.models.vlm import load_vlm
+    from harness.models.load import load_vlm
     from harness.types import Sampling
     from tasks.pictos.models import shipped
     from tasks.registry import find_task

@@ -15,8 +15,8 @@ from transformers import LlavaProcessor
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
 from harness.models.frames import Pictures, frame_of
+from harness.models.load import load_vlm
 from harness.models.prompts import PromptReader
-from harness.models.vlm import load_vlm
 from loops.groups import Pair
 from loops.optimise.collate import PairCollator, rows_of
 from loops.optimise.dpo import Dpo, optimise_dpo

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from harness.files import read_jsonl
-from harness.models.vlm import Hallucination, Vlm, load_vlm
+from harness.models.load import load_vlm
+from harness.models.vlm import Hallucination, Vlm
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe
 from loops.run import run_recipe

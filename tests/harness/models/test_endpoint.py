@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from harness.errors import OutageError, UsageError
 from harness.judge import ModelJudge, ask_judge
 from harness.models.endpoint import Endpoint
-from harness.models.vlm import load_vlm
+from harness.models.load import load_vlm
 from harness.results import read_results
 from harness.store import Store, ask
 from harness.types import Sample, Sampling

@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from harness.errors import UsageError
 from harness.files import write_json
 from harness.models.frames import Frame, Pictures, frame_of
+from harness.models.load import load_vlm
 from harness.models.prompts import PromptReader
-from harness.models.vlm import Vlm, load_vlm
+from harness.models.vlm import Vlm
 from harness.results import read_results
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe

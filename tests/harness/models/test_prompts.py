@@ -13,8 +13,9 @@ from transformers import LlavaProcessor
 
 from harness.errors import DataError, ModelError
 from harness.models.frames import frame_of
+from harness.models.load import load_vlm
 from harness.models.prompts import PromptReader
-from harness.models.vlm import Hallucination, load_vlm
+from harness.models.vlm import Hallucination
 from harness.types import Sample, Sampling
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.training.build import CHAT_TEMPLATE, processor

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from harness.errors import ModelError
-from harness.models.vlm import load_vlm
+from harness.models.load import load_vlm
 from harness.pictures import open_picture
 from harness.types import Sample, Sampling
 from tasks.pictos.benchmarks import caption_samples

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from harness.errors import ModelError
-from harness.models.vlm import Hallucination, Vlm, load_vlm
+from harness.models.load import load_vlm
+from harness.models.vlm import Hallucination, Vlm
 from harness.models.weights import model_digest
 from harness.pictures import open_picture
 from harness.types import Sample, Sampling
