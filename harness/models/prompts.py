@@ -123,19 +123,22 @@ def prompt_reader(config: Any, processor: Any, pictures: Pictures | None = None)
 
 
 class PromptReader:
-    """Turns samples into tokens by a model's processor, and opens their pictures in a frame."""
+    """Turns samples into tokens by a model's processor, and opens their pictures in a frame.
+
+    `picture_tokens` (by default the processor's own) and `framing_tokens` are those of the functions of these names.
+    """
 
     def __init__(
         self,
         processor: Any,
         frame: Frame,
         *,
-        picture_tokens: Collection[int],
+        picture_tokens: Collection[int] | None = None,
         framing_tokens: Collection[int] = (),
     ) -> None:
         self.processor, self.frame = processor, frame
         self.tokenizer = processor.tokenizer
-        self.picture_tokens = frozenset(picture_tokens)
+        self.picture_tokens = frozenset([processor.image_token_id] if picture_tokens is None else picture_tokens)
         self.markup = Markup(processor, self.picture_tokens)
         self.placeholder: str = processor.image_token
         special = {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder, *framing_tokens}
