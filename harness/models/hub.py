@@ -39,6 +39,11 @@ _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _SIGN_IN = "set HF_TOKEN or sign in by `hf auth login`"
 
 
+def is_commit(revision: str | None) -> bool:
+    """Whether a revision is a whole commit, which no push changes."""
+    return revision is not None and _COMMIT.fullmatch(revision) is not None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HubId:
     """A repository of models and a revision of it: a branch, a tag or a commit; None is its main branch."""

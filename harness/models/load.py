@@ -11,7 +11,7 @@ from harness.errors import ModelError
 from harness.models.adapters import with_adapter
 from harness.models.frames import Pictures
 from harness.models.loading import load_processor, load_weights, model_errors
-from harness.models.options import AttnImplementation, Dtype
+from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
 from harness.models.probe import refuse_unusable
 from harness.models.vlm import Vlm
 from harness.models.weights import adapter_folder, model_digest, model_folder, weights_size
@@ -33,6 +33,9 @@ def load_vlm(
     dtype: Dtype = "auto",
     attn_implementation: AttnImplementation | None = None,
     pictures: Pictures | None = None,
+    system: str | None = None,
+    thinking: Thinking | None = None,
+    generation_config: GenerationSettings = "model",
 ) -> Vlm:
     """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named.
 
@@ -41,6 +44,10 @@ def load_vlm(
     small question, so that a model that cannot be asked is told at once. Raises `ModelError` with the reason and the
     remedy.
     """
+    options = ModelOptions(
+        device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
+        thinking=thinking, generation_config=generation_config,
+    )  # fmt: skip
     folder = model_folder(str(path or name))
     lora = adapter_folder(str(adapter)) if adapter else None
     place = usable_device(device)
@@ -53,7 +60,7 @@ def load_vlm(
         model = with_adapter(model, lora)
     digest = model_digest(folder, lora)
     with model_errors(f"{name}: cannot be asked"):
-        vlm = Vlm(model.eval().to(place), processor, name=name, digest=digest, device=place, pictures=pictures)
+        vlm = Vlm(model.eval().to(place), processor, name=name, digest=digest, device=place, options=options)
         refuse_unusable(vlm)
     return vlm
 

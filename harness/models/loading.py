@@ -79,6 +79,12 @@ def model_class(config: Any, what: str) -> Any:
     raise ModelError(f"{what}: models of type '{kind}' do not answer about pictures; name one that does")
 
 
+def computed_by(model: Any) -> dict[str, str]:
+    """What results say of how a model computes: its precision and its attention."""
+    dtype, attention = str(model.dtype).removeprefix("torch."), model.config._attn_implementation
+    return {"dtype": dtype, "attn_implementation": str(attention)}
+
+
 def load_processor(folder: Path, *, name: str) -> Any:
     """The processor beside a model; raises `ModelError` with the reason."""
     quiet()

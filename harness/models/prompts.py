@@ -29,6 +29,8 @@ from harness.errors import DataError, ModelError
 from harness.models.branches import along, padded
 from harness.models.frames import Frame, Pictures, frame_of
 from harness.models.markup import Markup
+from harness.models.options import Thinking
+from harness.models.template import ChatTemplate
 from harness.pictures import open_picture, picture_digest
 from harness.types import Sample
 
@@ -112,11 +114,21 @@ def framing_tokens(config: Any) -> frozenset[int]:
     return frozenset(number for number in numbers if number >= 0)
 
 
-def prompt_reader(config: Any, processor: Any, pictures: Pictures | None = None) -> PromptReader:
-    """The reader of a model's prompts, by its configuration and processor; `pictures` is how they are shown."""
+def prompt_reader(
+    config: Any,
+    processor: Any,
+    pictures: Pictures | None = None,
+    *,
+    system: str | None = None,
+    thinking: Thinking | None = None,
+) -> PromptReader:
+    """The reader of a model's prompts, by its configuration and processor; `pictures` is how they are shown, and the
+    others are those of `PromptReader`."""
     return PromptReader(
         processor,
         frame_of(processor.image_processor, pictures),
+        system=system,
+        thinking=thinking,
         picture_tokens=picture_tokens(config, processor),
         framing_tokens=framing_tokens(config),
     )
@@ -125,7 +137,8 @@ def prompt_reader(config: Any, processor: Any, pictures: Pictures | None = None)
 class PromptReader:
     """Turns samples into tokens by a model's processor, and opens their pictures in a frame.
 
-    `picture_tokens` (by default the processor's own) and `framing_tokens` are those of the functions of these names.
+    `system` and `thinking` are those of `harness.models.template.ChatTemplate`; `picture_tokens` (by default the
+    processor's own) and `framing_tokens` are those of the functions of these names.
     """
 
     def __init__(
@@ -133,6 +146,8 @@ class PromptReader:
         processor: Any,
         frame: Frame,
         *,
+        system: str | None = None,
+        thinking: Thinking | None = None,
         picture_tokens: Collection[int] | None = None,
         framing_tokens: Collection[int] = (),
     ) -> None:
@@ -141,6 +156,8 @@ class PromptReader:
         self.picture_tokens = frozenset([processor.image_token_id] if picture_tokens is None else picture_tokens)
         self.markup = Markup(processor, self.picture_tokens)
         self.placeholder: str = processor.image_token
+        spelled = None if system is None else self.markup.marked(system)
+        self.template = ChatTemplate(processor, system=spelled, thinking=thinking)
         special = {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder, *framing_tokens}
         self._closing = frozenset(special - {self.tokenizer.eos_token_id})
         self._framing = frozenset(framing_tokens)
@@ -386,11 +403,7 @@ class PromptReader:
         prompt = self.markup.marked(sample.prompt)
         if self.suffixes and not self.processor.chat_template:
             return self.placeholder * len(pictures) + prompt
-        turns = [{"role": "user", "content": [*pictures, {"type": "text", "text": prompt}]}]
-        if answer is None:
-            return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
-        turns.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-        return str(self.processor.apply_chat_template(turns))
+        return self.template.written([*pictures, {"type": "text", "text": prompt}], answer)
 
     def _tokens(self, sample: Sample, written: _Written, head: Head) -> tuple[list[int], list[int]]:
         """(tokens, where each ends in the characters of the answer: at or below 0 before it)."""

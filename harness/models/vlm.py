@@ -19,10 +19,14 @@ from harness.errors import ModelError
 from harness.files import digest_of_json
 from harness.models.branches import Branching, Lanes, Prefix, Rows, in_order, padded
 from harness.models.draws import inverse, stream_seed, uniforms
-from harness.models.frames import Pictures
+from harness.models.generation import processing_of
+from harness.models.loading import computed_by
+from harness.models.options import ModelOptions
 from harness.models.prompts import Heads, Shown, framing_tokens, prompt_reader
-from harness.models.stopping import stop_tokens, suppressed_tokens
+from harness.models.stopping import stop_tokens
+from harness.models.thinking import ThoughtBudget, text_with_tags, thought_tags
 from harness.sentences import sentence_spans
+from harness.thoughts import tags_of
 from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
 
 DECODING_VERSION = 3
@@ -82,11 +86,22 @@ class Vlm:
     """
 
     def __init__(
-        self, model: Any, processor: Any, *, name: str, digest: str, device: str, pictures: Pictures | None = None
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        name: str,
+        digest: str,
+        device: str,
+        options: ModelOptions = ModelOptions(),
     ) -> None:
         self.model, self.processor, self.name, self.digest, self.device = model, processor, name, digest, device
         self.tokenizer = processor.tokenizer
-        self.reader = prompt_reader(model.config, processor, pictures)
+        self.options = options
+        self.processing = processing_of(model, name, options.generation_config)
+        self.reader = prompt_reader(
+            model.config, processor, options.pictures, system=options.system, thinking=options.thinking
+        )
         self.frame = self.reader.frame
         self.branching = Branching(model, filler=self.reader.filler)
         self.prefix: Prefix = "whole prompts" if self.reader.suffixes else "shared prefix"
@@ -95,12 +110,18 @@ class Vlm:
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self.stop = set(stop_tokens(model, self.tokenizer))
         self.framing = self.reader.picture_tokens | framing_tokens(model.config)
-        special = {self.tokenizer.convert_tokens_to_ids(token) for token in self.tokenizer.all_special_tokens}
-        suppressed = set(suppressed_tokens(model, name))
-        self._suppressed = self._columns(suppressed)
+        self._tags = tags_of([processor.chat_template or "", options.system or ""], self.tokenizer.get_vocab())
+        # a picture's token in an answer would ask for a picture, and one without a name is no text
+        unwritten = {*self.reader.picture_tokens, *range(len(self.tokenizer), self._width)} - self.stop
         # `generate` lets a greedy answer hold special tokens; drawn by chance they would only be markup gone astray
-        nameless = range(len(self.tokenizer), self._width)
-        self._undrawn = self._columns(suppressed | (special | self.framing | set(nameless)) - self.stop)
+        special = {*self.tokenizer.all_special_ids, *self.framing} - self.stop - self._tag_tokens
+        self._unwritten, self._undrawn = self._columns(unwritten), self._columns(unwritten | special)
+
+    @property
+    def _tag_tokens(self) -> set[int]:
+        """The tokens of a thought's tags."""
+        tags = (self._tags.opening, self._tags.closing) if self._tags else ()
+        return {token for tag in tags for token in self.tokenizer(tag, add_special_tokens=False).input_ids}
 
     @property
     def words(self) -> int:
@@ -121,18 +142,28 @@ class Vlm:
     @property
     def about(self) -> Mapping[str, Any]:
         """What results say of where the answers come from."""
-        return {"digest_of": "weights", "device": self.device, "pictures": self.frame.sight, "prefix": self.prefix}
+        return {
+            "digest_of": "weights",
+            "device": self.device,
+            **computed_by(self.model),
+            "pictures": self.frame.sight,
+            "prefix": self.prefix,
+            **self.options.spoken,
+            **self.processing.about,
+        }
 
     @property
     def settings(self) -> str:
         """Digest of what turns a sample into an answer beside the model's own files: chat template, vocabulary and
-        picture settings as they were loaded, how pictures are shown, the precision of the weights, and the version of
-        the decoding code."""
+        picture settings as they were loaded, how pictures are shown, the precision of the weights, the version of the
+        decoding code, and the user's options that are none of these."""
         image_processor = {k: v for k, v in self.processor.image_processor.to_dict().items() if "name" not in k}
         pictures = [image_processor, self.frame.pictures]
         precision = str(self.model.dtype)
+        others = {name: value for name, value in self.options.off_default.items() if name not in ("dtype", "pictures")}
         return digest_of_json(
             [self.processor.chat_template, pictures, len(self.tokenizer), precision, DECODING_VERSION]
+            + ([others] if others else [])  # keys of answers that were kept before stay
         )
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
@@ -245,9 +276,8 @@ class Vlm:
         """The samples' answers, batch by batch and within a batch as they end."""
         for begun in self.begun(samples, sampling, how, None):
             drawn: dict[int, dict[int, Answer]] = {row.sample: {} for row in begun.rows}
-            for row, tokens in self._decode(begun, sampling):
-                text = self.tokenizer.decode(row.lead + tokens, skip_special_tokens=True)
-                finished = len(tokens) < sampling.max_tokens
+            for row, tokens, finished in self._decode(begun, sampling):
+                text = text_with_tags(self.tokenizer, row.lead + tokens, self._tags)
                 answers = drawn[row.sample]
                 answers[row.draw] = Answer(text=text.strip(), finished=finished)
                 if len(answers) == sampling.n:
@@ -283,7 +313,7 @@ class Vlm:
                 seed = stream_seed(sampling.seed, samples[index].id, draw)
                 rows.append(AnswerRow(index, draw, owner, prompt, begun, how[index].ratio if how else None, seed))
             rows.sort(key=lambda row: (len(row.ids) + len(row.lead), row.sample, row.draw))
-            more = sampling.max_tokens if continuations is None else 0
+            more = 0 if continuations is not None else sampling.max_tokens + 2 * (sampling.max_thought_tokens or 0)
             keep = 1 + max(len(row.lead) for row in rows) if continuations is not None else 1
             logits, lanes = self._prefilled(rows, heads, keep=keep, more=more, with_twins=bool(how))
             yield Begun(len(chunk), rows, heads, logits, lanes)
@@ -369,42 +399,65 @@ class Vlm:
                 "or overflow in this precision"
             )
 
-    def _decode(self, begun: Begun, sampling: Sampling) -> Iterator[tuple[AnswerRow, list[int]]]:
-        """Each row with the tokens generated for it, without the stop token, as soon as it has ended."""
-        rows, lanes = begun.rows, begun.lanes
+    def _decode(self, begun: Begun, sampling: Sampling) -> Iterator[tuple[AnswerRow, list[int], bool]]:
+        """Each row with the tokens generated for it, without the stop token, and whether one ended it, as soon as it
+        has ended."""
+        rows, lanes, logits = begun.rows, begun.lanes, begun.logits[:, -1]
         generated: list[list[int]] = [[] for _ in rows]
         going = list(range(len(rows)))
-        twins = len(begun.logits) > len(rows)
-        numbers = uniforms([row.seed for row in rows], sampling.max_tokens) if sampling.temperature else None
+        twins = len(logits) > len(rows)
         ratios = torch.tensor([row.ratio or 0.0 for row in rows], device=self.device)[:, None]
-        logits = begun.logits[:, -1]
-        for step in range(sampling.max_tokens):
+        prompts = [row.ids for row in rows]
+        budget = self._budget(prompts, sampling)
+        steps = budget.steps if budget else sampling.max_tokens
+        processed = self.processing.rows(self.model, prompts, stop=self.stop, max_tokens=steps)
+        numbers = uniforms([row.seed for row in rows], steps) if sampling.temperature else None
+        while going:
             logits = logits.float()
             if twins:
                 seeing, free = logits.chunk(2)
                 logits = (1 - ratios[going]) * seeing + ratios[going] * free
             self.refuse_no_numbers(logits)
-            logits[:, self._suppressed if numbers is None else self._undrawn] = -torch.inf
-            if numbers is None:
-                chosen = logits.argmax(-1)
-            else:
-                chosen = inverse(logits / sampling.temperature, numbers[going, step].to(self.device))
-            tokens = chosen.tolist()
+            if processed:
+                logits = processed(going, [rows[number].lead + generated[number] for number in going], logits)
+            step = len(generated[going[0]])
+            tokens = self._chosen(logits, None if numbers is None else numbers[going, step], sampling)
+            if budget:
+                tokens = [budget.write(number, token) for number, token in zip(going, tokens, strict=True)]
             self.costs.update(generated_tokens=len(tokens))
-            left = [slot for slot, token in enumerate(tokens) if token not in self.stop]
-            for slot in left:
-                generated[going[slot]].append(tokens[slot])
-            for slot in set(range(len(going))) - set(left):
-                yield rows[going[slot]], generated[going[slot]]
-            if not left:
-                return
-            if step + 1 == sampling.max_tokens:
-                break
-            if len(left) < len(going):
+            left = []
+            for slot, (number, token) in enumerate(zip(going, tokens, strict=True)):
+                if token in self.stop:
+                    yield rows[number], generated[number], True
+                    continue
+                generated[number].append(token)
+                if budget.is_full(number) if budget else len(generated[number]) == steps:
+                    yield rows[number], generated[number], False
+                else:
+                    left.append(slot)
+            if left and len(left) < len(going):
                 lanes.keep(left + [len(going) + slot for slot in left] if twins else left)
-                chosen = chosen[torch.tensor(left, device=self.device)]
             going = [going[slot] for slot in left]
-            logits = lanes.step(chosen[:, None].repeat(2 if twins else 1, 1))
-            self._count(len(going) * (1 + twins), passes=lanes.passes, twins=len(going) * twins)
-        for slot in left:
-            yield rows[going[slot]], generated[going[slot]]
+            if going:
+                chosen = torch.tensor([[tokens[slot]] for slot in left] * (2 if twins else 1), device=self.device)
+                logits = lanes.step(chosen)
+                self._count(len(going) * (1 + twins), passes=lanes.passes, twins=len(going) * twins)
+
+    def _chosen(self, logits: torch.Tensor, numbers: torch.Tensor | None, sampling: Sampling) -> list[int]:
+        """The next token of each row: the likeliest or, with `numbers`, the one that its number draws."""
+        logits = logits.clone()
+        logits[:, self._unwritten if numbers is None else self._undrawn] = -torch.inf
+        if numbers is None:
+            chosen = logits.argmax(-1)
+        else:
+            chosen = inverse(logits / sampling.temperature, numbers.to(self.device))
+        return [int(token) for token in chosen.tolist()]
+
+    def _budget(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> ThoughtBudget | None:
+        """The bound of the rows' thoughts, where one is asked for."""
+        if not sampling.max_thought_tokens:
+            return None
+        tags = thought_tags(self.name, self.tokenizer, [self.processor.chat_template or "", self.options.system or ""])
+        return ThoughtBudget(
+            self.tokenizer, tags, prompts, longest=sampling.max_thought_tokens, max_tokens=sampling.max_tokens
+        )

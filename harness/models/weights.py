@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ModelError
-from harness.files import digest_of_bytes, digest_of_file, digest_of_json
+from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_json
 from harness.models import hub
+
+_LOG = logging.getLogger(__name__)
 
 _IDENTITY_SUFFIXES = (".safetensors", ".model", ".jinja", ".tiktoken")
 """Weights, vocabularies of SentencePiece and tiktoken, chat templates."""
@@ -70,6 +74,28 @@ def adapter_folder(name: str) -> Path:
     return folder
 
 
+def tell_other_base(adapter: Path, *, name: str, folder: Path) -> None:
+    """Log a line where an adapter says that it was trained on another model than the one in `folder`, which people call
+    `name`. Not refused: folders are moved and renamed."""
+    config = read_json(adapter / "adapter_config.json")
+    base, revision = config.get("base_model_name_or_path"), config.get("revision")
+    if not base or not isinstance(base, str):
+        return
+    trained_on = hub.origin_of(Path(base)) or hub.hub_id(base)
+    origin = hub.origin_of(folder)
+    if trained_on and origin:
+        same = trained_on.repository.casefold() == origin.repository.casefold()
+        commit = trained_on.revision or revision
+        if same and hub.is_commit(commit) and commit != origin.revision:
+            same, base = False, f"its commit {commit}"
+    else:  # a folder has no name but its last
+        last = Path(trained_on.repository if trained_on else base).name
+        same = base == name or last in (folder.resolve().name, Path(origin.repository).name if origin else name)
+    if not same:
+        line = "adapter %s was trained on %s and is put on %s; unless both are the same weights, answers mean nothing"
+        _LOG.warning(line, adapter, base, name)
+
+
 def _folder(name: str, what: str, remedy: str, *, adapter: bool = False) -> Path:
     path, _, revision = name.partition("@")
     for folder, version in ((Path(name).expanduser(), None), (Path(path).expanduser(), revision or None)):
@@ -129,3 +155,19 @@ def _lasting(content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     return {name: _lasting(value) for name, value in content.items() if name not in _VOLATILE}
+
+
+def parameters_in(folder: Path) -> int:
+    """How many numbers the weights files of a folder hold, by their headers; raises `ModelError` for a file without one
+    (https://huggingface.co/docs/safetensors: eight bytes of length, then JSON)."""
+    shapes = [entry["shape"] for file in weight_files(folder) for entry in _header(file).values()]
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def _header(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            content = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        return {name: entry for name, entry in content.items() if name != "__metadata__"}
+    except (OSError, ValueError, AttributeError, MemoryError, OverflowError) as error:
+        raise ModelError(f"{file}: is no whole safetensors file; restore it from where the model came from") from error

@@ -21,6 +21,7 @@ MERGE, BASELINES = "merge", "baselines"
 GROUPS = "groups.jsonl"
 PAIRS = "pairs.jsonl"
 CHECKPOINT = "checkpoint"
+ADAPTER = "adapter"
 FILTER, RERANK = "filter", "rerank"
 
 # A grid's folder: its cells and their runs, and the stages that runs share

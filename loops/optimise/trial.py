@@ -51,6 +51,7 @@ def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictu
         config = AutoConfig.from_pretrained(model)
         shape = AutoModelForImageTextToText.from_config(config)
     weights = shape.num_parameters()
+    recipe = recipe.settled(weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training itself will tell them
         prepared = prepare(shape, _without_first_values(recipe), seed=0)

@@ -15,6 +15,7 @@ from harness.types import Advance, Checkpoint, Sample
 from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
 from loops.kinds import Optimiser, Round, Trained
 from loops.ledger import Outcome
+from loops.model_cards import write_model_cards
 from loops.stages import Stages
 
 VERSION = 1
@@ -127,5 +128,6 @@ def _optimise(context: Round, optimiser: PairOptimiser, folder: Path, selected: 
     train = optimiser.open(context)
     with context.study.setting.bars() as bars:
         trained = train(pairs, folder / CHECKPOINT, bars(f"round {context.number} optimise", len(pairs)))
+    write_model_cards(context, optimiser, folder, trained, len(pairs))
     changed = {} if trained.changed is None else {"changed": trained.changed}
     return Outcome(facts={"steps": trained.steps, **changed, **trained.figures}, cost=trained.costs)
