@@ -211,7 +211,7 @@ def test_settings_that_change_a_greedy_answer_are_followed_as_generate_follows_t
 
 
 @pytest.mark.reported("stopping")
-def test_a_setting_that_cannot_be_followed_is_refused(bases: dict[str, Path], tmp_path: Path) -> None:
+def test_a_setting_that_no_processor_follows_is_refused(bases: dict[str, Path], tmp_path: Path) -> None:
     folder = variant(bases["own"], tmp_path / "m", json_files=_generation(stop_strings=["cat"]))
     with pytest.raises(ModelError) as caught:
         load_vlm("m", path=folder, device="cpu")
@@ -219,6 +219,9 @@ def test_a_setting_that_cannot_be_followed_is_refused(bases: dict[str, Path], tm
         "m: its generation_config.json sets stop_strings to ['cat'], which is not followed here and changes answers; "
         "leave its settings out by --generation-config none, which results name"
     )
+    assert load_vlm("m", path=folder, device="cpu", generation_config="none").about["generation_config_left_out"] == {
+        "stop_strings": ["cat"]
+    }
 
 
 def _stops(folder: Path) -> set[int]:
