@@ -27,6 +27,7 @@ from loops.stages import Stage, Stages
 
 if TYPE_CHECKING:
     from harness.models.frames import Pictures
+    from harness.models.options import ModelOptions
     from harness.models.vlm import Vlm
     from loops.ledger import Outcome
 
@@ -96,7 +97,7 @@ class Collector(Kind):
 
     def inputs(self, context: Round) -> dict[str, Any]:
         """What its groups depend on, beside the round's samples."""
-        return {"checkpoint": context.start.digest, **context.study.shown, "collect": self.as_input()}
+        return {"checkpoint": context.start.digest, **context.study.asking, "collect": self.as_input()}
 
     def level(self, verifier: Verifier) -> str:
         """The autonomy level that follows from these answers and their verifier."""
@@ -231,7 +232,7 @@ class Study:
     setting: Setting
     name: str
     model: str
-    pictures: Pictures | None
+    options: ModelOptions
     seed: int
     rounds: int
     source: str
@@ -251,9 +252,19 @@ class Study:
         return self.setting.shipped(self.model) or model_folder(self.setting.pinned(self.model))
 
     @property
-    def shown(self) -> Mapping[str, Any]:
-        """What a stage that shows pictures depends on, where the recipe does not leave it to the model."""
-        return {"pictures": self.pictures} if self.pictures else {}
+    def pictures(self) -> Pictures | None:
+        return self.options.pictures
+
+    @property
+    def asking(self) -> Mapping[str, Any]:
+        """What a stage that asks or trains the model depends on, where the recipe does not leave it to the model."""
+        return self.options.off_default
+
+    def load_model(self, checkpoint: Path, *, name: str | None = None, adapter: Path | None = None) -> Vlm:
+        """The model in a folder, to be asked as the recipe says; `name` is what results call it."""
+        from harness.models.load import load_vlm
+
+        return load_vlm(name or self.model, path=checkpoint, adapter=adapter, **self.options.keywords)
 
     @property
     def level(self) -> str:
@@ -289,9 +300,7 @@ class Round:
 
     def load_model(self) -> Vlm:
         """The model that the round starts from."""
-        from harness.models.load import load_vlm
-
-        return load_vlm(self.study.model, path=self.start.path, pictures=self.study.pictures)
+        return self.study.load_model(self.start.path)
 
     def stage(self, step: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Stage:
         return Stage(name=stage_name(self.number, step), inputs=inputs, work=work)

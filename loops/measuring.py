@@ -26,9 +26,8 @@ def evaluation(
 
     def work(folder: Path) -> Outcome:
         from harness.measure import measure
-        from harness.models.load import load_vlm
 
-        vlm = load_vlm(name, path=checkpoint.path, adapter=adapter, pictures=study.pictures)
+        vlm = study.load_model(checkpoint.path, name=name, adapter=adapter)
         with study.setting.bars() as bars:
             figures = measure(
                 vlm,
@@ -37,6 +36,7 @@ def evaluation(
                 split=measured.split,
                 limit=measured.limit,
                 max_tokens=measured.longest,
+                max_thought_tokens=measured.max_thought_tokens,
                 parent=checkpoint.parent,
                 store=answers,
                 progress=lambda task, total: bars(f"round {number} eval {task}", total),
@@ -52,7 +52,8 @@ def evaluation(
         "split": measured.split,
         "limit": measured.limit,
         **({} if measured.max_tokens is None else {"max_tokens": measured.longest}),
-        **study.shown,
+        **({} if measured.max_thought_tokens is None else {"max_thought_tokens": measured.max_thought_tokens}),
+        **study.asking,
     }
     return Stage(name=stage_name(number, EVAL), inputs=inputs, work=work)
 
@@ -80,7 +81,6 @@ def baselines(
 
     def work(folder: Path) -> Outcome:
         from harness.measure import write_measured
-        from harness.models.load import load_vlm
         from harness.results import read_results
         from harness.store import Store
         from loops.baselines import described, filtered, reranked
@@ -91,7 +91,7 @@ def baselines(
         if measured.filter:
             write_measured(folder / FILTER, filtered(results, tasks, measured.split, verifier))
         if measured.rerank:
-            vlm = load_vlm(study.model, path=seed.path, adapter=adapter, pictures=study.pictures)
+            vlm = study.load_model(seed.path, adapter=adapter)
             with study.setting.bars() as bars:
                 best = reranked(
                     results,
@@ -113,6 +113,6 @@ def baselines(
         "verify": study.verify.inputs(study, 0),
         "filter": measured.filter,
         "rerank": measured.rerank,
-        **study.shown,
+        **study.asking,
     }
     return Stage(name=stage_name(0, BASELINES), inputs=inputs, work=work)

@@ -104,14 +104,13 @@ def _merge(study: Study, seed: Checkpoint, adapter: Path) -> Stage:
     """The seed with its adapter, saved whole, since rounds train and refer to whole checkpoints."""
 
     def work(folder: Path) -> Outcome:
-        from harness.models.load import load_vlm
-
-        vlm = load_vlm(study.model, path=seed.path, adapter=adapter)
+        vlm = study.load_model(seed.path, adapter=adapter)
         vlm.model.save_pretrained(folder / CHECKPOINT)
         vlm.processor.save_pretrained(folder / CHECKPOINT)
         return Outcome(facts={}, cost={})
 
-    return Stage(name=stage_name(0, MERGE), inputs={"model": seed.digest}, work=work)
+    dtype = {name: value for name, value in study.asking.items() if name == "dtype"}  # what is saved is of this type
+    return Stage(name=stage_name(0, MERGE), inputs={"model": seed.digest, **dtype}, work=work)
 
 
 def claim(out: Path, recipe: Recipe, level: str, all_stand: Callable[[], bool] = lambda: False) -> None:

@@ -77,7 +77,7 @@ def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
             "source": source,
             "pairs": selected.digest,
             "start": context.start.digest,
-            **study.shown,
+            **study.asking,
             "optimise": optimiser.inputs(context),
             "seed": draw,
         },

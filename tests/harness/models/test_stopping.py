@@ -193,7 +193,6 @@ def test_answers_are_those_of_generate(bases: dict[str, Path], tmp_path: Path, n
         ("forced_eos_token_id", 3, "3"),
         ("begin_suppress_tokens", [7], "[7]"),
         ("sequence_bias", [[[7], 2.0]], "[[[7], 2.0]]"),
-        ("stop_strings", ["cat"], "['cat']"),
     ],
 )
 def test_settings_that_change_a_greedy_answer_are_followed_or_refused(
@@ -207,6 +206,20 @@ def test_settings_that_change_a_greedy_answer_are_followed_or_refused(
         f"it "
         "out, and say so beside the figures"
     )
+
+
+@pytest.mark.reported("stopping")
+def test_a_setting_that_no_processor_follows_is_refused(bases: dict[str, Path], tmp_path: Path) -> None:
+    folder = variant(bases["own"], tmp_path / "m", json_files=_generation(stop_strings=["cat"]))
+    with pytest.raises(ModelError) as caught:
+        load_vlm("m", path=folder, device="cpu")
+    assert str(caught.value) == (
+        "m: its generation_config.json sets stop_strings to ['cat'], which is not followed here and changes answers; "
+        "leave its settings out by --generation-config none, which results name"
+    )
+    assert load_vlm("m", path=folder, device="cpu", generation_config="none").about["generation_config_left_out"] == {
+        "stop_strings": ["cat"]
+    }
 
 
 @pytest.mark.reported("stopping")
