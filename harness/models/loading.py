@@ -65,6 +65,7 @@ def load_weights(
             ignore_mismatched_sizes=True,  # so that they are reported with their shapes
         )
     _refuse_gaps(model, report, name)
+    _forget_scaling_back(model)
     return model
 
 
@@ -137,6 +138,18 @@ def _refuse_larger(auto: Any, config: Any, folder: Path, name: str) -> None:
             f"config, which is more than {size:,} bytes of files can hold; restore config.json, its text_config and "
             "vision_config, from where the model came from"
         )
+
+
+def _forget_scaling_back(model: Any) -> None:
+    """Save a model that was scaled back as what it is now: transformers would quantise it again and leave the
+    quantization_config out, and nothing could load that."""
+    if getattr(model, "hf_quantizer", None) is None:
+        conversions = getattr(model, "_weight_conversions", None) or ()
+        model._weight_conversions = [each for each in conversions if not _scales_back(each)]
+
+
+def _scales_back(conversion: Any) -> bool:
+    return any("Dequantize" in type(each).__name__ for each in getattr(conversion, "operations", None) or ())
 
 
 def _refuse_unknown_quantisation(config: Any, folder: Path, name: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -94,10 +95,11 @@ class Vlm:
         digest: str,
         device: str,
         options: ModelOptions = ModelOptions(),
+        origins: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.model, self.processor, self.name, self.digest, self.device = model, processor, name, digest, device
         self.tokenizer = processor.tokenizer
-        self.options = options
+        self.options, self.origins = options, origins
         self.processing = processing_of(model, name, options.generation_config)
         self.reader = prompt_reader(
             model.config, processor, options.pictures, system=options.system, thinking=options.thinking
@@ -144,6 +146,7 @@ class Vlm:
         """What results say of where the answers come from."""
         return {
             "digest_of": "weights",
+            **self.origins,
             "device": self.device,
             **computed_by(self.model),
             "pictures": self.frame.sight,
