@@ -265,7 +265,7 @@ class Study:
     @property
     def seed_folder(self) -> Path:
         """Where the seed model lies; raises `ModelError`."""
-        return self.setting.shipped(self.model) or model_folder(self.model)
+        return self.setting.shipped(self.model) or model_folder(self.setting.pinned(self.model))
 
     @property
     def pictures(self) -> Pictures | None:

@@ -156,6 +156,7 @@ def _model_notes(results: Results) -> Iterator[str]:
     about = results.provenance["model"]
     if note := PICTURE_NOTES.get(about.get("pictures", "")):
         yield note
+    yield from (f"{part} of {about[part]}" for part in ("weights", "adapter") if part in about)
     if "url" not in about:
         return
     yield (
