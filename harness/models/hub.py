@@ -39,6 +39,11 @@ _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _SIGN_IN = "set HF_TOKEN or sign in by `hf auth login`"
 
 
+def is_commit(revision: str | None) -> bool:
+    """Whether a revision is a whole commit, which no push changes."""
+    return revision is not None and _COMMIT.fullmatch(revision) is not None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HubId:
     """A repository of models and a revision of it: a branch, a tag or a commit; None is its main branch."""
@@ -129,6 +134,16 @@ def snapshot(name: HubId, *, what: str, adapter: bool = False) -> Path:
         return folder
 
 
+def pinned(name: HubId, *, what: str) -> HubId:
+    """The repository at the commit that its revision is now, by the hub or, without it, by the cache; nothing is
+    downloaded. Raises `ModelError` as `snapshot` does."""
+    from huggingface_hub import constants, is_offline_mode
+
+    with _hub_errors(name, what, Path(constants.HF_HUB_CACHE) / name.cache):
+        commit = resolved(name, constants.HF_HUB_CACHE, is_offline_mode()).resolved
+    return HubId(repository=name.repository, revision=commit)
+
+
 @lru_cache
 def resolved(name: HubId, cache: str, offline: bool) -> Any:
     """huggingface_hub's `ResolvedRevision` of a hub id: by the hub, and by the cache where that cannot be asked."""
@@ -143,7 +158,7 @@ def needed(files: Iterable[str]) -> list[str]:
     Weights under transformers' names are all of the weights where there are any; no other format of them is needed.
     """
     files = sorted(files)
-    weights = [file for file in files if file.endswith(".safetensors") and "/" not in file and not _is_mistrals(file)]
+    weights = [file for file in files if file.endswith(".safetensors") and "/" not in file and not is_mistrals(file)]
     whole = [file for file in weights if _WHOLE_MODEL.fullmatch(file)]
     return [*(whole or weights), *(file for file in files if _is_beside_weights(file))]
 
@@ -153,10 +168,12 @@ def _is_beside_weights(file: str) -> bool:
     if folder:
         return folder == "additional_chat_templates"
     card = name == "README.md" or name.startswith("LICENSE")
-    return card or (name.endswith(_BESIDE_WEIGHTS) and not name.endswith(".bin.index.json") and not _is_mistrals(name))
+    return card or (name.endswith(_BESIDE_WEIGHTS) and not name.endswith(".bin.index.json") and not is_mistrals(name))
 
 
-def _is_mistrals(file: str) -> bool:
+def is_mistrals(file: str) -> bool:
+    """Whether a file of weights, by its name, is in the layout of Mistral's own code, which repeats what the others
+    hold."""
     return file.startswith(_MISTRALS_OWN)
 
 
@@ -191,8 +208,8 @@ def _refuse_unloadable(listing: Iterable[str], files: Sequence[str], what: str, 
                                  "or convert it"),
         "weights for llama.cpp only": ([file for file in others if file.endswith(".gguf")],
                                        "take the repository that they were made from"),
-        "weights in Mistral's own layout only": ([file for file in others if _is_mistrals(file)],
-                                                 "take the repository that transformers loads"),
+        "weights in Mistral's own layout only": ([file for file in others if is_mistrals(file)],
+                                                 "take the model in the layout of transformers"),
     }  # fmt: skip
     for kind, (named, remedy) in kinds.items():
         if named:

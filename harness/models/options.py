@@ -45,6 +45,11 @@ class ModelOptions:
         return dataclasses.asdict(self)
 
     @property
+    def spoken(self) -> Mapping[str, str]:
+        """What every question says beside its own words, as results name it."""
+        return {name: text for name, text in (("system", self.system), ("thinking", self.thinking)) if text is not None}
+
+    @property
     def off_default(self) -> Mapping[str, Any]:
         """The fields that are not at their default: what an answer depends on beside the model's files. The device is
         none of them: it rounds otherwise, and results name it."""
