@@ -6,3 +6,6 @@ from collections.abc import Mapping
 
 LIMITS: Mapping[str, Mapping[str, str]] = {}
 """Family -> column of the table in docs/models.md -> a part of the message."""
+
+WITHOUT_ENCODER = frozenset({"gemma4_unified", "phi4_multimodal"})
+"""Families in which nothing can be frozen as the encoder of pictures."""
