@@ -42,6 +42,11 @@ def test_results_name_the_commits_of_model_and_adapter(site: Hub, strop: Strop, 
     words = ("eval", "--tasks", "pictos_chair", "--limit", "2")
     ran = strop(*words, "--model", "owner/tiny", "--adapter", "owner/lora@v1", "--out", "x")
     assert f"weights of owner/tiny@{COMMIT}\nadapter of owner/lora@{OTHER_COMMIT}\n" in ran.out
+    assert strop("board", "x", "--out", "board").code == 0
+    assert "| owner/tiny (01234567) |" in Path("board/board.md").read_text()
+    assert strop("export", "x", "--to", "model-card", "--out", "export").code == 0
+    (card,) = Path("export/model-card").glob("*/README.md")
+    assert f" (owner/tiny@{COMMIT} with owner/lora@{OTHER_COMMIT})." in card.read_text()
     measured = _measured("x")
     assert (measured["weights"], measured["adapter"]) == (f"owner/tiny@{COMMIT}", f"owner/lora@{OTHER_COMMIT}")
     assert strop(*words, "--model", tiny, "--out", "y").code == 0
