@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -78,12 +78,14 @@ def _no_facts(groups: Sequence[Group]) -> Mapping[str, float]:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collecting:
     """A collector at work. `collect` gives a group of answers to each sample, and reports every sample to `advance` as
-    often as `passes` says; `facts` are further counts of the groups, and `costs` what it took so far."""
+    often as `passes` says; `facts` are further counts of the groups, and `costs` what it took so far. `computed` is as
+    in `loops.ledger.Outcome`."""
 
     collect: Callable[[Sequence[Sample], Advance], list[Group]]
     passes: int = 1
     facts: Callable[[Sequence[Group]], Mapping[str, float]] = _no_facts
     costs: Callable[[], Mapping[str, float]] = dict
+    computed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Collector(Kind):
@@ -122,6 +124,19 @@ class Verifying(Protocol):
     def costs(self) -> Mapping[str, float]: ...
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]: ...
+
+
+@runtime_checkable
+class Computing(Protocol):
+    """A verifier at work that runs models; `computed` is as in `loops.ledger.Outcome`."""
+
+    @property
+    def computed(self) -> Mapping[str, Mapping[str, str]]: ...
+
+
+def computed_by(verifier: Verifying) -> Mapping[str, Mapping[str, str]]:
+    """The models that a verifier runs; nothing of one that tells of none."""
+    return verifier.computed if isinstance(verifier, Computing) else {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,12 +220,13 @@ class Selector(Kind):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
     """What training left: steps taken, how many tensors they changed where that is known, its last averages (None for
-    what is no number), and what it took."""
+    what is no number), what it took, and what computed it, as in `loops.ledger.Outcome`."""
 
     steps: int
     changed: int | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
+    computed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Optimiser(Kind):

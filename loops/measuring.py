@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.runs.names import BASELINES, EVAL, FILTER, RERANK, stage_name
 from harness.types import Checkpoint, Task
-from loops.kinds import Study
+from loops.kinds import Study, computed_by
 from loops.ledger import Done, Outcome
 from loops.recipe import Evaluate
 from loops.stages import Stage
@@ -42,7 +42,7 @@ def evaluation(
                 progress=lambda task, total: bars(f"round {number} eval {task}", total),
             )
         headlines = {task.name: figures[task.name][task.headline]["value"] for task in tasks}
-        return Outcome(facts=headlines, cost=vlm.costs)
+        return Outcome(facts=headlines, cost=vlm.costs, computed={"model": vlm.computed})
 
     inputs = {
         "checkpoint": checkpoint.digest,
@@ -87,7 +87,7 @@ def baselines(
 
         results = read_results(before.folder)
         verifier = study.verify.open(study, described(results, tasks[0], measured.split), 0)
-        costs = dict[str, float]()
+        costs, computed = dict[str, float](), dict(computed_by(verifier))
         if measured.filter:
             write_measured(folder / FILTER, filtered(results, tasks, measured.split, verifier))
         if measured.rerank:
@@ -105,7 +105,8 @@ def baselines(
                 )
             write_measured(folder / RERANK, best)
             costs.update(vlm.costs)
-        return Outcome(facts={"rerank": measured.rerank}, cost={**costs, **verifier.costs})
+            computed["model"] = vlm.computed
+        return Outcome(facts={"rerank": measured.rerank}, cost={**costs, **verifier.costs}, computed=computed)
 
     inputs: dict[str, Any] = {
         "version": BASELINES_VERSION,

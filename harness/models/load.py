@@ -11,7 +11,7 @@ from harness.errors import ModelError
 from harness.models.adapters import with_adapter
 from harness.models.frames import Pictures
 from harness.models.hub import origins
-from harness.models.loading import load_processor, load_weights, model_errors
+from harness.models.loading import load_processor, load_weights, model_errors, usable_device
 from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
 from harness.models.probe import refuse_unusable
 from harness.models.vlm import Vlm
@@ -74,17 +74,6 @@ def load_vlm(
         )
         refuse_unusable(vlm)
     return vlm
-
-
-def usable_device(name: str | None) -> str:
-    """The device of this name, by default a GPU where there is one; raises `ModelError` where there is none such."""
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
-    return name
 
 
 def precision(dtype: Dtype, device: str, size: int) -> torch.dtype:

@@ -56,7 +56,13 @@ class ControlledHallucination(AskingCollector):
             return controlled_hallucination(model, samples, self, seed=context.draw, advance=advance)
 
         # a controlled hallucination is a second pass over the pool
-        return Collecting(collect=collect, passes=2, facts=count_unfinished, costs=lambda: model.costs)
+        return Collecting(
+            collect=collect,
+            passes=2,
+            facts=count_unfinished,
+            costs=lambda: model.costs,
+            computed={"model": model.computed},
+        )
 
 
 def controlled_hallucination(

@@ -35,7 +35,9 @@ class SampledAnswers(AskingCollector):
         def collect(samples: Sequence[Sample], advance: Advance) -> list[Group]:
             return sampled_answers(model, samples, self, seed=context.draw, advance=advance)
 
-        return Collecting(collect=collect, facts=count_unfinished, costs=lambda: model.costs)
+        return Collecting(
+            collect=collect, facts=count_unfinished, costs=lambda: model.costs, computed={"model": model.computed}
+        )
 
 
 def sampled_answers(
