@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from harness.models.branches import Branching, Lanes, Prefix, Rows, in_order, padded
+from harness.models.branches import WHOLE, Branching, Lanes, Prefix, Rows, in_order, padded
 from harness.models.heads import Heads, Shown
 from harness.models.prompts import PromptReader
 
@@ -50,7 +50,7 @@ class Prefill:
         batches: list[tuple[torch.Tensor, Rows, list[int]]] = []
         for shown in heads.batches:
             lanes = [lane for lane, row in enumerate(rows) if row.head in shown.heads]
-            read = self._whole if self.prefix == "whole prompts" else self._behind_prefix
+            read = self._whole if self.prefix in WHOLE else self._behind_prefix
             batches += read(rows, lanes, heads, shown, keep=keep, more=more)
         if with_twins:
             blind = [self.reader.row(heads.heads[row.head], row.ids, row.lead, pictures=False) for row in rows]
@@ -98,8 +98,15 @@ class Prefill:
         """The rows of these lanes, each with all of its prompt read by itself."""
         order = sorted(lanes, key=lambda lane: shown.heads.index(rows[lane].head))
         whole = [self.reader.row(heads.heads[rows[lane].head], rows[lane].ids, rows[lane].lead) for lane in order]
-        inputs = self.branching.accepted({**self.reader.batch(whole), **shown.pixels})
-        logits, read_rows = self.branching.prefill(inputs, keep)
         seen = [heads.heads[rows[lane].head] for lane in order]
+        inputs = self.branching.accepted(self.reader.batch(whole))
+        if self.prefix == "whole prompts":  # each row has a head, and pictures, of its own
+            inputs |= self.branching.accepted(shown.pixels)
+        elif shown.pixels:
+            count = seen[0].images  # as many in each of them
+            firsts = [count * shown.heads.index(rows[lane].head) for lane in order]
+            images = [first + image for first in firsts for image in range(count)]
+            inputs |= self.branching.features(shown.pixels, images)
+        logits, read_rows = self.branching.prefill(inputs, keep)
         self.count(sum(len(row.ids) for row in whole), pictures=sum(head.pictures for head in seen))
         return [(logits, read_rows, order)]

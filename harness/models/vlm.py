@@ -18,7 +18,7 @@ import torch
 
 from harness.errors import ModelError
 from harness.files import digest_of_json
-from harness.models.branches import Branching, Lanes, Prefix
+from harness.models.branches import PREFIXES, WHOLE, Branching, Lanes, Prefix
 from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.generation import processing_of
 from harness.models.heads import Heads, framing_tokens
@@ -94,7 +94,7 @@ class Vlm:
         )
         self.frame = self.reader.frame
         self.branching = Branching(model, filler=self.reader.filler)
-        self.prefix: Prefix = "whole prompts" if self.reader.suffixes else "shared prefix"
+        self.prefix: Prefix = self.prefixes[0]
         self.batch = 192
         self.answered = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
@@ -106,6 +106,11 @@ class Vlm:
         # `generate` lets a greedy answer hold special tokens; drawn by chance they would only be markup gone astray
         special = {*self.tokenizer.all_special_ids, *self.framing} - self.stop - self._tag_tokens
         self._unwritten, self._undrawn = self._columns(unwritten), self._columns(unwritten | special)
+
+    @property
+    def prefixes(self) -> Sequence[Prefix]:
+        """What its questions may share, the best first."""
+        return WHOLE if self.reader.suffixes else PREFIXES
 
     @property
     def _tag_tokens(self) -> set[int]:
