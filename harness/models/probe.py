@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from harness.errors import ModelError
-from harness.models.branches import PREFIXES
 from harness.models.loading import model_errors
 from harness.types import Sample, Sampling
 
@@ -59,12 +58,11 @@ def refuse_unusable(vlm: Vlm) -> None:
 @torch.inference_mode()
 def _settle_prefix(vlm: Vlm, samples: Sequence[Sample]) -> None:
     """Set `vlm.prefix` to the first of what it may be by which answers are those of whole prompts read alone."""
-    rungs = [vlm.prefix] if vlm.prefix == "whole prompts" else list(PREFIXES)
     vlm.prefix = "whole prompts"
     alone = torch.cat([_next_tokens(vlm, [sample]) for sample in samples])
     reason = ""
-    for rung in rungs:
-        vlm.prefix = rung
+    for prefix in vlm.prefixes:
+        vlm.prefix = prefix
         try:
             together = _next_tokens(vlm, samples)
         except torch.OutOfMemoryError:
