@@ -42,6 +42,11 @@ def test_results_name_the_commits_of_model_and_adapter(site: Hub, strop: Strop, 
     words = ("eval", "--tasks", "pictos_chair", "--limit", "2")
     ran = strop(*words, "--model", "owner/tiny", "--adapter", "owner/lora@v1", "--out", "x")
     assert f"weights of owner/tiny@{COMMIT}\nadapter of owner/lora@{OTHER_COMMIT}\n" in ran.out
+    assert strop("board", "x", "--out", "board").code == 0
+    assert "| owner/tiny (01234567) |" in Path("board/board.md").read_text()
+    assert strop("export", "x", "--to", "model-card", "--out", "export").code == 0
+    (card,) = Path("export/model-card").glob("*/README.md")
+    assert f" (owner/tiny@{COMMIT} with owner/lora@{OTHER_COMMIT})." in card.read_text()
     measured = _measured("x")
     assert (measured["weights"], measured["adapter"]) == (f"owner/tiny@{COMMIT}", f"owner/lora@{OTHER_COMMIT}")
     assert strop(*words, "--model", tiny, "--out", "y").code == 0
@@ -60,6 +65,16 @@ def test_a_run_goes_on_with_the_commit_that_it_began_with(
     assert [_measured(f"{run}/round-0/eval")["weights"] for run in ("run", "later")] == [
         f"owner/tiny@{COMMIT}", f"owner/tiny@{OTHER_COMMIT}",
     ]  # fmt: skip
+
+
+def test_runs_that_share_stages_start_from_one_commit(
+    site: Hub, strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["run", "judge_free", *(word for field in SMALL for word in ("--set", field)), "--shared", "shared"]
+    assert strop(*words, "--out", "first").code == 0
+    _moved_on(site, tmp_path / "new", monkeypatch)
+    assert strop(*words, "--out", "second", "--set", "seed=1").code == 0
+    assert _measured("second/round-0/eval") == _measured("first/round-0/eval")
 
 
 def test_a_finished_run_asks_nobody(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -15,7 +16,7 @@ import pytest
 
 from harness.errors import ModelError
 from harness.models import hub
-from harness.models.weights import adapter_folder, model_folder
+from harness.models.weights import adapter_folder, model_folder, settings_folder
 from tests.support.hub import COMMIT, OTHER_COMMIT, Hub, hub_at, use_hub
 from tests.support.shell import ROOT
 
@@ -69,6 +70,15 @@ def test_only_what_a_model_is_loaded_from_is_fetched(site: Hub, tmp_path: Path) 
     site.add("owner/model", _repository(tmp_path / "r", *others, *parts))
     model_folder("owner/model")
     assert site.downloads() == sorted([*FILES, *parts])
+
+
+def test_a_models_settings_are_had_without_its_weights_and_the_weights_later(site: Hub, tmp_path: Path) -> None:
+    site.add("owner/model", _repository(tmp_path / "r"))
+    folder = settings_folder("owner/model")
+    assert site.downloads() == ["README.md", "config.json", "tokenizer.json"]
+    assert not (folder / "model.safetensors").exists()
+    assert (model_folder("owner/model") / "model.safetensors").read_text() == "weights"
+    assert settings_folder(str(tmp_path / "r")) == tmp_path / "r"
 
 
 def test_shards_are_fetched_with_their_index_and_an_adapter_by_its_own_names() -> None:
@@ -200,6 +210,22 @@ def test_a_disk_too_small_is_told_before_it_is_filled(
         "on another disk"
     )
     assert site.downloads() == []
+
+
+def test_a_disk_that_fills_up_meanwhile_and_a_token_that_is_none_are_told(
+    site: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("owner/model", _repository(tmp_path / "r"))
+    with monkeypatch.context() as patched:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        patched.setattr("huggingface_hub.snapshot_download", lambda *_, **__: (_ for _ in ()).throw(full))
+        assert _complaint("owner/model") == (
+            f"owner/model: {site.cache / 'models--owner--model'} cannot be written (No space left on device); make "
+            "room, or name another place"
+        )
+    site.expired = True
+    hub.resolved.cache_clear()
+    assert _complaint("owner/model").startswith("owner/model: the hub does not give it (Client error '401 Unauthori")
 
 
 # Without the hub ------------------------------------------------------------------------------------------------------
