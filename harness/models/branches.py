@@ -20,6 +20,8 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import LinearAttentionCacheLayerMixin
 
+from harness.errors import ModelError
+
 Prefix = Literal[
     "shared prefix",
     "shared prefix, one picture a prefill",
@@ -236,7 +238,9 @@ class Branching:
         if inputs.get("position_ids") is None:  # a few classes take them out, and would then count padding too
             inputs["position_ids"] = positions
         output = self.model(**inputs)
-        return output.logits[:, -keep:], output.past_key_values
+        if (cache := getattr(output, "past_key_values", None)) is None:
+            raise ModelError("models of this class give no cache back (past_key_values) that an answer goes on from")
+        return output.logits[:, -keep:], cache
 
 
 class Lanes:

@@ -27,6 +27,7 @@ from harness.errors import DataError, ModelError
 from harness.models.branches import along, padded
 from harness.models.frames import Frame, Pictures, frame_of
 from harness.models.heads import Head, Heads, Row, Shown, framing_tokens, picture_tokens
+from harness.models.loading import model_errors
 from harness.models.markup import Markup
 from harness.models.options import Thinking
 from harness.models.spelling import SpellingTokenizer
@@ -87,7 +88,7 @@ class PromptReader:
         self.tokenizer = processor.tokenizer
         self.picture_tokens = frozenset([processor.image_token_id] if picture_tokens is None else picture_tokens)
         self.markup = Markup(processor, self.picture_tokens)
-        self.placeholder: str = processor.image_token
+        self.placeholder = str(processor.image_token)
         spelled = None if system is None else self.markup.marked(system)
         self.template = ChatTemplate(processor, system=spelled, thinking=thinking)
         special = {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder, *framing_tokens}
@@ -153,13 +154,9 @@ class PromptReader:
         """(the heads of some samples by one call of the processor, the model's inputs of their pictures)."""
         if not any(images for _, images in firsts):
             return [self._head_of_text(sample) for sample, _ in firsts], {}
-        inputs = self._processor(
-            text=[self.question(sample) for sample, _ in firsts],
-            images=[images for _, images in firsts],
-            padding=True,
-            padding_side="left",
-            return_tensors="pt",
-        )
+        texts, images = [self.question(sample) for sample, _ in firsts], [images for _, images in firsts]
+        with model_errors(f"sample {firsts[0][0].id}: the model's processor does not take its pictures"):
+            inputs = self._processed(texts, images)
         expanded, beside = self._spelling.texts, along(inputs)
         heads = [
             self._head(sample, expanded[row], row, inputs, beside) if images else self._head_of_text(sample)
@@ -167,6 +164,20 @@ class PromptReader:
         ]
         rows = ("input_ids", "attention_mask", "labels", *beside)
         return heads, {name: values for name, values in inputs.items() if name not in rows}
+
+    def _processed(self, texts: Sequence[str], images: Sequence[Sequence[Image]]) -> Mapping[str, Any]:
+        """The processor's tensors of rendered texts and the pictures of each, padded on the left."""
+        options: dict[str, Any] = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
+        try:
+            return dict(self._processor(text=list(texts), images=[list(each) for each in images], **options))
+        except ValueError:
+            if {len(each) for each in images} != {1}:
+                raise
+            try:  # a few processors take the pictures of one sample for the pages of one picture
+                return dict(self._processor(text=list(texts), images=[each[0] for each in images], **options))
+            except ValueError:
+                pass
+            raise
 
     def _head_text(self, sample: Sample) -> tuple[str, bool]:
         """(the rendered text up to its last picture and the special tokens behind it, whether a blank or a bracket
