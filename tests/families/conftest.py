@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Findings:
-    """Gathers what the tests of all families show, and writes the table where all have passed."""
+    """Gathers what the tests show, and writes the rows of the families of which they have shown every column."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, str]] = {name: {} for name in FAMILIES}
@@ -57,9 +57,9 @@ class Findings:
                     family, column, finding = value
                     self.rows[family][column] = finding
 
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        if not exitstatus and all(set(row) == set(COLUMNS) for row in self.rows.values()):
-            write_table(self.rows)
+    def pytest_sessionfinish(self) -> None:
+        rows = read_table() | {family: row for family, row in self.rows.items() if set(row) == set(COLUMNS)}
+        write_table({family: rows[family] for family in FAMILIES if family in rows})
 
 
 class Claims:

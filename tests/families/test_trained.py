@@ -11,6 +11,7 @@ import torch
 
 from harness.models.adapters import merged
 from harness.models.load import load_vlm
+from harness.models.options import ModelOptions
 from harness.models.vlm import Vlm
 from harness.types import Sample
 from loops.groups import Pair
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 CHOSEN, REJECTED = "a red square and a blue circle.", ("no", "there are two", "no")
 STEP = {"max_steps": 1, "per_device_train_batch_size": 3, "learning_rate": 1e-2}
+OPTIONS = ModelOptions(device="cpu", pictures="processor")
 NEAR = 2e-3
 """Of a sum of log-probabilities in nats."""
 
@@ -83,7 +85,7 @@ def test_a_step_of_dpo_is_of_the_models_own_log_probabilities(
 ) -> None:
     with claims.within_limits("dpo"):
         out = tmp_path / "checkpoint"
-        trained = optimise_dpo(pairs, recipe, start=folder, reference=folder, out=out, seed=0, pictures="processor")
+        trained = optimise_dpo(pairs, recipe, start=folder, reference=folder, out=out, seed=0, options=OPTIONS)
         end = [vlm.reader.end_token(stops(member))]
         sums = []
         for pair, picture in zip(pairs, member.pictures, strict=True):
@@ -91,9 +93,9 @@ def test_a_step_of_dpo_is_of_the_models_own_log_probabilities(
         assert trained.steps == 1
         assert trained.changed
         assert trained.figures["logps/chosen"] == pytest.approx(sum(sums) / len(sums), abs=NEAR)
-        values = _likelihoods(load_vlm("honed", path=out, device="cpu", pictures="processor"), pairs)
+        values = _likelihoods(load_vlm("honed", path=out, **OPTIONS.keywords), pairs)
         assert _far(values, _likelihoods(vlm, pairs)) > 10 * NEAR
-        again = load_vlm("start", path=folder, adapter=out.with_name("adapter"), device="cpu", pictures="processor")
+        again = load_vlm("start", path=folder, adapter=out.with_name("adapter"), **OPTIONS.keywords)
         assert _far(values, _likelihoods(again, pairs)) < NEAR
 
 
@@ -108,9 +110,9 @@ def test_an_adapter_is_loaded_onto_its_base_and_the_merged_model_from_its_own_fo
     assert _far(own, _likelihoods(vlm, pairs)) > 10 * NEAR
     with claims.within_limits("adapter"):
         adapted.save_pretrained(tmp_path / "adapter")
-        loaded = load_vlm("a", path=folder, adapter=tmp_path / "adapter", device="cpu", pictures="processor")
+        loaded = load_vlm("a", path=folder, adapter=tmp_path / "adapter", **OPTIONS.keywords)
         assert _far(_likelihoods(loaded, pairs), own) < NEAR
     with claims.within_limits("reload"):
         whole = Member(model=merged(adapted), processor=member.processor).save(tmp_path / "merged")
-        loaded = load_vlm("m", path=whole, device="cpu", pictures="processor")
+        loaded = load_vlm("m", path=whole, **OPTIONS.keywords)
         assert _far(_likelihoods(loaded, pairs), own) < NEAR
