@@ -55,13 +55,14 @@ ChangesOption = Annotated[
 
 # Which model answers
 
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        help="pictos-seed (shipped), a local folder, a hub id with an optional @revision, or a name at --endpoint.",
-    ),
-]
+_MODEL = typer.Option(
+    "--model",
+    help="pictos-seed (shipped), a local folder, a hub id with an optional @revision, or a name at --endpoint.",
+)
+ModelOption = Annotated[str, _MODEL]
+SeedModelOption = Annotated[str | None, _MODEL]
+"""The model that a recipe hones, in the place of its own."""
+
 AdapterOption = Annotated[
     str | None,
     typer.Option("--adapter", help="A LoRA adapter to merge into the model: a folder, or a hub id as a model's."),

@@ -19,6 +19,7 @@ from strop.options import (
     IncludePathOption,
     JsonOption,
     PluginPathOption,
+    SeedModelOption,
     with_placement,
     writable_file,
     writable_folder,
@@ -37,6 +38,7 @@ def run(
         typer.Option(help="The run's folder; a run that is there already is gone on with.", callback=writable_folder),
     ],
     changes: ChangesOption = None,
+    model: SeedModelOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     attn_implementation: AttnImplementationOption = None,
@@ -76,6 +78,8 @@ def run(
 
     strop run judge_free --out runs/demo --check
 
+    strop run judge_free --model my/qwen --out runs/qwen
+
     strop run my.yaml --out runs/mine --set rounds=1 --set collect.h_ratio.mean=0.6 --set verify.kind=none
 
     strop run judge_free --out runs/photos --set source=folder:my/pictures --set collect.samples=500
@@ -84,7 +88,9 @@ def run(
 
     set_plugin_path(plugin_path)
     set_include_path(include_path)
-    opened = open_recipe(recipe, with_placement(changes, device, dtype, attn_implementation), of_grid=of_grid)
+    named = [f"model={json.dumps(model)}"] if model is not None else []
+    changed = with_placement([*named, *(changes or ())], device, dtype, attn_implementation)
+    opened = open_recipe(recipe, changed, of_grid=of_grid)
     if only_check:
         from loops.check_recipe import check_recipe
 
