@@ -148,7 +148,7 @@ def needed(files: Iterable[str]) -> list[str]:
     Weights under transformers' names are all of the weights where there are any; no other format of them is needed.
     """
     files = sorted(files)
-    weights = [file for file in files if file.endswith(".safetensors") and "/" not in file and not _is_mistrals(file)]
+    weights = [file for file in files if file.endswith(".safetensors") and "/" not in file and not is_mistrals(file)]
     whole = [file for file in weights if _WHOLE_MODEL.fullmatch(file)]
     return [*(whole or weights), *(file for file in files if _is_beside_weights(file))]
 
@@ -158,10 +158,12 @@ def _is_beside_weights(file: str) -> bool:
     if folder:
         return folder == "additional_chat_templates"
     card = name == "README.md" or name.startswith("LICENSE")
-    return card or (name.endswith(_BESIDE_WEIGHTS) and not name.endswith(".bin.index.json") and not _is_mistrals(name))
+    return card or (name.endswith(_BESIDE_WEIGHTS) and not name.endswith(".bin.index.json") and not is_mistrals(name))
 
 
-def _is_mistrals(file: str) -> bool:
+def is_mistrals(file: str) -> bool:
+    """Whether a file of weights, by its name, is in the layout of Mistral's own code, which repeats what the others
+    hold."""
     return file.startswith(_MISTRALS_OWN)
 
 
@@ -196,8 +198,8 @@ def _refuse_unloadable(listing: Iterable[str], files: Sequence[str], what: str, 
                                  "or convert it"),
         "weights for llama.cpp only": ([file for file in others if file.endswith(".gguf")],
                                        "take the repository that they were made from"),
-        "weights in Mistral's own layout only": ([file for file in others if _is_mistrals(file)],
-                                                 "take the repository that transformers loads"),
+        "weights in Mistral's own layout only": ([file for file in others if is_mistrals(file)],
+                                                 "take the model in the layout of transformers"),
     }  # fmt: skip
     for kind, (named, remedy) in kinds.items():
         if named:

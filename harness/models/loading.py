@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+from transformers.quantizers import AutoHfQuantizer
 from transformers.utils import logging
 
 from harness.errors import ModelError, StropError
 from harness.models.options import AttnImplementation
-from harness.models.weights import weight_files, weights_size
+from harness.models.weights import weight_files, weights_size, without_weights
 from harness.wording import counted, one_line
 
 SUPPORTED = "llava"
@@ -66,6 +68,7 @@ def load_weights(
                 f"{what}: models of type '{config.model_type}' are not supported yet; load one of type '{SUPPORTED}'"
             )
         _refuse_larger(config, folder, name)
+        _refuse_unknown_quantisation(config, folder, name)
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
@@ -124,7 +127,7 @@ def _refuse_other_folders(folder: Path, name: str) -> None:
             "folder of their own and name that by --adapter"
         )
     if not weight_files(folder):
-        raise ModelError(f"{name}: no safetensors weights in it; convert the model, pickled weights are not loaded")
+        raise ModelError(f"{name}: {without_weights(folder)}")
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if whole.is_file() and index.is_file() and whole.name not in index.read_text(encoding="utf-8", errors="replace"):
         # transformers would take the single file and pass over the shards, whichever was saved later
@@ -145,6 +148,31 @@ def _refuse_larger(config: Any, folder: Path, name: str) -> None:
             f"config, which is more than {size:,} bytes of files can hold; restore config.json, its text_config and "
             "vision_config, from where the model came from"
         )
+
+
+def _refuse_unknown_quantisation(config: Any, folder: Path, name: str) -> None:
+    """Raise `ModelError` for quantised weights that nobody would scale back: whole numbers taken for the weights
+    themselves answer at random."""
+    settings = getattr(config, "quantization_config", None)
+    method = settings.get("quant_method") if isinstance(settings, dict) else None
+    if settings and AutoHfQuantizer.supports_quant_method(settings):
+        return
+    whole = next(filter(None, map(_whole_numbers, weight_files(folder))), None)
+    if settings or whole:
+        what = f"quantised by the method '{method}'" if settings else f"whole numbers, such as {whole}"
+        raise ModelError(
+            f"{name}: its weights are {what}, and config.json names no quantization_config that transformers knows; "
+            "take the model that is not quantised"
+        )
+
+
+def _whole_numbers(file: Path) -> str | None:
+    """The first weight in a file that is stored as integers, and how; None where none is."""
+    with safe_open(file, framework="pt") as stored:
+        for key in stored.keys():  # noqa: SIM118 (the file is no mapping)
+            if key.endswith((".weight", ".bias")) and (dtype := stored.get_slice(key).get_dtype())[0] in "IU":
+                return f"{key} ({dtype})"
+    return None
 
 
 def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:

@@ -46,8 +46,15 @@ _LAST_CALL = ("padding", "truncation")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder, by name."""
-    return sorted(folder.glob("*.safetensors"))
+    """The safetensors files of a folder, by name, without Mistral's own copy of the same weights."""
+    return sorted(file for file in folder.glob("*.safetensors") if not hub.is_mistrals(file.name))
+
+
+def without_weights(folder: Path) -> str:
+    """The reason and the remedy for a folder that has no `weight_files`."""
+    if copies := sorted(file.name for file in folder.glob("*.safetensors") if hub.is_mistrals(file.name)):
+        return f"weights in Mistral's own layout only ({copies[0]}); take the model in the layout of transformers"
+    return "no safetensors weights in it; convert the model, pickled weights are not loaded"
 
 
 def weights_size(folder: Path) -> int:
@@ -125,7 +132,7 @@ def model_digest(folder: Path, adapter: Path | None = None) -> str:
     """
     folders = [folder, adapter] if adapter else [folder]
     if not any(weight_files(each) for each in folders):
-        raise ModelError(f"{folder}: no safetensors weights in it; convert the model, pickled weights are not loaded")
+        raise ModelError(f"{folder}: {without_weights(folder)}")
     files = [file for each in folders for file in identity_files(each)]
     try:
         return digest_of_bytes(*(text.encode() for file in files for text in (file.name, _digest_of_identity(file))))
@@ -135,7 +142,8 @@ def model_digest(folder: Path, adapter: Path | None = None) -> str:
 
 def identity_files(folder: Path) -> list[Path]:
     """The files of a folder that change what a model answers, by name."""
-    return sorted(file for file in folder.glob("*") if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
+    names = (file for file in folder.glob("*") if not hub.is_mistrals(file.name))
+    return sorted(file for file in names if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
 
 
 def _digest_of_identity(file: Path) -> str:

@@ -141,8 +141,12 @@ def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: Pro
 
 
 def check_settings(recipe: Dpo) -> None:
-    """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, before anything is asked or
-    trained."""
+    """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, and `ModelError` for weights
+    that cannot be quantised here, before anything is asked or trained."""
+    if recipe.quantise:
+        from harness.models.loading import refuse_without_bitsandbytes
+
+        refuse_without_bitsandbytes(f"optimise.quantise {recipe.quantise}")
     with tempfile.TemporaryDirectory() as scratch:
         _settings(recipe, scratch, seed=0, run_name="")
 
