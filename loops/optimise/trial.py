@@ -25,14 +25,16 @@ from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from harness.wording import first_line
 from loops.groups import Pair
+from loops.optimise.narrow import narrowed
 from loops.optimise.parts import prepare
 from loops.optimise.settings import TROUBLE, TrlFields
 
 SMALL = 20_000_000
 """A model of fewer weights is tried as wide as it is."""
 
-NARROW = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "head_dim": 8, "projection_dim": 16}
-
+LARGEST = 400_000_000
+"""A model that stays of more weights when it is narrowed is not made: two of them, and what an optimiser keeps, are
+several GiB."""
 
 F = TypeVar("F", bound=TrlFields)
 
@@ -58,10 +60,19 @@ def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictu
     trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
     reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
-    trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader, step=step)
+    share = f"{trained:,} of {weights:,} weights trained"
+    if weights < SMALL:
+        small: Any = config
+    elif (small := narrowed(config)) is None or (size := _size(small)) is None or size > LARGEST:
+        return f"its names and settings alone, {share}: a model of this kind does not come small enough for a step"
+    trial = _Trial(config=small, pair=pair, reader=reader, step=step)
     if trouble := trial.trouble(recipe):
+        plain = recipe.model_copy(update={"trl": {}, "lora": {}})
+        if small is not config and (reason := trial.trouble(plain)):
+            line = first_line(reason)
+            return f"its names and settings alone, {share}: a step fails once this model is narrowed ({line})"
         raise _blamed(trouble, recipe, trial) from trouble
-    return f"a step of training, {trained:,} of {weights:,} weights trained"
+    return f"a step of training, {share}"
 
 
 def _without_first_values(recipe: F) -> F:
@@ -94,16 +105,13 @@ class _Trial(Generic[F]):
         return None
 
 
-def _narrowed(config: Any) -> Any:
-    """A configuration as deep as this one, with the same tokens and pictures, and few weights."""
-    narrow = copy.deepcopy(config)
-    for tower in (narrow.get_text_config(), narrow.vision_config):
-        for name, size in NARROW.items():
-            if getattr(tower, name, None):
-                setattr(tower, name, size)
-        if getattr(tower, "num_key_value_heads", None):
-            tower.num_key_value_heads = 1
-    return narrow
+def _size(config: Any) -> int | None:
+    """How many weights a model of this configuration has; None where there is none such."""
+    try:
+        with torch.device("meta"):
+            return int(AutoModelForImageTextToText.from_config(copy.deepcopy(config)).num_parameters())
+    except TROUBLE:
+        return None
 
 
 def _blamed(trouble: Exception, recipe: F, trial: _Trial[F]) -> RecipeError:
