@@ -134,6 +134,16 @@ def snapshot(name: HubId, *, what: str, adapter: bool = False) -> Path:
         return folder
 
 
+def pinned(name: HubId, *, what: str) -> HubId:
+    """The repository at the commit that its revision is now, by the hub or, without it, by the cache; nothing is
+    downloaded. Raises `ModelError` as `snapshot` does."""
+    from huggingface_hub import constants, is_offline_mode
+
+    with _hub_errors(name, what, Path(constants.HF_HUB_CACHE) / name.cache):
+        commit = resolved(name, constants.HF_HUB_CACHE, is_offline_mode()).resolved
+    return HubId(repository=name.repository, revision=commit)
+
+
 @lru_cache
 def resolved(name: HubId, cache: str, offline: bool) -> Any:
     """huggingface_hub's `ResolvedRevision` of a hub id: by the hub, and by the cache where that cannot be asked."""

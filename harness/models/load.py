@@ -10,11 +10,12 @@ import torch
 from harness.errors import ModelError
 from harness.models.adapters import with_adapter
 from harness.models.frames import Pictures
-from harness.models.loading import load_processor, load_weights, model_errors
+from harness.models.hub import origins
+from harness.models.loading import load_processor, load_weights, model_errors, usable_device
 from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
 from harness.models.probe import refuse_unusable
 from harness.models.vlm import Vlm
-from harness.models.weights import adapter_folder, model_digest, model_folder, weights_size
+from harness.models.weights import adapter_folder, model_digest, model_folder, tell_other_base, weights_size
 
 SMALL = 1_000_000_000
 """Bytes of weights below which `auto` is float32: a small model gains nothing from half precision and loses exactness.
@@ -50,6 +51,8 @@ def load_vlm(
     )  # fmt: skip
     folder = model_folder(str(path or name))
     lora = adapter_folder(str(adapter)) if adapter else None
+    if lora:
+        tell_other_base(lora, name=name, folder=folder)
     place = usable_device(device)
     _refuse_missing(attn_implementation)
     model = load_weights(
@@ -60,20 +63,17 @@ def load_vlm(
         model = with_adapter(model, lora)
     digest = model_digest(folder, lora)
     with model_errors(f"{name}: cannot be asked"):
-        vlm = Vlm(model.eval().to(place), processor, name=name, digest=digest, device=place, options=options)
+        vlm = Vlm(
+            model.eval().to(place),
+            processor,
+            name=name,
+            digest=digest,
+            device=place,
+            options=options,
+            origins=origins(folder, lora),
+        )
         refuse_unusable(vlm)
     return vlm
-
-
-def usable_device(name: str | None) -> str:
-    """The device of this name, by default a GPU where there is one; raises `ModelError` where there is none such."""
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
-    return name
 
 
 def precision(dtype: Dtype, device: str, size: int) -> torch.dtype:

@@ -15,7 +15,13 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoModelForMultimodalLM,
+    AutoProcessor,
+    BitsAndBytesConfig,
+)
 from transformers.quantizers import AutoHfQuantizer
 from transformers.utils import logging
 
@@ -23,9 +29,6 @@ from harness.errors import ModelError, StropError
 from harness.models.options import AttnImplementation
 from harness.models.weights import weight_files, weights_size, without_weights
 from harness.wording import counted, one_line
-
-SUPPORTED = "llava"
-"""The type of models that can be asked, as config.json names it."""
 
 
 @contextmanager
@@ -63,13 +66,10 @@ def load_weights(
     _refuse_other_folders(folder, name)
     with model_errors(f"{what}; restore its files from where it came from, or install what it needs"):
         config = AutoConfig.from_pretrained(folder)
-        if config.model_type != SUPPORTED:
-            raise ModelError(
-                f"{what}: models of type '{config.model_type}' are not supported yet; load one of type '{SUPPORTED}'"
-            )
-        _refuse_larger(config, folder, name)
+        auto = model_class(config, what)
+        _refuse_larger(auto, config, folder, name)
         _refuse_unknown_quantisation(config, folder, name)
-        model, report = AutoModelForImageTextToText.from_pretrained(
+        model, report = auto.from_pretrained(
             folder,
             dtype=dtype,
             attn_implementation=attn_implementation,
@@ -79,7 +79,33 @@ def load_weights(
             ignore_mismatched_sizes=True,  # so that they are reported with their shapes
         )
     _refuse_gaps(model, report, name)
+    _forget_scaling_back(model)
     return model
+
+
+def usable_device(name: str | None) -> str:
+    """The device of this name, by default a GPU where there is one; raises `ModelError` where there is none such."""
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+    return name
+
+
+def model_class(config: Any, what: str) -> Any:
+    """The class of transformers that makes a model of a configuration which answers in text about pictures; raises
+    `ModelError`, which begins with `what`, for one of another kind."""
+    kind = config.model_type
+    if config.is_encoder_decoder:
+        raise ModelError(f"{what}: models of type '{kind}' are encoder-decoders, whose prompts are not gone on with")
+    if type(config) in AutoModelForImageTextToText._model_mapping:
+        return AutoModelForImageTextToText
+    sees = any("vision" in part for part in type(config).sub_configs)
+    if sees and type(config) in AutoModelForMultimodalLM._model_mapping:
+        return AutoModelForMultimodalLM
+    raise ModelError(f"{what}: models of type '{kind}' do not answer about pictures; name one that does")
 
 
 def computed_by(model: Any) -> dict[str, str]:
@@ -107,7 +133,10 @@ def load_processor(folder: Path, *, name: str) -> Any:
     quiet()
     what = f"{name}: its processor (tokenizer, picture settings, chat template) does not load"
     with model_errors(f"{what}; restore its files from where the model came from"):
-        return AutoProcessor.from_pretrained(folder)
+        processor = AutoProcessor.from_pretrained(folder)
+        if processor.chat_template is None:  # a few classes leave it to their tokenizer
+            processor.chat_template = getattr(processor.tokenizer, "chat_template", None)
+        return processor
 
 
 def quiet() -> None:
@@ -136,11 +165,11 @@ def _refuse_other_folders(folder: Path, name: str) -> None:
         )
 
 
-def _refuse_larger(config: Any, folder: Path, name: str) -> None:
+def _refuse_larger(auto: Any, config: Any, folder: Path, name: str) -> None:
     """Raise `ModelError` where config.json describes more weights than the files have bytes, before memory is taken for
     them: without its text_config a model is one of seven thousand million weights."""
     with torch.device("meta"):
-        described = AutoModelForImageTextToText.from_config(copy.deepcopy(config)).num_parameters()
+        described = auto.from_config(copy.deepcopy(config)).num_parameters()
     size = weights_size(folder)
     if described > size and getattr(config, "quantization_config", None) is None:
         raise ModelError(
@@ -148,6 +177,18 @@ def _refuse_larger(config: Any, folder: Path, name: str) -> None:
             f"config, which is more than {size:,} bytes of files can hold; restore config.json, its text_config and "
             "vision_config, from where the model came from"
         )
+
+
+def _forget_scaling_back(model: Any) -> None:
+    """Save a model that was scaled back as what it is now: transformers would quantise it again and leave the
+    quantization_config out, and nothing could load that."""
+    if getattr(model, "hf_quantizer", None) is None:
+        conversions = getattr(model, "_weight_conversions", None) or ()
+        model._weight_conversions = [each for each in conversions if not _scales_back(each)]
+
+
+def _scales_back(conversion: Any) -> bool:
+    return any("Dequantize" in type(each).__name__ for each in getattr(conversion, "operations", None) or ())
 
 
 def _refuse_unknown_quantisation(config: Any, folder: Path, name: str) -> None:

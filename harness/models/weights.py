@@ -70,6 +70,18 @@ def model_folder(name: str) -> Path:
     return _folder(name, name, "a shipped model, a local folder or a hub id like 'owner/model'")
 
 
+def pinned_name(name: str) -> str:
+    """A hub id with the commit that its revision is now; the name of anything else, a folder say, as it is."""
+    repository = hub.hub_id(name)
+    if repository is None or hub.is_commit(repository.revision) or _is_local(name):
+        return name
+    return str(hub.pinned(repository, what=name))
+
+
+def _is_local(name: str) -> bool:
+    return Path(name).expanduser().exists() or (Path(name.partition("@")[0]).expanduser() / "snapshots").is_dir()
+
+
 def adapter_folder(name: str) -> Path:
     """The local folder of an adapter, named as a model is; raises `ModelError` where peft saved nothing there."""
     remedy = "a folder that peft saved or a hub id like 'owner/adapter'"

@@ -44,7 +44,7 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
         *(paragraph for task in results.tasks for paragraph in _table(task, figures[task.task])),
         "In brackets 95 % intervals over pictures. Measured with Strop"
         + (commit if provenance.get("commit") else "")
-        + f", on the {results.digest_of} with the SHA-256 digest {results.digest}.",
+        + f", on the {results.digest_of} with the SHA-256 digest {results.digest}{_origin(provenance)}.",
     ]
     write_text(folder / "README.md", "\n\n".join(parts) + "\n")
     written = [folder / "README.md"]
@@ -55,6 +55,13 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
             write_text(path, yaml.safe_dump(entries, sort_keys=False, allow_unicode=True))
             written.append(path)
     return written
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    """Whose weights were measured, where they came from the hub."""
+    about = provenance.get("model") or {}
+    parts = [about[name] for name in ("weights", "adapter") if name in about]
+    return f" ({' with '.join(parts)})" if parts else ""
 
 
 def _index(task: TaskResult, figures: _Figures) -> list[EvalResult]:

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from harness.models.adapters import merged, with_adapter
-from harness.models.frames import Pictures, frame_of
+from harness.models.frames import Pictures
 from harness.models.loading import load_processor, load_weights
-from harness.models.prompts import PromptReader
+from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.models.weights import parameters_in
 from loops.optimise.parts import prepare, switched_off
@@ -44,7 +44,7 @@ def load_start(folder: Path, recipe: TrainedParts, *, seed: int, pictures: Pictu
     model = load_reference(folder, settled)
     refuse_numberless(model, f"the checkpoint to train from ({folder})", "train it anew or name another")
     processor = load_processor(folder, name=str(folder))
-    reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
+    reader = prompt_reader(model.config, processor, pictures)
     end = reader.end_token(stop_tokens(model, processor.tokenizer))
     prepared = prepare(model, settled, seed=seed)
     return Start(

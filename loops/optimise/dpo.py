@@ -103,7 +103,7 @@ def optimise_dpo(
 
     begun = checkpoints.load_start(start, recipe, seed=seed, pictures=pictures)
     other = None if begun.switched_off and reference == start else checkpoints.load_reference(reference, recipe)
-    passes = with_trl.Passes(begun.reader.picture_token)
+    passes = with_trl.Passes(begun.reader.picture_tokens)
     with tempfile.TemporaryDirectory() as scratch, with_trl.tensorboard_in(out.with_name("tensorboard")):
         settings = _settings(recipe, scratch, seed=seed, run_name=run_name, checkpointing=begun.checkpointing)
         with with_trl.training_errors():

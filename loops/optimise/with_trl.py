@@ -8,7 +8,7 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ class Passes:
     """Counts the forward passes of models and the tokens that they read, padding left out. `trained_tokens` are those
     of passes that gradients were kept of, and so went backwards too."""
 
-    def __init__(self, picture_token: int) -> None:
-        self.picture_token = picture_token
+    def __init__(self, picture_tokens: Collection[int]) -> None:
+        self.picture_tokens = torch.tensor(sorted(picture_tokens))
         self.costs = Counter(forward_passes=0, forward_tokens=0, picture_tokens=0, trained_tokens=0)
 
     def watch(self, model: torch.nn.Module) -> None:
@@ -40,7 +40,7 @@ class Passes:
 
     def _count(self, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         tokens = int(named["attention_mask"].sum())
-        pictures = int((named["input_ids"] == self.picture_token).sum())
+        pictures = int(torch.isin(named["input_ids"].cpu(), self.picture_tokens).sum())
         self.costs.update(
             forward_passes=1, forward_tokens=tokens, picture_tokens=pictures,
             trained_tokens=tokens * torch.is_grad_enabled(),

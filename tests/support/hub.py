@@ -24,8 +24,8 @@ COMMIT, OTHER_COMMIT = "0123456789abcdef0123456789abcdef01234567", "fedcba987654
 @dataclass
 class Hub:
     """`commits[repository][commit]` is a folder, `names[repository]` maps branches to commits, `locked` repositories
-    want the token that they name, `gated` ones refuse their files; `requests` are all received, `breaks` the bytes
-    after which the next file of weights breaks off."""
+    want the token that they name, `gated` ones refuse their files, an `expired` token opens nothing; `requests` are
+    all received, `breaks` the bytes after which the next file of weights breaks off."""
 
     cache: Path
     url: str = ""
@@ -36,6 +36,7 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     tokens: set[str | None] = field(default_factory=set)
     breaks: int | None = None
+    expired: bool = False
 
     def add(self, repository: str, folder: Path, commit: str = COMMIT, *branches: str) -> None:
         """A commit, to which main and other branches point from now on."""
@@ -129,6 +130,10 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _commit(self, repository: str, revision: str) -> str | None:
         """The commit of a revision; None where the refusal was sent."""
+        if self.served.expired:
+            message = {"X-Error-Message": "Invalid credentials in Authorization header"}
+            self._send(b"{}", "application/json", 401, **message)
+            return None
         token = self.served.locked.get(repository)
         if repository not in self.served.commits or (token and self.headers["Authorization"] != f"Bearer {token}"):
             self._refuse(401, "RepoNotFound")

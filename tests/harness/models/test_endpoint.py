@@ -253,7 +253,7 @@ def test_a_served_model_gives_the_figures_that_it_gives_when_loaded(tmp_path: Pa
     assert first.provenance["model"] == {**about, "asked": 6, "ended_at_max_tokens": 0}
     assert other.provenance["model"] == {
         "digest_of": "weights", "device": other.provenance["model"]["device"], "dtype": "float32",
-        "attn_implementation": "sdpa", "pictures": "whole",
+        "attn_implementation": "sdpa", "pictures": "whole", "prefix": "shared prefix",
     }  # fmt: skip
     assert server.keys == {f"Bearer {KEY}"}
     assert KEY not in done.output + _texts(tmp_path / "served")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -200,6 +201,22 @@ def test_a_disk_too_small_is_told_before_it_is_filled(
         "on another disk"
     )
     assert site.downloads() == []
+
+
+def test_a_disk_that_fills_up_meanwhile_and_a_token_that_is_none_are_told(
+    site: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("owner/model", _repository(tmp_path / "r"))
+    with monkeypatch.context() as patched:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        patched.setattr("huggingface_hub.snapshot_download", lambda *_, **__: (_ for _ in ()).throw(full))
+        assert _complaint("owner/model") == (
+            f"owner/model: {site.cache / 'models--owner--model'} cannot be written (No space left on device); make "
+            "room, or name another place"
+        )
+    site.expired = True
+    hub.resolved.cache_clear()
+    assert _complaint("owner/model").startswith("owner/model: the hub does not give it (Client error '401 Unauthori")
 
 
 # Without the hub ------------------------------------------------------------------------------------------------------

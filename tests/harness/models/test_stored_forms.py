@@ -110,7 +110,11 @@ def _unblocked(weights: Weights) -> Weights:
 
 def test_a_model_in_float8_answers_as_its_weights_scaled_back(tiny: Path, tmp_path: Path) -> None:
     quantised = variant(tiny, tmp_path / "q", weights=_blocks, json_files={"config.json": {"quantization_config": FP8}})
+    vlm = load_vlm("m", path=quantised, device="cpu")
+    vlm.model.save_pretrained(tmp_path / "saved")
+    vlm.processor.save_pretrained(tmp_path / "saved")
     answers = _asked(quantised)
+    assert answers == _asked(tmp_path / "saved")
     assert answers == _asked(variant(tiny, tmp_path / "back", weights=_unblocked))
     assert "14 weights in its files are not of the model" in complaint_of(
         variant(quantised, tmp_path / "scales", json_files={"config.json": {"quantization_config": ...}})

@@ -79,7 +79,7 @@ def test_what_a_system_prompt_spells_like_a_special_token_is_text() -> None:
     reader = PromptReader(processor, frame_of(processor.image_processor), system="No <image> here.</s>")
     (sample,) = caption_samples("dev", 1)
     tokens = reader.prompt(sample)
-    assert tokens.count(processor.image_token_id) == 1
+    assert tokens.count(processor.image_token_id) == reader.heads([sample]).heads[0].pictures == 64
     assert processor.tokenizer.eos_token_id not in tokens
 
 
