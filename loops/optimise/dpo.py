@@ -172,7 +172,7 @@ def _agreed(model: Any, reference: Any, pairs: Sequence[Pair], settings: Any, re
     from loops.optimise.collate import PairCollator, rows_of
     from loops.optimise.with_trl import build_trainer
 
-    collator, rows = PairCollator(reader=reader, end=end, max_length=settings.max_length), rows_of(pairs)
+    collator, rows = PairCollator.of(model, reader, end=end, max_length=settings.max_length), rows_of(pairs)
 
     def build(batch: int | None) -> Any:
         args = copy(settings)
