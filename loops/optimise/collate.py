@@ -17,7 +17,8 @@ from datasets import Dataset
 from PIL.Image import Image
 
 from harness.errors import RecipeError
-from harness.models.prompts import Head, PromptReader, Row
+from harness.models.heads import Head, Row
+from harness.models.prompts import PromptReader
 from harness.pictures import open_picture
 from harness.types import Sample
 from loops.groups import Pair

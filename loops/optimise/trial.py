@@ -18,8 +18,8 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from harness.errors import RecipeError
-from harness.models.frames import Pictures
 from harness.models.loading import load_processor, model_errors
+from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.types import Sample
@@ -42,7 +42,9 @@ Step = Callable[[Any, Any, Pair, F, PromptReader, int], None]
 """Trains a prepared model for one step on one pair: model, reference, pair, recipe, reader, end token."""
 
 
-def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictures: Pictures | None = None) -> str:
+def try_training(
+    recipe: F, model: Path, sample: Sample, *, step: Step[F], options: ModelOptions = ModelOptions()
+) -> str:
     """Check the settings of training against the model in a folder, and take a `step` with a pair about `sample`.
 
     Returns what was tried, for people. Raises `RecipeError` that names the field at fault, and `ModelError` where the
@@ -58,7 +60,7 @@ def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictu
         warnings.simplefilter("ignore")  # the training itself will tell them
         prepared = prepare(shape, _without_first_values(recipe), seed=0)
     trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
-    reader = prompt_reader(config, processor, pictures)
+    reader = prompt_reader(config, processor, options.pictures, system=options.system, thinking=options.thinking)
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
     share = f"{trained:,} of {weights:,} weights trained"
     if weights < SMALL:

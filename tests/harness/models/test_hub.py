@@ -16,7 +16,7 @@ import pytest
 
 from harness.errors import ModelError
 from harness.models import hub
-from harness.models.weights import adapter_folder, model_folder
+from harness.models.weights import adapter_folder, model_folder, settings_folder
 from tests.support.hub import COMMIT, OTHER_COMMIT, Hub, hub_at, use_hub
 from tests.support.shell import ROOT
 
@@ -70,6 +70,15 @@ def test_only_what_a_model_is_loaded_from_is_fetched(site: Hub, tmp_path: Path) 
     site.add("owner/model", _repository(tmp_path / "r", *others, *parts))
     model_folder("owner/model")
     assert site.downloads() == sorted([*FILES, *parts])
+
+
+def test_a_models_settings_are_had_without_its_weights_and_the_weights_later(site: Hub, tmp_path: Path) -> None:
+    site.add("owner/model", _repository(tmp_path / "r"))
+    folder = settings_folder("owner/model")
+    assert site.downloads() == ["README.md", "config.json", "tokenizer.json"]
+    assert not (folder / "model.safetensors").exists()
+    assert (model_folder("owner/model") / "model.safetensors").read_text() == "weights"
+    assert settings_folder(str(tmp_path / "r")) == tmp_path / "r"
 
 
 def test_shards_are_fetched_with_their_index_and_an_adapter_by_its_own_names() -> None:

@@ -48,7 +48,7 @@ def test_what_is_trained_on_4_bits_is_merged_into_the_weights_that_they_were_mad
     base = save_tiny(
         tmp_path / "base", size=Size(vision_width=64, vision_depth=1, text_width=64, text_depth=2, heads=2)
     )
-    begun = checkpoints.load_start(base, RECIPE, seed=0, pictures=None)
+    begun = checkpoints.load_start(base, RECIPE, seed=0)
     kinds = {type(module).__name__ for module in begun.model.modules()}
     assert "Linear4bit" in kinds
     assert begun.switched_off, "one copy of the weights"
