@@ -96,7 +96,8 @@ def log_probs_of(trainer: Any, rows: Sequence[Mapping[str, Any]]) -> list[torch.
     outputs: list[Any] = []
     hook = trainer.model.register_forward_hook(lambda model, inputs, output: outputs.append(output))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
             trainer.model.eval()
             trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(rows)))
     finally:
