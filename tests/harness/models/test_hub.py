@@ -104,17 +104,21 @@ def test_a_branch_is_resolved_once_in_a_process(site: Hub, tmp_path: Path) -> No
     assert model_folder(f"owner/model@{OTHER_COMMIT}").name == OTHER_COMMIT
 
 
+@pytest.mark.parametrize("saved", [False, True], ids=["HF_TOKEN", "saved login"])
 def test_a_token_opens_a_private_repository_and_stands_nowhere(
-    site: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    site: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, saved: bool
 ) -> None:
     token = "hf_abcdefghijklmnopqrst"
     site.add("owner/private", _repository(tmp_path / "r"))
     site.locked["owner/private"] = token
     assert _complaint("owner/private") == _complaint("owner/nowhere").replace("nowhere", "private")
-    monkeypatch.setenv("HF_TOKEN", token)
+    if saved:
+        site.login.write_text(token)
+    else:
+        monkeypatch.setenv("HF_TOKEN", token)
     folder = model_folder("owner/private")
     assert f"Bearer {token}" in site.tokens
-    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != site.login]
     assert folder.is_dir()
     assert not any(token.encode() in content for content in (*written, caplog.text.encode()))
 
