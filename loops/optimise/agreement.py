@@ -124,8 +124,8 @@ def _trouble(trainer: Any, rows: Sequence[Mapping[str, Any]], read: Sequence[_Re
             return (
                 f"TRL computes {float(values.sum()):.4f} for the log-probability of an answer of {len(values)} tokens, "
                 f"and the model itself {float(reading.log_probs.sum()):.4f}; training would follow numbers that are "
-                "not the model's, so this kind of model cannot be trained by TRL's loss (its configuration may scale "
-                "logits where its code does not); take another model"
+                "not the model's (its code may change a picture by those before it in a batch, or logits behind its "
+                "head), so this kind of model cannot be trained by TRL's loss; take another model"
             )
     return None
 
