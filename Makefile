@@ -4,7 +4,7 @@ VENV   := .venv
 STROP  := $(VENV)/bin/strop
 RUNS   ?= runs
 
-.PHONY: install demo demo-study models test test-fast lint
+.PHONY: install demo demo-study models test test-fast test-families lint
 
 install: $(VENV)/.installed
 
@@ -36,6 +36,10 @@ test: install
 
 test-fast: install
 	$(PYTEST) -m "not slow" --hypothesis-profile fast
+
+# A tiny member of every family of models, of which `make test` asks the common ones.
+test-families: install
+	$(PYTEST) -m "families or slow" tests/families
 
 lint: install
 	$(VENV)/bin/ruff check .

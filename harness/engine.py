@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from harness.errors import DataError, UsageError
@@ -31,19 +31,22 @@ def evaluate(
     split: str,
     limit: int | None = None,
     max_tokens: Mapping[str, int] = MappingProxyType({}),
+    max_thought_tokens: int | None = None,
     store: Store | None = None,
     progress: Progress | None = None,
 ) -> list[TaskResult]:
     """Asks every sample of the tasks (the first `limit` of each) and marks the answers.
 
-    `max_tokens` bounds the answers of the tasks that it names, instead of the task's own bound. Raises `DataError` for
-    a task without samples, or whose scorer fails, before the first question of any task.
+    `max_tokens` bounds the answers of the tasks that it names, instead of the task's own bound; `max_thought_tokens`
+    is what thoughts have beside it (`harness.types.Sampling`). Raises `DataError` for a task without samples, or whose
+    scorer fails, before the first question of any task.
     """
     samples_by_task = [(task, _tried_samples(task, split, limit)) for task in tasks]
     sentences: dict[_Reply, list[float]] = {}  # tasks may mark the same answers
     results = []
     for task, samples in samples_by_task:
-        sampling = Sampling(max_tokens=max_tokens.get(task.name, task.max_tokens))
+        longest = max_tokens.get(task.name, task.max_tokens)
+        sampling = Sampling(max_tokens=longest, max_thought_tokens=max_thought_tokens)
         # a model gets neither truth nor what reports want to know
         questions = [replace(sample, target=None, meta={}) for sample in samples]
         if isinstance(task, Continued):
@@ -56,7 +59,7 @@ def evaluate(
             replace(
                 mark_with_readings(task, samples, answers, split=split, sureness=sureness),
                 data=data_digest(samples),
-                sampling=asdict(sampling),
+                sampling=sampling.settings,
                 frontier=task.frontier if isinstance(task, Ranked) and any(sureness) else None,
             )
         )

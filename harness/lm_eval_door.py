@@ -35,7 +35,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 from PIL.Image import Image
 
 from harness.errors import DataError
-from harness.models.vlm import load_vlm
+from harness.models.load import load_vlm
 from harness.pictures import open_picture
 from harness.profiles import details_of, scorer_of
 from harness.store import Answering, Likely, Store, ask, ask_likelihoods

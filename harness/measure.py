@@ -42,6 +42,7 @@ def measure(
     split: str,
     limit: int | None = None,
     max_tokens: Mapping[str, int] = MappingProxyType({}),
+    max_thought_tokens: int | None = None,
     parent: str | None = None,
     store: Path | None = None,
     progress: Progress | None = None,
@@ -50,7 +51,15 @@ def measure(
     return write_measured(
         folder,
         answer_tasks(
-            model, tasks, split=split, limit=limit, max_tokens=max_tokens, parent=parent, store=store, progress=progress
+            model,
+            tasks,
+            split=split,
+            limit=limit,
+            max_tokens=max_tokens,
+            max_thought_tokens=max_thought_tokens,
+            parent=parent,
+            store=store,
+            progress=progress,
         ),
     )
 
@@ -62,17 +71,21 @@ def answer_tasks(
     split: str,
     limit: int | None = None,
     max_tokens: Mapping[str, int] = MappingProxyType({}),
+    max_thought_tokens: int | None = None,
     parent: str | None = None,
     store: Path | None = None,
     progress: Progress | None = None,
 ) -> Results:
     """Evaluate `model`. Answers already in `store` are not asked for again.
 
-    `limit` keeps the first samples of each task, `max_tokens` is as in `harness.engine.evaluate`; `parent` is the
-    weights' digest of the checkpoint trained from.
+    `limit` keeps the first samples of each task, `max_tokens` and `max_thought_tokens` are as in
+    `harness.engine.evaluate`; `parent` is the weights' digest of the checkpoint trained from.
     """
     kept = Store(store) if store else None
-    results = evaluate(model, tasks, split=split, limit=limit, max_tokens=max_tokens, store=kept, progress=progress)
+    results = evaluate(
+        model, tasks, split=split, limit=limit, max_tokens=max_tokens, max_thought_tokens=max_thought_tokens,
+        store=kept, progress=progress,
+    )  # fmt: skip
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     origin = {**provenance(), "model": dict(model.about), "pictures": SHOWN_AS, "finished": finished}
     return Results(model=model.name, digest=model.digest, parent=parent, tasks=tuple(results), provenance=origin)

@@ -95,6 +95,13 @@ class Results:
         return "served name" if "url" in (self.provenance.get("model") or {}) else "weights"
 
     @property
+    def named(self) -> str:
+        """The model's name, with the first digits of the hub's commit where the weights are of one that the name does
+        not say."""
+        commit = str((self.provenance.get("model") or {}).get("weights") or "").rpartition("@")[2]
+        return self.model if commit in self.model else f"{self.model} ({commit[:8]})"
+
+    @property
     def sight(self) -> str:
         """What the model was shown of pictures (`harness.models.frames.Sight`); empty where that is not known."""
         return str((self.provenance.get("model") or {}).get("pictures") or "")

@@ -8,7 +8,6 @@ it is there, whatever ends the process, and on the disk itself about a second la
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
@@ -229,7 +228,7 @@ def _key(model: Answering, sample: Sample, sampling: Sampling, pictures: dict[tu
     return digest_of_json(
         {
             **_content(model, sample, pictures),
-            "sampling": dataclasses.asdict(sampling),
+            "sampling": sampling.settings,
             "stream": sample.id if sampling.temperature else None,
         }
     )

@@ -23,7 +23,7 @@ Profiles of captions differ in who makes words of them; what the caption is, all
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,36 @@ _TURN_START = "<|start|>assistant"
 _QUOTES = dict(zip("`\"'“‘«「", "`\"'”’»」", strict=True))
 _TAG_ENDS = (">", "&gt;", "]", "▷", "＞", _TURN_START)
 _MARKS = ("<", "＜", "&lt;", "[", "◁", "assistantfinal", "thought process:")
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtTags:
+    """What a model writes before its thought and behind it."""
+
+    opening: str
+    closing: str
+
+
+TAGS = (
+    ThoughtTags("<think>", "</think>"),
+    ThoughtTags("<thinking>", "</thinking>"),
+    ThoughtTags("<thought>", "</thought>"),
+    ThoughtTags("<reasoning>", "</reasoning>"),
+    ThoughtTags("[THINK]", "[/THINK]"),
+    ThoughtTags("◁think▷", "◁/think▷"),
+    ThoughtTags("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ThoughtTags("<|START_THINKING|>", "<|END_THINKING|>"),
+    ThoughtTags("<|channel>thought", "<channel|>"),
+)
+"""Pairs that a model can be made to close a thought by; gpt-oss's channels, which end a turn, are none."""
+
+
+def tags_of(texts: Iterable[str], vocabulary: Container[str]) -> ThoughtTags | None:
+    """The tags of a model: those whose closing one stands in its chat template or system prompt, else those that its
+    vocabulary has a token for; None of a model that has no such tag."""
+    written = "\n".join(texts)
+    in_text = [tags for tags in TAGS if tags.closing in written]
+    return next(iter([*in_text, *(tags for tags in TAGS if tags.closing in vocabulary)]), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ metric - a mean, F1, CHAIRi - is a ratio of sums and is resampled by one piece o
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -209,12 +209,23 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How answers are drawn. `temperature` 0 is greedy; `n` answers a prompt; `seed` feeds the generator."""
+    """How answers are drawn. `temperature` 0 is greedy; `n` answers a prompt; `seed` feeds the generator.
+
+    With `max_thought_tokens` a thought has so many tokens beside the `max_tokens` of the answer
+    (`harness.models.thinking`); without, both share `max_tokens`.
+    """
 
     n: int = 1
     temperature: float = 0.0
     max_tokens: int = 64
     seed: int = 0
+    max_thought_tokens: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The fields as results and stored answers name them: a bound that there is not is left out."""
+        fields = asdict(self)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

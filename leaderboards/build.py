@@ -209,7 +209,7 @@ def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterabl
             run=entry.name,
             seeds=(entry.run.seed,) if entry.run.seed is not None else (),
             round=number,
-            model=results.model,
+            model=results.named,
             digest=_known_by(results),
             level=entry.run.level,
             verifier=entry.run.verifier,

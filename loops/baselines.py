@@ -50,8 +50,11 @@ def reranked(
     judge = _judging(verifier)
 
     def draw(task: Task, samples: Sequence[Sample]) -> list[list[str]]:
-        longest = seed.task(task.name).sampling.get("max_tokens", task.max_tokens)
-        sampling = Sampling(n=answers, temperature=TEMPERATURE, max_tokens=longest)
+        greedy = seed.task(task.name).sampling
+        sampling = Sampling(
+            n=answers, temperature=TEMPERATURE, max_tokens=greedy.get("max_tokens", task.max_tokens),
+            max_thought_tokens=greedy.get("max_thought_tokens"),
+        )  # fmt: skip
         return ask(model, samples, sampling, store, bar(task.name, len(samples)))
 
     return replace(

@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,7 @@ from loops.stages import Stage, Stages
 
 if TYPE_CHECKING:
     from harness.models.frames import Pictures
+    from harness.models.options import ModelOptions
     from harness.models.vlm import Vlm
     from loops.ledger import Outcome
 
@@ -77,12 +78,14 @@ def _no_facts(groups: Sequence[Group]) -> Mapping[str, float]:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collecting:
     """A collector at work. `collect` gives a group of answers to each sample, and reports every sample to `advance` as
-    often as `passes` says; `facts` are further counts of the groups, and `costs` what it took so far."""
+    often as `passes` says; `facts` are further counts of the groups, and `costs` what it took so far. `computed` is as
+    in `loops.ledger.Outcome`."""
 
     collect: Callable[[Sequence[Sample], Advance], list[Group]]
     passes: int = 1
     facts: Callable[[Sequence[Group]], Mapping[str, float]] = _no_facts
     costs: Callable[[], Mapping[str, float]] = dict
+    computed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Collector(Kind):
@@ -96,7 +99,7 @@ class Collector(Kind):
 
     def inputs(self, context: Round) -> dict[str, Any]:
         """What its groups depend on, beside the round's samples."""
-        return {"checkpoint": context.start.digest, **context.study.shown, "collect": self.as_input()}
+        return {"checkpoint": context.start.digest, **context.study.asking, "collect": self.as_input()}
 
     def level(self, verifier: Verifier) -> str:
         """The autonomy level that follows from these answers and their verifier."""
@@ -121,6 +124,19 @@ class Verifying(Protocol):
     def costs(self) -> Mapping[str, float]: ...
 
     def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]: ...
+
+
+@runtime_checkable
+class Computing(Protocol):
+    """A verifier at work that runs models; `computed` is as in `loops.ledger.Outcome`."""
+
+    @property
+    def computed(self) -> Mapping[str, Mapping[str, str]]: ...
+
+
+def computed_by(verifier: Verifying) -> Mapping[str, Mapping[str, str]]:
+    """The models that a verifier runs; nothing of one that tells of none."""
+    return verifier.computed if isinstance(verifier, Computing) else {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,12 +220,13 @@ class Selector(Kind):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
     """What training left: steps taken, how many tensors they changed where that is known, its last averages (None for
-    what is no number), and what it took."""
+    what is no number), what it took, and what computed it, as in `loops.ledger.Outcome`."""
 
     steps: int
     changed: int | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
+    computed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Optimiser(Kind):
@@ -231,7 +248,7 @@ class Study:
     setting: Setting
     name: str
     model: str
-    pictures: Pictures | None
+    options: ModelOptions
     seed: int
     rounds: int
     source: str
@@ -248,12 +265,22 @@ class Study:
     @property
     def seed_folder(self) -> Path:
         """Where the seed model lies; raises `ModelError`."""
-        return self.setting.shipped(self.model) or model_folder(self.model)
+        return self.setting.shipped(self.model) or model_folder(self.setting.pinned(self.model))
 
     @property
-    def shown(self) -> Mapping[str, Any]:
-        """What a stage that shows pictures depends on, where the recipe does not leave it to the model."""
-        return {"pictures": self.pictures} if self.pictures else {}
+    def pictures(self) -> Pictures | None:
+        return self.options.pictures
+
+    @property
+    def asking(self) -> Mapping[str, Any]:
+        """What a stage that asks or trains the model depends on, where the recipe does not leave it to the model."""
+        return self.options.off_default
+
+    def load_model(self, checkpoint: Path, *, name: str | None = None, adapter: Path | None = None) -> Vlm:
+        """The model in a folder, to be asked as the recipe says; `name` is what results call it."""
+        from harness.models.load import load_vlm
+
+        return load_vlm(name or self.model, path=checkpoint, adapter=adapter, **self.options.keywords)
 
     @property
     def level(self) -> str:
@@ -289,9 +316,7 @@ class Round:
 
     def load_model(self) -> Vlm:
         """The model that the round starts from."""
-        from harness.models.vlm import load_vlm
-
-        return load_vlm(self.study.model, path=self.start.path, pictures=self.study.pictures)
+        return self.study.load_model(self.start.path)
 
     def stage(self, step: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Stage:
         return Stage(name=stage_name(self.number, step), inputs=inputs, work=work)

@@ -7,6 +7,7 @@ A stage writes into a hidden folder, which is renamed to the stage's name when i
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import resource
 import shutil
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,13 @@ from loops.shared import digest_of_folder, keep, locked, take
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What a stage reports: `facts` are figures that its inputs determine, `cost` what it took (may vary): numbers in
-    the unit that their names give, such as `seconds` and `mb` (mebibytes). The ledger adds seconds and peak memory."""
+    the unit that their names give, such as `seconds` and `mb` (mebibytes). The ledger adds seconds and peak memory.
+    `computed` says of each model that ran, by its role, on which `device`, in which `dtype` and by which
+    `attn_implementation`."""
 
     facts: Mapping[str, Any]
     cost: Mapping[str, float]
+    computed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,6 +139,7 @@ def hold(root: Path) -> Iterator[None]:
 def _make(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    _free_models()
     _forget_peak()
     began = time.monotonic()
     outcome = work(folder)
@@ -143,8 +148,17 @@ def _make(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
         "outputs": digest_of_folder(folder),
         "facts": finite(outcome.facts),
         "cost": finite({"seconds": seconds, **outcome.cost, "peak_memory_mb": _peak_megabytes(), **_device_peak()}),
+        **({"computed": outcome.computed} if outcome.computed else {}),
         "provenance": provenance(),
     }
+
+
+def _free_models() -> None:
+    """Give the memory of the models before back: trainers and models refer to themselves, and torch keeps what it freed
+    on a GPU."""
+    gc.collect()
+    if cuda := _used_gpus():
+        cuda.empty_cache()
 
 
 def _drop_half_line(path: Path) -> None:

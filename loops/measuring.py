@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.runs.names import BASELINES, EVAL, FILTER, RERANK, stage_name
 from harness.types import Checkpoint, Task
-from loops.kinds import Study
+from loops.kinds import Study, computed_by
 from loops.ledger import Done, Outcome
 from loops.recipe import Evaluate
 from loops.stages import Stage
@@ -26,9 +26,8 @@ def evaluation(
 
     def work(folder: Path) -> Outcome:
         from harness.measure import measure
-        from harness.models.vlm import load_vlm
 
-        vlm = load_vlm(name, path=checkpoint.path, adapter=adapter, pictures=study.pictures)
+        vlm = study.load_model(checkpoint.path, name=name, adapter=adapter)
         with study.setting.bars() as bars:
             figures = measure(
                 vlm,
@@ -37,12 +36,13 @@ def evaluation(
                 split=measured.split,
                 limit=measured.limit,
                 max_tokens=measured.longest,
+                max_thought_tokens=measured.max_thought_tokens,
                 parent=checkpoint.parent,
                 store=answers,
                 progress=lambda task, total: bars(f"round {number} eval {task}", total),
             )
         headlines = {task.name: figures[task.name][task.headline]["value"] for task in tasks}
-        return Outcome(facts=headlines, cost=vlm.costs)
+        return Outcome(facts=headlines, cost=vlm.costs, computed={"model": vlm.computed})
 
     inputs = {
         "checkpoint": checkpoint.digest,
@@ -52,7 +52,8 @@ def evaluation(
         "split": measured.split,
         "limit": measured.limit,
         **({} if measured.max_tokens is None else {"max_tokens": measured.longest}),
-        **study.shown,
+        **({} if measured.max_thought_tokens is None else {"max_thought_tokens": measured.max_thought_tokens}),
+        **study.asking,
     }
     return Stage(name=stage_name(number, EVAL), inputs=inputs, work=work)
 
@@ -80,18 +81,17 @@ def baselines(
 
     def work(folder: Path) -> Outcome:
         from harness.measure import write_measured
-        from harness.models.vlm import load_vlm
         from harness.results import read_results
         from harness.store import Store
         from loops.baselines import described, filtered, reranked
 
         results = read_results(before.folder)
         verifier = study.verify.open(study, described(results, tasks[0], measured.split), 0)
-        costs = dict[str, float]()
+        costs, computed = dict[str, float](), dict(computed_by(verifier))
         if measured.filter:
             write_measured(folder / FILTER, filtered(results, tasks, measured.split, verifier))
         if measured.rerank:
-            vlm = load_vlm(study.model, path=seed.path, adapter=adapter, pictures=study.pictures)
+            vlm = study.load_model(seed.path, adapter=adapter)
             with study.setting.bars() as bars:
                 best = reranked(
                     results,
@@ -105,7 +105,8 @@ def baselines(
                 )
             write_measured(folder / RERANK, best)
             costs.update(vlm.costs)
-        return Outcome(facts={"rerank": measured.rerank}, cost={**costs, **verifier.costs})
+            computed["model"] = vlm.computed
+        return Outcome(facts={"rerank": measured.rerank}, cost={**costs, **verifier.costs}, computed=computed)
 
     inputs: dict[str, Any] = {
         "version": BASELINES_VERSION,
@@ -113,6 +114,6 @@ def baselines(
         "verify": study.verify.inputs(study, 0),
         "filter": measured.filter,
         "rerank": measured.rerank,
-        **study.shown,
+        **study.asking,
     }
     return Stage(name=stage_name(0, BASELINES), inputs=inputs, work=work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from harness.results import Marked, TaskResult, read_results
 from harness.runs.names import EVAL, OPTIMISE
@@ -16,10 +17,10 @@ SILENT_SHARE = 0.2
 def notes_of_run(out: Path) -> list[str]:
     """The lines about a run in a folder, in the order of its rounds."""
     lines = read_ledger(out)
-    return [*_unmoved(lines), *_silenced(out, [line["stage"] for line in lines])]
+    return [*_unmoved(lines), *_silenced(out, [line["stage"] for line in lines]), *_mixed(lines)]
 
 
-def _unmoved(lines: list[dict[str, object]]) -> Iterator[str]:
+def _unmoved(lines: list[dict[str, Any]]) -> Iterator[str]:
     for line in lines:
         stage, facts = str(line["stage"]), line.get("facts")
         if stage.endswith(f"/{OPTIMISE}") and isinstance(facts, dict) and facts.get("changed") == 0:
@@ -27,6 +28,18 @@ def _unmoved(lines: list[dict[str, object]]) -> Iterator[str]:
                 f"{_round(stage)}: training changed no weight; the checkpoint is the one it started from (look at "
                 "optimise.trl.learning_rate)"
             )
+
+
+def _mixed(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """A line about a run whose model answered here on one kind of device or in one precision, there in another."""
+    last = {line["stage"]: line.get("computed", {}) for line in lines}
+    models = [computed["model"] for computed in last.values() if "model" in computed]
+    ways = dict.fromkeys(f"on {model['device'].partition(':')[0]} in {model['dtype']}" for model in models)
+    if len(ways) > 1:
+        yield (
+            f"the model answered {' and '.join(ways)}, and rounding may change answers; set device and dtype in the "
+            "recipe to hold a run's figures together"
+        )
 
 
 def _silenced(out: Path, stages: list[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from harness.autonomy import CONTROL, GIVEN_PAIRS, UNKNOWN
+from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
 from loops.collect.controlled_hallucination import ControlledHallucination
 from loops.collect.given import GivenPairs
 from loops.documents import apply_change, read_document, validated
@@ -39,6 +41,9 @@ class Evaluate(Part):
     limit: int | None = Field(default=None, ge=1)
     max_tokens: int | dict[str, int] | None = Field(
         default=None, description="longest answers, of every task or {task: tokens}; else the task's own"
+    )
+    max_thought_tokens: int | None = Field(
+        default=None, ge=1, description="of a thought beside its answer, as `strop eval --max-thought-tokens`"
     )
     rounds: Literal["all", "last"] = Field(default="all", description="rounds to measure, beside the seed")
     filter: bool = Field(default=True, description="the baseline without training: the verifier filters the seed")
@@ -78,6 +83,18 @@ class Recipe(Part):
     pictures: Literal["pad", "processor"] | None = Field(
         default=None, description="how pictures are shown, as `strop eval --pictures`"
     )
+    device: str | None = Field(default=None, description="of every stage, as `strop eval --device`; no stage's input")
+    dtype: Dtype = Field(default="auto", description="of a model that is asked, as `strop eval --dtype`")
+    attn_implementation: AttnImplementation | None = Field(
+        default=None, description="what computes its attention, as `strop eval --attn-implementation`"
+    )
+    system: str | None = Field(default=None, min_length=1, description="a system turn before every question")
+    thinking: Thinking | None = Field(
+        default=None, description="given to the chat template, as `strop eval --thinking`"
+    )
+    generation_config: GenerationSettings = Field(
+        default="model", description="whether the model's own settings are followed, as `strop eval`'s option"
+    )
     seed: int = Field(default=0, ge=0, description="of collection and training; the pool's slice depends on it too")
     rounds: int = Field(default=2, ge=0)
     source: str = Field(
@@ -111,13 +128,18 @@ class Recipe(Part):
                 fields[slot.field]["kind"] = getattr(self, slot.field).kind
         return fields
 
+    @property
+    def options(self) -> ModelOptions:
+        """How the model is loaded and asked."""
+        return ModelOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(ModelOptions)})
+
     def study(self, setting: Setting) -> Study:
         """The recipe in its setting, as its parts see it."""
         return Study(
             setting=setting,
             name=self.name,
             model=self.model,
-            pictures=self.pictures,
+            options=self.options,
             seed=self.seed,
             rounds=self.rounds,
             source=self.source,

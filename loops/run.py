@@ -7,15 +7,15 @@ the stage that needs them: a finished run is recognised without importing any of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
 from harness.errors import RunError
-from harness.files import write_text
-from harness.models.weights import adapter_folder, model_digest
-from harness.runs.names import ANSWERS, CHECKPOINT, MERGE, RECIPE, stage_name
+from harness.files import read_json, write_json, write_text
+from harness.models.weights import adapter_folder, model_digest, pinned_name
+from harness.runs.names import ANSWERS, CHECKPOINT, MERGE, RECIPE, REVISIONS, stage_name
 from harness.types import Checkpoint
 from loops.check_recipe import check_recipe
 from loops.documents import read_document, validated
@@ -52,13 +52,26 @@ def run_recipe(
     it is, and that those before it are kept.
     """
     differing = differing_fields(out, recipe)
+    setting = replace(setting, revisions=revisions(recipe, out, setting))
     check_recipe(recipe, setting, new=not checked and differing != [])
     store = answers or out / ANSWERS
     with open_run(out, shared) as ledger:
         level = recipe.study(setting).level
         claim(out, recipe, level, lambda: all_stages_stand(stages_of(recipe, setting, store), ledger))
+        if setting.revisions:
+            write_json(out / REVISIONS, setting.revisions)
         checkpoints, fresh = run_stages(stages_of(recipe, setting, store), ledger)
         return Finished(checkpoints=checkpoints, fresh_stages=fresh)
+
+
+def revisions(recipe: Recipe, out: Path, setting: Setting) -> dict[str, str]:
+    """The commits of the recipe's models on the hub: those with which the run in a folder began, so that it goes on
+    with the same weights after the hub has newer ones, and today's for others."""
+    path = out / REVISIONS
+    began = read_json(path) if path.is_file() else {}
+    names = [name for name in (recipe.model, recipe.adapter) if name and not setting.shipped(name)]
+    pinned = {name: str(began[name]) if name in began else pinned_name(name) for name in names}
+    return {name: commit for name, commit in pinned.items() if commit != name}
 
 
 def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:
@@ -70,7 +83,7 @@ def stages_of(recipe: Recipe, setting: Setting, answers: Path) -> Stages[tuple[C
     """All stages of a run, and in the end its checkpoints from the seed on."""
     study, measured = recipe.study(setting), recipe.evaluate
     folder = study.seed_folder
-    adapter = adapter_folder(recipe.adapter) if recipe.adapter else None
+    adapter = adapter_folder(setting.pinned(recipe.adapter)) if recipe.adapter else None
     seed = Checkpoint(path=folder, digest=model_digest(folder, adapter))
     if adapter and recipe.rounds:
         merged = yield _merge(study, seed, adapter)
@@ -91,14 +104,13 @@ def _merge(study: Study, seed: Checkpoint, adapter: Path) -> Stage:
     """The seed with its adapter, saved whole, since rounds train and refer to whole checkpoints."""
 
     def work(folder: Path) -> Outcome:
-        from harness.models.vlm import load_vlm
-
-        vlm = load_vlm(study.model, path=seed.path, adapter=adapter)
+        vlm = study.load_model(seed.path, adapter=adapter)
         vlm.model.save_pretrained(folder / CHECKPOINT)
         vlm.processor.save_pretrained(folder / CHECKPOINT)
         return Outcome(facts={}, cost={})
 
-    return Stage(name=stage_name(0, MERGE), inputs={"model": seed.digest}, work=work)
+    dtype = {name: value for name, value in study.asking.items() if name == "dtype"}  # what is saved is of this type
+    return Stage(name=stage_name(0, MERGE), inputs={"model": seed.digest, **dtype}, work=work)
 
 
 def claim(out: Path, recipe: Recipe, level: str, all_stand: Callable[[], bool] = lambda: False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -46,9 +46,14 @@ class Paired(Protocol):
 class Setting:
     """`tasks` by name; `pool(source)` is the training pool of a task or of pictures of the user's own, and raises
     `UsageError` or `DataError` where there is none; `shipped(name)` is where a shipped model lies, None for a name that
-    is none."""
+    is none. `revisions` gives names of models on the hub with the commits that they mean in a run."""
 
     tasks: Mapping[str, Task]
     pool: Callable[[str], Pool]
     shipped: Callable[[str], Path | None]
     bars: Callable[[], AbstractContextManager[Bar]]
+    revisions: Mapping[str, str] = field(default_factory=dict)
+
+    def pinned(self, name: str) -> str:
+        """The name of a model with its commit, where `revisions` has one."""
+        return self.revisions.get(name, name)

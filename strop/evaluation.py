@@ -98,6 +98,7 @@ def evaluate(
     split: str = "test",
     limit: int | None = None,
     max_tokens: int | Mapping[str, int] | None = None,
+    max_thought_tokens: int | None = None,
     out: str | Path | None = None,
     data: str | Path | None = None,
     plugin_path: str | Path | None = None,
@@ -107,8 +108,9 @@ def evaluate(
 
     `model` is a name (see `load_model`) or a loaded model; `tasks` are names, several separated by commas, or tasks.
     `limit` keeps the first samples of each task. `max_tokens` bounds the answers: of every task, or of those that a
-    mapping names. With `out`, a results folder is written, and the same call goes on at the sample where it stopped.
-    `data` is the data folder, `plugin_path` a folder of tasks of one's own, and `progress` shows bars on stderr.
+    mapping names; with `max_thought_tokens` a thought has so many beside it. With `out`, a results folder is written,
+    and the same call goes on at the sample where it stopped. `data` is the data folder, `plugin_path` a folder of tasks
+    of one's own, and `progress` shows bars on stderr.
 
     Raises `harness.errors.StropError` for a name, a file or a model that does not fit, with the remedy.
 
@@ -136,7 +138,7 @@ def evaluate(
     with _counted_progress(measured, progress) as (begin, lengths):
         results = answer_tasks(
             measured, chosen, split=split, limit=limit, max_tokens=longest or {},
-            store=folder / ANSWERS if folder else None, progress=begin,
+            max_thought_tokens=max_thought_tokens, store=folder / ANSWERS if folder else None, progress=begin,
         )  # fmt: skip
     estimates = tuple(estimate(result.rows, result.metrics) for result in results.tasks)
     evaluation = Evaluation(results=results, estimates=estimates, folder=folder, lengths=lengths())

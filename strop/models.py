@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
+from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
 
 if TYPE_CHECKING:
     from harness.judge import Judge
@@ -30,14 +31,22 @@ def load_model(
     endpoint: str | None = None,
     parallel: int = PARALLEL,
     device: str | None = None,
+    dtype: Dtype = "auto",
+    attn_implementation: AttnImplementation | None = None,
     pictures: Pictures | None = None,
+    system: str | None = None,
+    thinking: Thinking | None = None,
+    generation_config: GenerationSettings = "model",
 ) -> Measured:
     """A vision-language model, loaded here or, with `endpoint`, served there under its name.
 
     `name` is a shipped model (pictos-seed), a local folder, or a hub id with an optional @revision; `adapter` is a LoRA
-    adapter to merge in, `device` cpu, cuda, cuda:1 ... (by default a GPU where there is one), `pictures` how they are
-    shown ("pad" or "processor"). `endpoint` is the base URL of an OpenAI-compatible server, which is asked `parallel`
-    questions at once.
+    adapter to merge in, `device` cpu, cuda, cuda:1 ... (by default a GPU where there is one), `dtype` the precision of
+    its weights ("auto": bfloat16 on a GPU from a gigabyte on, else float32), `attn_implementation` transformers' name
+    of its attention function, `pictures` how they are shown ("pad" or "processor"), `system` a system turn before every
+    question, `thinking` ("on" or "off") what a chat template with `enable_thinking` is given, and `generation_config`
+    whether the model's own settings that change greedy answers are followed ("model" or "none"). `endpoint` is the base
+    URL of an OpenAI-compatible server, which is asked `parallel` questions at once.
 
     Raises `harness.errors.ModelError` where it cannot be loaded, `UsageError` for options of the other kind of model.
 
@@ -47,28 +56,42 @@ def load_model(
         >>> model.name, len(model.digest)
         ('pictos-seed', 64)
     """
+    options = ModelOptions(
+        device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
+        thinking=thinking, generation_config=generation_config,
+    )  # fmt: skip
     if endpoint is not None:
         from harness.models.endpoint import Endpoint
 
-        for option, value in (("--adapter", adapter), ("--device", device), ("--pictures", pictures)):
-            if value is not None:
-                raise UsageError(f"{option} is for a model that is loaded here; leave it away with an endpoint")
+        refuse_with_endpoint(options, adapter)
         return Endpoint(name, endpoint, parallel=parallel)
-    from harness.models.vlm import load_vlm
+    from harness.models.load import load_vlm
     from tasks.pictos.models import shipped
 
-    return load_vlm(name, path=shipped(name), adapter=adapter, device=device, pictures=pictures)
+    return load_vlm(name, path=shipped(name), adapter=adapter, **options.keywords)
 
 
-def open_judge(name: str | None, endpoint: str | None) -> Judge | None:
-    """The judge that `--judge` and `--judge-endpoint` name, None where there is none."""
+def refuse_with_endpoint(options: ModelOptions, adapter: str | Path | None = None) -> None:
+    """Raise `UsageError` for the first option that a served model has no use for."""
+    chosen = {"adapter": adapter, "device": options.device, **options.off_default}
+    for name, value in chosen.items():
+        if value is not None:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} is for a model that is loaded here; leave it away with an endpoint")
+
+
+def open_judge(name: str | None, endpoint: str | None, options: ModelOptions = ModelOptions()) -> Judge | None:
+    """The judge that `--judge` and `--judge-endpoint` name, None where there is none; `options` are of one that is
+    loaded here."""
     from harness.judge import ModelJudge
 
     if name is None:
         if endpoint is not None:
             raise UsageError("--judge-endpoint says where a judge is served; name it by --judge")
+        if options != ModelOptions():
+            raise UsageError("--device, --dtype and --attn-implementation are of the judge; name it by --judge")
         return None
-    return ModelJudge(name=name, model=load_model(name, endpoint=endpoint))
+    return ModelJudge(name=name, model=load_model(name, endpoint=endpoint, **options.keywords))
 
 
 def with_judge(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ import typer
 
 from harness import lm_eval_names
 from harness.disks import refuse_unwritable_file, refuse_unwritable_folder
+from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
 from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
 from harness.runs.ids import ID_FORMS
 from tasks.data.root import DATA_VARIABLE
@@ -67,6 +69,50 @@ AdapterOption = Annotated[
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")
 ]
+DtypeOption = Annotated[
+    Dtype,
+    typer.Option(
+        "--dtype", help="Precision of the weights; auto: bfloat16 on a GPU from a gigabyte of them on, else float32."
+    ),
+]
+AttnImplementationOption = Annotated[
+    AttnImplementation | None,
+    typer.Option(
+        "--attn-implementation",
+        help="What computes attention, by transformers' names. Default: what transformers chooses, mostly sdpa.",
+        show_default=False,
+    ),
+]
+SystemOption = Annotated[
+    str | None, typer.Option("--system", metavar="TEXT", help="A system turn before every question.")
+]
+ThinkingOption = Annotated[
+    Thinking | None,
+    typer.Option(
+        "--thinking",
+        help="Whether a chat template with enable_thinking (Qwen3 ...) asks for a thought. Default: as it does by "
+        "itself.",
+        show_default=False,
+    ),
+]
+MaxThoughtTokensOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-thought-tokens",
+        min=1,
+        help="Tokens of a thought beside those of its answer; then it is closed by force. Default: both share "
+        "--max-tokens.",
+        show_default=False,
+    ),
+]
+GenerationConfigOption = Annotated[
+    GenerationSettings,
+    typer.Option(
+        "--generation-config",
+        help="model: follow what its generation_config.json changes greedy answers by (repetition penalty ...), as "
+        "generate does; none: leave it out. Results name it.",
+    ),
+]
 PicturesOption = Annotated[
     Literal["pad", "processor"] | None,
     typer.Option(
@@ -108,6 +154,15 @@ SplitOption = Annotated[str, typer.Option("--split", help="Split of the tasks: t
 # What comes out
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def with_placement(
+    changes: list[str] | None, device: str | None, dtype: Dtype, attn_implementation: AttnImplementation | None
+) -> list[str]:
+    """The changes of a recipe with those that `--device`, `--dtype` and `--attn-implementation` make of it."""
+    chosen = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
+    fields = {**({"device": device} if device else {}), **chosen.off_default}
+    return [*(changes or ()), *(f"{name}={json.dumps(value)}" for name, value in fields.items())]
 
 
 def writable_folder(folder: Path | None) -> Path | None:

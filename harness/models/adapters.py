@@ -39,7 +39,8 @@ def with_adapter(model: Any, adapter: Path) -> Any:
 
 
 def merged(adapted: Any) -> Any:
-    """The model under a peft model with its adapter merged in.
+    """The model under a peft model with its adapter merged in: added up in float32, then rounded to what the model's
+    weights are.
 
     Word embeddings and head that are one tensor are parted first, since both would get what the adapter adds to one of
     them, and answer unlike the model that was trained; they stay so where the adapter made them differ.
@@ -53,6 +54,8 @@ def merged(adapted: Any) -> Any:
         head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=head.weight.requires_grad)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that they are not tied any more, which the configuration says below
+        for module in adapted.modules():
+            _merge_exactly(module)
         model = adapted.merge_and_unload()
     if tied:
         head, words = model.get_output_embeddings(), model.get_input_embeddings()
@@ -62,6 +65,27 @@ def merged(adapted: Any) -> Any:
         for config, flag in zip(configs, flags, strict=True):  # peft has taken parted for different
             config.tie_word_embeddings = flag and same
     return model
+
+
+def _merge_exactly(module: Any) -> None:
+    """Merge what a layer of peft's holds; peft itself rounds to 16 bits on the way, where the layer is of those."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils import ModulesToSaveWrapper
+
+    if isinstance(module, ModulesToSaveWrapper):
+        module.modules_to_save.to(next(module.original_module.parameters()).dtype)
+    if not isinstance(module, BaseTunerLayer):
+        return
+    rounded = {
+        weights: weights.dtype
+        for weights in module.get_base_layer().parameters(recurse=False)
+        if weights.dtype in (torch.bfloat16, torch.float16)
+    }
+    for weights in rounded:
+        weights.data = weights.data.float()
+    module.merge()
+    for weights, dtype in rounded.items():
+        weights.data = weights.data.to(dtype)
 
 
 def _stored(layer: Any) -> Any:

@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from harness.errors import ModelError
-from harness.models.loading import model_errors
+from harness.models.loading import model_errors, usable_device
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 
@@ -51,6 +51,11 @@ class Encoder:
         """Whether it has a bias, so that its scores are log-odds; where its zero lies is another matter
         (`loops.verify.zero`)."""
         return getattr(self.model, "logit_bias", None) is not None
+
+    @property
+    def computed(self) -> Mapping[str, str]:
+        """Where its scores are computed, and how precisely."""
+        return {"device": self.device, "dtype": str(next(self.model.parameters()).dtype).removeprefix("torch.")}
 
     @torch.inference_mode()
     def match(
@@ -105,7 +110,7 @@ def load_encoder(name: str, device: str | None = None) -> Encoder:
 
     `device`: by default a GPU where there is one.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = usable_device(device)
     folder = Path(name).expanduser()
     if folder.is_dir():
         for needed in (CONFIG, WEIGHTS):

@@ -127,8 +127,13 @@ class Endpoint:
 
         Raises `OutageError` where the client's retries do not help, after the answers to what was asked at that time. A
         question that the server does not take (too long, too large a picture) does not keep the others from being
-        asked.
+        asked. Raises `UsageError` for a bound on thoughts: a server's thoughts are its own.
         """
+        if sampling.max_thought_tokens is not None:
+            raise UsageError(
+                "--max-thought-tokens is for a model that is loaded here; raise --max-tokens, which a served model's "
+                "thought shares"
+            )
         refused: list[str] = []
         down: list[Exception] = []
 

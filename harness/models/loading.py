@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoProcessor
+from transformers.quantizers import AutoHfQuantizer
 from transformers.utils import logging
 
 from harness.errors import ModelError, StropError
-from harness.models.weights import weight_files, weights_size
+from harness.models.options import AttnImplementation
+from harness.models.weights import weight_files, weights_size, without_weights
 from harness.wording import counted, one_line
-
-SUPPORTED = "llava"
-"""The type of models that can be asked, as config.json names it."""
 
 
 @contextmanager
@@ -38,8 +38,11 @@ def model_errors(what: str) -> Iterator[None]:
         raise ModelError(f"{what} ({kind}{reason})") from error
 
 
-def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
-    """The model in a folder, every weight of it read from its safetensors; `name` is what people call it.
+def load_weights(
+    folder: Path, *, name: str, dtype: torch.dtype, attn_implementation: AttnImplementation | None = None
+) -> Any:
+    """The model in a folder, every weight of it read from its safetensors; `name` is what people call it, and
+    `attn_implementation` what computes its attention (by default what transformers chooses).
 
     Raises `ModelError` where weights are missing, left over or of another shape than config.json says, and for a folder
     of another kind. Buffers that old versions stored (position ids, rotary frequencies) and the second name of tied
@@ -50,20 +53,51 @@ def load_weights(folder: Path, *, name: str, dtype: torch.dtype) -> Any:
     _refuse_other_folders(folder, name)
     with model_errors(f"{what}; restore its files from where it came from, or install what it needs"):
         config = AutoConfig.from_pretrained(folder)
-        if config.model_type != SUPPORTED:
-            raise ModelError(
-                f"{what}: models of type '{config.model_type}' are not supported yet; load one of type '{SUPPORTED}'"
-            )
-        _refuse_larger(config, folder, name)
-        model, report = AutoModelForImageTextToText.from_pretrained(
+        auto = model_class(config, what)
+        _refuse_larger(auto, config, folder, name)
+        _refuse_unknown_quantisation(config, folder, name)
+        model, report = auto.from_pretrained(
             folder,
             dtype=dtype,
+            attn_implementation=attn_implementation,
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are reported with their shapes
         )
     _refuse_gaps(model, report, name)
+    _forget_scaling_back(model)
     return model
+
+
+def usable_device(name: str | None) -> str:
+    """The device of this name, by default a GPU where there is one; raises `ModelError` where there is none such."""
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+    return name
+
+
+def model_class(config: Any, what: str) -> Any:
+    """The class of transformers that makes a model of a configuration which answers in text about pictures; raises
+    `ModelError`, which begins with `what`, for one of another kind."""
+    kind = config.model_type
+    if config.is_encoder_decoder:
+        raise ModelError(f"{what}: models of type '{kind}' are encoder-decoders, whose prompts are not gone on with")
+    if type(config) in AutoModelForImageTextToText._model_mapping:
+        return AutoModelForImageTextToText
+    sees = any("vision" in part for part in type(config).sub_configs)
+    if sees and type(config) in AutoModelForMultimodalLM._model_mapping:
+        return AutoModelForMultimodalLM
+    raise ModelError(f"{what}: models of type '{kind}' do not answer about pictures; name one that does")
+
+
+def computed_by(model: Any) -> dict[str, str]:
+    """What results say of how a model computes: its precision and its attention."""
+    dtype, attention = str(model.dtype).removeprefix("torch."), model.config._attn_implementation
+    return {"dtype": dtype, "attn_implementation": str(attention)}
 
 
 def load_processor(folder: Path, *, name: str) -> Any:
@@ -71,7 +105,10 @@ def load_processor(folder: Path, *, name: str) -> Any:
     quiet()
     what = f"{name}: its processor (tokenizer, picture settings, chat template) does not load"
     with model_errors(f"{what}; restore its files from where the model came from"):
-        return AutoProcessor.from_pretrained(folder)
+        processor = AutoProcessor.from_pretrained(folder)
+        if processor.chat_template is None:  # a few classes leave it to their tokenizer
+            processor.chat_template = getattr(processor.tokenizer, "chat_template", None)
+        return processor
 
 
 def quiet() -> None:
@@ -91,7 +128,7 @@ def _refuse_other_folders(folder: Path, name: str) -> None:
             "folder of their own and name that by --adapter"
         )
     if not weight_files(folder):
-        raise ModelError(f"{name}: no safetensors weights in it; convert the model, pickled weights are not loaded")
+        raise ModelError(f"{name}: {without_weights(folder)}")
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if whole.is_file() and index.is_file() and whole.name not in index.read_text(encoding="utf-8", errors="replace"):
         # transformers would take the single file and pass over the shards, whichever was saved later
@@ -100,11 +137,11 @@ def _refuse_other_folders(folder: Path, name: str) -> None:
         )
 
 
-def _refuse_larger(config: Any, folder: Path, name: str) -> None:
+def _refuse_larger(auto: Any, config: Any, folder: Path, name: str) -> None:
     """Raise `ModelError` where config.json describes more weights than the files have bytes, before memory is taken for
     them: without its text_config a model is one of seven thousand million weights."""
     with torch.device("meta"):
-        described = AutoModelForImageTextToText.from_config(copy.deepcopy(config)).num_parameters()
+        described = auto.from_config(copy.deepcopy(config)).num_parameters()
     size = weights_size(folder)
     if described > size and getattr(config, "quantization_config", None) is None:
         raise ModelError(
@@ -112,6 +149,43 @@ def _refuse_larger(config: Any, folder: Path, name: str) -> None:
             f"config, which is more than {size:,} bytes of files can hold; restore config.json, its text_config and "
             "vision_config, from where the model came from"
         )
+
+
+def _forget_scaling_back(model: Any) -> None:
+    """Save a model that was scaled back as what it is now: transformers would quantise it again and leave the
+    quantization_config out, and nothing could load that."""
+    if getattr(model, "hf_quantizer", None) is None:
+        conversions = getattr(model, "_weight_conversions", None) or ()
+        model._weight_conversions = [each for each in conversions if not _scales_back(each)]
+
+
+def _scales_back(conversion: Any) -> bool:
+    return any("Dequantize" in type(each).__name__ for each in getattr(conversion, "operations", None) or ())
+
+
+def _refuse_unknown_quantisation(config: Any, folder: Path, name: str) -> None:
+    """Raise `ModelError` for quantised weights that nobody would scale back: whole numbers taken for the weights
+    themselves answer at random."""
+    settings = getattr(config, "quantization_config", None)
+    method = settings.get("quant_method") if isinstance(settings, dict) else None
+    if settings and AutoHfQuantizer.supports_quant_method(settings):
+        return
+    whole = next(filter(None, map(_whole_numbers, weight_files(folder))), None)
+    if settings or whole:
+        what = f"quantised by the method '{method}'" if settings else f"whole numbers, such as {whole}"
+        raise ModelError(
+            f"{name}: its weights are {what}, and config.json names no quantization_config that transformers knows; "
+            "take the model that is not quantised"
+        )
+
+
+def _whole_numbers(file: Path) -> str | None:
+    """The first weight in a file that is stored as integers, and how; None where none is."""
+    with safe_open(file, framework="pt") as stored:
+        for key in stored.keys():  # noqa: SIM118 (the file is no mapping)
+            if key.endswith((".weight", ".bias")) and (dtype := stored.get_slice(key).get_dtype())[0] in "IU":
+                return f"{key} ({dtype})"
+    return None
 
 
 def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:

@@ -7,30 +7,7 @@ be is the task's and the recipe's affair; settings of these names are not read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-
-from harness.errors import ModelError
-
-_HARMLESS: Mapping[str, tuple[Any, ...]] = {
-    "repetition_penalty": (None, 1, 1.0),
-    "encoder_repetition_penalty": (None, 1, 1.0),
-    "no_repeat_ngram_size": (None, 0),
-    "encoder_no_repeat_ngram_size": (None, 0),
-    "min_length": (None, 0),
-    "min_new_tokens": (None, 0),
-    "guidance_scale": (None, 1, 1.0),
-    "sequence_bias": (None, {}, []),
-    "begin_suppress_tokens": (None, []),
-    "forced_bos_token_id": (None,),
-    "forced_eos_token_id": (None,),
-    "exponential_decay_length_penalty": (None,),
-    "watermarking_config": (None,),
-    "penalty_alpha": (None, 0, 0.0),
-    "dola_layers": (None,),
-    "stop_strings": (None, "", []),
-}
-"""Settings of generation that are not followed here, with the values at which they change no greedy answer."""
 
 
 def stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -51,31 +28,6 @@ def stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     stop = written | own | of_generation | defaults & special
     return frozenset(stop - {None})
-
-
-def suppressed_tokens(model: Any, name: str) -> list[int]:
-    """The tokens that the model's generation settings forbid it to say.
-
-    Raises `ModelError` for settings that change a greedy answer and are not followed here.
-    """
-    generation = model.generation_config
-    for setting, harmless in _HARMLESS.items():
-        value = getattr(generation, setting, None)
-        if value not in harmless:
-            raise ModelError(
-                f"{name}: its generation_config.json sets {setting} to {value}, which is not followed here and changes "
-                "answers; take it out, and say so beside the figures"
-            )
-    bad_words = generation.bad_words_ids or []
-    if any(len(word) > 1 for word in bad_words):
-        raise ModelError(
-            f"{name}: its generation_config.json forbids words of several tokens (bad_words_ids), which is not "
-            "followed here and changes answers; take them out, and say so beside the figures"
-        )
-    # transformers leaves the end tokens out of bad words, and only there
-    allowed = set(_ids(generation.eos_token_id))
-    bad = {token for word in bad_words for token in word} - allowed
-    return sorted(bad | set(generation.suppress_tokens or []))
 
 
 def _ids(value: Any) -> list[int]:

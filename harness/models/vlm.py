@@ -11,29 +11,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
-from PIL.Image import Image
-from transformers import DynamicCache
 
 from harness.errors import ModelError
 from harness.files import digest_of_json
-from harness.models.adapters import with_adapter
-from harness.models.caches import branch, widened
+from harness.models.branches import Branching, Lanes, Prefix, Rows, in_order, padded
 from harness.models.draws import inverse, stream_seed, uniforms
-from harness.models.frames import Pictures, frame_of
-from harness.models.loading import load_processor, load_weights, model_errors
-from harness.models.probe import refuse_unusable
-from harness.models.prompts import PromptReader
-from harness.models.stopping import stop_tokens, suppressed_tokens
-from harness.models.weights import adapter_folder, model_digest, model_folder, weights_size
-from harness.pictures import picture_digest
+from harness.models.generation import processing_of
+from harness.models.loading import computed_by
+from harness.models.options import ModelOptions
+from harness.models.prompts import Heads, Shown, framing_tokens, prompt_reader
+from harness.models.stopping import stop_tokens
+from harness.models.thinking import ThoughtBudget, text_with_tags, thought_tags
 from harness.sentences import sentence_spans
+from harness.thoughts import tags_of
 from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
 
-DECODING_VERSION = 2
+DECODING_VERSION = 3
 """Raised when this module would decode another answer from the same model, sample and sampling."""
 
 
@@ -55,66 +52,125 @@ class Hallucination:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """One answer to be decoded: its sample, which picture prefix it branches from, its own tokens, its numbers."""
+class AnswerRow:
+    """One answer to be decoded: its sample, the head of its prompt, all of the prompt's tokens, those of the answer's
+    beginning, and what it is drawn by."""
 
     sample: int
     draw: int
-    owner: int
+    head: int
     ids: list[int]
     lead: list[int]
     ratio: float | None
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Rows whose prompts are read: `logits` (lanes, longest lead + 1, vocabulary) behind the prompt and each token of
+    the lead, on the right; image-free twins are the lanes behind the rows. `done` samples end with them."""
+
+    done: int
+    rows: list[AnswerRow]
+    heads: Heads
+    logits: torch.Tensor
+    lanes: Lanes
+
+
 class Vlm:
     """A model, its processor, and the digest of its weights.
 
     `costs` counts what was done since the model was loaded (`COSTS`); `batch` is how many rows are decoded
-    together, halved by itself when memory runs out; `frame` is how pictures are shown. `asked` and `cut` count the
-    answers that `stream` gave: all, and those that ended at `max_tokens`.
+    together, halved by itself when memory runs out; `frame` is how pictures are shown; `prefix` is what questions about
+    one picture share. `answered` and `cut` count the answers that `stream` gave: all, and those that ended at
+    `max_tokens`.
     """
 
     def __init__(
-        self, model: Any, processor: Any, *, name: str, digest: str, device: str, pictures: Pictures | None = None
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        name: str,
+        digest: str,
+        device: str,
+        options: ModelOptions = ModelOptions(),
+        origins: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.model, self.processor, self.name, self.digest, self.device = model, processor, name, digest, device
         self.tokenizer = processor.tokenizer
-        self.frame = frame_of(processor.image_processor, pictures)
-        self.reader = PromptReader(processor, self.frame)
+        self.options, self.origins = options, origins
+        self.processing = processing_of(model, name, options.generation_config)
+        self.reader = prompt_reader(
+            model.config, processor, options.pictures, system=options.system, thinking=options.thinking
+        )
+        self.frame = self.reader.frame
+        self.branching = Branching(model, filler=self.reader.filler)
+        self.prefix: Prefix = "whole prompts" if self.reader.suffixes else "shared prefix"
         self.batch = 192
         self.answered = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self.stop = set(stop_tokens(model, self.tokenizer))
-        self.image_id = model.config.image_token_index
-        special = {self.tokenizer.convert_tokens_to_ids(token) for token in self.tokenizer.all_special_tokens}
-        suppressed = set(suppressed_tokens(model, name))
-        self._suppressed = self._columns(suppressed)
+        self.framing = self.reader.picture_tokens | framing_tokens(model.config)
+        self._tags = tags_of([processor.chat_template or "", options.system or ""], self.tokenizer.get_vocab())
+        # a picture's token in an answer would ask for a picture, and one without a name is no text
+        unwritten = {*self.reader.picture_tokens, *range(len(self.tokenizer), self._width)} - self.stop
         # `generate` lets a greedy answer hold special tokens; drawn by chance they would only be markup gone astray
-        self._undrawn = self._columns(suppressed | (special | {self.image_id}) - self.stop)
+        special = {*self.tokenizer.all_special_ids, *self.framing} - self.stop - self._tag_tokens
+        self._unwritten, self._undrawn = self._columns(unwritten), self._columns(unwritten | special)
+
+    @property
+    def _tag_tokens(self) -> set[int]:
+        """The tokens of a thought's tags."""
+        tags = (self._tags.opening, self._tags.closing) if self._tags else ()
+        return {token for tag in tags for token in self.tokenizer(tag, add_special_tokens=False).input_ids}
+
+    @property
+    def words(self) -> int:
+        """How many tokens the model has embeddings of; pictures' own may lie beyond."""
+        embeddings = self.model.get_input_embeddings()
+        return int(embeddings.num_embeddings if hasattr(embeddings, "num_embeddings") else self._width)
+
+    @property
+    def _width(self) -> int:
+        """How many tokens the model's head tells apart; a tokenizer may have more, or fewer."""
+        return int(self.model.get_output_embeddings().weight.shape[0])
 
     def _columns(self, tokens: Collection[int]) -> torch.Tensor:
-        """The columns of the logits that belong to some tokens; a tokenizer may know more than the model has."""
-        width = self.model.get_output_embeddings().weight.shape[0]
-        return torch.tensor(
-            sorted(token for token in tokens if 0 <= token < width), dtype=torch.long, device=self.device
-        )
+        """The columns of the logits that belong to some tokens."""
+        columns = sorted(token for token in tokens if 0 <= token < self._width)
+        return torch.tensor(columns, dtype=torch.long, device=self.device)
+
+    @property
+    def computed(self) -> Mapping[str, str]:
+        """Where its answers are computed, how precisely, and by which attention."""
+        return {"device": self.device, **computed_by(self.model)}
 
     @property
     def about(self) -> Mapping[str, Any]:
         """What results say of where the answers come from."""
-        return {"digest_of": "weights", "device": self.device, "pictures": self.frame.sight}
+        return {
+            "digest_of": "weights",
+            **self.origins,
+            **self.computed,
+            "pictures": self.frame.sight,
+            "prefix": self.prefix,
+            **self.options.spoken,
+            **self.processing.about,
+        }
 
     @property
     def settings(self) -> str:
         """Digest of what turns a sample into an answer beside the model's own files: chat template, vocabulary and
-        picture settings as they were loaded, how pictures are shown, the precision of the weights, and the version of
-        the decoding code."""
+        picture settings as they were loaded, how pictures are shown, the precision of the weights, the version of the
+        decoding code, and the user's options that are none of these."""
         image_processor = {k: v for k, v in self.processor.image_processor.to_dict().items() if "name" not in k}
         pictures = [image_processor, self.frame.pictures]
         precision = str(self.model.dtype)
+        others = {name: value for name, value in self.options.off_default.items() if name not in ("dtype", "pictures")}
         return digest_of_json(
             [self.processor.chat_template, pictures, len(self.tokenizer), precision, DECODING_VERSION]
+            + ([others] if others else [])  # keys of answers that were kept before stay
         )
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
@@ -149,11 +205,9 @@ class Vlm:
     def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:
         """(log-probability of the continuation after the sample's prompt, whether it is the greedy one)."""
         likelihoods: list[tuple[int, float, bool]] = []
-        for _, rows, cache, mask in self._branches(samples, Sampling(), None, continuations):
-            logits = self._read(rows, cache, mask)
-            for index, row in enumerate(rows):
+        for begun in self.begun(samples, Sampling(), None, continuations):
+            for row, log_probs in self._read(begun):
                 targets = torch.tensor(row.lead, device=self.device)
-                log_probs = logits[index, -len(row.lead) - 1 : -1]
                 total = log_probs.gather(1, targets[:, None]).sum()
                 likelihoods.append((row.sample, float(total), bool((log_probs.argmax(-1) == targets).all())))
         return [(value, greedy) for _, value, greedy in sorted(likelihoods)]
@@ -166,21 +220,21 @@ class Vlm:
         `harness.sentences` cuts them, given pictures, prompt and the sentences before it: how sure the model is of it.
         """
         likelihoods: list[list[float]] = [[] for _ in samples]
-        for done, rows, cache, mask in self._branches(samples, Sampling(), None, answers):
-            logits = self._read(rows, cache, mask)
-            for index, row in enumerate(rows):
-                spans = sentence_spans(answers[row.sample])
+        for begun in self.begun(samples, Sampling(), None, answers):
+            for row, log_probs in self._read(begun):
+                answer = answers[row.sample]
+                spans = sentence_spans(answer)
                 sums = [0.0] * len(spans)
                 if row.lead:
                     tokens = torch.tensor(row.lead, device=self.device)
-                    values = logits[index, -len(row.lead) - 1 : -1].gather(1, tokens[:, None])[:, 0].tolist()
-                    ends = self.reader.answer_ends(samples[row.sample], answers[row.sample])
+                    values = log_probs.gather(1, tokens[:, None])[:, 0].tolist()
+                    ends = self.reader.answer_ends(samples[row.sample], answer, begun.heads.heads[row.head])
                     for end, value in zip(ends, values, strict=True):
                         sentence = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
                         sums[sentence] += value
                 likelihoods[row.sample] = sums
             if advance:
-                advance(done)
+                advance(begun.done)
         return likelihoods
 
     def answers(
@@ -227,24 +281,23 @@ class Vlm:
         self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Hallucination] | None
     ) -> Iterator[tuple[int, list[Answer]]]:
         """The samples' answers, batch by batch and within a batch as they end."""
-        for _, rows, cache, mask in self._branches(samples, sampling, how, None):
-            drawn: dict[int, dict[int, Answer]] = {row.sample: {} for row in rows}
-            for row, tokens in self._decode(rows, cache, mask, sampling):
-                text = self.tokenizer.decode(row.lead + tokens, skip_special_tokens=True)
-                finished = len(tokens) < sampling.max_tokens
+        for begun in self.begun(samples, sampling, how, None):
+            drawn: dict[int, dict[int, Answer]] = {row.sample: {} for row in begun.rows}
+            for row, tokens, finished in self._decode(begun, sampling):
+                text = text_with_tags(self.tokenizer, row.lead + tokens, self._tags)
                 answers = drawn[row.sample]
                 answers[row.draw] = Answer(text=text.strip(), finished=finished)
                 if len(answers) == sampling.n:
                     yield row.sample, [answers[draw] for draw in range(sampling.n)]
 
-    def _branches(
+    def begun(
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None,
-        continuations: Sequence[str] | None,
-    ) -> Iterator[tuple[int, list[_Row], DynamicCache, torch.Tensor]]:
-        """(samples finished, rows, the rows' branched caches, their prefix masks), batch by batch.
+        how: Sequence[Hallucination] | None = None,
+        continuations: Sequence[str] | None = None,
+    ) -> Iterator[Begun]:
+        """The samples' rows with their prompts read, batch by batch.
 
         Samples are taken in the order of their pictures, so that a picture's rows are decoded together.
         """
@@ -254,131 +307,98 @@ class Vlm:
             # as many samples as fill a batch of rows, at the least one
             chunk = order[position : position + max(1, self.batch // sampling.n)]
             position += len(chunk)
-            owners: dict[tuple[tuple[int, ...], str], int] = {}
-            inputs: list[tuple[tuple[int, ...], list[Image]]] = []
-            rows: list[_Row] = []
-            for index in chunk:
+            answers = [(index, draw) for index in chunk for draw in range(sampling.n)]
+            heads = self.reader.heads(
+                [samples[index] for index, _ in answers],
+                shared=self.prefix != "whole prompts",
+                apart="each" if self.prefix == "shared prefix, one picture a prefill" else "counts",
+            )
+            rows = []
+            for (index, draw), owner in zip(answers, heads.owners, strict=True):
                 lead = how[index].lead if how else continuations[index] if continuations else ""
-                prompt, spoken = self.reader.answered(samples[index], lead)
-                head, tail = self.reader.cut(prompt)
-                pictures = self.reader.pictures(samples[index])
-                key = (head, picture_digest(pictures))
-                if key not in owners:
-                    owners[key] = len(inputs)
-                    inputs.append((head, pictures))
-                for draw in range(sampling.n):
-                    rows.append(
-                        _Row(
-                            sample=index,
-                            draw=draw,
-                            owner=owners[key],
-                            ids=tail,
-                            lead=spoken,
-                            ratio=how[index].ratio if how else None,
-                            seed=stream_seed(sampling.seed, samples[index].id, draw),
-                        )
-                    )
+                prompt, begun = self.reader.answered(samples[index], lead, heads.heads[owner])
+                seed = stream_seed(sampling.seed, samples[index].id, draw)
+                rows.append(AnswerRow(index, draw, owner, prompt, begun, how[index].ratio if how else None, seed))
             rows.sort(key=lambda row: (len(row.ids) + len(row.lead), row.sample, row.draw))
-            yield len(chunk), rows, *self._branched(inputs, [row.owner for row in rows], with_twins=bool(how))
+            more = 0 if continuations is not None else sampling.max_tokens + 2 * (sampling.max_thought_tokens or 0)
+            keep = 1 + max(len(row.lead) for row in rows) if continuations is not None else 1
+            logits, lanes = self._prefilled(rows, heads, keep=keep, more=more, with_twins=bool(how))
+            yield Begun(len(chunk), rows, heads, logits, lanes)
 
-    def _branched(
-        self, inputs: Sequence[tuple[tuple[int, ...], list[Image]]], owners: Sequence[int], *, with_twins: bool
-    ) -> tuple[DynamicCache, torch.Tensor]:
-        """The prefixes' caches branched for the rows of these owners, and their masks; behind them those of the twins.
+    def _prefilled(
+        self, rows: Sequence[AnswerRow], heads: Heads, *, keep: int, more: int, with_twins: bool
+    ) -> tuple[torch.Tensor, Lanes]:
+        """(the logits of the rows' last `keep` tokens, the rows as lanes that go on for up to `more` tokens); the lanes
+        behind them are the rows' twins."""
+        batches: list[tuple[torch.Tensor, Rows, list[int]]] = []
+        for shown in heads.batches:
+            lanes = [lane for lane, row in enumerate(rows) if row.head in shown.heads]
+            read = self._whole if self.prefix == "whole prompts" else self._behind_prefix
+            batches += read(rows, lanes, heads, shown, keep=keep, more=more)
+        if with_twins:
+            blind = [self.reader.row(heads.heads[row.head], row.ids, row.lead, pictures=False) for row in rows]
+            logits, read_rows = self.branching.prefill(self.branching.accepted(self.reader.batch(blind)), keep)
+            tokens = sum(len(row.ids) for row in blind)
+            self._count(tokens, twins=tokens)
+            batches.append((logits, read_rows, list(range(len(rows), 2 * len(rows)))))
+        lanes = [lane for _, _, numbers in batches for lane in numbers]
+        logits = in_order([padded([logits for logits, _, _ in batches], 1)], lanes)
+        return logits, Lanes(self.branching, [(read_rows, numbers) for _, read_rows, numbers in batches])
 
-        A twin's prefix is its head without the picture tokens, computed by itself: text between two pictures would
-        hand on what it saw of the first.
-        """
-        prefixes, mask = self._prefixes(inputs)
-        rows = torch.tensor(owners, device=self.device)
-        if not with_twins:
-            return branch(prefixes, rows), mask[rows]
-        blind = [tuple(token for token in head if token != self.image_id) for head, _ in inputs]
-        heads = list(dict.fromkeys(blind))
-        twins, twin_mask = self._prefixes([(head, []) for head in heads], twins=True)
-        twin_rows = torch.tensor([heads.index(blind[owner]) for owner in owners], device=self.device)
-        twin_mask = widened(twin_mask, mask.shape[1], dim=1)
-        return branch(prefixes, rows, twins, twin_rows), torch.cat([mask[rows], twin_mask[twin_rows]])
+    def _behind_prefix(
+        self, rows: Sequence[AnswerRow], lanes: list[int], heads: Heads, shown: Shown, *, keep: int, more: int
+    ) -> list[tuple[torch.Tensor, Rows, list[int]]]:
+        """The rows of these lanes, each behind a branch of its head, which is read once."""
+        seen = [heads.heads[number] for number in shown.heads]
+        inputs = self.reader.batch([self.reader.row(head, head.ids) for head in seen])
+        _, prefixes = self.branching.prefill(self.branching.accepted({**inputs, **shown.pixels}))
+        self._count(sum(len(head.ids) for head in seen), pictures=sum(head.pictures for head in seen))
+        tails = {lane: [*rows[lane].ids[len(heads.heads[rows[lane].head].ids) :], *rows[lane].lead] for lane in lanes}
+        longest = max(map(len, tails.values()))
+        groups = [lanes]
+        if self.branching.tidy(prefixes, longest + more):
+            lengths = sorted({len(tail) for tail in tails.values()})
+            groups = [[lane for lane in lanes if len(tails[lane]) == length] for length in lengths]
+        batches = []
+        for group in groups:
+            owners = torch.tensor([shown.heads.index(rows[lane].head) for lane in group], device=self.device)
+            branches = prefixes.taken(owners) if group is groups[-1] else prefixes.branched(owners)
+            longest = max(len(tails[lane]) for lane in group)
+            padding = [longest - len(tails[lane]) for lane in group]
+            ids = torch.tensor(
+                [[self.reader.filler] * gap + tails[lane] for gap, lane in zip(padding, group, strict=True)],
+                device=self.device,
+            )
+            real = torch.tensor([[0] * gap + [1] * (longest - gap) for gap in padding], device=self.device)
+            logits, read_rows = self.branching.extend(branches, ids, real if any(padding) else None, keep)
+            self._count(sum(len(tails[lane]) for lane in group))
+            batches.append((logits, read_rows, group))
+        return batches
 
-    def _spoken(self, sample: Sample, answer: str) -> list[int]:
-        """The tokens of the beginning of an answer, with whatever space the chat template puts before it."""
-        return self.reader.answered(sample, answer)[1]
+    def _whole(
+        self, rows: Sequence[AnswerRow], lanes: list[int], heads: Heads, shown: Shown, *, keep: int, more: int
+    ) -> list[tuple[torch.Tensor, Rows, list[int]]]:
+        """The rows of these lanes, each with all of its prompt read by itself."""
+        order = sorted(lanes, key=lambda lane: shown.heads.index(rows[lane].head))
+        whole = [self.reader.row(heads.heads[rows[lane].head], rows[lane].ids, rows[lane].lead) for lane in order]
+        inputs = self.branching.accepted({**self.reader.batch(whole), **shown.pixels})
+        logits, read_rows = self.branching.prefill(inputs, keep)
+        seen = [heads.heads[rows[lane].head] for lane in order]
+        self._count(sum(len(row.ids) for row in whole), pictures=sum(head.pictures for head in seen))
+        return [(logits, read_rows, order)]
 
-    def _prefixes(
-        self, inputs: Sequence[tuple[tuple[int, ...], list[Image]]], *, twins: bool = False
-    ) -> tuple[DynamicCache, torch.Tensor]:
-        """The key-value cache of each prefix (its tokens, one for each picture, and the pictures), and the mask (U, P)
-        of what may be attended to.
+    def _count(self, tokens: int, *, passes: int = 1, pictures: int = 0, twins: int = 0) -> None:
+        """Forward passes over so many tokens, of which so many are pictures' and the twins'."""
+        self.costs.update(forward_passes=passes, forward_tokens=tokens, picture_tokens=pictures, twin_tokens=twins)
 
-        An empty prefix is a padding token that nothing attends to: a cache cannot be empty.
-        """
-        pixels, taken = self.reader.pixels([picture for _, pictures in inputs for picture in pictures])
-        counts = iter(taken)
-        heads = [self.reader.expanded(head, counts) for head, _ in inputs]
-        longest = max(1, *(len(head) for head in heads))
-        padding = self.reader.filler
-        ids = torch.tensor([[padding] * (longest - len(head)) + head for head in heads], device=self.device)
-        real = torch.tensor([[False] * (longest - len(head)) + [True] * len(head) for head in heads])
-        real = real.to(self.device)
-        # the padding token of an empty prefix attends to itself: a row that attends to nothing is not a number
-        attended = real | ~real.any(1, keepdim=True) & (torch.arange(longest, device=self.device) == longest - 1)
-        cache = DynamicCache()
-        # the places that `_forward` counts on too: padding takes none
-        positions = (attended.long().cumsum(1) - 1).clamp(min=0)
-        self.model(
-            **{name: values.to(self.device) for name, values in pixels.items()},
-            input_ids=ids,
-            attention_mask=attended.long(),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        self._count(sum(map(len, heads)), pictures=sum(taken), twins=sum(map(len, heads)) if twins else 0)
-        return cache, real
+    def _read(self, begun: Begun) -> Iterator[tuple[AnswerRow, torch.Tensor]]:
+        """Each row with the log-probabilities (lead, vocabulary) of the tokens of its lead."""
+        for lane, row in enumerate(begun.rows):
+            logits = begun.logits[lane, -len(row.lead) - 1 : -1]
+            self.refuse_no_numbers(logits)
+            yield row, logits.float().log_softmax(-1)
 
-    def _count(self, tokens: int, *, pictures: int = 0, twins: int = 0) -> None:
-        """One forward pass over so many tokens, of which so many are pictures' and the twins'."""
-        self.costs.update(forward_passes=1, forward_tokens=tokens, picture_tokens=pictures, twin_tokens=twins)
-
-    def _padded(self, rows: Sequence[_Row], mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The rows' own tokens padded on the left, and the mask of prefix and tokens together.
-
-        With twins (more masks than rows) the tokens are repeated for them.
-        """
-        longest = max(len(row.ids) + len(row.lead) for row in rows)
-        filled = [[*row.ids, *row.lead] for row in rows]
-        ids = torch.tensor(
-            [[self.reader.filler] * (longest - len(tokens)) + tokens for tokens in filled], device=self.device
-        )
-        real = torch.tensor([[False] * (longest - len(tokens)) + [True] * len(tokens) for tokens in filled])
-        real = real.to(self.device)
-        times = len(mask) // len(rows)
-        return ids.repeat(times, 1), torch.cat([mask, real.repeat(times, 1)], dim=1)
-
-    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, keep: int = 1) -> torch.Tensor:
-        positions = (mask.long().cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        out = self.model(
-            input_ids=ids,
-            attention_mask=mask.long(),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=keep,
-        )
-        logits: torch.Tensor = out.logits
-        return logits
-
-    def _read(self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities of each next token, (rows, longest lead + 1, vocabulary): a row's lead is told by its last
-        ones but one."""
-        ids, mask = self._padded(rows, mask)
-        logits = self._forward(ids, mask, cache, keep=max(len(row.lead) for row in rows) + 1)
-        self._refuse_no_numbers(logits[mask[:, -logits.shape[1] :]])  # padding may attend to nothing
-        self._count(sum(len(row.ids) + len(row.lead) for row in rows))
-        return logits.float().log_softmax(-1)
-
-    def _refuse_no_numbers(self, logits: torch.Tensor) -> None:
+    def refuse_no_numbers(self, logits: torch.Tensor) -> None:
         """Raise `ModelError` where the model computes no numbers: its answers would be blank or the first token's."""
         if not torch.isfinite(logits).all():
             raise ModelError(
@@ -386,87 +406,65 @@ class Vlm:
                 "or overflow in this precision"
             )
 
-    def _decode(
-        self, rows: Sequence[_Row], cache: DynamicCache, mask: torch.Tensor, sampling: Sampling
-    ) -> Iterator[tuple[_Row, list[int]]]:
-        """Each row with the tokens generated for it, without the stop token, as soon as it has ended."""
+    def _decode(self, begun: Begun, sampling: Sampling) -> Iterator[tuple[AnswerRow, list[int], bool]]:
+        """Each row with the tokens generated for it, without the stop token, and whether one ended it, as soon as it
+        has ended."""
+        rows, lanes, logits = begun.rows, begun.lanes, begun.logits[:, -1]
         generated: list[list[int]] = [[] for _ in rows]
         going = list(range(len(rows)))
-        twins = len(mask) > len(rows)
-        numbers = uniforms([row.seed for row in rows], sampling.max_tokens) if sampling.temperature else None
+        twins = len(logits) > len(rows)
         ratios = torch.tensor([row.ratio or 0.0 for row in rows], device=self.device)[:, None]
-        ids, mask = self._padded(rows, mask)
-        read = sum(len(row.ids) + len(row.lead) for row in rows)
-        for step in range(sampling.max_tokens):
-            logits = self._forward(ids, mask, cache)[:, -1].float()
-            self._count(read * (1 + twins), twins=read * twins)
+        prompts = [row.ids for row in rows]
+        budget = self._budget(prompts, sampling)
+        steps = budget.steps if budget else sampling.max_tokens
+        processed = self.processing.rows(self.model, prompts, stop=self.stop, max_tokens=steps)
+        numbers = uniforms([row.seed for row in rows], steps) if sampling.temperature else None
+        while going:
+            logits = logits.float()
             if twins:
                 seeing, free = logits.chunk(2)
                 logits = (1 - ratios[going]) * seeing + ratios[going] * free
-            self._refuse_no_numbers(logits)
-            logits[:, self._suppressed if numbers is None else self._undrawn] = -torch.inf
-            if numbers is None:
-                chosen = logits.argmax(-1)
-            else:
-                chosen = inverse(logits / sampling.temperature, numbers[going, step].to(self.device))
-            tokens = chosen.tolist()
+            self.refuse_no_numbers(logits)
+            if processed:
+                logits = processed(going, [rows[number].lead + generated[number] for number in going], logits)
+            step = len(generated[going[0]])
+            tokens = self._chosen(logits, None if numbers is None else numbers[going, step], sampling)
+            if budget:
+                tokens = [budget.write(number, token) for number, token in zip(going, tokens, strict=True)]
             self.costs.update(generated_tokens=len(tokens))
-            left = [slot for slot, token in enumerate(tokens) if token not in self.stop]
-            for slot in left:
-                generated[going[slot]].append(tokens[slot])
-            for slot in set(range(len(going))) - set(left):
-                yield rows[going[slot]], generated[going[slot]]
-            if not left:
-                return
-            if len(left) < len(going):
-                keep = torch.tensor(left + [len(going) + slot for slot in left] if twins else left)
-                keep = keep.to(self.device)
-                cache.batch_select_indices(keep)
-                mask, chosen = mask[keep], chosen[torch.tensor(left, device=self.device)]
-                going = [going[slot] for slot in left]
-            read = len(going)
-            ids = chosen[:, None].repeat(2 if twins else 1, 1)
-            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
-        for row in going:
-            yield rows[row], generated[row]
+            left = []
+            for slot, (number, token) in enumerate(zip(going, tokens, strict=True)):
+                if token in self.stop:
+                    yield rows[number], generated[number], True
+                    continue
+                generated[number].append(token)
+                if budget.is_full(number) if budget else len(generated[number]) == steps:
+                    yield rows[number], generated[number], False
+                else:
+                    left.append(slot)
+            if left and len(left) < len(going):
+                lanes.keep(left + [len(going) + slot for slot in left] if twins else left)
+            going = [going[slot] for slot in left]
+            if going:
+                chosen = torch.tensor([[tokens[slot]] for slot in left] * (2 if twins else 1), device=self.device)
+                logits = lanes.step(chosen)
+                self._count(len(going) * (1 + twins), passes=lanes.passes, twins=len(going) * twins)
 
+    def _chosen(self, logits: torch.Tensor, numbers: torch.Tensor | None, sampling: Sampling) -> list[int]:
+        """The next token of each row: the likeliest or, with `numbers`, the one that its number draws."""
+        logits = logits.clone()
+        logits[:, self._unwritten if numbers is None else self._undrawn] = -torch.inf
+        if numbers is None:
+            chosen = logits.argmax(-1)
+        else:
+            chosen = inverse(logits / sampling.temperature, numbers.to(self.device))
+        return [int(token) for token in chosen.tolist()]
 
-def load_vlm(
-    name: str,
-    *,
-    path: str | Path | None = None,
-    adapter: str | Path | None = None,
-    device: str | None = None,
-    pictures: Pictures | None = None,
-) -> Vlm:
-    """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named.
-
-    `path` is where the model called `name` lies, if that is not its name; `pictures` is how they are shown, by default
-    padded where the processor would cut something off. Weights are safetensors, code from the hub
-    is never run. It is asked one small question, so that a model that cannot be asked is told at once. Raises
-    `ModelError` with the reason and the remedy.
-    """
-    folder = model_folder(str(path or name))
-    lora = adapter_folder(str(adapter)) if adapter else None
-    device = _known_device(device) if device else "cuda" if torch.cuda.is_available() else "cpu"
-    precision = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    if weights_size(folder) < 1_000_000_000:
-        precision = torch.float32  # a small model gains nothing from half precision and loses exactness
-    model = load_weights(folder, name=name, dtype=precision)
-    processor = load_processor(folder, name=name)
-    if lora:
-        model = with_adapter(model, lora)
-    digest = model_digest(folder, lora)
-    with model_errors(f"{name}: cannot be asked"):
-        vlm = Vlm(model.eval().to(device), processor, name=name, digest=digest, device=device, pictures=pictures)
-        refuse_unusable(vlm)
-    return vlm
-
-
-def _known_device(name: str) -> str:
-    """The device's name; raises `ModelError` where there is none such."""
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {name}: cannot be used ({str(error).splitlines()[0]}); try cpu") from error
-    return name
+    def _budget(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> ThoughtBudget | None:
+        """The bound of the rows' thoughts, where one is asked for."""
+        if not sampling.max_thought_tokens:
+            return None
+        tags = thought_tags(self.name, self.tokenizer, [self.processor.chat_template or "", self.options.system or ""])
+        return ThoughtBudget(
+            self.tokenizer, tags, prompts, longest=sampling.max_thought_tokens, max_tokens=sampling.max_tokens
+        )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ModelError
-from harness.files import digest_of_bytes, digest_of_file, digest_of_json
+from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_json
+from harness.models import hub
+
+_LOG = logging.getLogger(__name__)
 
 _IDENTITY_SUFFIXES = (".safetensors", ".model", ".jinja", ".tiktoken")
 """Weights, vocabularies of SentencePiece and tiktoken, chat templates."""
@@ -41,8 +46,15 @@ _LAST_CALL = ("padding", "truncation")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a folder, by name."""
-    return sorted(folder.glob("*.safetensors"))
+    """The safetensors files of a folder, by name, without Mistral's own copy of the same weights."""
+    return sorted(file for file in folder.glob("*.safetensors") if not hub.is_mistrals(file.name))
+
+
+def without_weights(folder: Path) -> str:
+    """The reason and the remedy for a folder that has no `weight_files`."""
+    if copies := sorted(file.name for file in folder.glob("*.safetensors") if hub.is_mistrals(file.name)):
+        return f"weights in Mistral's own layout only ({copies[0]}); take the model in the layout of transformers"
+    return "no safetensors weights in it; convert the model, pickled weights are not loaded"
 
 
 def weights_size(folder: Path) -> int:
@@ -58,9 +70,22 @@ def model_folder(name: str) -> Path:
     return _folder(name, name, "a shipped model, a local folder or a hub id like 'owner/model'")
 
 
+def pinned_name(name: str) -> str:
+    """A hub id with the commit that its revision is now; the name of anything else, a folder say, as it is."""
+    repository = hub.hub_id(name)
+    if repository is None or hub.is_commit(repository.revision) or _is_local(name):
+        return name
+    return str(hub.pinned(repository, what=name))
+
+
+def _is_local(name: str) -> bool:
+    return Path(name).expanduser().exists() or (Path(name.partition("@")[0]).expanduser() / "snapshots").is_dir()
+
+
 def adapter_folder(name: str) -> Path:
     """The local folder of an adapter, named as a model is; raises `ModelError` where peft saved nothing there."""
-    folder = _folder(name, f"adapter {name}", "a folder that peft saved or a hub id like 'owner/adapter'")
+    remedy = "a folder that peft saved or a hub id like 'owner/adapter'"
+    folder = _folder(name, f"adapter {name}", remedy, adapter=True)
     if not (folder / "adapter_config.json").is_file():
         raise ModelError(f"adapter {name}: no adapter_config.json in it; name a folder that peft saved")
     if not weight_files(folder):
@@ -68,27 +93,45 @@ def adapter_folder(name: str) -> Path:
     return folder
 
 
-def _folder(name: str, what: str, remedy: str) -> Path:
+def tell_other_base(adapter: Path, *, name: str, folder: Path) -> None:
+    """Log a line where an adapter says that it was trained on another model than the one in `folder`, which people call
+    `name`. Not refused: folders are moved and renamed."""
+    config = read_json(adapter / "adapter_config.json")
+    base, revision = config.get("base_model_name_or_path"), config.get("revision")
+    if not base or not isinstance(base, str):
+        return
+    trained_on = hub.origin_of(Path(base)) or hub.hub_id(base)
+    origin = hub.origin_of(folder)
+    if trained_on and origin:
+        same = trained_on.repository.casefold() == origin.repository.casefold()
+        commit = trained_on.revision or revision
+        if same and hub.is_commit(commit) and commit != origin.revision:
+            same, base = False, f"its commit {commit}"
+    else:  # a folder has no name but its last
+        last = Path(trained_on.repository if trained_on else base).name
+        same = base == name or last in (folder.resolve().name, Path(origin.repository).name if origin else name)
+    if not same:
+        line = "adapter %s was trained on %s and is put on %s; unless both are the same weights, answers mean nothing"
+        _LOG.warning(line, adapter, base, name)
+
+
+def _folder(name: str, what: str, remedy: str, *, adapter: bool = False) -> Path:
+    path, _, revision = name.partition("@")
+    for folder, version in ((Path(name).expanduser(), None), (Path(path).expanduser(), revision or None)):
+        if (folder / "snapshots").is_dir():  # a repository's folder in the hub's cache
+            if snapshot := hub.snapshot_in(folder, version):
+                return snapshot
+            raise ModelError(
+                f"{what}: no snapshot of {version or 'its main revision'} in it; name one in {folder / 'snapshots'}"
+            )
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if folder.is_file():
         raise ModelError(f"{what}: is a file; name the folder that it lies in")
-    repository, _, revision = name.partition("@")
-    if name.startswith((".", "/", "~")) or repository.count("/") != 1:
-        raise ModelError(f"{what}: no such folder; name {remedy}")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(
-            snapshot_download(
-                repository, revision=revision or None, ignore_patterns=["*.bin", "*.pt", "*.pth", "*.gguf"]
-            )
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"{what}: no such folder, and the hub does not give it ({reason})") from error
+    if repository := hub.hub_id(name):
+        return hub.snapshot(repository, what=what, adapter=adapter)
+    raise ModelError(f"{what}: no such folder; name {remedy}")
 
 
 def model_digest(folder: Path, adapter: Path | None = None) -> str:
@@ -101,7 +144,7 @@ def model_digest(folder: Path, adapter: Path | None = None) -> str:
     """
     folders = [folder, adapter] if adapter else [folder]
     if not any(weight_files(each) for each in folders):
-        raise ModelError(f"{folder}: no safetensors weights in it; convert the model, pickled weights are not loaded")
+        raise ModelError(f"{folder}: {without_weights(folder)}")
     files = [file for each in folders for file in identity_files(each)]
     try:
         return digest_of_bytes(*(text.encode() for file in files for text in (file.name, _digest_of_identity(file))))
@@ -111,7 +154,8 @@ def model_digest(folder: Path, adapter: Path | None = None) -> str:
 
 def identity_files(folder: Path) -> list[Path]:
     """The files of a folder that change what a model answers, by name."""
-    return sorted(file for file in folder.glob("*") if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
+    names = (file for file in folder.glob("*") if not hub.is_mistrals(file.name))
+    return sorted(file for file in names if file.name in _IDENTITY or file.suffix in _IDENTITY_SUFFIXES)
 
 
 def _digest_of_identity(file: Path) -> str:
@@ -131,3 +175,19 @@ def _lasting(content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     return {name: _lasting(value) for name, value in content.items() if name not in _VOLATILE}
+
+
+def parameters_in(folder: Path) -> int:
+    """How many numbers the weights files of a folder hold, by their headers; raises `ModelError` for a file without one
+    (https://huggingface.co/docs/safetensors: eight bytes of length, then JSON)."""
+    shapes = [entry["shape"] for file in weight_files(folder) for entry in _header(file).values()]
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def _header(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            content = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        return {name: entry for name, entry in content.items() if name != "__metadata__"}
+    except (OSError, ValueError, AttributeError, MemoryError, OverflowError) as error:
+        raise ModelError(f"{file}: is no whole safetensors file; restore it from where the model came from") from error

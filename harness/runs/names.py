@@ -9,9 +9,11 @@ from pathlib import Path
 # A results folder: this file, and a file of marked answers a task
 RESULTS = "results.json"
 
-# A run folder: its recipe, its ledger, its stored answers, and a folder a round with a folder a stage
+# A run folder: its recipe, its ledger, the commits of its models on the hub, its stored answers, and a folder a round
+# with a folder a stage
 RECIPE = "recipe.yaml"
 LEDGER = "ledger.jsonl"
+REVISIONS = "hub.json"
 ANSWERS = "answers.jsonl"
 
 EVAL, COLLECT, VERIFY, SELECT, OPTIMISE = "eval", "collect", "verify", "select", "optimise"
@@ -21,6 +23,7 @@ MERGE, BASELINES = "merge", "baselines"
 GROUPS = "groups.jsonl"
 PAIRS = "pairs.jsonl"
 CHECKPOINT = "checkpoint"
+ADAPTER = "adapter"
 FILTER, RERANK = "filter", "rerank"
 
 # A grid's folder: its cells and their runs, and the stages that runs share

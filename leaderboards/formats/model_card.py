@@ -12,7 +12,9 @@ import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
 
 from harness.files import write_text
+from harness.models.model_card import read_model_card
 from harness.results import TaskResult, read_results
+from harness.runs.names import CHECKPOINT, OPTIMISE
 from harness.runs.reading import read_evaluation
 from harness.types import Metric
 from leaderboards.build import shown_metrics
@@ -26,20 +28,23 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
     """Write README.md and, where a task's questions came from the hub, `.eval_results/<task>.yaml` into `folder`."""
     content, results = read_evaluation(evaluation), read_results(evaluation)
     figures: dict[str, _Figures] = {task["task"]: task["metrics"] for task in content["tasks"]}
+    trained = read_model_card(evaluation.parent / OPTIMISE / CHECKPOINT)  # empty but for a run's trained rounds
+    metadata = {name: value for name, value in trained.metadata.items() if name not in ("model-index", "model_name")}
     data = ModelCardData(
+        **{"pipeline_tag": "image-text-to-text", **metadata},
         model_name=results.model,
-        pipeline_tag="image-text-to-text",
         eval_results=[entry for task in results.tasks for entry in _index(task, figures[task.task])],
     )
     provenance = results.provenance
     commit = f", commit {str(provenance.get('commit'))[:12]}{' with changes' if provenance.get('dirty') else ''}"
     parts = [
         f"---\n{data.to_yaml()}\n---",
+        *([trained.body] if trained.body else []),
         "## Evaluation",
         *(paragraph for task in results.tasks for paragraph in _table(task, figures[task.task])),
         "In brackets 95 % intervals over pictures. Measured with Strop"
         + (commit if provenance.get("commit") else "")
-        + f", on the {results.digest_of} with the SHA-256 digest {results.digest}.",
+        + f", on the {results.digest_of} with the SHA-256 digest {results.digest}{_origin(provenance)}.",
     ]
     write_text(folder / "README.md", "\n\n".join(parts) + "\n")
     written = [folder / "README.md"]
@@ -50,6 +55,13 @@ def write_model_card(evaluation: Path, folder: Path) -> list[Path]:
             write_text(path, yaml.safe_dump(entries, sort_keys=False, allow_unicode=True))
             written.append(path)
     return written
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    """Whose weights were measured, where they came from the hub."""
+    about = provenance.get("model") or {}
+    parts = [about[name] for name in ("weights", "adapter") if name in about]
+    return f" ({' with '.join(parts)})" if parts else ""
 
 
 def _index(task: TaskResult, figures: _Figures) -> list[EvalResult]:

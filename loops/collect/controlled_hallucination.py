@@ -15,8 +15,8 @@ from pydantic import Field
 
 from harness.errors import RecipeError
 from harness.sentences import sentence_spans
-from harness.types import Advance, Group, Sample, Sampling
-from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, settle
+from harness.types import Advance, Group, Sample
+from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, sampling_of, settle
 from loops.kinds import Collecting, Part, Round, Study
 
 if TYPE_CHECKING:
@@ -56,7 +56,13 @@ class ControlledHallucination(AskingCollector):
             return controlled_hallucination(model, samples, self, seed=context.draw, advance=advance)
 
         # a controlled hallucination is a second pass over the pool
-        return Collecting(collect=collect, passes=2, facts=count_unfinished, costs=lambda: model.costs)
+        return Collecting(
+            collect=collect,
+            passes=2,
+            facts=count_unfinished,
+            costs=lambda: model.costs,
+            computed={"model": model.computed},
+        )
 
 
 def controlled_hallucination(
@@ -71,8 +77,7 @@ def controlled_hallucination(
     from harness.models.vlm import Hallucination
 
     blind = [sample.blind() for sample in samples]
-    sampling = Sampling(temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=seed)
-    own = [answers[0] for answers in model.answers(blind, sampling, advance=advance)]
+    own = [answers[0] for answers in model.answers(blind, sampling_of(recipe, seed=seed), advance=advance)]
     refuse_unfinished(own, recipe)
     positives = [settle(answer, recipe) for answer in own]
     rng = np.random.default_rng((seed, 11))
@@ -82,7 +87,7 @@ def controlled_hallucination(
         ends = [0, *(end for _, end in sentence_spans(positive))]
         shared = int(rng.integers(len(ends) - 1)) if recipe.share_prefix and len(ends) > 1 else 0
         mixes.append(Hallucination(ratio=round(float(ratio), 4), lead=positive[: ends[shared]]))
-    other = Sampling(temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=seed + 1)
+    other = sampling_of(recipe, seed=seed + 1)
     drawn = [answers[0] for answers in model.answers(blind, other, mixes, advance)]
     refuse_unfinished(drawn, recipe)
     negatives = [settle(answer, recipe, mix.lead) for answer, mix in zip(drawn, mixes, strict=True)]

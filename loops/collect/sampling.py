@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.types import Advance, Group, Sample, Sampling
-from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, settle
+from harness.types import Advance, Group, Sample
+from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, sampling_of, settle
 from loops.kinds import Collecting, Round
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class SampledAnswers(AskingCollector):
         def collect(samples: Sequence[Sample], advance: Advance) -> list[Group]:
             return sampled_answers(model, samples, self, seed=context.draw, advance=advance)
 
-        return Collecting(collect=collect, facts=count_unfinished, costs=lambda: model.costs)
+        return Collecting(
+            collect=collect, facts=count_unfinished, costs=lambda: model.costs, computed={"model": model.computed}
+        )
 
 
 def sampled_answers(
@@ -45,8 +47,7 @@ def sampled_answers(
     gold; an answer depends on the seed, its sample and its number, not on what else is asked. Raises `RunError` where
     too many answers were cut."""
     blind = [sample.blind() for sample in samples]
-    sampling = Sampling(n=recipe.answers, temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=seed)
-    drawn = model.answers(blind, sampling, advance=advance)
+    drawn = model.answers(blind, sampling_of(recipe, seed=seed, n=recipe.answers), advance=advance)
     refuse_unfinished([answer for answers in drawn for answer in answers], recipe)
     settled = [[settle(answer, recipe) for answer in answers] for answers in drawn]
     return [

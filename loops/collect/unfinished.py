@@ -11,7 +11,7 @@ from pydantic import Field
 from harness.errors import RunError
 from harness.sentences import whole_sentences
 from harness.thoughts import answer_of
-from harness.types import Answer, Group
+from harness.types import Answer, Group, Sampling
 from loops.kinds import Collector
 
 MARK = "unfinished"
@@ -30,12 +30,23 @@ class AskingCollector(Collector):
 
     temperature: float = Field(default=0.0, ge=0, description="of all answers; 0 is greedy")
     max_tokens: int = Field(default=80, ge=1, description="of own pictures 512 by default")
+    max_thought_tokens: int | None = Field(
+        default=None, ge=1, description="of a thought beside its answer, as `strop eval --max-thought-tokens`"
+    )
     unfinished: Cut = Field(
         default="sentences",
         description="what to do with an answer that max_tokens cut: keep its whole sentences, leave it out, or train "
         "on it as if it ended there",
     )
     max_unfinished: float = Field(default=0.2, ge=0, le=1, description="a larger share of cut answers is refused")
+
+
+def sampling_of(recipe: AskingCollector, *, seed: int, n: int = 1) -> Sampling:
+    """How a collector's answers are drawn."""
+    return Sampling(
+        n=n, temperature=recipe.temperature, max_tokens=recipe.max_tokens, seed=seed,
+        max_thought_tokens=recipe.max_thought_tokens,
+    )  # fmt: skip
 
 
 def settle(answer: Answer, recipe: AskingCollector, lead: str = "") -> tuple[str, Mapping[str, Any]]:

@@ -11,46 +11,63 @@ from typing import Any
 import torch
 
 from harness.models.adapters import merged
-from harness.models.frames import Pictures, frame_of
+from harness.models.frames import Pictures
 from harness.models.loading import load_processor, load_weights
-from harness.models.prompts import PromptReader
+from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
-from loops.optimise.parts import prepare
-from loops.optimise.settings import TrainedParts
+from harness.models.weights import parameters_in
+from loops.optimise.parts import prepare, switched_off
+from loops.optimise.settings import LARGE, TrainedParts
 from loops.optimise.soundness import refuse_numberless
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
     """What a training starts from: the model with what is to be trained marked so, its processor, the reader of its
-    prompts and the token that ends an answer."""
+    prompts and the token that ends an answer. `switched_off` says that the model without its adapter is and stays the
+    checkpoint in `folder`; `checkpointing` that it is large and activations are better computed twice than kept."""
 
+    folder: Path
     model: Any
     processor: Any
     reader: PromptReader
     end: int
+    switched_off: bool
+    checkpointing: bool
 
 
 def load_start(folder: Path, recipe: TrainedParts, *, seed: int, pictures: Pictures | None) -> Start:
     """The checkpoint in a folder, prepared; raises `RecipeError` and `ModelError`."""
     quiet()
-    model = load_weights(folder, name=str(folder), dtype=torch.float32)
+    count = parameters_in(folder)
+    settled = recipe.settled(count)
+    model = load_reference(folder, settled)
     refuse_numberless(model, f"the checkpoint to train from ({folder})", "train it anew or name another")
     processor = load_processor(folder, name=str(folder))
-    reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
+    reader = prompt_reader(model.config, processor, pictures)
     end = reader.end_token(stop_tokens(model, processor.tokenizer))
-    return Start(model=prepare(model, recipe, seed=seed), processor=processor, reader=reader, end=end)
+    prepared = prepare(model, settled, seed=seed)
+    return Start(
+        folder=folder,
+        model=prepared,
+        processor=processor,
+        reader=reader,
+        end=end,
+        switched_off=switched_off(prepared, settled),
+        checkpointing=settled.weights == "lora" and count >= LARGE and model.supports_gradient_checkpointing,
+    )
 
 
-def load_reference(folder: Path) -> Any:
-    """The checkpoint whose log-probabilities a loss is relative to."""
-    return load_weights(folder, name=str(folder), dtype=torch.float32)
+def load_reference(folder: Path, recipe: TrainedParts) -> Any:
+    """The checkpoint whose log-probabilities a loss is relative to, in the precision that the recipe trains it in."""
+    settled = recipe.settled(parameters_in(folder))
+    return load_weights(folder, name=str(folder), dtype=getattr(torch, settled.dtype))
 
 
 def save(start: Start, recipe: TrainedParts, out: Path) -> None:
     """Save the trained model, whole, into `out` (safetensors), and an adapter's own weights beside it."""
     model = start.model
-    if recipe.weights == "lora":
+    if hasattr(model, "peft_config"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that trained embeddings are saved too
             model.save_pretrained(out.with_name("adapter"))

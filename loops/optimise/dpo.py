@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from harness.errors import RecipeError
+from harness.models.weights import parameters_in
 from harness.types import Advance, Checkpoint
 from loops.groups import Pair
 from loops.kinds import Round, Study, Trained, Trial
@@ -19,6 +21,7 @@ from loops.rounds.offline import PairOptimiser, Train
 if TYPE_CHECKING:
     from harness.models.frames import Pictures
     from harness.models.prompts import PromptReader
+    from loops.optimise.agreement import Agreed
 
 FIGURES = ("loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")
 
@@ -37,7 +40,12 @@ class Dpo(TrlFields, PairOptimiser):
         return context.seed if self.reference == "seed" else context.start
 
     def inputs(self, context: Round) -> dict[str, Any]:
-        return {**self.as_input("reference"), "reference": self.reference_of(context).digest}
+        weights = parameters_in(context.study.seed_folder)
+        return {
+            **self.as_input("reference", "weights", "dtype"),
+            **self.parts_input(weights),
+            "reference": self.reference_of(context).digest,
+        }
 
     def trials(self, study: Study) -> dict[str, Trial]:
         def try_a_step() -> str:
@@ -82,34 +90,37 @@ def optimise_dpo(
     """Train the checkpoint in `start` on the pairs and save the next one, whole, into `out` (safetensors).
 
     Pictures are shown as `pictures` says (`harness.models.frames`), as they were when the answers were collected.
-    `reference` is the checkpoint whose log-probabilities the loss is relative to. TRL's settings come from
+    `reference` is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
+    adapter is trained, that model with the adapter switched off, else a copy of its own. TRL's settings come from
     `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. A tracker (`report_to`; none
     unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. Raises `RecipeError` for
-    a setting that TRL does not know, for a tracker that is not installed, and for a training that diverged or would
-    take no step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
+    a setting that TRL does not know, for a tracker that is not installed, where TRL would compute other
+    log-probabilities than the model (`agreement`), and for a training that diverged or would take no step, `ModelError`
+    for a checkpoint that is not whole: nothing is saved then.
     """
     from loops.optimise import checkpoints, with_trl
     from loops.optimise.soundness import digests_of_trained
 
     begun = checkpoints.load_start(start, recipe, seed=seed, pictures=pictures)
-    policy_before = checkpoints.load_reference(reference)
-    passes = with_trl.Passes(begun.reader.picture_token)
-    for model in (begun.model, policy_before):
-        passes.watch(model)
-    before = digests_of_trained(begun.model)
+    other = None if begun.switched_off and reference == start else checkpoints.load_reference(reference, recipe)
+    passes = with_trl.Passes(begun.reader.picture_tokens)
     with tempfile.TemporaryDirectory() as scratch, with_trl.tensorboard_in(out.with_name("tensorboard")):
-        settings = _settings(recipe, scratch, seed=seed, run_name=run_name)
-        trainer = with_trl.train(
-            lambda: _trainer(begun.model, policy_before, pairs, settings, begun.reader, begun.end), len(pairs), advance
-        )
+        settings = _settings(recipe, scratch, seed=seed, run_name=run_name, checkpointing=begun.checkpointing)
+        with with_trl.training_errors():
+            built = _agreed(begun.model, other, pairs, settings, begun.reader, begun.end)
+        trainer, before = built.trainer, digests_of_trained(begun.model)
+        for model in filter(None, (begun.model, other)):
+            passes.watch(model)
+        with_trl.train(trainer, len(pairs), advance)
     costs = dict(passes.costs)
     with_trl.refuse_unsound(trainer)
     after = digests_of_trained(begun.model)
     checkpoints.save(begun, recipe, out)
+    batch = {} if built.batch is None else {"per_device_train_batch_size": built.batch}
     return Trained(
         steps=trainer.state.global_step,
         changed=sum(after[name] != digest for name, digest in before.items()),
-        figures=with_trl.last_figures(trainer, FIGURES),
+        figures={**batch, **with_trl.last_figures(trainer, FIGURES)},
         costs=costs,
     )
 
@@ -126,7 +137,7 @@ def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: Pro
              "torch_compile": False}  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
-        _trainer(model, reference, [pair], _settings(only, scratch, seed=0, run_name=""), reader, end).train()
+        _agreed(model, reference, [pair], _settings(only, scratch, seed=0, run_name=""), reader, end).trainer.train()
 
 
 def check_settings(recipe: Dpo) -> None:
@@ -136,31 +147,42 @@ def check_settings(recipe: Dpo) -> None:
         _settings(recipe, scratch, seed=0, run_name="")
 
 
-def _settings(recipe: Dpo, scratch: str, *, seed: int, run_name: str) -> Any:
+def _settings(recipe: Dpo, scratch: str, *, seed: int, run_name: str, checkpointing: bool = False) -> Any:
     from loops.optimise.with_trl import settings_of
 
-    losses: dict[str, Any] = {}
+    # the load of a mixture's experts is no part of a preference, and TRL does not know every mixture's fields
+    fixed: dict[str, Any] = {"gradient_checkpointing": checkpointing, "router_aux_loss_coef": 0.0}
     if recipe.sft_weight:
         if named := [name for name in ("loss_type", "loss_weights") if recipe.trl.get(name) is not None]:
             raise RecipeError(
                 f"optimise.trl.{named[0]}: optimise.sft_weight {recipe.sft_weight:g} decides it; set that to 0, or "
                 "leave this out"
             )
-        losses = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, recipe.sft_weight]}
-    return settings_of("DPO", recipe.trl, scratch, seed=seed, run_name=run_name, **losses)
+        fixed |= {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, recipe.sft_weight]}
+    return settings_of("DPO", recipe.trl, scratch, seed=seed, run_name=run_name, **fixed)
 
 
-def _trainer(model: Any, reference: Any, pairs: Sequence[Pair], settings: Any, reader: PromptReader, end: int) -> Any:
-    """TRL's trainer of these pairs, in the tokens that are asked."""
+def _agreed(model: Any, reference: Any, pairs: Sequence[Pair], settings: Any, reader: PromptReader, end: int) -> Agreed:
+    """TRL's trainer of these pairs, in the tokens that are asked, which computes what the model does."""
+    from loops.optimise.agreement import agreed
     from loops.optimise.collate import PairCollator, rows_of
     from loops.optimise.with_trl import build_trainer
 
-    return build_trainer(
-        "DPO",
-        model=model,
-        ref_model=reference,
-        args=settings,
-        data_collator=PairCollator(reader=reader, end=end, max_length=settings.max_length),
-        train_dataset=rows_of(pairs),
-        processing_class=reader.processor,
-    )
+    collator, rows = PairCollator(reader=reader, end=end, max_length=settings.max_length), rows_of(pairs)
+
+    def build(batch: int | None) -> Any:
+        args = copy(settings)
+        if batch is not None:
+            args.gradient_accumulation_steps *= args.per_device_train_batch_size // batch
+            args.per_device_train_batch_size = batch
+        return build_trainer(
+            "DPO",
+            model=model,
+            ref_model=reference,
+            args=args,
+            data_collator=collator,
+            train_dataset=rows,
+            processing_class=reader.processor,
+        )
+
+    return agreed(build, collator)

@@ -7,22 +7,63 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field as RecipeField
+from pydantic import model_validator
 
 from harness.errors import RecipeError
 from loops.kinds import Part
+
+LARGE = 1_000_000_000
+"""From this many weights on a model gets adapters, in bfloat16, unless the recipe says otherwise."""
+
+PICTURE_ENCODER = "vision_tower"
+"""In `freeze`: the picture encoder, whatever the model calls it."""
 
 
 class TrainedParts(Part):
     """Which weights an optimiser trains: all, or adapters, but for frozen parts."""
 
-    weights: Literal["all", "lora"] = "all"
+    weights: Literal["auto", "all", "lora"] = RecipeField(
+        default="auto", description="what is trained: adapters (lora), all weights, or auto: lora from 1e9 weights on"
+    )
     freeze: tuple[str, ...] = RecipeField(
-        default=("vision_tower",), description="parts whose weights stay and get no adapter"
+        default=(PICTURE_ENCODER,),
+        description="parts whose weights stay and get no adapter, by fragments of their names; vision_tower is any "
+        "model's picture encoder",
     )
     lora: dict[str, Any] = RecipeField(default_factory=dict, description="peft's LoraConfig")
+    dtype: Literal["auto", "float32", "bfloat16"] = RecipeField(
+        default="auto", description="of the model's weights; auto: bfloat16 under adapters from 1e9 weights on"
+    )
+    quantise: Literal["nf4"] | None = RecipeField(
+        default=None, description="4-bit weights under adapters (QLoRA, Dettmers et al. 2023), by bitsandbytes"
+    )
+
+    @model_validator(mode="after")
+    def _quantised_weights_cannot_be_trained(self) -> Self:
+        if self.quantise and self.weights == "all":
+            raise ValueError("quantise: 4-bit weights cannot be trained themselves; take weights: lora")
+        return self
+
+    def settled(self, weights: int) -> Self:
+        """These settings for a model of so many weights, with nothing left to `auto`.
+
+        Weights that are trained themselves are float32: in bfloat16, of 8 bits, a step of a small learning rate rounds
+        to none.
+        """
+        large = weights >= LARGE
+        trained = ("lora" if large or self.quantise else "all") if self.weights == "auto" else self.weights
+        dtype = ("bfloat16" if large and trained == "lora" else "float32") if self.dtype == "auto" else self.dtype
+        return self.model_copy(update={"weights": trained, "dtype": dtype})
+
+    def parts_input(self, weights: int) -> dict[str, Any]:
+        """What a stage that trains a model of so many weights depends on beside the fields that are not at their
+        default: what `auto` comes to, where that is not all weights in float32."""
+        settled = self.settled(weights)
+        usual = {"weights": "all", "dtype": "float32"}
+        return {name: value for name in usual if (value := getattr(settled, name)) != usual[name]}
 
 
 class TrlFields(TrainedParts):

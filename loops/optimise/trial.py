@@ -18,9 +18,9 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from harness.errors import RecipeError
-from harness.models.frames import Pictures, frame_of
+from harness.models.frames import Pictures
 from harness.models.loading import load_processor, model_errors
-from harness.models.prompts import PromptReader
+from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from harness.wording import first_line
@@ -51,11 +51,12 @@ def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictu
         config = AutoConfig.from_pretrained(model)
         shape = AutoModelForImageTextToText.from_config(config)
     weights = shape.num_parameters()
+    recipe = recipe.settled(weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training itself will tell them
         prepared = prepare(shape, _without_first_values(recipe), seed=0)
     trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
-    reader = PromptReader(processor, frame_of(processor.image_processor, pictures))
+    reader = prompt_reader(config, processor, pictures)
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
     trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader, step=step)
     if trouble := trial.trouble(recipe):

@@ -8,7 +8,7 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ class Passes:
     """Counts the forward passes of models and the tokens that they read, padding left out. `trained_tokens` are those
     of passes that gradients were kept of, and so went backwards too."""
 
-    def __init__(self, picture_token: int) -> None:
-        self.picture_token = picture_token
+    def __init__(self, picture_tokens: Collection[int]) -> None:
+        self.picture_tokens = torch.tensor(sorted(picture_tokens))
         self.costs = Counter(forward_passes=0, forward_tokens=0, picture_tokens=0, trained_tokens=0)
 
     def watch(self, model: torch.nn.Module) -> None:
@@ -40,7 +40,7 @@ class Passes:
 
     def _count(self, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         tokens = int(named["attention_mask"].sum())
-        pictures = int((named["input_ids"] == self.picture_token).sum())
+        pictures = int(torch.isin(named["input_ids"].cpu(), self.picture_tokens).sum())
         self.costs.update(
             forward_passes=1, forward_tokens=tokens, picture_tokens=pictures,
             trained_tokens=tokens * torch.is_grad_enabled(),
@@ -86,27 +86,67 @@ def trainer_of(method: str) -> Any:
     return WatchedTrainer
 
 
+COPY = "ref"
+"""What TRL calls its copy of an adapter."""
+
+
+def log_probs_of(trainer: Any, rows: Sequence[Mapping[str, Any]]) -> list[torch.Tensor]:
+    """The log-probability of each of an answer's tokens as the trainer's loss computes it from these rows as a batch:
+    of all chosen answers, then of all rejected ones. Nothing is logged, and no gradient kept."""
+    outputs: list[Any] = []
+    hook = trainer.model.register_forward_hook(lambda model, inputs, output: outputs.append(output))
+    try:
+        with torch.no_grad():
+            trainer.model.eval()
+            trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(rows)))
+    finally:
+        hook.remove()
+        trainer._metrics["eval"].clear()
+    policy = outputs[0]  # the reference comes after it
+    return [values[mask].float().cpu() for values, mask in zip(policy.log_probs, policy.label_mask, strict=True)]
+
+
 def losses(state: Any) -> list[dict[str, float]]:
     """What TRL logged of the training's steps, in order."""
     return [entry for entry in state.log_history if "loss" in entry]
 
 
-def build_trainer(method: str, **arguments: Any) -> Any:
-    """TRL's trainer, without its own bars."""
+def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
+    """TRL's trainer, without its own bars. With no reference model, a peft model without its adapter is the reference:
+    TRL's copy of a fresh adapter would be another one of no effect."""
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner.__dict__.pop("forward", None)  # TRL's, of a trainer that was built before
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
-        trainer = trainer_of(method)(**arguments)
+        warnings.simplefilter("ignore", UserWarning)  # tied weights are parted before they are merged
+        trainer = trainer_of(method)(model=model, **arguments)
+    if COPY in getattr(model, "peft_config", {}):
+        model.delete_adapter(COPY)
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(_LastLog())
     return trainer
 
 
-def train(build: Callable[[], Any], rows: int, advance: Advance | None) -> Any:
-    """Build a trainer of so many rows and let it train; returns it. Raises `RecipeError` for a training that diverged
-    or would take no step, and for settings at which it stopped."""
+@contextmanager
+def training_errors() -> Iterator[None]:
+    """What TRL, torch and their helpers raise becomes a `RecipeError`."""
     try:
-        trainer = build()
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RecipeError(
+            "training does not fit into the device's memory; lower optimise.trl.per_device_train_batch_size (and "
+            "raise gradient_accumulation_steps), or take optimise.weights=lora, optimise.trl.gradient_checkpointing="
+            "true or optimise.quantise=nf4"
+        ) from error
+    except TROUBLE as error:
+        raise RecipeError(f"training stopped ({first_line(error)}); look at optimise.trl") from error
+
+
+def train(trainer: Any, rows: int, advance: Advance | None) -> None:
+    """Let a trainer of so many rows train. Raises `RecipeError` for a training that diverged or would take no step, and
+    for settings at which it stopped."""
+    with training_errors():
         if not len(trainer.get_train_dataloader()):
             raise RecipeError(
                 f"optimise.trl.dataloader_drop_last: {counted(rows, 'pair')} are fewer than a batch of "
@@ -116,16 +156,8 @@ def train(build: Callable[[], Any], rows: int, advance: Advance | None) -> Any:
         if advance:
             trainer.add_callback(_Advance(advance, rows))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # as above
+            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
             trainer.train()
-    except torch.OutOfMemoryError as error:
-        raise RecipeError(
-            "training does not fit into the device's memory; lower optimise.trl.per_device_train_batch_size (and "
-            "raise gradient_accumulation_steps), or take optimise.weights=lora"
-        ) from error
-    except TROUBLE as error:
-        raise RecipeError(f"training stopped ({first_line(error)}); look at optimise.trl") from error
-    return trainer
 
 
 def last_figures(trainer: Any, names: Sequence[str]) -> dict[str, float | None]:

@@ -13,8 +13,9 @@ from harness.errors import RunError
 from harness.runs.names import CHECKPOINT, COLLECT, GROUPS, OPTIMISE, PAIRS, SELECT, VERIFY
 from harness.types import Advance, Checkpoint, Sample
 from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
-from loops.kinds import Optimiser, Round, Trained
+from loops.kinds import Optimiser, Round, Trained, computed_by
 from loops.ledger import Outcome
+from loops.model_cards import write_model_cards
 from loops.stages import Stages
 
 VERSION = 1
@@ -76,7 +77,7 @@ def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
             "source": source,
             "pairs": selected.digest,
             "start": context.start.digest,
-            **study.shown,
+            **study.asking,
             "optimise": optimiser.inputs(context),
             "seed": draw,
         },
@@ -93,7 +94,9 @@ def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
     write_groups(folder / GROUPS, groups)
     differing = sum(len(set(group.answers)) > 1 for group in groups)
     return Outcome(
-        facts={"groups": len(groups), "differing": differing, **collecting.facts(groups)}, cost=collecting.costs()
+        facts={"groups": len(groups), "differing": differing, **collecting.facts(groups)},
+        cost=collecting.costs(),
+        computed=collecting.computed,
     )
 
 
@@ -108,7 +111,9 @@ def _verify(context: Round, folder: Path, collected: Path, pool: Pool) -> Outcom
     judged = [dataclasses.replace(group, verdicts=its) for group, its in zip(shown, verdicts, strict=True)]
     write_groups(folder / GROUPS, judged)
     return Outcome(
-        facts={"verifier": kind.kind, "sees_gold": kind.sees_gold, **verifier.facts}, cost=dict(verifier.costs)
+        facts={"verifier": kind.kind, "sees_gold": kind.sees_gold, **verifier.facts},
+        cost=dict(verifier.costs),
+        computed=computed_by(verifier),
     )
 
 
@@ -127,5 +132,8 @@ def _optimise(context: Round, optimiser: PairOptimiser, folder: Path, selected: 
     train = optimiser.open(context)
     with context.study.setting.bars() as bars:
         trained = train(pairs, folder / CHECKPOINT, bars(f"round {context.number} optimise", len(pairs)))
+    write_model_cards(context, optimiser, folder, trained, len(pairs))
     changed = {} if trained.changed is None else {"changed": trained.changed}
-    return Outcome(facts={"steps": trained.steps, **changed, **trained.figures}, cost=trained.costs)
+    return Outcome(
+        facts={"steps": trained.steps, **changed, **trained.figures}, cost=trained.costs, computed=trained.computed
+    )

@@ -60,15 +60,15 @@ class Clip(Verifier):
         def load() -> str:
             from harness.models.encoder import load_encoder
 
-            load_encoder(str(study.setting.shipped(self.encoder) or self.encoder))
+            load_encoder(str(study.setting.shipped(self.encoder) or self.encoder), study.options.device)
             return f"{self.encoder} loads"
 
-        return {"encoder": Trial(depends=self.encoder, run=load)}
+        return {"encoder": Trial(depends=[self.encoder, study.options.device], run=load)}
 
     def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
         from harness.models.encoder import load_encoder
 
-        encoder, zero = load_encoder(str(self._folder(study))), Zero()
+        encoder, zero = load_encoder(str(self._folder(study)), study.options.device), Zero()
         if self.aggregate == "sum":
             zero = find_zero(encoder, groups, named=self.zero, of_card=self._card_zero(study))
         return ByEncoder(encoder=encoder, aggregate=self.aggregate, zero=zero)
@@ -108,6 +108,10 @@ class ByEncoder:
     @property
     def facts(self) -> Mapping[str, float]:
         return self.zero.facts if self.aggregate == "sum" else {}
+
+    @property
+    def computed(self) -> Mapping[str, Mapping[str, str]]:
+        return {"encoder": self.encoder.computed}
 
     @property
     def costs(self) -> Mapping[str, float]:

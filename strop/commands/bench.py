@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from strop.options import DataOption, DeviceOption, JsonOption, ModelOption
+from harness.models.options import ModelOptions
+from strop.options import AttnImplementationOption, DataOption, DeviceOption, DtypeOption, JsonOption, ModelOption
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def bench(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of which the median is taken.")] = 5,
     device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    attn_implementation: AttnImplementationOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,8 +63,9 @@ def bench(
     taskset -c 0 strop bench --captions greedy.jsonl --json
     """
     measured = {}
+    options = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
     for timing in chain(
-        _captions(captions, runs, data.expanduser()), _bootstrap(runs), _questions(model, device, runs)
+        _captions(captions, runs, data.expanduser()), _bootstrap(runs), _questions(model, options, runs)
     ):
         measured[timing.name] = {"value": timing.value, **asdict(timing)}
         if not as_json:
@@ -154,23 +158,23 @@ def _bootstrap(runs: int) -> Iterator[Timing]:
     )
 
 
-def _questions(model: str, device: str | None, runs: int) -> Iterator[Timing]:
+def _questions(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
     """The same questions answered together, a picture's prefix shared by its questions, and one by one."""
-    from harness.models.vlm import load_vlm
+    from harness.models.load import load_vlm
     from harness.types import Sampling
     from tasks.pictos.models import shipped
     from tasks.registry import find_task
 
     task = find_task("pictos_pope")
     samples = task.samples("test")[: 18 * SCENES]
-    vlm = load_vlm(model, path=shipped(model), device=device)
+    vlm = load_vlm(model, path=shipped(model), **options.keywords)
     greedy = Sampling(max_tokens=task.max_tokens)
     vlm.generate(samples, greedy)  # draws the pictures, too
     shared, alone = [], []
     for _ in range(runs):
         shared.append(len(samples) / _seconds(vlm.generate, samples, greedy))
         alone.append(len(samples) / _seconds(lambda: [vlm.generate([sample], greedy) for sample in samples]))
-    about = f"{len(samples)} questions about {SCENES} pictures by {vlm.name} on {vlm.device}"
+    about = f"{len(samples)} questions about {SCENES} pictures by {vlm.name} on {vlm.device} in {vlm.about['dtype']}"
     for name, rates in {"questions, prefix shared": shared, "questions, one by one": alone}.items():
         yield Timing(name=name, unit="questions/s", about=about, runs=tuple(rates))
 

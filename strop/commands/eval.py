@@ -20,17 +20,23 @@ from strop.models import PARALLEL, load_model
 from strop.notes import notes_of
 from strop.options import (
     AdapterOption,
+    AttnImplementationOption,
     DataOption,
     DeviceOption,
+    DtypeOption,
     EndpointOption,
+    GenerationConfigOption,
     IncludePathOption,
     JsonOption,
     LimitOption,
+    MaxThoughtTokensOption,
     ModelOption,
     ParallelOption,
     PicturesOption,
     PluginPathOption,
     SplitOption,
+    SystemOption,
+    ThinkingOption,
     writable_folder,
 )
 from strop.places import set_include_path, set_plugin_path
@@ -66,8 +72,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    max_thought_tokens: MaxThoughtTokensOption = None,
     device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    attn_implementation: AttnImplementationOption = None,
     pictures: PicturesOption = None,
+    system: SystemOption = None,
+    thinking: ThinkingOption = None,
+    generation_config: GenerationConfigOption = "model",
     endpoint: EndpointOption = None,
     parallel: ParallelOption = PARALLEL,
     data: DataOption = DEFAULT_DATA,
@@ -87,7 +99,7 @@ def evaluate(
 
     strop eval --model my/llava --endpoint http://localhost:8000/v1 --tasks pictos_pope --out runs/served
 
-    strop eval --model my/thinker --tasks pope,mathvista --max-tokens 1024,mathvista=4096 --out runs/thinker
+    strop eval --model my/thinker --tasks pope,mathvista --max-thought-tokens 4096 --out runs/thinker
 
     strop eval --model runs/demo/round-2/optimise/checkpoint --tasks lm_eval:hellaswag,lm_eval:mmmu_val --out runs/kept
     """
@@ -97,8 +109,15 @@ def evaluate(
     if not chosen:
         raise UsageError("--tasks names no task; `strop tasks` lists them")
     longest = read_longest(max_tokens, [task.name for task in chosen])
-    loaded = load_model(model, endpoint=endpoint, parallel=parallel, adapter=adapter, device=device, pictures=pictures)
-    evaluation = ask_and_mark(loaded, chosen, split=split, limit=limit, max_tokens=longest, out=out, progress=True)
+    loaded = load_model(
+        model, adapter=adapter, endpoint=endpoint, parallel=parallel, device=device, dtype=dtype,
+        attn_implementation=attn_implementation, pictures=pictures, system=system, thinking=thinking,
+        generation_config=generation_config,
+    )  # fmt: skip
+    evaluation = ask_and_mark(
+        loaded, chosen, split=split, limit=limit, max_tokens=longest, max_thought_tokens=max_thought_tokens, out=out,
+        progress=True,
+    )  # fmt: skip
     if as_json:
         typer.echo(json.dumps({"model": model, "digest": loaded.digest, "tasks": evaluation.figures()}))
     else:
@@ -137,6 +156,7 @@ def _model_notes(results: Results) -> Iterator[str]:
     about = results.provenance["model"]
     if note := PICTURE_NOTES.get(about.get("pictures", "")):
         yield note
+    yield from (f"{part} of {about[part]}" for part in ("weights", "adapter") if part in about)
     if "url" not in about:
         return
     yield (

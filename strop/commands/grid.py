@@ -15,7 +15,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from harness.runs.names import LEDGER
-from strop.options import ChangesOption, DataOption, IncludePathOption, JsonOption, PluginPathOption, writable_folder
+from strop.options import (
+    AttnImplementationOption,
+    ChangesOption,
+    DataOption,
+    DeviceOption,
+    DtypeOption,
+    IncludePathOption,
+    JsonOption,
+    PluginPathOption,
+    with_placement,
+    writable_folder,
+)
 from strop.places import data_root, set_include_path, set_plugin_path
 from tasks.data.root import DEFAULT_DATA, DataRoot
 
@@ -34,6 +45,9 @@ def grid(
     ],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time; with more than one, a thread each.")] = 1,
     changes: ChangesOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    attn_implementation: AttnImplementationOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells, and which stages they share; start nothing.")
     ] = False,
@@ -69,7 +83,7 @@ def grid(
     set_plugin_path(plugin_path)
     set_include_path(include_path)
     root = data_root(data)
-    loaded = load_grid(find_shipped(file, "grid"), changes or ())
+    loaded = load_grid(find_shipped(file, "grid"), with_placement(changes, device, dtype, attn_implementation))
     if dry_run:
         plan = _plan(loaded, out, root)
         typer.echo(json.dumps(plan, ensure_ascii=False) if as_json else _plan_text(plan))

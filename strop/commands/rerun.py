@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from harness.errors import DataError, UsageError
+from harness.files import read_json, write_json
 from harness.lm_eval_names import PATH_VARIABLE
+from harness.models.hub import hub_id
 from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
 from harness.provenance import HIDDEN
 from harness.runs.ids import DEFAULT_RUNS
-from harness.runs.names import RECIPE
+from harness.runs.names import RECIPE, REVISIONS
 from strop.commands.diff import print_figures, print_unlike
 from strop.commands.show import in_words
 from strop.options import ID_HELP, JsonOption, RunsOption, writable_folder
@@ -63,6 +65,8 @@ def rerun(
     _check_weights(origin, command)
     _check_tasks(origin, command)
     _warn(provenance)
+    if commits := _commits(origin):
+        write_json(new / REVISIONS, commits)
     if code := _repeat(command, stdout=sys.stderr if as_json else sys.stdout):
         raise typer.Exit(code)  # the repetition has said why
     again = find_origin(str(new))
@@ -129,6 +133,24 @@ def _repeat(command: _Command, stdout: TextIO) -> int:
             return process.wait()
 
 
+def _commits(origin: Origin) -> dict[str, str]:
+    """The commits that a run's models on the hub meant; empty for anything else."""
+    path = origin.run / REVISIONS if origin.run else None
+    return dict(read_json(path)) if path and path.is_file() else {}
+
+
+def _at_commits(words: Sequence[str], about: Mapping[str, Any]) -> list[str]:
+    """The words of a command whose models on the hub are named with the commits that were measured."""
+    commits = {option_in(words, f"--{option}"): about[part]
+               for option, part in (("model", "weights"), ("adapter", "adapter")) if part in about}  # fmt: skip
+    named = {name: commit for name, commit in commits.items() if name and hub_id(name)}
+    return [
+        next((f"{word[: -len(name)]}{commit}" for name, commit in named.items()
+              if word in (name, f"--model={name}", f"--adapter={name}")), word)
+        for word in words
+    ]  # fmt: skip
+
+
 def _words(origin: Origin, out: Path) -> list[str]:
     """The words of the command, without `strop` before them."""
     if origin.run is not None:
@@ -153,7 +175,7 @@ def _words(origin: Origin, out: Path) -> list[str]:
         if not skip and word != "--out" and not word.startswith("--out="):
             words.append(str(word))
         skip = word == "--out"
-    return [*words, "--out", str(out)]
+    return [*_at_commits(words, origin.rounds[None]["provenance"].get("model") or {}), "--out", str(out)]
 
 
 def _check_weights(origin: Origin, command: _Command) -> None:
@@ -162,7 +184,9 @@ def _check_weights(origin: Origin, command: _Command) -> None:
     from tasks.pictos.models import shipped
 
     if origin.run is not None:
+        commits = _commits(origin)
         model, adapter = str(origin.recipe["model"]), origin.recipe.get("adapter")
+        model, adapter = commits.get(model, model), adapter and commits.get(adapter, adapter)
         if adapter and origin.recipe.get("rounds"):
             return  # the seed of such a run is a checkpoint of its own, into which the adapter is merged first
     elif command.words[0] == "eval":

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import UsageError
+from harness.models.options import ModelOptions
 from harness.profiles import ALL_PROFILES
 from harness.wording import names_in
 from strop.commands.score.options import DisagreementsOption
 from strop.commands.score.report import marked_as_json, print_marked, write_disagreements
 from strop.models import open_judge, with_judge
-from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption, PluginPathOption, writable_folder
+from strop.options import (
+    AttnImplementationOption,
+    DataOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    JudgeEndpointOption,
+    JudgeOption,
+    PluginPathOption,
+    writable_folder,
+)
 from strop.places import data_root, set_plugin_path
 from tasks.data.root import DEFAULT_DATA
 
@@ -33,6 +44,9 @@ def rescore(
     ] = None,
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    attn_implementation: AttnImplementationOption = None,
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
     disagreements: DisagreementsOption = None,
@@ -74,7 +88,8 @@ def rescore(
         raise UsageError(f"--out {out} is there already; name another folder or remove it")
     results = read_results(folder)
     names = names_in(tasks) if tasks else [result.task for result in results.tasks]
-    opened = open_judge(judge, judge_endpoint)
+    options = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
+    opened = open_judge(judge, judge_endpoint, options)
     marked = []
     for name in names:
         result, task = results.task(name), find_task(name, data_root(data))

@@ -11,11 +11,15 @@ import typer
 from rich.console import Console
 
 from strop.options import (
+    AttnImplementationOption,
     ChangesOption,
     DataOption,
+    DeviceOption,
+    DtypeOption,
     IncludePathOption,
     JsonOption,
     PluginPathOption,
+    with_placement,
     writable_file,
     writable_folder,
 )
@@ -33,6 +37,9 @@ def run(
         typer.Option(help="The run's folder; a run that is there already is gone on with.", callback=writable_folder),
     ],
     changes: ChangesOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    attn_implementation: AttnImplementationOption = None,
     answers: Annotated[
         Path | None,
         typer.Option(
@@ -77,7 +84,7 @@ def run(
 
     set_plugin_path(plugin_path)
     set_include_path(include_path)
-    opened = open_recipe(recipe, changes or (), of_grid=of_grid)
+    opened = open_recipe(recipe, with_placement(changes, device, dtype, attn_implementation), of_grid=of_grid)
     if only_check:
         from loops.check_recipe import check_recipe
 

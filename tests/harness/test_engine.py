@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine import evaluate
-from harness.models.vlm import load_vlm
+from harness.models.load import load_vlm
 from harness.results import TaskResult, mark
 from harness.stats import estimate
 from harness.store import Store

@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import ModelError
 from harness.models.weights import adapter_folder, model_digest, model_folder
+from tests.support.hub import COMMIT, OTHER_COMMIT, hub_at
 from tests.support.shell import Strop
 from tests.support.tiny import save_adapter
 from tests.support.variants import variant
@@ -129,18 +130,14 @@ def test_the_home_folder_is_known_where_the_shell_leaves_it_alone(
 def test_an_adapter_may_be_a_hub_id_as_a_model_may(
     tiny: Path, strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter, texts = save_adapter(tiny, tmp_path / "adapter"), list[tuple[str, str | None]]()
-
-    def snapshot(name: str, *, revision: str | None, ignore_patterns: list[str]) -> str:
-        assert "*.bin" in ignore_patterns
-        texts.append((name, revision))
-        return str(adapter)
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    adapter = save_adapter(tiny, tmp_path / "adapter")
     words = ("eval", "--model", tiny, "--tasks", "pictos_chair", "--limit", "2", "--json", "--adapter")
-    digests = [json.loads(strop(*words, name, "--out", out).out)["digest"]
-               for name, out in (("owner/lora@v1", "hub"), (adapter, "local"))]  # fmt: skip
-    assert (texts, digests[0]) == ([("owner/lora", "v1")], digests[1])
+    with hub_at(monkeypatch, tmp_path / "cache") as site:
+        site.add("owner/lora", adapter, COMMIT, "v1")
+        site.add("owner/lora", variant(adapter, tmp_path / "new", weights=lambda weights: {}), OTHER_COMMIT)
+        digests = [json.loads(strop(*words, name, "--out", out).out)["digest"]
+                   for name, out in (("owner/lora@v1", "hub"), (adapter, "local"))]  # fmt: skip
+    assert digests[0] == digests[1]
     for adapter_of, error in (("lora", "no such folder"), ("./a/b", "no such folder"), ("~/a", "no such folder")):
         assert strop(*words, adapter_of, "--out", "no").error().startswith(f"adapter {_home(adapter_of)}: {error}")
 

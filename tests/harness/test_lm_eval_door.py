@@ -8,7 +8,7 @@ import pytest
 from lm_eval.api.instance import Instance
 
 from harness.lm_eval_door import StropLM
-from harness.models.vlm import load_vlm
+from harness.models.load import load_vlm
 from harness.types import Sample, Sampling
 from tasks.pictos.benchmarks import ScenePicture
 from tasks.pictos.world import seeds_of

@@ -18,7 +18,8 @@ from harness.errors import DataError, UnknownTaskError, UsageError
 from harness.lm_eval_door import StropLM, before_stop
 from harness.lm_eval_tasks import LmEvalChoices, LmEvalTask, find_lm_eval_task, refusal
 from harness.marking import mark_answers
-from harness.models.vlm import Vlm, load_vlm
+from harness.models.load import load_vlm
+from harness.models.vlm import Vlm
 from harness.stats import estimate
 from harness.store import Store
 from tasks.pictos.world import compose, draw

@@ -18,7 +18,8 @@ from lm_eval.tasks import TaskManager
 
 from harness.engine import evaluate
 from harness.lm_eval_door import PLACEHOLDER
-from harness.models.vlm import Vlm, load_vlm
+from harness.models.load import load_vlm
+from harness.models.vlm import Vlm
 from harness.stats import estimate
 from tasks.data.root import DataRoot
 from tasks.in_lm_eval import write_task_files

@@ -15,8 +15,8 @@ from transformers import LlavaProcessor
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
 from harness.models.frames import Pictures, frame_of
+from harness.models.load import load_vlm
 from harness.models.prompts import PromptReader
-from harness.models.vlm import load_vlm
 from loops.groups import Pair
 from loops.optimise.collate import PairCollator, rows_of
 from loops.optimise.dpo import Dpo, optimise_dpo
@@ -67,11 +67,10 @@ def test_a_llama_like_model_is_trained_on_the_tokens_that_it_is_asked_and_says(
     sides = [(pair.sample, text) for side in ("chosen", "rejected") for pair in PAIRS for text in [getattr(pair, side)]]
     for number, (sample, text) in enumerate(sides):
         prompt, answer = _row(batch, number)
-        _, counts = vlm.reader.pixels(vlm.reader.pictures(sample))
-        questions = vlm.reader.expanded(vlm.reader.prompt(sample), iter(counts))
+        questions = vlm.reader.prompt(sample)
         assert prompt == questions
         assert questions[0] == vlm.tokenizer.bos_token_id
-        assert answer == [*vlm._spoken(sample, text), vlm.tokenizer.eos_token_id]
+        assert answer == [*vlm.reader.answered(sample, text)[1], vlm.tokenizer.eos_token_id]
     theirs = _batch(DataCollatorForVisionPreference(processor=reads))
     assert _row(theirs, 0) != _row(batch, 0), "TRL's own leaves the first token out"
 
@@ -88,7 +87,7 @@ def test_the_picture_trained_on_is_the_one_asked_about(pictures: Pictures) -> No
     sample = dataclasses.replace(PAIRS[0].sample, images=(lambda: wide,))
     collator = _collator(reads, pictures)
     batch = _batch(collator, [dataclasses.replace(PAIRS[0], sample=sample)])
-    questions, _ = collator.reader.pixels(collator.reader.pictures(sample))
+    questions = collator.reader.heads([sample]).batches[0].pixels
     assert torch.equal(batch["pixel_values"], torch.cat([questions["pixel_values"]] * 2))
 
 

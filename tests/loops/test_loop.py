@@ -628,7 +628,7 @@ def test_a_run_killed_in_every_stage_ends_as_one_that_never_was(
 
     # A finished run does nothing, loads no model, and refuses another recipe; more rounds go on from it.
     with monkeypatch.context() as patched:
-        patched.setattr("harness.models.vlm.load_vlm", None)
+        patched.setattr("harness.models.load.load_vlm", None)
         again = run_recipe(RECIPE, tmp_path / "whole", setting)
     assert (again.fresh_stages, again.checkpoints) == (0, whole.checkpoints)
     other = RECIPE.model_copy(update={"seed": 1})
@@ -678,7 +678,7 @@ def test_runs_that_share_stages_end_as_runs_that_do_not(
 
     # a third that is the second under another folder trains nothing
     with monkeypatch.context() as patched:
-        patched.setattr("harness.models.vlm.load_vlm", None)
+        patched.setattr("harness.models.load.load_vlm", None)
         assert run_recipe(other, tmp_path / "third", setting, shared=tmp_path / "shared").checkpoints[1].digest == (
             second.checkpoints[1].digest
         )

@@ -161,8 +161,8 @@ def test_a_stage_is_known_by_the_fields_that_are_not_at_their_default() -> None:
     assert changed.verify.as_input()["zero"] == 0
 
 
-ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "max_tokens": 80, "unfinished": "sentences",
-          "max_unfinished": 0.2}  # fmt: skip
+ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "max_tokens": 80, "max_thought_tokens": None,
+          "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
 DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
@@ -176,13 +176,15 @@ DEFAULTS = {
     ("verify", "none", 1): {},
     ("select", "pairs", 2): {"disagreement": "reverse", "margin": 0.0, "max_word_gap": None, "keep": 1.0},
     ("optimise", "dpo", 2): {
-        "weights": "all", "freeze": ["vision_tower"], "lora": {}, "trl": {}, "reference": "previous", "sft_weight": 0.0
+        "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None,
+        "trl": {}, "reference": "previous", "sft_weight": 0.0,
     },
 }  # fmt: skip
 
 
 def test_a_default_that_changes_raises_its_kinds_version() -> None:
-    """Stages are known without the fields at their default: under one version a default stays what it is."""
+    """Stages are known without the fields at their default: under one version a default stays what it is. What `auto`
+    comes to is among a stage's inputs (tests/loops/optimise/test_parts.py)."""
     frozen = {
         (slot.field, name_of(kind), kind.version): {
             name: value for name, value in kind.model_construct().model_dump(mode="json").items() if name != "kind"

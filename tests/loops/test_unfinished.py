@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from harness.errors import RunError
-from harness.models.vlm import Hallucination, load_vlm
+from harness.models.load import load_vlm
+from harness.models.vlm import Hallucination
 from harness.sentences import split_sentences, whole_sentences
 from harness.types import Advance, Answer, Group, Sample, Sampling
 from loops.collect.controlled_hallucination import ControlledHallucination, controlled_hallucination

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from harness.errors import ModelError
-from harness.models.vlm import load_vlm
+from harness.models.load import load_vlm
 
 Weights = dict[str, Tensor]
 

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from harness.files import read_jsonl
-from harness.models.vlm import Hallucination, Vlm, load_vlm
+from harness.models.load import load_vlm
+from harness.models.vlm import Hallucination, Vlm
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe
 from loops.run import run_recipe
@@ -44,24 +44,15 @@ def _about(*scenes: int, prompt: str = "What do you see?") -> Sample:
     return dataclasses.replace(sample, id=f"{scenes}{prompt}", images=pictures, prompt=prompt)
 
 
-def _twin_logits(model: Vlm, sample: Sample, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+def _twin_logits(model: Vlm, sample: Sample) -> torch.Tensor:
     """Of its first token."""
-    heard: list[torch.Tensor] = []
-    forward: Callable[..., torch.Tensor] = model._forward
-
-    def listening(*arguments: Any, **options: Any) -> torch.Tensor:
-        heard.append(forward(*arguments, **options))
-        return heard[-1]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(model, "_forward", listening)
-        model.hallucinate([sample], [Hallucination(ratio=0.5)], dataclasses.replace(GREEDY, max_tokens=1))
-    return heard[0][1, -1]
+    (begun,) = model.begun([sample], GREEDY, [Hallucination(ratio=0.5)])
+    return begun.logits[1, -1]
 
 
-def test_no_picture_of_several_reaches_the_twin(model: Vlm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_picture_of_several_reaches_the_twin(model: Vlm) -> None:
     item, other_first, other_second, another_number = (
-        _twin_logits(model, _about(*scenes), monkeypatch) for scenes in ((0, 1), (2, 1), (0, 3), (0, 1, 2))
+        _twin_logits(model, _about(*scenes)) for scenes in ((0, 1), (2, 1), (0, 3), (0, 1, 2))
     )
     assert torch.equal(item, other_first)
     assert torch.equal(item, other_second)
@@ -71,10 +62,9 @@ def test_no_picture_of_several_reaches_the_twin(model: Vlm, monkeypatch: pytest.
 def _mixed(model: Vlm, sample: Sample, ratio: float) -> str:
     """The hallucination by plain passes over the whole text, the twin's without its picture tokens."""
     reader = model.reader
-    pixels, counts = reader.pixels(reader.pictures(sample))
-    prompt = reader.prompt(sample)
-    seeing = reader.expanded(prompt, iter(counts))
-    blind = [token for token in prompt if token != reader.picture_token]
+    pixels = reader.heads([sample]).batches[0].pixels
+    seeing = reader.prompt(sample)
+    blind = [token for token in seeing if token not in reader.picture_tokens]
     texts: list[int] = []
     while len(texts) < GREEDY.max_tokens:
         with torch.inference_mode():
@@ -131,8 +121,10 @@ def _spent(model: Vlm, work: Callable[[], object]) -> dict[str, int]:
 
 def _lengths(model: Vlm, *samples: Sample) -> tuple[int, int]:
     """(tokens before and between the pictures of the first, tokens behind them of all)."""
-    cuts = [model.reader.cut(model.reader.prompt(sample)) for sample in samples]
-    return len(cuts[0][0]) - len(samples[0].images), sum(len(tail) for _, tail in cuts)
+    heads = [model.reader.heads([sample]).heads[0] for sample in samples]
+    prompts = [model.reader.prompt(sample) for sample in samples]
+    tails = sum(len(prompt) - len(head.ids) for prompt, head in zip(prompts, heads, strict=True))
+    return len(heads[0].ids) - heads[0].pictures, tails
 
 
 def test_a_shared_picture_is_counted_once(model: Vlm) -> None:
@@ -167,7 +159,7 @@ def test_the_twin_doubles_what_is_read_behind_the_pictures(model: Vlm, monkeypat
     head, tails = _lengths(model, *samples)
     plain = _spent(model, lambda: model.generate(samples, sampling))
     twinned = _spent(model, lambda: model.hallucinate(samples, [Hallucination(ratio=0.5)] * 2, sampling))
-    twin = head + tails + 2 * 4  # both have one text before their last picture
+    twin = 2 * head + tails + 2 * 4  # each twin reads its own text whole
     assert plain["forward_tokens"] == 2 * (head + 2 * PICTURE) + tails + 2 * 4
     assert twinned == {
         **plain,
@@ -218,7 +210,7 @@ def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
 
 def test_reading_an_answer_is_counted(model: Vlm) -> None:
     head, tail = _lengths(model, _about(0))
-    count = len(model._spoken(_about(0), "Two dogs."))
+    count = len(model.reader.answered(_about(0), "Two dogs.")[1])
     spent = _spent(model, lambda: model.log_likelihood([_about(0)], ["Two dogs."]))
     assert spent == {
         "forward_passes": 2,

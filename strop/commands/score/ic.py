@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import UsageError
+from harness.models.options import ModelOptions
 from strop.commands.score.options import (
     AnswerKeyOption,
     AnswersOption,
@@ -24,7 +25,15 @@ from strop.commands.score.options import (
 from strop.commands.score.report import Output, score
 from strop.commands.score.words import offer_download
 from strop.models import KEPT, open_judge
-from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption
+from strop.options import (
+    AttnImplementationOption,
+    DataOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    JudgeEndpointOption,
+    JudgeOption,
+)
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
@@ -45,6 +54,9 @@ def ic(
     profile: CaptionProfileOption = None,
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    attn_implementation: AttnImplementationOption = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, if the judge is to see them.")] = None,
     disagreements: DisagreementsOption = None,
     id_key: IdKeyOption = None,
@@ -82,7 +94,8 @@ def ic(
         answer_key=answer_key,
         fetch=offer_download,
     )
-    opened = open_judge(judge, judge_endpoint)
+    options = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
+    opened = open_judge(judge, judge_endpoint, options)
     score(output, answered, partial_function(_judged, opened, images, data) if opened else None)
 
 

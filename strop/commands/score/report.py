@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from harness.errors import UsageError
+from harness.models.options import ModelOptions
 from harness.profiles import ALL_PROFILES, PLAIN
 from harness.wording import counted, one_line
 from strop.notes import notes_of
@@ -94,11 +95,11 @@ def judged_profile(judge: str | None, profile: str | None) -> str | None:
     return profile or PLAIN
 
 
-def judge_answers(judge: str | None, endpoint: str | None, data: Path) -> Judged | None:
+def judge_answers(judge: str | None, endpoint: str | None, data: Path, options: ModelOptions) -> Judged | None:
     """What adds the opinions of a judge of short answers to results, None where there is no judge."""
     from strop.models import open_judge
 
-    opened = open_judge(judge, endpoint)
+    opened = open_judge(judge, endpoint, options)
     return partial(_judged, opened, data) if opened else None
 
 

@@ -7,9 +7,18 @@ from typing import Annotated
 
 import typer
 
+from harness.models.options import ModelOptions
 from strop.commands.score.options import AnswersOption, DisagreementsOption, NameOption, OutOption, PartialOption
 from strop.commands.score.report import Output, judge_answers, judged_profile, score
-from strop.options import DataOption, JsonOption, JudgeEndpointOption, JudgeOption
+from strop.options import (
+    AttnImplementationOption,
+    DataOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    JudgeEndpointOption,
+    JudgeOption,
+)
 from tasks.data.root import DEFAULT_DATA
 
 
@@ -31,6 +40,9 @@ def scienceqa(
     ] = None,
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    attn_implementation: AttnImplementationOption = None,
     disagreements: DisagreementsOption = None,
     partial: PartialOption = False,
     data: DataOption = DEFAULT_DATA,
@@ -51,10 +63,16 @@ def scienceqa(
     """
     from tasks.scienceqa.answers import open_answers
 
+    options = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
     profile = judged_profile(judge, profile)
     output = Output(profile=profile, as_json=as_json, out=out, name=name, disagreements=disagreements)
     score(
         output,
         open_answers(answers, data=data, questions=questions, truth=truth, profile=profile, partial=partial),
-        judge_answers(judge, judge_endpoint, data),
+        judge_answers(
+            judge,
+            judge_endpoint,
+            data,
+            options,
+        ),
     )

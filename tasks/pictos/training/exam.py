@@ -10,7 +10,8 @@ import numpy as np
 
 from harness.measure import measure
 from harness.models.encoder import Encoder, load_encoder
-from harness.models.vlm import Vlm, load_vlm
+from harness.models.load import load_vlm
+from harness.models.vlm import Vlm
 from harness.models.weights import model_digest, weight_files
 from harness.types import Picture, Sample, Sampling
 from tasks.grounding.marks import score_grounding

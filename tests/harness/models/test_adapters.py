@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from harness.errors import ModelError
+from harness.models.load import load_vlm
 from harness.models.loading import load_weights
-from harness.models.vlm import load_vlm
 from harness.pictures import open_picture
 from harness.types import Sampling
 from loops.groups import Pair

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from harness.errors import OutageError, UsageError
 from harness.judge import ModelJudge, ask_judge
 from harness.models.endpoint import Endpoint
-from harness.models.vlm import load_vlm
+from harness.models.load import load_vlm
 from harness.results import read_results
 from harness.store import Store, ask
 from harness.types import Sample, Sampling
@@ -251,8 +251,10 @@ def test_a_served_model_gives_the_figures_that_it_gives_when_loaded(tmp_path: Pa
     assert first.digest != other.digest
     about = {"url": server.url, "name": "tiny", "digest_of": "a served name, not weights"}
     assert first.provenance["model"] == {**about, "asked": 6, "ended_at_max_tokens": 0}
-    device = other.provenance["model"]["device"]
-    assert other.provenance["model"] == {"digest_of": "weights", "device": device, "pictures": "whole"}
+    assert other.provenance["model"] == {
+        "digest_of": "weights", "device": other.provenance["model"]["device"], "dtype": "float32",
+        "attn_implementation": "sdpa", "pictures": "whole", "prefix": "shared prefix",
+    }  # fmt: skip
     assert server.keys == {f"Bearer {KEY}"}
     assert KEY not in done.output + _texts(tmp_path / "served")
 

@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 from harness.errors import UsageError
 from harness.files import write_json
 from harness.models.frames import Frame, Pictures, frame_of
+from harness.models.load import load_vlm
 from harness.models.prompts import PromptReader
-from harness.models.vlm import Vlm, load_vlm
+from harness.models.vlm import Vlm
 from harness.results import read_results
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe
@@ -64,7 +65,7 @@ def _load(folder: Path, pictures: Pictures | None = None) -> Vlm:
 
 def _seen(vlm: Vlm) -> torch.Tensor:
     """The picture's pixels as they reach the model, (3, 64, 64), in 0..255."""
-    pixels, _ = vlm.reader.pixels(vlm.reader.pictures(EDGE))
+    pixels = vlm.reader.heads([EDGE]).batches[0].pixels
     settings = vlm.processor.image_processor
     mean, std = (torch.tensor(list(several))[:, None, None] for several in (settings.image_mean, settings.image_std))
     results: torch.Tensor = (pixels["pixel_values"][0] * std + mean) * 255
@@ -157,9 +158,9 @@ def test_a_recipe_asks_and_trains_on_the_same_pictures(
     frames: list[str] = []
     making = PromptReader.__init__
 
-    def listening(self: PromptReader, processor: Any, frame: Frame) -> None:
+    def listening(self: PromptReader, processor: Any, frame: Frame, **others: Any) -> None:
         frames.append(frame.pictures)
-        making(self, processor, frame)
+        making(self, processor, frame, **others)
 
     monkeypatch.setattr(PromptReader, "__init__", listening)
     run_recipe(_recipe(pictures), tmp_path / "run", _setting(hub))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText
 
 from harness.errors import ModelError
-from harness.models.vlm import load_vlm
+from harness.models.load import load_vlm
 from harness.types import Sampling
 from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples

@@ -13,8 +13,9 @@ from transformers import LlavaProcessor
 
 from harness.errors import DataError, ModelError
 from harness.models.frames import frame_of
+from harness.models.load import load_vlm
 from harness.models.prompts import PromptReader
-from harness.models.vlm import Hallucination, load_vlm
+from harness.models.vlm import Hallucination
 from harness.types import Sample, Sampling
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.training.build import CHAT_TEMPLATE, processor
@@ -60,17 +61,16 @@ def _by_transformers(reader: PromptReader, sample: Sample, answer: str | None = 
     return list(reader.processor.apply_chat_template(turns, add_generation_prompt=questions, tokenize=True)[0])
 
 
-def _expanded(reader: PromptReader, sample: Sample, tokens: list[int]) -> list[int]:
-    _, counts = reader.pixels(reader.pictures(sample))
-    return reader.expanded(tokens, iter(counts))
-
-
 @pytest.mark.parametrize("sample", [ONE, NONE, TWO], ids=["one picture", "none", "two"])
 def test_head_and_tail_are_the_tokens_of_the_whole(reads: LlavaProcessor, sample: Sample) -> None:
     reader = _reader(reads)
-    head, tail = reader.cut(reader.prompt(sample))
-    assert _expanded(reader, sample, [*head, *tail]) == _by_transformers(reader, sample)
-    assert (reader.picture_token in tail, head[-1:]) == (False, (reader.picture_token,) if sample.images else ())
+    prompt = reader.prompt(sample)
+    (head,) = reader.heads([sample]).heads
+    assert prompt == _by_transformers(reader, sample)
+    assert tuple(prompt[: len(head.ids)]) == head.ids
+    pictures = [place for place, token in enumerate(prompt) if token in reader.picture_tokens]
+    assert len(head.ids) == (pictures[-1] + 1 if sample.images else 1)
+    assert (head.images, head.pictures) == (len(sample.images), len(pictures))
 
 
 @pytest.mark.parametrize("answer", ["Yes", "A cat on the left. Two dogs."])
@@ -80,7 +80,7 @@ def test_an_answer_behind_it_has_the_tokens_of_the_whole_too(reads: LlavaProcess
     whole, end = _by_transformers(reader, ONE, answer), [reader.tokenizer.eos_token_id]
     if reads.chat_template == HUB_TEMPLATE:
         end = reader.tokenizer(" ", add_special_tokens=False).input_ids
-    assert [*_expanded(reader, ONE, [*prompt, *text]), *end] == whole
+    assert [*prompt, *text, *end] == whole
 
 
 def test_an_answers_beginning_decodes_to_it_and_its_tokens_end_where_it_ends(reads: LlavaProcessor) -> None:
@@ -102,7 +102,7 @@ def test_a_tail_tokenised_by_itself_has_a_token_more() -> None:
         add_generation_prompt=True,
     )
     apart = reader.tokenizer(text.rpartition("<image>")[2], add_special_tokens=False).input_ids
-    _, tail = reader.cut(reader.prompt(ONE))
+    tail = reader.prompt(ONE)[len(reader.heads([ONE]).heads[0].ids) :]
     assert apart == [reader.tokenizer.convert_tokens_to_ids("▁"), *tail]
 
 
@@ -174,7 +174,7 @@ def test_text_that_holds_markup_has_the_tokens_that_transformers_gives_it(
     theirs = reader.processor.apply_chat_template(
         [turn], add_generation_prompt=True, tokenize=True, sanitize_control_tokens=True
     )
-    assert _expanded(reader, sample, reader.prompt(sample)) == list(theirs[0])
+    assert reader.prompt(sample) == list(theirs[0])
 
 
 @pytest.mark.reported("prompts")
@@ -184,7 +184,7 @@ def test_an_answer_that_the_template_spells_too_is_found_where_it_stands(reads: 
     reader = _reader(reads)
     prompt, text = reader.answered(ONE, answer)
     whole = _by_transformers(reader, ONE, answer)
-    ours = _expanded(reader, ONE, [*prompt, *text])
+    ours = [*prompt, *text]
     assert whole[: len(ours)] == ours
     assert len(whole) - len(ours) == 1
     assert reader.answer_ends(ONE, answer)[-1] == len(answer)

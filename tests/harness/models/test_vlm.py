@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from harness.errors import ModelError
-from harness.models.vlm import Hallucination, Vlm, load_vlm
+from harness.models.branches import Rows
+from harness.models.load import load_vlm
+from harness.models.vlm import Hallucination, Vlm
 from harness.models.weights import model_digest
 from harness.pictures import open_picture
 from harness.types import Sample, Sampling
@@ -147,14 +149,14 @@ def test_no_special_or_picture_token_is_drawn_even_when_the_model_wants_to(
         texts.append(list(tokens))
         return str(decode(tokens, **options))
 
-    forward = model._forward
+    choose = model._chosen
 
-    def pushed(*arguments: Any, **options: Any) -> torch.Tensor:
-        logits = forward(*arguments, **options).clone()
+    def pushed(logits: torch.Tensor, *others: Any) -> list[int]:
+        logits = logits.clone()
         logits[..., model._undrawn] += 1e4
-        return logits
+        return choose(logits, *others)
 
-    monkeypatch.setattr(model, "_forward", pushed)
+    monkeypatch.setattr(model, "_chosen", pushed)
     monkeypatch.setattr(model.tokenizer, "decode", listening)
     _ask(model, samples[:3], temperature=2.0, n=5)
     drawn = dataclasses.replace(GREEDY, temperature=1.0)
@@ -174,7 +176,7 @@ def test_hallucination_at_ratio_1_is_the_answer_without_the_picture(model: Vlm, 
     blind = []
     for sample in samples:
         ids = _inputs(model, sample)["input_ids"][0]
-        kept = ids[ids != model.image_id][None]
+        kept = ids[~torch.isin(ids, torch.tensor(sorted(model.reader.picture_tokens)))][None]
         blind.append(_text(model, _plain(model, {"input_ids": kept, "attention_mask": torch.ones_like(kept)})))
     result = model.hallucinate(samples, [Hallucination(ratio=1.0)] * len(samples), GREEDY)
     assert result == blind
@@ -185,7 +187,8 @@ def test_a_ratio_between_mixes_the_logits(model: Vlm, samples: list[Sample]) -> 
     """The first token is the best of (1 - r) * with the picture + r * without."""
     sample, most = samples[0], dataclasses.replace(GREEDY, max_tokens=1)
     inputs = _inputs(model, sample)
-    kept = inputs["input_ids"][:, inputs["input_ids"][0] != model.image_id]
+    (head,) = model.reader.heads([sample]).heads
+    kept = torch.tensor([[*head.blind, *inputs["input_ids"][0, len(head.ids) :].tolist()]])
     with torch.inference_mode():
         seeing = model.model(**inputs).logits[0, -1]
         free = model.model(input_ids=kept).logits[0, -1]
@@ -250,7 +253,7 @@ def test_log_likelihood_calls_the_greedy_answer_greedy(model: Vlm, samples: list
     expected = []
     for sample, (answer,) in zip(samples, _ask(model, samples, max_tokens=5), strict=True):
         # Only where reading the answer gives the tokens that were said ("vases" alone is another token than " vases").
-        tokens = model._spoken(sample, answer)
+        tokens = model.reader.answered(sample, answer)[1]
         if len(tokens) == 5 and tokens == _plain(model, _inputs(model, sample), 5):
             expected.append((sample, answer))
     assert expected
@@ -269,15 +272,15 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(
     model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers, heard = _ask(model, samples), list[int]()
-    forward = model._forward
+    extend = model.branching.extend
 
-    def cramped(ids: torch.Tensor, *others: Any, **options: Any) -> torch.Tensor:
-        if len(ids) > room:
+    def cramped(rows: Rows, *others: Any, **options: Any) -> Any:
+        if len(rows) > room:
             raise torch.OutOfMemoryError
-        return forward(ids, *others, **options)
+        return extend(rows, *others, **options)
 
     monkeypatch.setattr(model, "batch", 24)
-    monkeypatch.setattr(model, "_forward", cramped)
+    monkeypatch.setattr(model.branching, "extend", cramped)
     room = 7
     assert model.generate(samples, GREEDY, heard.append) == answers
     assert (model.batch, sum(heard)) == (6, len(samples))

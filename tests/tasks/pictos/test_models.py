@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from harness.models.vlm import COSTS, load_vlm
+from harness.models.load import load_vlm
+from harness.models.vlm import COSTS
 from harness.types import Sampling
 from tasks.pictos.benchmarks import caption_samples
 from tests.support.shell import Strop

@@ -1,0 +1,92 @@
+"""A vision-language model by name: where it is put, how precisely it computes, and whether it can be asked."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import torch
+
+from harness.errors import ModelError
+from harness.models.adapters import with_adapter
+from harness.models.frames import Pictures
+from harness.models.hub import origins
+from harness.models.loading import load_processor, load_weights, model_errors, usable_device
+from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
+from harness.models.probe import refuse_unusable
+from harness.models.vlm import Vlm
+from harness.models.weights import adapter_folder, model_digest, model_folder, tell_other_base, weights_size
+
+SMALL = 1_000_000_000
+"""Bytes of weights below which `auto` is float32: a small model gains nothing from half precision and loses exactness.
+"""
+
+_PACKAGES = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
+"""Where these are not installed, transformers would run a kernel of the hub instead."""
+
+
+def load_vlm(
+    name: str,
+    *,
+    path: str | Path | None = None,
+    adapter: str | Path | None = None,
+    device: str | None = None,
+    dtype: Dtype = "auto",
+    attn_implementation: AttnImplementation | None = None,
+    pictures: Pictures | None = None,
+    system: str | None = None,
+    thinking: Thinking | None = None,
+    generation_config: GenerationSettings = "model",
+) -> Vlm:
+    """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named.
+
+    `path` is where the model called `name` lies, if that is not its name; the other options are those of
+    `harness.models.options.ModelOptions`. Weights are safetensors, code from the hub is never run. It is asked one
+    small question, so that a model that cannot be asked is told at once. Raises `ModelError` with the reason and the
+    remedy.
+    """
+    options = ModelOptions(
+        device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
+        thinking=thinking, generation_config=generation_config,
+    )  # fmt: skip
+    folder = model_folder(str(path or name))
+    lora = adapter_folder(str(adapter)) if adapter else None
+    if lora:
+        tell_other_base(lora, name=name, folder=folder)
+    place = usable_device(device)
+    _refuse_missing(attn_implementation)
+    model = load_weights(
+        folder, name=name, dtype=precision(dtype, place, weights_size(folder)), attn_implementation=attn_implementation
+    )
+    processor = load_processor(folder, name=name)
+    if lora:
+        model = with_adapter(model, lora)
+    digest = model_digest(folder, lora)
+    with model_errors(f"{name}: cannot be asked"):
+        vlm = Vlm(
+            model.eval().to(place),
+            processor,
+            name=name,
+            digest=digest,
+            device=place,
+            options=options,
+            origins=origins(folder, lora),
+        )
+        refuse_unusable(vlm)
+    return vlm
+
+
+def precision(dtype: Dtype, device: str, size: int) -> torch.dtype:
+    """The type of the weights of a model whose files take `size` bytes."""
+    if dtype != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
+    return torch.bfloat16 if device.startswith("cuda") and size >= SMALL else torch.float32
+
+
+def _refuse_missing(attn_implementation: AttnImplementation | None) -> None:
+    package = _PACKAGES.get(attn_implementation or "")
+    if package and importlib.util.find_spec(package) is None:
+        raise ModelError(
+            f"attn_implementation {attn_implementation}: the package {package} is not installed; install it, or take "
+            "sdpa"
+        )

@@ -1,0 +1,174 @@
+"""The reference policy is the checkpoint, exactly, whether it is a copy of it or the model with its adapter off."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForImageTextToText
+
+from harness.models.adapters import with_adapter
+from harness.models.loading import load_weights
+from loops.groups import Pair
+from loops.optimise import checkpoints, dpo
+from loops.optimise.collate import PairCollator
+from loops.optimise.dpo import Dpo, optimise_dpo
+from tasks.pictos.benchmarks import caption_samples
+from tests.support.tiny import save_tiny
+
+pytestmark = pytest.mark.slow
+
+TRL = {"learning_rate": 1e-3, "num_train_epochs": 1, "per_device_train_batch_size": 4}
+LORA: dict[str, Any] = {"weights": "lora", "lora": {"r": 2}}
+PAIRS = [
+    Pair(sample=sample, chosen=f"A {sorted(sample.target)[0]}.", rejected="Two cats.", reversed=False)
+    for sample in caption_samples("pool", 6)
+]
+
+
+def _train(start: Path, out: Path, reference: Path | None = None, **recipe: Any) -> dict[str, torch.Tensor]:
+    optimise_dpo(PAIRS, Dpo(trl=TRL, **recipe), start=start, reference=reference or start, out=out, seed=3)
+    return load_file(out / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def large_typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint stored in bfloat16."""
+    folder = save_tiny(tmp_path_factory.mktemp("bf16") / "tiny", seed=1)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lora"),
+    [("float32", {}), ("bfloat16", {"use_dora": True}), ("bfloat16", {"init_lora_weights": False})],
+    ids=str,
+)
+def test_the_model_with_its_adapter_off_trains_as_a_copy_of_the_checkpoint_does(
+    tiny: Path, tmp_path: Path, dtype: str, lora: dict[str, Any]
+) -> None:
+    """Every bit of what is trained, over several steps: so every log-probability of the reference was the same."""
+    recipe = {"weights": "lora", "dtype": dtype, "lora": {"r": 2, **lora}}
+    off = _train(tiny, tmp_path / "off" / "checkpoint", **recipe)
+    copy = _train(tiny, tmp_path / "copy" / "checkpoint", shutil.copytree(tiny, tmp_path / "same"), **recipe)
+    before = load_file(tiny / "model.safetensors")
+    assert all(torch.equal(off[name], copy[name]) for name in copy)
+    assert any(not torch.equal(off[name].float(), before[name].to(off[name].dtype).float()) for name in off)
+
+
+def test_another_checkpoint_as_reference_is_that_checkpoint(tiny: Path, tmp_path: Path) -> None:
+    other = save_tiny(tmp_path / "other", seed=2)
+    begun, built = _built(tiny, other, LORA)
+    row = built.train_dataset[0]
+    copy = load_weights(other, name="other", dtype=torch.float32)
+    assert built.ref_model is not None
+    assert torch.equal(_log_probs(built.ref_model, begun, row), _log_probs(copy, begun, row))
+    assert not torch.equal(_log_probs(begun.model, begun, row), _log_probs(copy, begun, row))
+
+
+def test_training_an_adapter_holds_one_copy_of_the_weights(tmp_path: Path) -> None:
+    base = save_tiny(tmp_path / "base", seed=1)
+    weights = sum(values.nbytes for values in load_file(base / "model.safetensors").values())
+    for recipe, copies in ((LORA, 1), ({"weights": "all"}, 2), (LORA | {"lora": {"r": 2, "bias": "all"}}, 2)):
+        begun, trainer = _built(base, base, recipe)
+        adapter = sum(values.nbytes for name, values in begun.model.named_parameters() if ".lora_" in name)
+        models = [model for model in (trainer.model, trainer.ref_model) if model is not None]
+        assert _stored(models) == copies * weights + adapter
+        assert list(getattr(begun.model, "peft_config", {"default": None})) == ["default"], "and one adapter"
+
+
+def test_an_adapter_is_float32_in_a_base_of_16_bits_and_its_checkpoint_is_of_the_base(
+    large_typed: Path, tmp_path: Path
+) -> None:
+    recipe = Dpo(**LORA, dtype="bfloat16", trl=TRL)
+    begun = checkpoints.load_start(large_typed, recipe, seed=0, pictures=None)
+    trained = {values.dtype for values in begun.model.parameters() if values.requires_grad}
+    others = {values.dtype for values in begun.model.parameters() if not values.requires_grad}
+    assert (trained, others) == ({torch.float32}, {torch.bfloat16})
+    saved = _train(large_typed, tmp_path / "checkpoint", **LORA, dtype="bfloat16")
+    assert {values.dtype for values in saved.values()} == {torch.bfloat16}
+    assert {values.dtype for values in load_file(tmp_path / "adapter/adapter_model.safetensors").values()} == {
+        torch.float32
+    }
+
+
+def test_an_adapter_is_added_in_float32_and_rounded_once(large_typed: Path, tmp_path: Path) -> None:
+    recipe = LORA | {"lora": {"r": 2, "use_dora": True}}
+    _train(large_typed, tmp_path / "checkpoint", **recipe, dtype="bfloat16")
+    before, saved = (_weights(folder, torch.bfloat16) for folder in (large_typed, tmp_path / "checkpoint"))
+    exact = with_adapter(load_weights(large_typed, name="m", dtype=torch.float32), tmp_path / "adapter").state_dict()
+    assert all(torch.equal(values, exact[name].bfloat16()) for name, values in saved.items())
+    assert any(not torch.equal(values, before[name]) for name, values in saved.items())
+
+
+def test_a_merged_checkpoint_answers_as_base_and_adapter_within_its_precision(
+    large_typed: Path, tmp_path: Path
+) -> None:
+    """In bfloat16 a weight is rounded by 1 in 512 at most; eight bits over two layers stay within a tenth of a nat."""
+    _train(large_typed, tmp_path / "checkpoint", **LORA, dtype="bfloat16")
+    begun, trainer = _built(large_typed, large_typed, LORA)
+    row = trainer.train_dataset[0]
+    exact = with_adapter(load_weights(large_typed, name="m", dtype=torch.float32), tmp_path / "adapter")
+    rounded = load_weights(tmp_path / "checkpoint", name="m", dtype=torch.float32)
+    gap = (_log_probs(exact, begun, row) - _log_probs(rounded, begun, row)).abs()
+    assert 0 < gap.max() < 0.1
+
+
+def test_activations_are_computed_twice_for_a_large_model_only(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = _train(tiny, tmp_path / "kept" / "checkpoint", **LORA)
+    assert not checkpoints.load_start(tiny, Dpo(**LORA), seed=0, pictures=None).checkpointing
+    monkeypatch.setattr(checkpoints, "LARGE", 1000)
+    assert checkpoints.load_start(tiny, Dpo(**LORA), seed=0, pictures=None).checkpointing
+    seen: list[bool] = []
+    settings = dpo._settings
+    monkeypatch.setattr(dpo, "_settings", lambda *args, **named: _noted(seen, settings(*args, **named)))
+    again = _train(tiny, tmp_path / "again" / "checkpoint", **LORA)
+    assert seen == [True]
+    assert all(torch.equal(kept[name], again[name]) for name in kept)
+    optimise_dpo(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **LORA), start=tiny, reference=tiny,
+                 out=tmp_path / "own" / "checkpoint", seed=3)  # fmt: skip
+    assert seen == [True, False], "the recipe's own field decides"
+
+
+def _weights(folder: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = load_weights(folder, name="m", dtype=dtype).state_dict()
+    return weights
+
+
+def _noted(seen: list[bool], settings: Any) -> Any:
+    seen.append(settings.gradient_checkpointing)
+    return settings
+
+
+def _built(start: Path, reference: Path, recipe: dict[str, Any]) -> tuple[checkpoints.Start, Any]:
+    """What a training starts from, and its trainer before the first step."""
+    chosen = Dpo(trl=TRL, **recipe)
+    begun = checkpoints.load_start(start, chosen, seed=3, pictures=None)
+    off = begun.switched_off and reference == start
+    other = None if off else checkpoints.load_reference(reference, chosen)
+    settings = dpo._settings(chosen, str(start), seed=3, run_name="")
+    return begun, dpo._agreed(begun.model, other, PAIRS, settings, begun.reader, begun.end).trainer
+
+
+def _log_probs(model: Any, begun: checkpoints.Start, row: Any) -> torch.Tensor:
+    from loops.optimise.agreement import _read
+
+    return _read(model, PairCollator(reader=begun.reader, end=begun.end), row, "chosen").log_probs
+
+
+def _stored(models: Iterable[torch.nn.Module]) -> int:
+    """Bytes of the models' weights, each storage counted once."""
+    storages = {
+        values.untyped_storage().data_ptr(): values.untyped_storage().nbytes()
+        for model in models
+        for values in model.parameters()
+    }
+    return sum(storages.values())

@@ -1,0 +1,144 @@
+"""A recipe says where models compute and how precisely; a run's ledger names it, and no stage keeps another's model."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+import loops.ledger
+from harness.errors import ModelError, RunError
+from harness.files import read_jsonl, write_jsonl
+from harness.models.encoder import Encoder
+from loops.ledger import Outcome
+from loops.notes import notes_of_run
+from loops.recipe import Recipe
+from loops.run import plan_recipe, run_recipe
+from loops.setting import Bar, Setting
+from tasks.pictos.models import shipped
+from tasks.registry import find_task, training_pool
+from tests.support.tiny import save_tiny
+
+pytestmark = pytest.mark.slow
+
+SMALL: Mapping[str, Any] = {
+    "name": "small", "model": "tiny", "rounds": 1,
+    "collect": {"samples": 8, "temperature": 1.5, "max_tokens": 12, "unfinished": "keep", "max_unfinished": 1},
+    "optimise": {"trl": {"max_steps": 1, "per_device_train_batch_size": 2}},
+    "evaluate": {"limit": 2, "tasks": ["pictos_captions"], "rerank": 2},
+}  # fmt: skip
+
+
+@contextmanager
+def _no_bars() -> Iterator[Bar]:
+    yield lambda description, total: lambda steps: None
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    models = {"tiny": save_tiny(tmp_path_factory.mktemp("tiny"), seed=1), "pictos-encoder": shipped("pictos-encoder")}
+    return Setting(
+        tasks={"pictos_captions": find_task("pictos_captions")}, pool=training_pool, shipped=models.get, bars=_no_bars
+    )
+
+
+def _recipe(**fields: Any) -> Recipe:
+    return Recipe.model_validate({**SMALL, **fields})
+
+
+def _models() -> int:
+    """Models and encoders that something still refers to."""
+    return sum(isinstance(thing, PreTrainedModel | open_clip.CLIP) for thing in gc.get_objects())
+
+
+def test_no_stage_begins_with_the_model_of_another(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gc.collect()
+    before, make, alive = _models(), loops.ledger._make, []
+
+    def counted(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
+        def counting(path: Path) -> Outcome:
+            alive.append(_models() - before)
+            return work(path)
+
+        return make(folder, counting)
+
+    monkeypatch.setattr(loops.ledger, "_make", counted)
+    run_recipe(_recipe(device="cpu"), tmp_path / "run", setting)
+    assert alive == [0] * 7
+
+
+def test_the_ledger_names_device_and_precision_of_each_stages_models(setting: Setting, tmp_path: Path) -> None:
+    run_recipe(_recipe(device="cpu", dtype="bfloat16", attn_implementation="eager"), tmp_path / "run", setting)
+    computed = {line["stage"]: line.get("computed") for line in read_jsonl(tmp_path / "run/ledger.jsonl")}
+    model = {"model": {"device": "cpu", "dtype": "bfloat16", "attn_implementation": "eager"}}
+    encoder = {"encoder": {"device": "cpu", "dtype": "float32"}}
+    assert {stage: computed[stage] for stage in computed if not stage.endswith("optimise")} == {
+        "round-0/eval": model,
+        "round-0/baselines": {**model, **encoder},
+        "round-1/collect": model,
+        "round-1/verify": encoder,
+        "round-1/select": None,
+        "round-1/eval": model,
+    }
+
+
+def test_precision_and_attention_are_inputs_of_the_stages_that_ask_and_the_device_is_none(setting: Setting) -> None:
+    plain = plan_recipe(_recipe(), setting)
+    assert plan_recipe(_recipe(device="cuda:7"), setting) == plain
+    for fields in ({"dtype": "float16"}, {"attn_implementation": "eager"}, {"system": "Be brief."},
+                   {"thinking": "off"}, {"generation_config": "none"}):  # fmt: skip
+        changed = plan_recipe(_recipe(**fields), setting)
+        assert {stage for stage in plain if changed[stage] == plain[stage]} == set(), fields
+    thinks = plan_recipe(_recipe(evaluate={**SMALL["evaluate"], "max_thought_tokens": 9}), setting)
+    assert {stage for stage in plain if thinks[stage] != plain[stage]} == {
+        "round-0/eval", "round-0/baselines", "round-1/eval"
+    }  # fmt: skip
+
+
+def test_a_run_goes_on_elsewhere_and_is_noted_where_that_changes_how_its_model_answers(
+    setting: Setting, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    measured = {"rounds": 0, "evaluate": {"limit": 2, "tasks": ["pictos_captions"]}}
+    run_recipe(_recipe(**measured, device="cpu"), out, setting)
+    assert run_recipe(_recipe(**measured), out, setting).fresh_stages == 0
+    with pytest.raises(RunError, match=r"it differs in dtype\); name another --out"):
+        run_recipe(_recipe(**measured, dtype="bfloat16"), out, setting)
+
+    assert notes_of_run(out) == []
+    first, *others = read_jsonl(out / "ledger.jsonl")
+    moved = {"model": {"device": "cuda:0", "dtype": "bfloat16", "attn_implementation": "sdpa"}}
+    write_jsonl(out / "ledger.jsonl", [first, {**first, "stage": "round-1/collect", "computed": moved}, *others])
+    assert notes_of_run(out) == [
+        "the model answered on cpu in float32 and on cuda in bfloat16, and rounding may change answers; set device and "
+        "dtype in the recipe to hold a run's figures together"
+    ]
+
+
+def test_the_encoder_is_put_where_the_recipe_says(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed: list[str] = []
+    init = Encoder.__init__
+
+    def noted(self: Encoder, *parts: Any, device: str) -> None:
+        placed.append(device)
+        init(self, *parts, device="cpu")
+
+    monkeypatch.setattr(Encoder, "__init__", noted)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    study = _recipe(device="cpu").study(setting)
+    study.verify.trials(study)["encoder"].run()
+    assert placed == ["cpu"]
+    away = _recipe(device="cuda:99").study(setting)
+    with pytest.raises(ModelError, match=r"^device cuda:99: cannot be used"):
+        away.verify.trials(away)["encoder"].run()
