@@ -28,6 +28,10 @@ def caption_questions(
         count = min(each // 2, len(present), len(absent))
         weights = np.array([counted[name] for name in absent], dtype=float)
         yes: Sequence[str] = [str(name) for name in rng.permutation(present)[:count]]
-        no = [str(name) for name in rng.choice(absent, count, replace=False, p=weights / weights.sum())] if count else []
-        questions[picture] = [pair for one, other in zip(yes, no, strict=True) for pair in ((one, True), (other, False))]
+        no = (
+            [str(name) for name in rng.choice(absent, count, replace=False, p=weights / weights.sum())] if count else []
+        )
+        questions[picture] = [
+            pair for one, other in zip(yes, no, strict=True) for pair in ((one, True), (other, False))
+        ]
     return questions
