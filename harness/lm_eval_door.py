@@ -36,6 +36,7 @@ from PIL.Image import Image
 
 from harness.errors import DataError
 from harness.models.load import load_vlm
+from harness.models.options import AttnImplementation, Dtype
 from harness.pictures import open_picture
 from harness.profiles import details_of, scorer_of
 from harness.store import Answering, Likely, Store, ask, ask_likelihoods
@@ -59,7 +60,8 @@ MAX_TOKENS = 256
 class StropLM(LM):  # type: ignore[misc]
     """A model of ours under lm-eval's contract, with our store behind it.
 
-    Also by name: ``lm_eval --model strop --model_args pretrained=FOLDER_OR_HUB_ID``.
+    Also by name: ``lm_eval --model strop --model_args pretrained=FOLDER_OR_HUB_ID``, where ``dtype`` and
+    ``attn_implementation`` are arguments too.
     """
 
     MULTIMODAL = True
@@ -71,14 +73,17 @@ class StropLM(LM):  # type: ignore[misc]
         model: Answering | None = None,
         store: Store | None = None,
         advance: Advance | None = None,
+        device: str | None = None,
+        dtype: Dtype = "auto",
+        attn_implementation: AttnImplementation | None = None,
         **ignored: Any,
     ) -> None:
         super().__init__()
-        del ignored  # lm-eval hands every model its batch size and device
+        del ignored  # lm-eval hands every model its batch size
         if model is None:
             if pretrained is None:
                 raise ValueError("model 'strop' needs pretrained=FOLDER_OR_HUB_ID")
-            model = load_vlm(pretrained)
+            model = load_vlm(pretrained, device=device, dtype=dtype, attn_implementation=attn_implementation)
         self.model: Answering = model
         self.store, self.advance = store, advance
 

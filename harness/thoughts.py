@@ -104,10 +104,10 @@ TAGS = (
 
 
 def tags_of(texts: Iterable[str], vocabulary: Container[str]) -> ThoughtTags | None:
-    """The tags of a model: those whose closing one stands in its chat template or system prompt, else those that its
-    vocabulary has a token for; None of a model that has no such tag."""
+    """The tags of a model: those of its chat template or system prompt, else those whose closing one its vocabulary has
+    a token for; None of a model that has no such tag."""
     written = "\n".join(texts)
-    in_text = [tags for tags in TAGS if tags.closing in written]
+    in_text = [tags for tags in TAGS if tags.closing in written or tags.opening in written]
     return next(iter([*in_text, *(tags for tags in TAGS if tags.closing in vocabulary)]), None)
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 
 from harness.errors import RunError
-from harness.files import read_json, write_json, write_text
-from harness.models.weights import adapter_folder, model_digest, pinned_name
-from harness.runs.names import ANSWERS, CHECKPOINT, MERGE, RECIPE, REVISIONS, stage_name
+from harness.files import write_text
+from harness.models.weights import adapter_folder, model_digest
+from harness.runs.names import ANSWERS, CHECKPOINT, MERGE, RECIPE, stage_name
 from harness.types import Checkpoint
 from loops.check_recipe import check_recipe
 from loops.documents import read_document, validated
@@ -23,6 +23,7 @@ from loops.kinds import Round, Study
 from loops.ledger import Outcome, open_run
 from loops.measuring import baseline_tasks, baselines, evaluation
 from loops.recipe import Recipe
+from loops.revisions import record_revisions, revisions_of
 from loops.setting import Setting
 from loops.stages import Stage, Stages, all_stages_stand, plan_stages, run_stages
 
@@ -52,26 +53,15 @@ def run_recipe(
     it is, and that those before it are kept.
     """
     differing = differing_fields(out, recipe)
-    setting = replace(setting, revisions=revisions(recipe, out, setting))
+    setting = replace(setting, revisions=revisions_of(recipe, setting, out, shared))
     check_recipe(recipe, setting, new=not checked and differing != [])
     store = answers or out / ANSWERS
     with open_run(out, shared) as ledger:
         level = recipe.study(setting).level
         claim(out, recipe, level, lambda: all_stages_stand(stages_of(recipe, setting, store), ledger))
-        if setting.revisions:
-            write_json(out / REVISIONS, setting.revisions)
+        record_revisions(setting.revisions, out, shared)
         checkpoints, fresh = run_stages(stages_of(recipe, setting, store), ledger)
         return Finished(checkpoints=checkpoints, fresh_stages=fresh)
-
-
-def revisions(recipe: Recipe, out: Path, setting: Setting) -> dict[str, str]:
-    """The commits of the recipe's models on the hub: those with which the run in a folder began, so that it goes on
-    with the same weights after the hub has newer ones, and today's for others."""
-    path = out / REVISIONS
-    began = read_json(path) if path.is_file() else {}
-    names = [name for name in (recipe.model, recipe.adapter) if name and not setting.shipped(name)]
-    pinned = {name: str(began[name]) if name in began else pinned_name(name) for name in names}
-    return {name: commit for name, commit in pinned.items() if commit != name}
 
 
 def plan_recipe(recipe: Recipe, setting: Setting) -> Mapping[str, str]:

@@ -52,7 +52,7 @@ class Setting:
     pool: Callable[[str], Pool]
     shipped: Callable[[str], Path | None]
     bars: Callable[[], AbstractContextManager[Bar]]
-    revisions: Mapping[str, str] = field(default_factory=dict)
+    revisions: dict[str, str] = field(default_factory=dict)
 
     def pinned(self, name: str) -> str:
         """The name of a model with its commit, where `revisions` has one."""

@@ -20,11 +20,19 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import LinearAttentionCacheLayerMixin
 
-Prefix = Literal["shared prefix", "shared prefix, one picture a prefill", "whole prompts"]
+from harness.errors import ModelError
+
+Prefix = Literal[
+    "shared prefix",
+    "shared prefix, one picture a prefill",
+    "whole prompts, picture features shared",
+    "whole prompts",
+]
 PREFIXES: tuple[Prefix, ...] = get_args(Prefix)
+WHOLE = PREFIXES[2:]
 """What questions about one picture share, from the fastest down: the cache of everything up to the picture's last
 token, read for many pictures at once or for each apart (where pictures of one batch disturb each other or cannot be
-batched), or nothing (where a prompt is attended both ways)."""
+batched); what the tower makes of the picture (where a prompt is attended both ways); or nothing."""
 
 _JOINED = (("keys", -2), ("values", -2), ("indexer_keys", 1))
 """The tensors of a cache's layer that hold a value for each token, and the dimension that tokens lie along."""
@@ -143,6 +151,20 @@ class Branching:
             if name != "labels" and torch.is_tensor(values) and (self._names is None or name in self._names)
         }
 
+    def features(self, pixels: Mapping[str, torch.Tensor], order: Sequence[int]) -> dict[str, Any]:
+        """What the tower makes of some pictures, as inputs of the model in their stead: picture ``order[n]`` is the
+        n-th. Raises `ValueError` where the model does not take it, or not a picture apart."""
+        inputs = self.model._prepare_multimodal_encoder_kwargs_for_generation(self.accepted(pixels))
+        outputs = inputs["mm_encoder_outputs"].get("image")
+        pooled = getattr(outputs, "pooler_output", None)
+        if isinstance(pooled, list | tuple):
+            outputs.pooler_output = [pooled[number] for number in order]
+        elif torch.is_tensor(pooled) and pooled.ndim == 3 and len(pooled) == max(order) + 1:
+            outputs.pooler_output = pooled[torch.tensor(order, device=pooled.device)]
+        else:
+            raise ValueError("the model's picture features cannot be shared")
+        return dict(inputs)
+
     def empty_cache(self) -> DynamicCache:
         return DynamicCache(config=self.model.config)
 
@@ -216,7 +238,9 @@ class Branching:
         if inputs.get("position_ids") is None:  # a few classes take them out, and would then count padding too
             inputs["position_ids"] = positions
         output = self.model(**inputs)
-        return output.logits[:, -keep:], output.past_key_values
+        if (cache := getattr(output, "past_key_values", None)) is None:
+            raise ModelError("models of this class give no cache back (past_key_values) that an answer goes on from")
+        return output.logits[:, -keep:], cache
 
 
 class Lanes:

@@ -103,8 +103,9 @@ def snapshot_in(cache: Path, revision: str | None) -> Path | None:
     return snapshots / commit if (snapshots / commit).is_dir() else None
 
 
-def snapshot(name: HubId, *, what: str, adapter: bool = False) -> Path:
-    """The folder of a repository at a revision, downloaded where it is not whole in the cache.
+def snapshot(name: HubId, *, what: str, adapter: bool = False, weights: bool = True) -> Path:
+    """The folder of a repository at a revision, downloaded where it is not whole in the cache; without `weights`, all
+    but these.
 
     A revision is resolved to its commit once in a process. Raises `ModelError`, which begins with `what`, with the
     reason and the remedy; a repository without safetensors is refused before anything large is downloaded.
@@ -117,11 +118,12 @@ def snapshot(name: HubId, *, what: str, adapter: bool = False) -> Path:
         folder: Path = cache / "snapshots" / revision.resolved
         listing = _listing(name.repository, revision.resolved, folder)
         if listing is None:  # put there by another program, and nobody can be asked what belongs to it
-            if not any(folder.glob("*.safetensors")):
+            if weights and not any(folder.glob("*.safetensors")):
                 raise ModelError(f"{what}: no safetensors weights in {folder}; download it again where there is a hub")
             return folder
         files = needed(listing)
         _refuse_unloadable(listing, files, what, adapter)
+        files = files if weights else [file for file in files if not file.endswith(".safetensors")]
         missing = {file: listing[file] for file in files if not (folder / file).exists()}
         if missing:
             if is_offline_mode():

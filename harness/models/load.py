@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import get_args
 
 import torch
 
@@ -77,10 +78,13 @@ def load_vlm(
 
 
 def precision(dtype: Dtype, device: str, size: int) -> torch.dtype:
-    """The type of the weights of a model whose files take `size` bytes."""
-    if dtype != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
-    return torch.bfloat16 if device.startswith("cuda") and size >= SMALL else torch.float32
+    """The type of the weights of a model whose files take `size` bytes; raises `ModelError` for a name of none."""
+    if dtype == "auto":
+        return torch.bfloat16 if device.startswith("cuda") and size >= SMALL else torch.float32
+    if dtype not in get_args(Dtype):
+        raise ModelError(f"dtype {dtype}: is none of {', '.join(get_args(Dtype))}")
+    precise: torch.dtype = getattr(torch, dtype)
+    return precise
 
 
 def _refuse_missing(attn_implementation: AttnImplementation | None) -> None:

@@ -27,7 +27,7 @@ class Markup:
 
     def __init__(self, processor: Any, picture_tokens: Collection[int]) -> None:
         self.tokenizer = processor.tokenizer
-        placeholders = {getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio")}
+        placeholders = {str(getattr(processor, f"{kind}_token", None)) for kind in ("image", "video", "audio")}
         self.spellings = {
             added.content: number
             for number, added in self.tokenizer.added_tokens_decoder.items()

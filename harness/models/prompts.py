@@ -16,20 +16,21 @@ from __future__ import annotations
 
 import copy
 import inspect
-from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from PIL.Image import Image
-from transformers import BatchEncoding
 
 from harness.errors import DataError, ModelError
 from harness.models.branches import along, padded
 from harness.models.frames import Frame, Pictures, frame_of
+from harness.models.heads import Head, Heads, Row, Shown, framing_tokens, picture_tokens
+from harness.models.loading import model_errors
 from harness.models.markup import Markup
 from harness.models.options import Thinking
+from harness.models.spelling import SpellingTokenizer
 from harness.models.template import ChatTemplate
 from harness.pictures import open_picture, picture_digest
 from harness.types import Sample
@@ -44,74 +45,6 @@ class _Written:
 
     text: str
     answer: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
-    """The beginning of a prompt, up to its last picture and what closes that; the first token of one without pictures.
-
-    `text` is what the chat template writes, `expanded` what the processor makes of it, and `behind` what it writes at
-    the end of every question. `ids` are its tokens, the pictures' included, of which `first` are not in the text;
-    `blind` are those without the pictures' and what frames them, and `along` ((1, L, ...) each) is what the model is
-    given beside the ids token by token. `images` counts pictures, `pictures` their tokens.
-    """
-
-    text: str
-    expanded: str
-    behind: str
-    first: tuple[int, ...]
-    ids: tuple[int, ...]
-    blind: tuple[int, ...]
-    along: Mapping[str, torch.Tensor]
-    images: int
-    pictures: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
-    """Heads whose pictures are processed together: their numbers, and the model's inputs of the pictures in their
-    order."""
-
-    heads: tuple[int, ...]
-    pixels: Mapping[str, torch.Tensor]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Heads:
-    """The heads of some samples: sample n has ``heads[owners[n]]``."""
-
-    heads: tuple[Head, ...]
-    owners: tuple[int, ...]
-    batches: tuple[Shown, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """What a model reads as one row: tokens, and what goes along with them ((1, L, ...) each)."""
-
-    ids: tuple[int, ...]
-    along: Mapping[str, torch.Tensor]
-
-
-def picture_tokens(config: Any, processor: Any) -> frozenset[int]:
-    """The tokens in whose place a picture's features stand, as a model's configuration names them, else its
-    processor."""
-    configs = (config, getattr(config, "vision_config", None))
-    named = {getattr(part, name, None) for part in configs for name in ("image_token_id", "image_token_index")}
-    if not (numbers := {number for number in named if isinstance(number, int) and number >= 0}):
-        numbers = {number for number in (getattr(processor, "image_token_id", None),) if isinstance(number, int)}
-    return frozenset(numbers)
-
-
-def framing_tokens(config: Any) -> frozenset[int]:
-    """The tokens of pictures, videos and sound, and those that frame them, as a model's configuration names them."""
-    words = ("bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "decoder_start_token_id")
-    numbers: set[int] = set()
-    for part in (config, getattr(config, "vision_config", None), getattr(config, "audio_config", None)):
-        for name, value in (part.to_dict() if part is not None else {}).items():
-            if name.endswith(("_token_id", "_token_index")) and name not in words and isinstance(value, int):
-                numbers.add(value)
-    return frozenset(number for number in numbers if number >= 0)
 
 
 def prompt_reader(
@@ -155,13 +88,13 @@ class PromptReader:
         self.tokenizer = processor.tokenizer
         self.picture_tokens = frozenset([processor.image_token_id] if picture_tokens is None else picture_tokens)
         self.markup = Markup(processor, self.picture_tokens)
-        self.placeholder: str = processor.image_token
+        self.placeholder = str(processor.image_token)
         spelled = None if system is None else self.markup.marked(system)
         self.template = ChatTemplate(processor, system=spelled, thinking=thinking)
         special = {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder, *framing_tokens}
         self._closing = frozenset(special - {self.tokenizer.eos_token_id})
         self._framing = frozenset(framing_tokens)
-        self._spelling = _SpellingTokenizer(self.tokenizer, self.markup, self.filler)
+        self._spelling = SpellingTokenizer(self.tokenizer, self.markup, self.filler)
         self._processor = copy.copy(processor)
         self._processor.tokenizer = self._spelling
 
@@ -221,13 +154,9 @@ class PromptReader:
         """(the heads of some samples by one call of the processor, the model's inputs of their pictures)."""
         if not any(images for _, images in firsts):
             return [self._head_of_text(sample) for sample, _ in firsts], {}
-        inputs = self._processor(
-            text=[self.question(sample) for sample, _ in firsts],
-            images=[images for _, images in firsts],
-            padding=True,
-            padding_side="left",
-            return_tensors="pt",
-        )
+        texts, images = [self.question(sample) for sample, _ in firsts], [images for _, images in firsts]
+        with model_errors(f"sample {firsts[0][0].id}: the model's processor does not take its pictures"):
+            inputs = self._processed(texts, images)
         expanded, beside = self._spelling.texts, along(inputs)
         heads = [
             self._head(sample, expanded[row], row, inputs, beside) if images else self._head_of_text(sample)
@@ -235,6 +164,20 @@ class PromptReader:
         ]
         rows = ("input_ids", "attention_mask", "labels", *beside)
         return heads, {name: values for name, values in inputs.items() if name not in rows}
+
+    def _processed(self, texts: Sequence[str], images: Sequence[Sequence[Image]]) -> Mapping[str, Any]:
+        """The processor's tensors of rendered texts and the pictures of each, padded on the left."""
+        options: dict[str, Any] = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
+        try:
+            return dict(self._processor(text=list(texts), images=[list(each) for each in images], **options))
+        except ValueError:
+            if {len(each) for each in images} != {1}:
+                raise
+            try:  # a few processors take the pictures of one sample for the pages of one picture
+                return dict(self._processor(text=list(texts), images=[each[0] for each in images], **options))
+            except ValueError:
+                pass
+            raise
 
     def _head_text(self, sample: Sample) -> tuple[str, bool]:
         """(the rendered text up to its last picture and the special tokens behind it, whether a blank or a bracket
@@ -415,55 +358,6 @@ class PromptReader:
                 f"sample {sample.id}: its question changes the tokens of the picture before it; take another prompt"
             )
         return ids, [0] * len(head.first) + [end - (length - len(written.answer)) for end in ends]
-
-
-class _SpellingTokenizer:
-    """A tokenizer as a processor calls it, to which what a user spells like a special token is text; `texts` are those
-    of its last call. All else is the tokenizer's own."""
-
-    def __init__(self, tokenizer: Any, markup: Markup, filler: int) -> None:
-        self._tokenizer, self._markup, self._filler = tokenizer, markup, filler
-        self.texts: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tokenizer, name)
-
-    def __call__(
-        self,
-        text: str | Sequence[str],
-        *,
-        add_special_tokens: bool = True,
-        return_tensors: str | None = None,
-        return_token_type_ids: bool | None = None,
-        **_: Any,
-    ) -> BatchEncoding:
-        if isinstance(text, str):
-            return self._tokenizer(text, add_special_tokens=add_special_tokens, return_tensors=return_tensors)
-        self.texts = list(text)
-        encodings = [self._markup.tokens(each, first=add_special_tokens) for each in self.texts]
-        rows = [ids for ids, _, _ in encodings]
-        longest = max(map(len, rows), default=0)
-        ends = [[0] * (longest - len(row)) + places for row, places, _ in encodings]
-        encoded = {
-            "input_ids": [[self._filler] * (longest - len(row)) + row for row in rows],
-            "attention_mask": [[0] * (longest - len(row)) + [1] * len(row) for row in rows],
-        }
-        if return_token_type_ids:
-            encoded["token_type_ids"] = [[0] * longest for _ in rows]
-        return _Encoding(encoded, ends, return_tensors)
-
-
-class _Encoding(BatchEncoding):  # type: ignore[misc]
-    """Rows of tokens that know where in their text each of them ends."""
-
-    def __init__(self, encoded: Mapping[str, Any], ends: Sequence[Sequence[int]], tensor_type: str | None) -> None:
-        super().__init__(dict(encoded), tensor_type=tensor_type)
-        self._ends = ends
-
-    def char_to_token(self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0) -> int:
-        """The token that a character of a row's text belongs to."""
-        row, place = (0, batch_or_char_index) if char_index is None else (batch_or_char_index, char_index)
-        return min(bisect_right(self._ends[row], place), len(self._ends[row]) - 1)
 
 
 def _shared(prompt: Sequence[int], tokens: Sequence[int]) -> int:

@@ -18,12 +18,14 @@ import torch
 
 from harness.errors import ModelError
 from harness.files import digest_of_json
-from harness.models.branches import Branching, Lanes, Prefix, Rows, in_order, padded
+from harness.models.branches import PREFIXES, WHOLE, Branching, Lanes, Prefix
 from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.generation import processing_of
+from harness.models.heads import Heads, framing_tokens
 from harness.models.loading import computed_by
 from harness.models.options import ModelOptions
-from harness.models.prompts import Heads, Shown, framing_tokens, prompt_reader
+from harness.models.prefill import AnswerRow, Prefill
+from harness.models.prompts import prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.models.thinking import ThoughtBudget, text_with_tags, thought_tags
 from harness.sentences import sentence_spans
@@ -49,20 +51,6 @@ class Hallucination:
 
     ratio: float
     lead: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerRow:
-    """One answer to be decoded: its sample, the head of its prompt, all of the prompt's tokens, those of the answer's
-    beginning, and what it is drawn by."""
-
-    sample: int
-    draw: int
-    head: int
-    ids: list[int]
-    lead: list[int]
-    ratio: float | None
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +94,7 @@ class Vlm:
         )
         self.frame = self.reader.frame
         self.branching = Branching(model, filler=self.reader.filler)
-        self.prefix: Prefix = "whole prompts" if self.reader.suffixes else "shared prefix"
+        self.prefix: Prefix = self.prefixes[0]
         self.batch = 192
         self.answered = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
@@ -118,6 +106,11 @@ class Vlm:
         # `generate` lets a greedy answer hold special tokens; drawn by chance they would only be markup gone astray
         special = {*self.tokenizer.all_special_ids, *self.framing} - self.stop - self._tag_tokens
         self._unwritten, self._undrawn = self._columns(unwritten), self._columns(unwritten | special)
+
+    @property
+    def prefixes(self) -> Sequence[Prefix]:
+        """What its questions may share, the best first."""
+        return WHOLE if self.reader.suffixes else PREFIXES
 
     @property
     def _tag_tokens(self) -> set[int]:
@@ -322,70 +315,9 @@ class Vlm:
             rows.sort(key=lambda row: (len(row.ids) + len(row.lead), row.sample, row.draw))
             more = 0 if continuations is not None else sampling.max_tokens + 2 * (sampling.max_thought_tokens or 0)
             keep = 1 + max(len(row.lead) for row in rows) if continuations is not None else 1
-            logits, lanes = self._prefilled(rows, heads, keep=keep, more=more, with_twins=bool(how))
+            reader = Prefill(self.branching, self.reader, self.prefix, self._count)
+            logits, lanes = reader.read(rows, heads, keep=keep, more=more, with_twins=bool(how))
             yield Begun(len(chunk), rows, heads, logits, lanes)
-
-    def _prefilled(
-        self, rows: Sequence[AnswerRow], heads: Heads, *, keep: int, more: int, with_twins: bool
-    ) -> tuple[torch.Tensor, Lanes]:
-        """(the logits of the rows' last `keep` tokens, the rows as lanes that go on for up to `more` tokens); the lanes
-        behind them are the rows' twins."""
-        batches: list[tuple[torch.Tensor, Rows, list[int]]] = []
-        for shown in heads.batches:
-            lanes = [lane for lane, row in enumerate(rows) if row.head in shown.heads]
-            read = self._whole if self.prefix == "whole prompts" else self._behind_prefix
-            batches += read(rows, lanes, heads, shown, keep=keep, more=more)
-        if with_twins:
-            blind = [self.reader.row(heads.heads[row.head], row.ids, row.lead, pictures=False) for row in rows]
-            logits, read_rows = self.branching.prefill(self.branching.accepted(self.reader.batch(blind)), keep)
-            tokens = sum(len(row.ids) for row in blind)
-            self._count(tokens, twins=tokens)
-            batches.append((logits, read_rows, list(range(len(rows), 2 * len(rows)))))
-        lanes = [lane for _, _, numbers in batches for lane in numbers]
-        logits = in_order([padded([logits for logits, _, _ in batches], 1)], lanes)
-        return logits, Lanes(self.branching, [(read_rows, numbers) for _, read_rows, numbers in batches])
-
-    def _behind_prefix(
-        self, rows: Sequence[AnswerRow], lanes: list[int], heads: Heads, shown: Shown, *, keep: int, more: int
-    ) -> list[tuple[torch.Tensor, Rows, list[int]]]:
-        """The rows of these lanes, each behind a branch of its head, which is read once."""
-        seen = [heads.heads[number] for number in shown.heads]
-        inputs = self.reader.batch([self.reader.row(head, head.ids) for head in seen])
-        _, prefixes = self.branching.prefill(self.branching.accepted({**inputs, **shown.pixels}))
-        self._count(sum(len(head.ids) for head in seen), pictures=sum(head.pictures for head in seen))
-        tails = {lane: [*rows[lane].ids[len(heads.heads[rows[lane].head].ids) :], *rows[lane].lead] for lane in lanes}
-        longest = max(map(len, tails.values()))
-        groups = [lanes]
-        if self.branching.tidy(prefixes, longest + more):
-            lengths = sorted({len(tail) for tail in tails.values()})
-            groups = [[lane for lane in lanes if len(tails[lane]) == length] for length in lengths]
-        batches = []
-        for group in groups:
-            owners = torch.tensor([shown.heads.index(rows[lane].head) for lane in group], device=self.device)
-            branches = prefixes.taken(owners) if group is groups[-1] else prefixes.branched(owners)
-            longest = max(len(tails[lane]) for lane in group)
-            padding = [longest - len(tails[lane]) for lane in group]
-            ids = torch.tensor(
-                [[self.reader.filler] * gap + tails[lane] for gap, lane in zip(padding, group, strict=True)],
-                device=self.device,
-            )
-            real = torch.tensor([[0] * gap + [1] * (longest - gap) for gap in padding], device=self.device)
-            logits, read_rows = self.branching.extend(branches, ids, real if any(padding) else None, keep)
-            self._count(sum(len(tails[lane]) for lane in group))
-            batches.append((logits, read_rows, group))
-        return batches
-
-    def _whole(
-        self, rows: Sequence[AnswerRow], lanes: list[int], heads: Heads, shown: Shown, *, keep: int, more: int
-    ) -> list[tuple[torch.Tensor, Rows, list[int]]]:
-        """The rows of these lanes, each with all of its prompt read by itself."""
-        order = sorted(lanes, key=lambda lane: shown.heads.index(rows[lane].head))
-        whole = [self.reader.row(heads.heads[rows[lane].head], rows[lane].ids, rows[lane].lead) for lane in order]
-        inputs = self.branching.accepted({**self.reader.batch(whole), **shown.pixels})
-        logits, read_rows = self.branching.prefill(inputs, keep)
-        seen = [heads.heads[rows[lane].head] for lane in order]
-        self._count(sum(len(row.ids) for row in whole), pictures=sum(head.pictures for head in seen))
-        return [(logits, read_rows, order)]
 
     def _count(self, tokens: int, *, passes: int = 1, pictures: int = 0, twins: int = 0) -> None:
         """Forward passes over so many tokens, of which so many are pictures' and the twins'."""

@@ -70,6 +70,11 @@ def model_folder(name: str) -> Path:
     return _folder(name, name, "a shipped model, a local folder or a hub id like 'owner/model'")
 
 
+def settings_folder(name: str) -> Path:
+    """As `model_folder`, but of a hub id only what is small is downloaded: config, tokenizer and processor."""
+    return _folder(name, name, "a shipped model, a local folder or a hub id like 'owner/model'", weights=False)
+
+
 def pinned_name(name: str) -> str:
     """A hub id with the commit that its revision is now; the name of anything else, a folder say, as it is."""
     repository = hub.hub_id(name)
@@ -115,7 +120,7 @@ def tell_other_base(adapter: Path, *, name: str, folder: Path) -> None:
         _LOG.warning(line, adapter, base, name)
 
 
-def _folder(name: str, what: str, remedy: str, *, adapter: bool = False) -> Path:
+def _folder(name: str, what: str, remedy: str, *, adapter: bool = False, weights: bool = True) -> Path:
     path, _, revision = name.partition("@")
     for folder, version in ((Path(name).expanduser(), None), (Path(path).expanduser(), revision or None)):
         if (folder / "snapshots").is_dir():  # a repository's folder in the hub's cache
@@ -130,7 +135,7 @@ def _folder(name: str, what: str, remedy: str, *, adapter: bool = False) -> Path
     if folder.is_file():
         raise ModelError(f"{what}: is a file; name the folder that it lies in")
     if repository := hub.hub_id(name):
-        return hub.snapshot(repository, what=what, adapter=adapter)
+        return hub.snapshot(repository, what=what, adapter=adapter, weights=weights)
     raise ModelError(f"{what}: no such folder; name {remedy}")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from harness.models.adapters import merged
-from harness.models.frames import Pictures
+from harness.models.adapters import merged, with_adapter
 from harness.models.loading import load_processor, load_weights
+from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.models.weights import parameters_in
@@ -36,15 +36,15 @@ class Start:
     checkpointing: bool
 
 
-def load_start(folder: Path, recipe: TrainedParts, *, seed: int, pictures: Pictures | None) -> Start:
-    """The checkpoint in a folder, prepared; raises `RecipeError` and `ModelError`."""
+def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelOptions = ModelOptions()) -> Start:
+    """The checkpoint in a folder, prepared, to be asked by `options`; raises `RecipeError` and `ModelError`."""
     quiet()
     count = parameters_in(folder)
     settled = recipe.settled(count)
-    model = load_reference(folder, settled)
+    model = load_reference(folder, settled, options)
     refuse_numberless(model, f"the checkpoint to train from ({folder})", "train it anew or name another")
     processor = load_processor(folder, name=str(folder))
-    reader = prompt_reader(model.config, processor, pictures)
+    reader = prompt_reader(model.config, processor, options.pictures, system=options.system, thinking=options.thinking)
     end = reader.end_token(stop_tokens(model, processor.tokenizer))
     prepared = prepare(model, settled, seed=seed)
     return Start(
@@ -58,20 +58,33 @@ def load_start(folder: Path, recipe: TrainedParts, *, seed: int, pictures: Pictu
     )
 
 
-def load_reference(folder: Path, recipe: TrainedParts) -> Any:
+def load_reference(folder: Path, recipe: TrainedParts, options: ModelOptions = ModelOptions()) -> Any:
     """The checkpoint whose log-probabilities a loss is relative to, in the precision that the recipe trains it in."""
     settled = recipe.settled(parameters_in(folder))
-    return load_weights(folder, name=str(folder), dtype=getattr(torch, settled.dtype))
+    return load_weights(
+        folder,
+        name=str(folder),
+        dtype=getattr(torch, settled.dtype),
+        attn_implementation=options.attn_implementation,
+        quantise=settled.quantise,
+    )
 
 
 def save(start: Start, recipe: TrainedParts, out: Path) -> None:
-    """Save the trained model, whole, into `out` (safetensors), and an adapter's own weights beside it."""
-    model = start.model
+    """Save the trained model, whole, into `out` (safetensors), and an adapter's own weights beside it.
+
+    What was trained on 4-bit weights is merged into the weights that these were made of, in the recipe's precision.
+    """
+    model, adapter = start.model, out.with_name("adapter")
     if hasattr(model, "peft_config"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that trained embeddings are saved too
-            model.save_pretrained(out.with_name("adapter"))
-        model = merged(model)
+            model.save_pretrained(adapter)
+        if recipe.quantise:
+            whole = load_reference(start.folder, recipe.model_copy(update={"quantise": None}))
+            model = with_adapter(whole, adapter)
+        else:
+            model = merged(model)
     model.save_pretrained(out)
     start.processor.save_pretrained(out)
 

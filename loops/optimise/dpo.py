@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from harness.errors import RecipeError
+from harness.models.options import ModelOptions
 from harness.models.weights import parameters_in
 from harness.types import Advance, Checkpoint
 from loops.groups import Pair
@@ -19,7 +20,6 @@ from loops.optimise.settings import TrlFields
 from loops.rounds.offline import PairOptimiser, Train
 
 if TYPE_CHECKING:
-    from harness.models.frames import Pictures
     from harness.models.prompts import PromptReader
     from loops.optimise.agreement import Agreed
 
@@ -47,15 +47,23 @@ class Dpo(TrlFields, PairOptimiser):
             "reference": self.reference_of(context).digest,
         }
 
+    def refuse(self, study: Study) -> None:
+        device, _, number = (study.options.device or "").partition(":")
+        if number.strip("0"):
+            raise RecipeError(
+                f"device {device}:{number}: training takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES="
+                f"{number} and device={device}"
+            )
+
     def trials(self, study: Study) -> dict[str, Trial]:
         def try_a_step() -> str:
             from loops.optimise.trial import try_training
 
             check_settings(self)
             sample = max(study.samples(1), key=lambda sample: len(sample.prompt)).blind()
-            return try_training(self, study.seed_folder, sample, step=take_a_step, pictures=study.pictures)
+            return try_training(self, study.seed_folder, sample, step=take_a_step, options=study.options)
 
-        fields = [study.model, study.pictures, study.source, study.collect.prompt, self.model_dump(mode="json")]
+        fields = [study.model, study.asking, study.source, study.collect.prompt, self.model_dump(mode="json")]
         return {"training": Trial(depends=fields, run=try_a_step)}
 
     def open(self, context: Round) -> Train:
@@ -68,7 +76,7 @@ class Dpo(TrlFields, PairOptimiser):
                 out=out,
                 seed=context.draw,
                 run_name=context.name,
-                pictures=context.study.pictures,
+                options=context.study.options,
                 advance=advance,
             )
 
@@ -84,12 +92,12 @@ def optimise_dpo(
     out: Path,
     seed: int,
     run_name: str = "strop",
-    pictures: Pictures | None = None,
+    options: ModelOptions = ModelOptions(),
     advance: Advance | None = None,
 ) -> Trained:
     """Train the checkpoint in `start` on the pairs and save the next one, whole, into `out` (safetensors).
 
-    Pictures are shown as `pictures` says (`harness.models.frames`), as they were when the answers were collected.
+    Device, attention, pictures and what every prompt says are those of `options`, as when the answers were collected.
     `reference` is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
     adapter is trained, that model with the adapter switched off, else a copy of its own. TRL's settings come from
     `recipe.trl` untouched; the SFT term on the chosen side is TRL's own loss type `sft`. A tracker (`report_to`; none
@@ -98,14 +106,19 @@ def optimise_dpo(
     log-probabilities than the model (`agreement`), and for a training that diverged or would take no step, `ModelError`
     for a checkpoint that is not whole: nothing is saved then.
     """
+    from harness.models.loading import computed_by
     from loops.optimise import checkpoints, with_trl
     from loops.optimise.soundness import digests_of_trained
 
-    begun = checkpoints.load_start(start, recipe, seed=seed, pictures=pictures)
-    other = None if begun.switched_off and reference == start else checkpoints.load_reference(reference, recipe)
+    begun = checkpoints.load_start(start, recipe, seed=seed, options=options)
+    other = (
+        None if begun.switched_off and reference == start else checkpoints.load_reference(reference, recipe, options)
+    )
     passes = with_trl.Passes(begun.reader.picture_tokens)
     with tempfile.TemporaryDirectory() as scratch, with_trl.tensorboard_in(out.with_name("tensorboard")):
-        settings = _settings(recipe, scratch, seed=seed, run_name=run_name, checkpointing=begun.checkpointing)
+        settings = _settings(
+            recipe, scratch, seed=seed, run_name=run_name, checkpointing=begun.checkpointing, device=options.device
+        )
         with with_trl.training_errors():
             built = _agreed(begun.model, other, pairs, settings, begun.reader, begun.end)
         trainer, before = built.trainer, digests_of_trained(begun.model)
@@ -113,6 +126,7 @@ def optimise_dpo(
             passes.watch(model)
         with_trl.train(trainer, len(pairs), advance)
     costs = dict(passes.costs)
+    computed = {"policy": {"device": str(trainer.args.device), **computed_by(begun.model)}}
     with_trl.refuse_unsound(trainer)
     after = digests_of_trained(begun.model)
     checkpoints.save(begun, recipe, out)
@@ -122,6 +136,7 @@ def optimise_dpo(
         changed=sum(after[name] != digest for name, digest in before.items()),
         figures={**batch, **with_trl.last_figures(trainer, FIGURES)},
         costs=costs,
+        computed=computed,
     )
 
 
@@ -141,17 +156,25 @@ def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: Pro
 
 
 def check_settings(recipe: Dpo) -> None:
-    """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, before anything is asked or
-    trained."""
+    """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, and `ModelError` for weights
+    that cannot be quantised here, before anything is asked or trained."""
+    if recipe.quantise:
+        from harness.models.loading import refuse_without_bitsandbytes
+
+        refuse_without_bitsandbytes(f"optimise.quantise {recipe.quantise}")
     with tempfile.TemporaryDirectory() as scratch:
         _settings(recipe, scratch, seed=0, run_name="")
 
 
-def _settings(recipe: Dpo, scratch: str, *, seed: int, run_name: str, checkpointing: bool = False) -> Any:
+def _settings(
+    recipe: Dpo, scratch: str, *, seed: int, run_name: str, checkpointing: bool = False, device: str | None = None
+) -> Any:
     from loops.optimise.with_trl import settings_of
 
     # the load of a mixture's experts is no part of a preference, and TRL does not know every mixture's fields
     fixed: dict[str, Any] = {"gradient_checkpointing": checkpointing, "router_aux_loss_coef": 0.0}
+    if device == "cpu":
+        fixed |= {"use_cpu": True, "dataloader_pin_memory": False}
     if recipe.sft_weight:
         if named := [name for name in ("loss_type", "loss_weights") if recipe.trl.get(name) is not None]:
             raise RecipeError(
@@ -168,7 +191,7 @@ def _agreed(model: Any, reference: Any, pairs: Sequence[Pair], settings: Any, re
     from loops.optimise.collate import PairCollator, rows_of
     from loops.optimise.with_trl import build_trainer
 
-    collator, rows = PairCollator(reader=reader, end=end, max_length=settings.max_length), rows_of(pairs)
+    collator, rows = PairCollator.of(model, reader, end=end, max_length=settings.max_length), rows_of(pairs)
 
     def build(batch: int | None) -> Any:
         args = copy(settings)

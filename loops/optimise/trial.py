@@ -18,21 +18,23 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from harness.errors import RecipeError
-from harness.models.frames import Pictures
 from harness.models.loading import load_processor, model_errors
+from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from harness.wording import first_line
 from loops.groups import Pair
+from loops.optimise.narrow import narrowed
 from loops.optimise.parts import prepare
 from loops.optimise.settings import TROUBLE, TrlFields
 
 SMALL = 20_000_000
 """A model of fewer weights is tried as wide as it is."""
 
-NARROW = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "head_dim": 8, "projection_dim": 16}
-
+LARGEST = 400_000_000
+"""A model that stays of more weights when it is narrowed is not made: two of them, and what an optimiser keeps, are
+several GiB."""
 
 F = TypeVar("F", bound=TrlFields)
 
@@ -40,7 +42,9 @@ Step = Callable[[Any, Any, Pair, F, PromptReader, int], None]
 """Trains a prepared model for one step on one pair: model, reference, pair, recipe, reader, end token."""
 
 
-def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictures: Pictures | None = None) -> str:
+def try_training(
+    recipe: F, model: Path, sample: Sample, *, step: Step[F], options: ModelOptions = ModelOptions()
+) -> str:
     """Check the settings of training against the model in a folder, and take a `step` with a pair about `sample`.
 
     Returns what was tried, for people. Raises `RecipeError` that names the field at fault, and `ModelError` where the
@@ -56,12 +60,21 @@ def try_training(recipe: F, model: Path, sample: Sample, *, step: Step[F], pictu
         warnings.simplefilter("ignore")  # the training itself will tell them
         prepared = prepare(shape, _without_first_values(recipe), seed=0)
     trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
-    reader = prompt_reader(config, processor, pictures)
+    reader = prompt_reader(config, processor, options.pictures, system=options.system, thinking=options.thinking)
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
-    trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader, step=step)
+    share = f"{trained:,} of {weights:,} weights trained"
+    if weights < SMALL:
+        small: Any = config
+    elif (small := narrowed(config)) is None or (size := _size(small)) is None or size > LARGEST:
+        return f"its names and settings alone, {share}: a model of this kind does not come small enough for a step"
+    trial = _Trial(config=small, pair=pair, reader=reader, step=step)
     if trouble := trial.trouble(recipe):
+        plain = recipe.model_copy(update={"trl": {}, "lora": {}})
+        if small is not config and (reason := trial.trouble(plain)):
+            line = first_line(reason)
+            return f"its names and settings alone, {share}: a step fails once this model is narrowed ({line})"
         raise _blamed(trouble, recipe, trial) from trouble
-    return f"a step of training, {trained:,} of {weights:,} weights trained"
+    return f"a step of training, {share}"
 
 
 def _without_first_values(recipe: F) -> F:
@@ -94,16 +107,13 @@ class _Trial(Generic[F]):
         return None
 
 
-def _narrowed(config: Any) -> Any:
-    """A configuration as deep as this one, with the same tokens and pictures, and few weights."""
-    narrow = copy.deepcopy(config)
-    for tower in (narrow.get_text_config(), narrow.vision_config):
-        for name, size in NARROW.items():
-            if getattr(tower, name, None):
-                setattr(tower, name, size)
-        if getattr(tower, "num_key_value_heads", None):
-            tower.num_key_value_heads = 1
-    return narrow
+def _size(config: Any) -> int | None:
+    """How many weights a model of this configuration has; None where there is none such."""
+    try:
+        with torch.device("meta"):
+            return int(AutoModelForImageTextToText.from_config(copy.deepcopy(config)).num_parameters())
+    except TROUBLE:
+        return None
 
 
 def _blamed(trouble: Exception, recipe: F, trial: _Trial[F]) -> RecipeError:

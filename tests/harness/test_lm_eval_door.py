@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from lm_eval.api.instance import Instance
 
+from harness.errors import ModelError
 from harness.lm_eval_door import StropLM
 from harness.models.load import load_vlm
 from harness.types import Sample, Sampling
@@ -34,6 +35,16 @@ def test_lm_eval_knows_our_model_by_name(tmp_path: Path) -> None:
                     metadata=("t", 0, 1))  # fmt: skip
     questions = Sample(id="1", prompt="Is it?", images=(ScenePicture(seed),), target=None, cluster="1")
     assert lm.loglikelihood([odds]) == direct.log_likelihood([questions], ["Yes"])
+
+
+def test_lm_evals_names_of_device_and_precision_are_ours(tmp_path: Path) -> None:
+    from lm_eval.api.registry import get_model
+
+    arguments = f"pretrained={save_tiny(tmp_path)},dtype=bfloat16,attn_implementation=eager"
+    lm = get_model("strop").create_from_arg_string(arguments, {"batch_size": 1, "device": "cpu"})
+    assert lm.model.computed == {"device": "cpu", "dtype": "bfloat16", "attn_implementation": "eager"}
+    with pytest.raises(ModelError, match=r"^dtype float8: is none of auto, float32, bfloat16, float16$"):
+        get_model("strop").create_from_arg_string(f"pretrained={tmp_path},dtype=float8", {"device": "cpu"})
 
 
 def test_a_model_without_likelihoods_says_so() -> None:

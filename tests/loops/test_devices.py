@@ -14,17 +14,21 @@ import torch
 from transformers import PreTrainedModel
 
 import loops.ledger
-from harness.errors import ModelError, RunError
+from harness.errors import ModelError, RecipeError, RunError
 from harness.files import read_jsonl, write_jsonl
 from harness.models.encoder import Encoder
+from harness.models.load import load_vlm
+from harness.models.options import ModelOptions
 from loops.ledger import Outcome
 from loops.notes import notes_of_run
+from loops.optimise.checkpoints import load_start
+from loops.optimise.dpo import Dpo
 from loops.recipe import Recipe
 from loops.run import plan_recipe, run_recipe
 from loops.setting import Bar, Setting
 from tasks.pictos.models import shipped
 from tasks.registry import find_task, training_pool
-from tests.support.tiny import save_tiny
+from tests.support.tiny import HUB_TEMPLATE, llama_like_processor, save_tiny
 
 pytestmark = pytest.mark.slow
 
@@ -81,12 +85,13 @@ def test_the_ledger_names_device_and_precision_of_each_stages_models(setting: Se
     computed = {line["stage"]: line.get("computed") for line in read_jsonl(tmp_path / "run/ledger.jsonl")}
     model = {"model": {"device": "cpu", "dtype": "bfloat16", "attn_implementation": "eager"}}
     encoder = {"encoder": {"device": "cpu", "dtype": "float32"}}
-    assert {stage: computed[stage] for stage in computed if not stage.endswith("optimise")} == {
+    assert computed == {
         "round-0/eval": model,
         "round-0/baselines": {**model, **encoder},
         "round-1/collect": model,
         "round-1/verify": encoder,
         "round-1/select": None,
+        "round-1/optimise": {"policy": {"device": "cpu", "dtype": "float32", "attn_implementation": "eager"}},
         "round-1/eval": model,
     }
 
@@ -122,6 +127,26 @@ def test_a_run_goes_on_elsewhere_and_is_noted_where_that_changes_how_its_model_a
         "the model answered on cpu in float32 and on cuda in bfloat16, and rounding may change answers; set device and "
         "dtype in the recipe to hold a run's figures together"
     ]
+
+
+def test_training_on_another_gpu_than_the_first_is_told_how(setting: Setting) -> None:
+    study = _recipe(device="cuda:1").study(setting)
+    with pytest.raises(RecipeError) as caught:
+        study.optimise.refuse(study)
+    assert str(caught.value) == (
+        "device cuda:1: training takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES=1 and device=cuda"
+    )
+
+
+def test_answers_are_trained_on_behind_the_system_prompt_that_they_were_given_to(
+    tmp_path: Path,
+) -> None:
+    folder = save_tiny(tmp_path / "m", seed=4, reads=llama_like_processor("first", HUB_TEMPLATE))
+    (sample,) = training_pool("pictos_captions").of_round(seed=0, number=1, count=1)
+    options = ModelOptions(device="cpu", system="Answer as a pirate would.")
+    begun = load_start(folder, Dpo(), seed=0, options=options)
+    assert begun.reader.prompt(sample) == load_vlm("m", path=folder, **options.keywords).reader.prompt(sample)
+    assert "pirate" in begun.processor.tokenizer.decode(begun.reader.prompt(sample))
 
 
 def test_the_encoder_is_put_where_the_recipe_says(

@@ -43,7 +43,7 @@ class ChosenOnly(TrainedParts, PairOptimiser):
 
     def open(self, context):
         def train(pairs, out, advance):
-            start = checkpoints.load_start(context.start.path, self, seed=context.draw, pictures=None)
+            start = checkpoints.load_start(context.start.path, self, seed=context.draw)
             collator = collate.PairCollator(reader=start.reader, end=start.end)
             optimiser = torch.optim.AdamW(start.model.parameters(), self.learning_rate)
             for row in collate.rows_of(pairs):

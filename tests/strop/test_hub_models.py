@@ -67,6 +67,16 @@ def test_a_run_goes_on_with_the_commit_that_it_began_with(
     ]  # fmt: skip
 
 
+def test_runs_that_share_stages_start_from_one_commit(
+    site: Hub, strop: Strop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["run", "judge_free", *(word for field in SMALL for word in ("--set", field)), "--shared", "shared"]
+    assert strop(*words, "--out", "first").code == 0
+    _moved_on(site, tmp_path / "new", monkeypatch)
+    assert strop(*words, "--out", "second", "--set", "seed=1").code == 0
+    assert _measured("second/round-0/eval") == _measured("first/round-0/eval")
+
+
 def test_a_finished_run_asks_nobody(
     site: Hub, strop: Strop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -43,6 +43,11 @@ class Hub:
         self.commits.setdefault(repository, {})[commit] = folder
         self.names.setdefault(repository, {}).update(dict.fromkeys(("main", *branches), commit))
 
+    @property
+    def login(self) -> Path:
+        """Where huggingface_hub looks for the token of a saved login; there is none."""
+        return self.cache.with_name("login")
+
     def downloads(self) -> list[str]:
         """The files that were asked for, by name."""
         return sorted(re.sub(r".*/resolve/[^/]+/", "", line) for line in self.requests if line.startswith("GET /"))
@@ -76,7 +81,7 @@ def use_hub(monkeypatch: pytest.MonkeyPatch, url: str, cache: Path, *, offline: 
     values = {"ENDPOINT": url, "HUGGINGFACE_CO_URL_TEMPLATE": template, "HF_HUB_CACHE": str(cache)}
     for name, value in {**values, "HF_HUB_OFFLINE": offline}.items():
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(cache.with_name("no-token")))
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(cache.with_name("login")))
     for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
     hub.resolved.cache_clear()

@@ -16,7 +16,7 @@ import pytest
 
 from harness.errors import ModelError
 from harness.models import hub
-from harness.models.weights import adapter_folder, model_folder
+from harness.models.weights import adapter_folder, model_folder, settings_folder
 from tests.support.hub import COMMIT, OTHER_COMMIT, Hub, hub_at, use_hub
 from tests.support.shell import ROOT
 
@@ -72,6 +72,15 @@ def test_only_what_a_model_is_loaded_from_is_fetched(site: Hub, tmp_path: Path) 
     assert site.downloads() == sorted([*FILES, *parts])
 
 
+def test_a_models_settings_are_had_without_its_weights_and_the_weights_later(site: Hub, tmp_path: Path) -> None:
+    site.add("owner/model", _repository(tmp_path / "r"))
+    folder = settings_folder("owner/model")
+    assert site.downloads() == ["README.md", "config.json", "tokenizer.json"]
+    assert not (folder / "model.safetensors").exists()
+    assert (model_folder("owner/model") / "model.safetensors").read_text() == "weights"
+    assert settings_folder(str(tmp_path / "r")) == tmp_path / "r"
+
+
 def test_shards_are_fetched_with_their_index_and_an_adapter_by_its_own_names() -> None:
     shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
     assert set(hub.needed([*shards, "consolidated-00001-of-00002.safetensors"])) == set(shards)
@@ -95,17 +104,21 @@ def test_a_branch_is_resolved_once_in_a_process(site: Hub, tmp_path: Path) -> No
     assert model_folder(f"owner/model@{OTHER_COMMIT}").name == OTHER_COMMIT
 
 
+@pytest.mark.parametrize("saved", [False, True], ids=["HF_TOKEN", "saved login"])
 def test_a_token_opens_a_private_repository_and_stands_nowhere(
-    site: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    site: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, saved: bool
 ) -> None:
     token = "hf_abcdefghijklmnopqrst"
     site.add("owner/private", _repository(tmp_path / "r"))
     site.locked["owner/private"] = token
     assert _complaint("owner/private") == _complaint("owner/nowhere").replace("nowhere", "private")
-    monkeypatch.setenv("HF_TOKEN", token)
+    if saved:
+        site.login.write_text(token)
+    else:
+        monkeypatch.setenv("HF_TOKEN", token)
     folder = model_folder("owner/private")
     assert f"Bearer {token}" in site.tokens
-    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != site.login]
     assert folder.is_dir()
     assert not any(token.encode() in content for content in (*written, caplog.text.encode()))
 

@@ -16,7 +16,10 @@ from harness.models.load import load_vlm
 from harness.models.weights import model_digest
 from harness.types import Sampling
 from tasks.pictos.benchmarks import caption_samples
+from tests.support.tiny import save_adapter
 from tests.support.variants import Weights, complaint_of, variant
+
+SHORT = Sampling(max_tokens=6)
 
 BLOCK = 16
 """The side of the blocks that have a scale each."""
@@ -26,7 +29,7 @@ FP8 = {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size
 
 
 def _asked(folder: Path) -> list[list[str]]:
-    return load_vlm("m", path=folder, device="cpu").generate(caption_samples("dev", 3), Sampling(max_tokens=6))
+    return load_vlm("m", path=folder, device="cpu").generate(caption_samples("dev", 3), SHORT)
 
 
 def _newer_names(weights: Weights) -> Weights:
@@ -45,6 +48,27 @@ def test_a_llava_by_its_names_before_and_after_transformers_4_52_is_one_model(ti
     newer = variant(tiny, tmp_path / "newer", weights=_newer_names)
     assert "model.language_model.norm.weight" in load_file(newer / "model.safetensors")
     assert _asked(newer) == _asked(tiny)
+
+
+def test_an_adapter_by_those_older_names_is_the_adapter(tiny: Path, tmp_path: Path) -> None:
+    """Most LoRAs of LLaVA on the hub have them."""
+
+    def older(weights: Weights) -> Weights:
+        return {
+            name.replace(".model.language_model.", ".language_model.model.")
+            .replace(".model.vision_tower.", ".vision_tower.vision_model."): value
+            for name, value in weights.items()
+        }  # fmt: skip
+
+    adapter = save_adapter(tiny, tmp_path / "newer")
+    asked = [load_vlm("m", path=tiny, adapter=each, device="cpu").generate(caption_samples("dev", 3), SHORT)
+             for each in (adapter, variant(adapter, tmp_path / "older", weights=older))]  # fmt: skip
+    assert (
+        load_file(tmp_path / "newer/adapter_model.safetensors")
+        .keys()
+        .isdisjoint(load_file(tmp_path / "older/adapter_model.safetensors"))
+    )
+    assert asked[0] == asked[1] != _asked(tiny)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

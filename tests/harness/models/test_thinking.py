@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
+from harness.models.load import load_vlm
 from harness.models.thinking import ThoughtBudget, text_with_tags, thought_tags
+from harness.models.vlm import Vlm
+from harness.store import Store, ask
 from harness.thoughts import TAGS, ThoughtTags, answer_of, tags_of
+from harness.types import Sampling
+from tasks.pictos.benchmarks import caption_samples
 from tests.support.characters import Characters
+from tests.support.tiny import HUB_TEMPLATE, llama_like_processor, save_tiny
 
 THINK = ThoughtTags("<think>", "</think>")
 
@@ -31,7 +37,8 @@ def test_every_tag_closes_a_thought_for_the_marks_too(tags: ThoughtTags) -> None
 
 
 def test_tags_are_those_of_the_template_before_those_of_the_vocabulary() -> None:
-    assert tags_of(["{{ '<think>' }}"], ()) is None
+    assert tags_of(["{{ messages }}"], ("<think>",)) is None
+    assert tags_of(["{{ '<think>' }}"], ()) == THINK
     assert tags_of(["write [THINK]...[/THINK] first"], ("</think>",)) == ThoughtTags("[THINK]", "[/THINK]")
     assert tags_of([""], ("</think>", "a")) == THINK
 
@@ -70,3 +77,36 @@ def test_tags_that_are_special_tokens_stay_in_the_text() -> None:
     assert tokenizer.decode(ids, skip_special_tokens=True) == "aYes"
     assert text_with_tags(tokenizer, ids, THINK) == "<think>a</think>Yes"
     assert text_with_tags(tokenizer, ids, None) == "aYes"
+
+
+OPENED = HUB_TEMPLATE.replace("{{ 'ASSISTANT:' }}", "{{ 'ASSISTANT:<think>\n' }}")
+
+
+@pytest.fixture(scope="module")
+def thinker(tmp_path_factory: pytest.TempPathFactory) -> Vlm:
+    """A model whose template opens a thought, which its random weights never close."""
+    folder = save_tiny(tmp_path_factory.mktemp("m"), seed=4, reads=llama_like_processor("first", OPENED))
+    return load_vlm("m", path=folder, device="cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_model_that_thinks_for_ever_answers_behind_a_closed_thought(thinker: Vlm, temperature: float) -> None:
+    samples = caption_samples("dev", 4)
+    sampling = Sampling(max_tokens=5, max_thought_tokens=7, temperature=temperature)
+    answers = [answer for (answer,) in thinker.answers(samples, sampling)]
+    parted = [answer.text.partition("</think>") for answer in answers]
+    assert all(tag for _, tag, _ in parted)
+    assert [answer_of(answer.text).answer for answer in answers] == [behind.strip() for *_, behind in parted]
+    unbounded = [answer for (answer,) in thinker.answers(samples, Sampling(max_tokens=7, temperature=temperature))]
+    assert [thought.strip() for thought, *_ in parted] == [answer.text for answer in unbounded]
+    assert not any(answer.finished for answer in answers), "cut where the answer had its tokens"
+
+
+@pytest.mark.slow
+def test_thoughts_with_tokens_of_their_own_are_stored_under_keys_of_their_own(thinker: Vlm) -> None:
+    store, (sample,) = Store(), caption_samples("dev", 1)
+    for longest in (None, 3, 4, None):
+        ask(thinker, [sample], Sampling(max_tokens=3, max_thought_tokens=longest), store)
+    assert len(store.answers) == 3
+    assert Sampling().settings == {"n": 1, "temperature": 0.0, "max_tokens": 64, "seed": 0}

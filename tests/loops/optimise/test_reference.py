@@ -87,7 +87,7 @@ def test_an_adapter_is_float32_in_a_base_of_16_bits_and_its_checkpoint_is_of_the
     large_typed: Path, tmp_path: Path
 ) -> None:
     recipe = Dpo(**LORA, dtype="bfloat16", trl=TRL)
-    begun = checkpoints.load_start(large_typed, recipe, seed=0, pictures=None)
+    begun = checkpoints.load_start(large_typed, recipe, seed=0)
     trained = {values.dtype for values in begun.model.parameters() if values.requires_grad}
     others = {values.dtype for values in begun.model.parameters() if not values.requires_grad}
     assert (trained, others) == ({torch.float32}, {torch.bfloat16})
@@ -124,9 +124,9 @@ def test_activations_are_computed_twice_for_a_large_model_only(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = _train(tiny, tmp_path / "kept" / "checkpoint", **LORA)
-    assert not checkpoints.load_start(tiny, Dpo(**LORA), seed=0, pictures=None).checkpointing
+    assert not checkpoints.load_start(tiny, Dpo(**LORA), seed=0).checkpointing
     monkeypatch.setattr(checkpoints, "LARGE", 1000)
-    assert checkpoints.load_start(tiny, Dpo(**LORA), seed=0, pictures=None).checkpointing
+    assert checkpoints.load_start(tiny, Dpo(**LORA), seed=0).checkpointing
     seen: list[bool] = []
     settings = dpo._settings
     monkeypatch.setattr(dpo, "_settings", lambda *args, **named: _noted(seen, settings(*args, **named)))
@@ -151,7 +151,7 @@ def _noted(seen: list[bool], settings: Any) -> Any:
 def _built(start: Path, reference: Path, recipe: dict[str, Any]) -> tuple[checkpoints.Start, Any]:
     """What a training starts from, and its trainer before the first step."""
     chosen = Dpo(trl=TRL, **recipe)
-    begun = checkpoints.load_start(start, chosen, seed=3, pictures=None)
+    begun = checkpoints.load_start(start, chosen, seed=3)
     off = begun.switched_off and reference == start
     other = None if off else checkpoints.load_reference(reference, chosen)
     settings = dpo._settings(chosen, str(start), seed=3, run_name="")
