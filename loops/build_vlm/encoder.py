@@ -12,14 +12,13 @@ from torch.nn.functional import cross_entropy, dropout, normalize
 from transformers import AutoTokenizer
 
 from harness.files import digest_of_bytes, digest_of_file, write_json
-from harness.models.card import CARD
 from harness.models.joined_encoder import JoinedEncoder, ids_by, pixels_by
 from harness.models.loading import model_errors, quiet
-from harness.models.weights import model_digest
 from harness.pictures import open_picture
 from loops.build_vlm.join import load_sentences, load_tower
 from loops.build_vlm.kept import kept_tensor
 from loops.build_vlm.lessons import Lesson
+from loops.build_vlm.parts import Part
 
 WIDTH, STEPS, BATCH, RATE, DECAY, DROPPED = 256, 600, 256, 1e-3, 0.05, 0.3
 """Of the shared space; of the training of the two maps, which takes a minute on a CPU. Features are dropped since there
@@ -29,40 +28,36 @@ Begin = Callable[[str, int], Callable[[int], None]]
 
 
 def build_encoder(
-    tower: Path,
-    sentences: Path,
+    tower: Part,
+    sentences: Part,
     lessons: Sequence[Lesson],
     held_out: Sequence[Lesson],
     out: Path,
     *,
     begin: Begin,
-    side: int | None = None,
     seed: int = 0,
-    gold_of: Sequence[str] = (),
 ) -> Mapping[str, Any]:
     """Build the encoder into the folder `out`, and say how often, of the photographs held out, a caption's own is the
     first and among the first ten.
 
-    `out/training` keeps what the halves make of photographs and captions. `gold_of` are the tasks from whose right
-    answers it learns, for its card.
+    `out/training` keeps what the halves make of photographs and captions.
     """
     quiet()
-    eye, image_processor = load_tower(tower, side)
-    with model_errors(f"{sentences}: does not load as a sentence encoder; name another"):
-        reader, tokenizer = load_sentences(sentences), AutoTokenizer.from_pretrained(sentences)
+    eye, image_processor = load_tower(tower.folder, None)
+    with model_errors(f"{sentences.folder}: does not load as a sentence encoder; name another"):
+        reader, tokenizer = load_sentences(sentences.folder), AutoTokenizer.from_pretrained(sentences.folder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         encoder = JoinedEncoder(eye, reader, WIDTH).eval()
         every = [*lessons, *held_out]
-        pictures = _pictures(encoder, image_processor, every, out / "training", model_digest(tower), begin)
-        texts = _texts(encoder, tokenizer, every, out / "training", model_digest(sentences), begin)
+        pictures = _pictures(encoder, image_processor, every, out / "training", tower.digest, begin)
+        texts = _texts(encoder, tokenizer, every, out / "training", sentences.digest, begin)
         count = len(lessons)
         _train(encoder, pictures[:count], texts[:count], begin("training of the two maps", STEPS))
     measured = _recall(encoder, pictures[count:], texts[count:])
     encoder.save(out, image_processor, tokenizer)
-    write_json(out / CARD, {"gold_of": list(gold_of)})
     record = {
-        "parts": {"tower": model_digest(tower), "sentences": model_digest(sentences)},
+        "parts": {"tower": tower.record, "sentences": sentences.record},
         "photographs": count,
         "captions": sum(len(captions) for captions in texts[:count]),
         "held_out": measured,

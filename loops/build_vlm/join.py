@@ -126,7 +126,9 @@ def load_tower(folder: Path, side: int | None) -> tuple[Any, Any]:
         config = getattr(config, "vision_config", config)
         tower = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, use_safetensors=True)
     if not hasattr(tower.config, "patch_size"):
-        raise ModelError(f"{folder}: a {tower.config.model_type} has no patches; name a ViT, CLIP, SigLIP or DINO tower")
+        raise ModelError(
+            f"{folder}: a {tower.config.model_type} has no patches; name a ViT, CLIP, SigLIP or DINO tower"
+        )
     with model_errors(f"{folder}: its picture settings do not load; restore preprocessor_config.json"):
         image_processor = AutoImageProcessor.from_pretrained(folder)
     if side is not None:

@@ -24,7 +24,8 @@ def kept_tensor(
     kept: Path,
     advance: Callable[[int], None],
 ) -> torch.Tensor:
-    """`compute` of all items, in order, as one tensor (len(items), ...); `identity` is all that a chunk follows from."""
+    """`compute` of all items, in order, as one tensor (len(items), ...); `identity` is all that a chunk follows from,
+    as words."""
     kept.mkdir(parents=True, exist_ok=True)
     parts = []
     for start in range(0, len(items), CHUNK):

