@@ -42,11 +42,12 @@ def load_model(
 
     `name` is a shipped model (pictos-seed), a local folder, or a hub id with an optional @revision; `adapter` is a LoRA
     adapter to merge in (or several, in their order), `device` cpu, cuda, cuda:1 ... (by default a GPU where there is
-    one), `dtype` the precision of its weights ("auto": bfloat16 on a GPU from a gigabyte on, else float32), `attn_implementation` transformers' name
-    of its attention function, `pictures` how they are shown ("pad" or "processor"), `system` a system turn before every
-    question, `thinking` ("on" or "off") what a chat template with `enable_thinking` is given, and `generation_config`
-    whether the model's own settings that change greedy answers are followed ("model" or "none"). `endpoint` is the base
-    URL of an OpenAI-compatible server, which is asked `parallel` questions at once.
+    one), `dtype` the precision of its weights ("auto": bfloat16 on a GPU from a gigabyte on, else float32),
+    `attn_implementation` transformers' name of its attention function, `pictures` how they are shown ("pad" or
+    "processor"), `system` a system turn before every question, `thinking` ("on" or "off") what a chat template with
+    `enable_thinking` is given, and `generation_config` whether the model's own settings that change greedy answers are
+    followed ("model" or "none"). `endpoint` is the base URL of an OpenAI-compatible server, which is asked `parallel`
+    questions at once.
 
     Raises `harness.errors.ModelError` where it cannot be loaded, `UsageError` for options of the other kind of model.
 

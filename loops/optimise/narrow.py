@@ -69,15 +69,15 @@ def _narrow(configs: Sequence[Any]) -> None:
                 setattr(config, name, value // old * sizes[old])
 
 
-def _fewer_heads(part: _Part, width: int) -> None:
-    heads = getattr(part.config, part.heads)
-    setattr(part.config, part.heads, width // part.head)
+def _fewer_heads(tower: _Part, width: int) -> None:
+    heads = getattr(tower.config, tower.heads)
+    setattr(tower.config, tower.heads, width // tower.head)
     for name in KEY_HEADS:
-        if isinstance(value := getattr(part.config, name, None), int):
-            setattr(part.config, name, max(1, value * (width // part.head) // heads))
-    for name, value in _numbers(part.config):
+        if isinstance(value := getattr(tower.config, name, None), int):
+            setattr(tower.config, name, max(1, value * (width // tower.head) // heads))
+    for name, value in _numbers(tower.config):
         if any(word in name for word in INNER) and "layer" not in name:
-            setattr(part.config, name, max(8, value * width // part.width // 8 * 8))
+            setattr(tower.config, name, max(8, value * width // tower.width // 8 * 8))
 
 
 def _part(config: Any) -> _Part | None:
