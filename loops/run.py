@@ -74,7 +74,7 @@ def stages_of(recipe: Recipe, setting: Setting, answers: Path) -> Stages[tuple[C
     study, measured = recipe.study(setting), recipe.evaluate
     folder = study.seed_folder
     adapter = adapter_folder(setting.pinned(recipe.adapter)) if recipe.adapter else None
-    seed = Checkpoint(path=folder, digest=model_digest(folder, adapter))
+    seed = Checkpoint(path=folder, digest=model_digest(folder, *filter(None, [adapter])))
     if adapter and recipe.rounds:
         merged = yield _merge(study, seed, adapter)
         seed, adapter = merged.checkpoint(None), None

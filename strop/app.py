@@ -21,6 +21,7 @@ from harness.errors import StoppedError, StropError
 from harness.wording import one_line
 from strop.commands.bench import bench
 from strop.commands.board import board
+from strop.commands.build_vlm import build_vlm
 from strop.commands.calibrate import calibrate
 from strop.commands.check import check
 from strop.commands.compare import compare
@@ -66,7 +67,7 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "check": check,
         "bench": bench,
     },
-    "Hone": {"run": run, "grid": grid},
+    "Hone": {"build-vlm": build_vlm, "run": run, "grid": grid},
     "Compare": {"compare": compare, "diff": diff, "show": show, "rerun": rerun, "calibrate": calibrate},
     "Publish": {"board": board, "export": export, "reported": reported},
     "Data": {"data": data_app},

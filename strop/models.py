@@ -27,7 +27,7 @@ KEPT = "judge.jsonl"
 def load_model(
     name: str,
     *,
-    adapter: str | Path | None = None,
+    adapter: str | Path | Sequence[str | Path] | None = None,
     endpoint: str | None = None,
     parallel: int = PARALLEL,
     device: str | None = None,
@@ -41,12 +41,13 @@ def load_model(
     """A vision-language model, loaded here or, with `endpoint`, served there under its name.
 
     `name` is a shipped model (pictos-seed), a local folder, or a hub id with an optional @revision; `adapter` is a LoRA
-    adapter to merge in, `device` cpu, cuda, cuda:1 ... (by default a GPU where there is one), `dtype` the precision of
-    its weights ("auto": bfloat16 on a GPU from a gigabyte on, else float32), `attn_implementation` transformers' name
-    of its attention function, `pictures` how they are shown ("pad" or "processor"), `system` a system turn before every
-    question, `thinking` ("on" or "off") what a chat template with `enable_thinking` is given, and `generation_config`
-    whether the model's own settings that change greedy answers are followed ("model" or "none"). `endpoint` is the base
-    URL of an OpenAI-compatible server, which is asked `parallel` questions at once.
+    adapter to merge in (or several, in their order), `device` cpu, cuda, cuda:1 ... (by default a GPU where there is
+    one), `dtype` the precision of its weights ("auto": bfloat16 on a GPU from a gigabyte on, else float32),
+    `attn_implementation` transformers' name of its attention function, `pictures` how they are shown ("pad" or
+    "processor"), `system` a system turn before every question, `thinking` ("on" or "off") what a chat template with
+    `enable_thinking` is given, and `generation_config` whether the model's own settings that change greedy answers are
+    followed ("model" or "none"). `endpoint` is the base URL of an OpenAI-compatible server, which is asked `parallel`
+    questions at once.
 
     Raises `harness.errors.ModelError` where it cannot be loaded, `UsageError` for options of the other kind of model.
 
@@ -71,7 +72,7 @@ def load_model(
     return load_vlm(name, path=shipped(name), adapter=adapter, **options.keywords)
 
 
-def refuse_with_endpoint(options: ModelOptions, adapter: str | Path | None = None) -> None:
+def refuse_with_endpoint(options: ModelOptions, adapter: str | Path | Sequence[str | Path] | None = None) -> None:
     """Raise `UsageError` for the first option that a served model has no use for."""
     chosen = {"adapter": adapter, "device": options.device, **options.off_default}
     for name, value in chosen.items():

@@ -64,8 +64,12 @@ SeedModelOption = Annotated[str | None, _MODEL]
 """The model that a recipe hones, in the place of its own."""
 
 AdapterOption = Annotated[
-    str | None,
-    typer.Option("--adapter", help="A LoRA adapter to merge into the model: a folder, or a hub id as a model's."),
+    list[str] | None,
+    typer.Option(
+        "--adapter",
+        help="A LoRA adapter to merge into the model: a folder, or a hub id as a model's. Repeated, each is merged in "
+        "turn, as peft adds up several that are active.",
+    ),
 ]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 ...; default: a GPU where there is one.")

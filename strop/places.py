@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,16 @@ def option_in(command: Sequence[str], *names: str) -> str | None:
         if name in names:
             return value if equals else next(iter(words[index + 1 :]), None)
     return None
+
+
+def options_in(command: Sequence[str], name: str) -> list[str]:
+    """All values of an option in a recorded command line, in their order."""
+    words = [*command, ""]
+    return [
+        word.partition("=")[2] if "=" in word else behind
+        for word, behind in itertools.pairwise(words)
+        if word.partition("=")[0] == name
+    ]
 
 
 def set_include_path(path: str | Path | None) -> None:

@@ -48,7 +48,8 @@ def merged(adapted: Any) -> Any:
     model = adapted.get_base_model()
     head, words = (_stored(layer()) for layer in (model.get_output_embeddings, model.get_input_embeddings))
     tied = head.weight is words.weight
-    configs = (model.config, model.config.get_text_config())
+    texts = (model.config, model.config.get_text_config())
+    configs = [config for config in texts if hasattr(config, "tie_word_embeddings")]
     flags = [config.tie_word_embeddings for config in configs]
     if tied:
         head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=head.weight.requires_grad)

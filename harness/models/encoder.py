@@ -1,7 +1,8 @@
 """Contrastive image-text encoders (CLIP, SigLIP): the only module that imports open_clip.
 
 An encoder is named as open_clip names it: a folder with `open_clip_config.json` and `open_clip_model.safetensors`, or
-an architecture with the tag of its weights, ``ViT-B-32::laion2b_s34b_b79k``.
+an architecture with the tag of its weights, ``ViT-B-32::laion2b_s34b_b79k``. A folder may also hold two pretrained
+halves with a linear map each (`harness.models.joined_encoder`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from harness.errors import ModelError
+from harness.models.joined_encoder import is_joined, load_joined
 from harness.models.loading import model_errors, usable_device
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
@@ -112,7 +114,10 @@ def load_encoder(name: str, device: str | None = None) -> Encoder:
     """
     device = usable_device(device)
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if is_joined(folder):
+        with model_errors(f"encoder {name}: does not load; restore it from where it came from"), _silence():
+            model, preprocess, tokenizer = load_joined(folder)
+    elif folder.is_dir():
         for needed in (CONFIG, WEIGHTS):
             if not (folder / needed).is_file():
                 raise ModelError(f"encoder {name}: no {needed} in it; a folder saved by open_clip has one")

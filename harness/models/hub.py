@@ -85,10 +85,17 @@ def origin_of(folder: Path) -> HubId | None:
     return HubId(repository=cache.removeprefix("models--").replace("--", "/", 1), revision=snapshot.name)
 
 
-def origins(folder: Path, adapter: Path | None = None) -> Mapping[str, str]:
-    """What results say of a model that came from the hub: repository and commit of its weights, and of its adapter."""
-    named = {"weights": origin_of(folder), "adapter": origin_of(adapter) if adapter else None}
+def origins(folder: Path, *adapters: Path) -> Mapping[str, str]:
+    """What results say of a model that came from the hub: repository and commit of its weights, and of its adapters
+    (`adapter_name`)."""
+    named = {"weights": origin_of(folder)}
+    named |= {adapter_name(number): origin_of(adapter) for number, adapter in enumerate(adapters)}
     return {name: str(origin) for name, origin in named.items() if origin}
+
+
+def adapter_name(number: int) -> str:
+    """What results call a model's adapters, counted from 0."""
+    return f"adapter {number + 1}" if number else "adapter"
 
 
 def snapshot_in(cache: Path, revision: str | None) -> Path | None:

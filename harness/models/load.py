@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -30,7 +31,7 @@ def load_vlm(
     name: str,
     *,
     path: str | Path | None = None,
-    adapter: str | Path | None = None,
+    adapter: str | Path | Sequence[str | Path] | None = None,
     device: str | None = None,
     dtype: Dtype = "auto",
     attn_implementation: AttnImplementation | None = None,
@@ -39,7 +40,8 @@ def load_vlm(
     thinking: Thinking | None = None,
     generation_config: GenerationSettings = "model",
 ) -> Vlm:
-    """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named.
+    """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named;
+    several are merged one after the other, so that their changes add up.
 
     `path` is where the model called `name` lies, if that is not its name; the other options are those of
     `harness.models.options.ModelOptions`. Weights are safetensors, code from the hub is never run. It is asked one
@@ -51,8 +53,9 @@ def load_vlm(
         thinking=thinking, generation_config=generation_config,
     )  # fmt: skip
     folder = model_folder(str(path or name))
-    lora = adapter_folder(str(adapter)) if adapter else None
-    if lora:
+    names = [adapter] if isinstance(adapter, str | Path) else adapter or ()
+    adapters = [adapter_folder(str(each)) for each in names]
+    for lora in adapters:
         tell_other_base(lora, name=name, folder=folder)
     place = usable_device(device)
     _refuse_missing(attn_implementation)
@@ -60,9 +63,9 @@ def load_vlm(
         folder, name=name, dtype=precision(dtype, place, weights_size(folder)), attn_implementation=attn_implementation
     )
     processor = load_processor(folder, name=name)
-    if lora:
+    for lora in adapters:
         model = with_adapter(model, lora)
-    digest = model_digest(folder, lora)
+    digest = model_digest(folder, *adapters)
     with model_errors(f"{name}: cannot be asked"):
         vlm = Vlm(
             model.eval().to(place),
@@ -71,7 +74,7 @@ def load_vlm(
             digest=digest,
             device=place,
             options=options,
-            origins=origins(folder, lora),
+            origins=origins(folder, *adapters),
         )
         refuse_unusable(vlm)
     return vlm

@@ -9,12 +9,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoModelForMultimodalLM,
+    AutoProcessor,
+    BitsAndBytesConfig,
+)
 from transformers.quantizers import AutoHfQuantizer
 from transformers.utils import logging
 
@@ -39,10 +46,16 @@ def model_errors(what: str) -> Iterator[None]:
 
 
 def load_weights(
-    folder: Path, *, name: str, dtype: torch.dtype, attn_implementation: AttnImplementation | None = None
+    folder: Path,
+    *,
+    name: str,
+    dtype: torch.dtype,
+    attn_implementation: AttnImplementation | None = None,
+    quantise: str | None = None,
 ) -> Any:
     """The model in a folder, every weight of it read from its safetensors; `name` is what people call it, and
-    `attn_implementation` what computes its attention (by default what transformers chooses).
+    `attn_implementation` what computes its attention (by default what transformers chooses). With `quantise` (nf4) its
+    linear layers are kept in 4 bits, on the GPU where there is one, and compute in `dtype`.
 
     Raises `ModelError` where weights are missing, left over or of another shape than config.json says, and for a folder
     of another kind. Buffers that old versions stored (position ids, rotary frequencies) and the second name of tied
@@ -60,6 +73,7 @@ def load_weights(
             folder,
             dtype=dtype,
             attn_implementation=attn_implementation,
+            quantization_config=_four_bits(quantise, dtype) if quantise else None,
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are reported with their shapes
@@ -98,6 +112,20 @@ def computed_by(model: Any) -> dict[str, str]:
     """What results say of how a model computes: its precision and its attention."""
     dtype, attention = str(model.dtype).removeprefix("torch."), model.config._attn_implementation
     return {"dtype": dtype, "attn_implementation": str(attention)}
+
+
+def refuse_without_bitsandbytes(what: str) -> None:
+    """Raise `ModelError`, which begins with `what`, where weights cannot be quantised."""
+    if find_spec("bitsandbytes") is None:
+        raise ModelError(f"{what}: needs the package bitsandbytes; pip install 'strop[quantised]'")
+
+
+def _four_bits(kind: str, dtype: torch.dtype) -> BitsAndBytesConfig:
+    """Weights of 4 bits with their scales of 8 (QLoRA, Dettmers et al. 2023)."""
+    refuse_without_bitsandbytes(f"quantise {kind}")
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type=kind, bnb_4bit_compute_dtype=dtype, bnb_4bit_use_double_quant=True
+    )
 
 
 def load_processor(folder: Path, *, name: str) -> Any:

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ModelError
+from harness.errors import DataError, ModelError
 from harness.files import digest_of_bytes, digest_of_file, digest_of_json, read_json
 from harness.models import hub
 
@@ -101,7 +101,10 @@ def adapter_folder(name: str) -> Path:
 def tell_other_base(adapter: Path, *, name: str, folder: Path) -> None:
     """Log a line where an adapter says that it was trained on another model than the one in `folder`, which people call
     `name`. Not refused: folders are moved and renamed."""
-    config = read_json(adapter / "adapter_config.json")
+    try:
+        config = read_json(adapter / "adapter_config.json")
+    except DataError:
+        return  # peft refuses it too
     base, revision = config.get("base_model_name_or_path"), config.get("revision")
     if not base or not isinstance(base, str):
         return
@@ -139,15 +142,15 @@ def _folder(name: str, what: str, remedy: str, *, adapter: bool = False, weights
     raise ModelError(f"{what}: no such folder; name {remedy}")
 
 
-def model_digest(folder: Path, adapter: Path | None = None) -> str:
+def model_digest(folder: Path, *adapters: Path) -> str:
     """SHA-256 over all that makes a model answer as it does: weights, config, generation settings, tokenizer, chat
-    template, and the processor of its pictures; of the adapter as well.
+    template, and the processor of its pictures; of adapters as well, in their order.
 
     Cards, logs and the trainer's state are no part of it. In JSON files the order of keys, and what a library writes
     about itself and not about the model (`_VOLATILE`), do not count: the same model saved again has the same digest.
     Raises `ModelError` where there are no safetensors weights.
     """
-    folders = [folder, adapter] if adapter else [folder]
+    folders = [folder, *adapters]
     if not any(weight_files(each) for each in folders):
         raise ModelError(f"{folder}: {without_weights(folder)}")
     files = [file for each in folders for file in identity_files(each)]

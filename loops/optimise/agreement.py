@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 
-from harness.errors import RecipeError
+from harness.errors import ModelError, RecipeError
 from harness.wording import first_line
 from loops.optimise.collate import SIDES, PairCollator
 from loops.optimise.settings import TROUBLE
 from loops.optimise.with_trl import log_probs_of
 
-EXACT, ROUNDED = 5e-4, 0.1
+EXACT, ROUNDED = 2e-3, 0.1
 """The largest mean difference of a token's log-probability, in nats, that batches and kernels explain: in float32, and
 in 16 bits or fewer, where a logit of 16 is rounded to multiples of 1/8 (bfloat16)."""
 
@@ -53,6 +53,7 @@ def agreed(build: Callable[[int | None], Any], collator: PairCollator) -> Agreed
     disagrees, and what TRL, torch and their helpers raise.
     """
     trainer = build(None)
+    _refuse_out_of_reach(trainer.model)
     rows = _unlike(trainer.train_dataset, min(COMPARED, trainer.args.per_device_train_batch_size))
     read = [_read(trainer.model, collator, row, side) for side in SIDES for row in rows]
     unused = _scales(trainer) if all(reading.bare for reading in read) else []
@@ -65,6 +66,16 @@ def agreed(build: Callable[[int | None], Any], collator: PairCollator) -> Agreed
         if len(rows) > 1 and not any(alone):
             return Agreed(trainer=build(1), batch=1)
     raise RecipeError(f"optimise: {next(filter(None, alone), trouble)}")
+
+
+def _refuse_out_of_reach(model: Any) -> None:
+    """Raise `RecipeError` for a model whose layers below its head transformers does not name."""
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    if inner.base_model is inner:
+        raise RecipeError(
+            f"optimise: TRL's loss takes a model's layers apart from its head, which models of type "
+            f"'{inner.config.model_type}' do not let it; take another model"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +114,7 @@ def _trouble(trainer: Any, rows: Sequence[Mapping[str, Any]], read: Sequence[_Re
         computed = log_probs_of(trainer, rows)
     except torch.OutOfMemoryError:
         raise
-    except TROUBLE as error:
+    except (ModelError, *TROUBLE) as error:
         if len(rows) == 1:
             raise
         return f"pairs do not go into a batch ({first_line(error)})"
@@ -113,8 +124,8 @@ def _trouble(trainer: Any, rows: Sequence[Mapping[str, Any]], read: Sequence[_Re
             return (
                 f"TRL computes {float(values.sum()):.4f} for the log-probability of an answer of {len(values)} tokens, "
                 f"and the model itself {float(reading.log_probs.sum()):.4f}; training would follow numbers that are "
-                "not the model's, so this kind of model cannot be trained by TRL's loss (its configuration may scale "
-                "logits where its code does not); take another model"
+                "not the model's (its code may change a picture by those before it in a batch, or logits behind its "
+                "head), so this kind of model cannot be trained by TRL's loss; take another model"
             )
     return None
 

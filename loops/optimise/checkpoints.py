@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from harness.models.adapters import merged
+from harness.models.adapters import merged, with_adapter
 from harness.models.loading import load_processor, load_weights
 from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader, prompt_reader
@@ -62,18 +62,29 @@ def load_reference(folder: Path, recipe: TrainedParts, options: ModelOptions = M
     """The checkpoint whose log-probabilities a loss is relative to, in the precision that the recipe trains it in."""
     settled = recipe.settled(parameters_in(folder))
     return load_weights(
-        folder, name=str(folder), dtype=getattr(torch, settled.dtype), attn_implementation=options.attn_implementation
+        folder,
+        name=str(folder),
+        dtype=getattr(torch, settled.dtype),
+        attn_implementation=options.attn_implementation,
+        quantise=settled.quantise,
     )
 
 
 def save(start: Start, recipe: TrainedParts, out: Path) -> None:
-    """Save the trained model, whole, into `out` (safetensors), and an adapter's own weights beside it."""
-    model = start.model
+    """Save the trained model, whole, into `out` (safetensors), and an adapter's own weights beside it.
+
+    What was trained on 4-bit weights is merged into the weights that these were made of, in the recipe's precision.
+    """
+    model, adapter = start.model, out.with_name("adapter")
     if hasattr(model, "peft_config"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that trained embeddings are saved too
-            model.save_pretrained(out.with_name("adapter"))
-        model = merged(model)
+            model.save_pretrained(adapter)
+        if recipe.quantise:
+            whole = load_reference(start.folder, recipe.model_copy(update={"quantise": None}))
+            model = with_adapter(whole, adapter)
+        else:
+            model = merged(model)
     model.save_pretrained(out)
     start.processor.save_pretrained(out)
 

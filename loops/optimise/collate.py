@@ -6,6 +6,7 @@ processor as they are: with LLaVA-1.5 it would train on other inputs than those 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,12 +33,22 @@ class PairCollator:
     An answer is trained with the token `end` behind it, as a model says it. Of B rows come the B chosen sides and then
     the B rejected ones: `input_ids`, `attention_mask`, `completion_mask` (1 on the answers) and what goes along with
     the tokens, all (2 B, longest, ...), padded on the right and cut to `max_length` tokens where one is given; the
-    pictures of each side in order, processed once.
+    pictures of each side in order, processed once, in the model's `dtype`. Only inputs that the model names (`names`)
+    are kept.
     """
 
     reader: PromptReader
     end: int
     max_length: int | None = None
+    names: frozenset[str] | None = None
+    dtype: torch.dtype = torch.float32
+
+    @classmethod
+    def of(cls, model: Any, reader: PromptReader, *, end: int, max_length: int | None) -> PairCollator:
+        """The collator for a model, which may be one of peft's."""
+        inner = model.get_base_model() if hasattr(model, "peft_config") else model
+        names = frozenset(inspect.signature(type(inner).forward).parameters)
+        return cls(reader=reader, end=end, max_length=max_length, names=names, dtype=model.dtype)
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         return self._batch(rows, SIDES)
@@ -65,9 +76,14 @@ class PairCollator:
         ]
         batch["completion_mask"] = torch.tensor(completion)
         (shown,) = heads.batches
-        return {
+        inputs = {
             **{name: values[:, : self.max_length] for name, values in batch.items()},
             **{name: torch.cat([values] * len(sides)) for name, values in shown.pixels.items()},
+        }
+        return {
+            name: values.to(self.dtype) if values.is_floating_point() else values
+            for name, values in inputs.items()
+            if self.names is None or name in {*self.names, "completion_mask"}
         }
 
     def _refuse_cut(self, prompt: Sequence[int], head: Head) -> None:

@@ -156,8 +156,12 @@ def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: Pro
 
 
 def check_settings(recipe: Dpo) -> None:
-    """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, before anything is asked or
-    trained."""
+    """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, and `ModelError` for weights
+    that cannot be quantised here, before anything is asked or trained."""
+    if recipe.quantise:
+        from harness.models.loading import refuse_without_bitsandbytes
+
+        refuse_without_bitsandbytes(f"optimise.quantise {recipe.quantise}")
     with tempfile.TemporaryDirectory() as scratch:
         _settings(recipe, scratch, seed=0, run_name="")
 
@@ -187,7 +191,7 @@ def _agreed(model: Any, reference: Any, pairs: Sequence[Pair], settings: Any, re
     from loops.optimise.collate import PairCollator, rows_of
     from loops.optimise.with_trl import build_trainer
 
-    collator, rows = PairCollator(reader=reader, end=end, max_length=settings.max_length), rows_of(pairs)
+    collator, rows = PairCollator.of(model, reader, end=end, max_length=settings.max_length), rows_of(pairs)
 
     def build(batch: int | None) -> Any:
         args = copy(settings)

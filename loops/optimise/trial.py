@@ -15,24 +15,26 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers import AutoConfig
 
 from harness.errors import RecipeError
-from harness.models.loading import load_processor, model_errors
+from harness.models.loading import load_processor, model_class, model_errors
 from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from harness.wording import first_line
 from loops.groups import Pair
-from loops.optimise.parts import prepare
+from loops.optimise.narrow import narrowed
+from loops.optimise.parts import prepare, switched_off
 from loops.optimise.settings import TROUBLE, TrlFields
 
 SMALL = 20_000_000
 """A model of fewer weights is tried as wide as it is."""
 
-NARROW = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "head_dim": 8, "projection_dim": 16}
-
+LARGEST = 400_000_000
+"""A model that stays of more weights when it is narrowed is not made: two of them, and what an optimiser keeps, are
+several GiB."""
 
 F = TypeVar("F", bound=TrlFields)
 
@@ -49,9 +51,11 @@ def try_training(
     model's configuration or processor does not load.
     """
     processor = load_processor(model, name=str(model))
-    with model_errors(f"{model}: does not load as an image-text-to-text model"), torch.device("meta"):
+    what = f"{model}: does not load as an image-text-to-text model"
+    with model_errors(what), torch.device("meta"):
         config = AutoConfig.from_pretrained(model)
-        shape = AutoModelForImageTextToText.from_config(config)
+        kind = model_class(config, what)
+        shape = kind.from_config(config)
     weights = shape.num_parameters()
     recipe = recipe.settled(weights)
     with warnings.catch_warnings():
@@ -60,10 +64,19 @@ def try_training(
     trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
     reader = prompt_reader(config, processor, options.pictures, system=options.system, thinking=options.thinking)
     pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
-    trial = _Trial(config=config if weights < SMALL else _narrowed(config), pair=pair, reader=reader, step=step)
+    share = f"{trained:,} of {weights:,} weights trained"
+    if weights < SMALL:
+        small: Any = config
+    elif (small := narrowed(config)) is None or (size := _size(kind, small)) is None or size > LARGEST:
+        return f"its names and settings alone, {share}: a model of this kind does not come small enough for a step"
+    trial = _Trial(kind=kind, config=small, pair=pair, reader=reader, step=step)
     if trouble := trial.trouble(recipe):
+        plain = recipe.model_copy(update={"trl": {}, "lora": {}})
+        if small is not config and (reason := trial.trouble(plain)):
+            line = first_line(reason)
+            return f"its names and settings alone, {share}: a step fails once this model is narrowed ({line})"
         raise _blamed(trouble, recipe, trial) from trouble
-    return f"a step of training, {trained:,} of {weights:,} weights trained"
+    return f"a step of training, {share}"
 
 
 def _without_first_values(recipe: F) -> F:
@@ -74,8 +87,9 @@ def _without_first_values(recipe: F) -> F:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Trial(Generic[F]):
-    """What a step is taken with."""
+    """What a step is taken with; `kind` is the class of transformers that makes the model."""
 
+    kind: Any
     config: Any
     pair: Pair
     reader: PromptReader
@@ -86,26 +100,24 @@ class _Trial(Generic[F]):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # as above
-                model, reference = (
-                    AutoModelForImageTextToText.from_config(self.config, dtype=torch.float32) for _ in range(2)
-                )
+                model = self.kind.from_config(self.config, dtype=torch.float32)
                 end = self.reader.end_token(stop_tokens(model, self.reader.tokenizer))
-                self.step(prepare(model, recipe, seed=0), reference, self.pair, recipe, self.reader, end)
+                prepared = prepare(model, recipe, seed=0)
+                off = switched_off(prepared, recipe)
+                reference = None if off else self.kind.from_config(self.config, dtype=torch.float32)
+                self.step(prepared, reference, self.pair, recipe, self.reader, end)
         except TROUBLE as error:
             return error
         return None
 
 
-def _narrowed(config: Any) -> Any:
-    """A configuration as deep as this one, with the same tokens and pictures, and few weights."""
-    narrow = copy.deepcopy(config)
-    for tower in (narrow.get_text_config(), narrow.vision_config):
-        for name, size in NARROW.items():
-            if getattr(tower, name, None):
-                setattr(tower, name, size)
-        if getattr(tower, "num_key_value_heads", None):
-            tower.num_key_value_heads = 1
-    return narrow
+def _size(kind: Any, config: Any) -> int | None:
+    """How many weights a model of this configuration has; None where there is none such."""
+    try:
+        with torch.device("meta"):
+            return int(kind.from_config(copy.deepcopy(config)).num_parameters())
+    except TROUBLE:
+        return None
 
 
 def _blamed(trouble: Exception, recipe: F, trial: _Trial[F]) -> RecipeError:

@@ -96,7 +96,8 @@ def log_probs_of(trainer: Any, rows: Sequence[Mapping[str, Any]]) -> list[torch.
     outputs: list[Any] = []
     hook = trainer.model.register_forward_hook(lambda model, inputs, output: outputs.append(output))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
             trainer.model.eval()
             trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(rows)))
     finally:
@@ -171,11 +172,7 @@ def refuse_unsound(trainer: Any) -> None:
     """Raise `RecipeError` where a training left a model that no longer computes numbers."""
     model = trainer.model
     refuse_numberless(model, "training diverged", REMEDY)
-    batch = trainer.data_collator([trainer.train_dataset[0]])
-    inputs = {name: values.to(model.device) for name, values in batch.items() if name != "completion_mask"}
-    with torch.inference_mode():
-        logits = model.eval()(**inputs, logits_to_keep=1).logits
-    if not torch.isfinite(logits).all():
+    if not all(torch.isfinite(values).all() for values in log_probs_of(trainer, [trainer.train_dataset[0]])):
         raise RecipeError(f"training diverged: of its first pair the model computes no numbers any more; {REMEDY}")
 
 

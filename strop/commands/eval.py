@@ -110,7 +110,7 @@ def evaluate(
         raise UsageError("--tasks names no task; `strop tasks` lists them")
     longest = read_longest(max_tokens, [task.name for task in chosen])
     loaded = load_model(
-        model, adapter=adapter, endpoint=endpoint, parallel=parallel, device=device, dtype=dtype,
+        model, adapter=adapter or None, endpoint=endpoint, parallel=parallel, device=device, dtype=dtype,
         attn_implementation=attn_implementation, pictures=pictures, system=system, thinking=thinking,
         generation_config=generation_config,
     )  # fmt: skip
@@ -156,7 +156,7 @@ def _model_notes(results: Results) -> Iterator[str]:
     about = results.provenance["model"]
     if note := PICTURE_NOTES.get(about.get("pictures", "")):
         yield note
-    yield from (f"{part} of {about[part]}" for part in ("weights", "adapter") if part in about)
+    yield from (f"{part} of {about[part]}" for part in about if part == "weights" or part.startswith("adapter"))
     if "url" not in about:
         return
     yield (

@@ -18,7 +18,7 @@ import typer
 from harness.errors import DataError, UsageError
 from harness.files import read_json, write_json
 from harness.lm_eval_names import PATH_VARIABLE
-from harness.models.hub import hub_id
+from harness.models.hub import adapter_name, hub_id
 from harness.plugins import OLDER_PATH_VARIABLE, PLUGIN_PATH_VARIABLE
 from harness.provenance import HIDDEN
 from harness.runs.ids import DEFAULT_RUNS
@@ -26,7 +26,7 @@ from harness.runs.names import RECIPE, REVISIONS
 from strop.commands.diff import print_figures, print_unlike
 from strop.commands.show import in_words
 from strop.options import ID_HELP, JsonOption, RunsOption, writable_folder
-from strop.places import option_in, set_include_path, set_plugin_path
+from strop.places import option_in, options_in, set_include_path, set_plugin_path
 from tasks.data.root import DATA_VARIABLE, DataRoot
 
 if TYPE_CHECKING:
@@ -141,9 +141,9 @@ def _commits(origin: Origin) -> dict[str, str]:
 
 def _at_commits(words: Sequence[str], about: Mapping[str, Any]) -> list[str]:
     """The words of a command whose models on the hub are named with the commits that were measured."""
-    commits = {option_in(words, f"--{option}"): about[part]
-               for option, part in (("model", "weights"), ("adapter", "adapter")) if part in about}  # fmt: skip
-    named = {name: commit for name, commit in commits.items() if name and hub_id(name)}
+    commits = {str(option_in(words, "--model")): about.get("weights")}
+    commits |= {name: about.get(adapter_name(number)) for number, name in enumerate(options_in(words, "--adapter"))}
+    named = {name: commit for name, commit in commits.items() if commit and hub_id(name)}
     return [
         next((f"{word[: -len(name)]}{commit}" for name, commit in named.items()
               if word in (name, f"--model={name}", f"--adapter={name}")), word)
@@ -186,17 +186,17 @@ def _check_weights(origin: Origin, command: _Command) -> None:
     if origin.run is not None:
         commits = _commits(origin)
         model, adapter = str(origin.recipe["model"]), origin.recipe.get("adapter")
-        model, adapter = commits.get(model, model), adapter and commits.get(adapter, adapter)
-        if adapter and origin.recipe.get("rounds"):
+        model, adapters = commits.get(model, model), [commits.get(adapter, adapter)] if adapter else []
+        if adapters and origin.recipe.get("rounds"):
             return  # the seed of such a run is a checkpoint of its own, into which the adapter is merged first
     elif command.words[0] == "eval":
         if option_in(command.words, "--endpoint"):
             return  # a name that is served: only its answers tell what it is
-        model, adapter = str(option_in(command.words, "--model")), option_in(command.words, "--adapter")
+        model, adapters = str(option_in(command.words, "--model")), options_in(command.words, "--adapter")
     else:
         return
     folder = shipped(model) or model_folder(command.located(model))
-    now = model_digest(folder, adapter_folder(command.located(str(adapter))) if adapter else None)
+    now = model_digest(folder, *(adapter_folder(command.located(str(adapter))) for adapter in adapters))
     then = next(iter(origin.rounds.values()))["digest"]
     if now != then:
         raise DataError(

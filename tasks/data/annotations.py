@@ -105,6 +105,17 @@ def read_captions(folder: Path) -> Mapping[str, Sequence[str]]:
     return dict(captions)
 
 
+def read_captioned(folder: Path) -> Mapping[str, Sequence[str]]:
+    """File name of an image -> its captions, of the images that have some; errors as `read_instances` has them."""
+    captions: dict[str, list[str]] = defaultdict(list)
+    for path in annotation_files(folder, "captions"):
+        index = _indexed(path, "captions")
+        for identifier, rows in index.imgToAnns.items():
+            image = as_row(f"{path}: image {identifier}", index.imgs[identifier])
+            captions[image.text("file_name")] += [_annotation(path, row).text("caption") for row in rows]
+    return dict(captions)
+
+
 def box_overlap(box: Box, other: Box) -> float:
     """Intersection over union of two boxes, 0..1, as COCO's evaluation computes it. Both must have an area."""
     from pycocotools import mask

@@ -146,6 +146,26 @@ def test_a_round_trained_on_tied_weights_saves_the_model_that_it_trained(
     assert not torch.allclose(_logits(plain.model, processor), logits, atol=1e-3)
 
 
+@pytest.mark.reported("adapters")
+def test_several_adapters_answer_as_peft_does_with_all_of_them_active(base: Path, tmp_path: Path) -> None:
+    configs = {
+        "one": _lora(target_modules=["q_proj", "v_proj"]),
+        "other": _lora(r=4, target_modules=["q_proj", "lm_head"]),
+    }
+    adapters = [_adapter(base, tmp_path / name, config) for name, config in configs.items()]
+    both = _unmerged(base, adapters[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        both.load_adapter(adapters[1], "other")
+        both.base_model.set_adapter(["default", "other"])
+    vlm = load_vlm("m", path=base, adapter=adapters, device="cpu")
+    logits = _logits(both.eval(), vlm.processor)
+    assert torch.allclose(_logits(vlm.model, vlm.processor), logits, atol=2e-4, rtol=1e-4)
+    others = [load_vlm("m", path=base, adapter=adapter, device="cpu") for adapter in (*adapters, adapters[::-1])]
+    assert len({vlm.digest, *(other.digest for other in others)}) == 4
+    assert not any(torch.allclose(_logits(other.model, vlm.processor), logits, atol=1e-3) for other in others[:2])
+
+
 def _complaint(base: Path, adapter: Path) -> str:
     with pytest.raises(ModelError) as caught:
         load_vlm("m", path=base, adapter=adapter, device="cpu")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,7 @@ def _train(start: Path, out: Path, pairs: list[Pair] = PAIRS, **trl: Any) -> Tra
 def _changed(method: Callable[..., Any], change: Callable[[Any, dict[str, Any]], None]) -> Callable[..., Any]:
     """A forward pass whose output is changed, by what went in."""
 
+    @functools.wraps(method)  # its inputs are told by their names
     def forward(self: Any, *inputs: Any, **named: Any) -> Any:
         output = method(self, *inputs, **named)
         change(output, {"pixel_values": inputs[0]} | named if inputs else named)
