@@ -109,12 +109,15 @@ def test_a_twin_is_the_model_without_the_picture(
             assert any(greedy_text(member, ids).agrees(_tokens(answer), stops(member)) for ids in prompts)
 
 
-def test_samples_of_two_pictures_and_of_one_are_answered_together_as_alone(member: Member, numbered: Vlm) -> None:
+def test_samples_of_two_pictures_and_of_one_are_answered_together_as_alone(
+    member: Member, numbered: Vlm, claims: Claims
+) -> None:
     first, second, third = member.pictures
     cases = [(QUESTIONS[0], [first, second]), (QUESTIONS[1], [third]), (QUESTIONS[0], [second, first])]
     samples = [_sample(question, pictures, 2 * number) for number, (question, pictures) in enumerate(cases)]
-    for (answer,), (question, pictures) in zip(numbered.generate(samples, SHORT), cases, strict=True):
-        assert greedy(member, question, pictures).agrees(_tokens(answer), stops(member))
+    with claims.within_limits("pictures"):
+        for (answer,), (question, pictures) in zip(numbered.generate(samples, SHORT), cases, strict=True):
+            assert greedy(member, question, pictures).agrees(_tokens(answer), stops(member))
 
 
 def test_a_family_that_is_not_served_is_refused_with_the_reason(stranger: str, claims: Claims, tmp_path: Path) -> None:

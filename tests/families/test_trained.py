@@ -19,8 +19,8 @@ from loops.optimise.dpo import Dpo, optimise_dpo
 from loops.optimise.parts import prepare
 from tests.families.conftest import Claims
 from tests.support.families import FAMILIES
-from tests.support.families.alone import QUESTIONS, forced, stops
-from tests.support.families.limits import WITHOUT_ENCODER
+from tests.support.families.alone import QUESTIONS, forced, inputs, stops
+from tests.support.families.limits import LIMITS, WITHOUT_ENCODER
 from tests.support.families.member import Member
 
 pytestmark = pytest.mark.slow
@@ -55,12 +55,13 @@ def pairs(member: Member) -> list[Pair]:
 
 @pytest.fixture(scope="session")
 def adapted(family: str, member: Member, recipe: Dpo) -> Any:
-    """The member with adapters in it as training puts them, of random weights."""
+    """The member with adapters in it as training puts them, of random weights where training would reach them."""
     model = prepare(FAMILIES[family]().model, recipe, seed=0)
+    model(**inputs(member, QUESTIONS[0], member.pictures[:1])).logits.sum().backward()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, weights in model.named_parameters():
-            if "lora_B" in name:
+            if "lora_B" in name and weights.grad is not None:
                 weights.copy_(torch.randn(weights.shape, generator=generator) * 0.1)
     return model.eval()
 
@@ -81,7 +82,7 @@ def _far(first: list[float], second: list[float]) -> float:
 
 
 def test_a_step_of_dpo_is_of_the_models_own_log_probabilities(
-    member: Member, folder: Path, vlm: Vlm, recipe: Dpo, pairs: list[Pair], claims: Claims, tmp_path: Path
+    family: str, member: Member, folder: Path, vlm: Vlm, recipe: Dpo, pairs: list[Pair], claims: Claims, tmp_path: Path
 ) -> None:
     with claims.within_limits("dpo"):
         out = tmp_path / "checkpoint"
@@ -95,8 +96,9 @@ def test_a_step_of_dpo_is_of_the_models_own_log_probabilities(
         assert trained.figures["logps/chosen"] == pytest.approx(sum(sums) / len(sums), abs=NEAR)
         values = _likelihoods(load_vlm("honed", path=out, **OPTIONS.keywords), pairs)
         assert _far(values, _likelihoods(vlm, pairs)) > 10 * NEAR
-        again = load_vlm("start", path=folder, adapter=out.with_name("adapter"), **OPTIONS.keywords)
-        assert _far(values, _likelihoods(again, pairs)) < NEAR
+        if "adapter" not in LIMITS.get(family, {}):
+            again = load_vlm("start", path=folder, adapter=out.with_name("adapter"), **OPTIONS.keywords)
+            assert _far(values, _likelihoods(again, pairs)) < NEAR
 
 
 def test_an_adapter_is_loaded_onto_its_base_and_the_merged_model_from_its_own_folder(

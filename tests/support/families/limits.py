@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-LIMITS: Mapping[str, Mapping[str, str]] = {}
+_PICTURES = "the model's processor does not take its pictures"
+_NO_HEAD = "TRL's loss takes a model's layers apart from its head, which models of type 'llama4' do not let it"
+
+LIMITS: Mapping[str, Mapping[str, str]] = {
+    "got_ocr2": {"pictures": _PICTURES},
+    "llama4": {"dpo": _NO_HEAD},
+    "llama4_short_chunk": {"dpo": _NO_HEAD},
+    "mistral_large4": {"adapter": "does not fit this model"},  # peft saves names that it does not load again
+    "perception_lm": {"pictures": _PICTURES},
+}
 """Family -> column of the table in docs/models.md -> a part of the message."""
 
 WITHOUT_ENCODER = frozenset({"gemma4_unified", "phi4_multimodal"})

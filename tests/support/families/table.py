@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "models.md"
-COLUMNS = ("prefix", "twin", "dpo", "reload", "adapter", "notes")
-HEADINGS = ("family", "prefix of a picture", "image-free twin", "DPO", "reload", "adapter", "notes")
+COLUMNS = ("prefix", "pictures", "twin", "dpo", "reload", "adapter", "notes")
+HEADINGS = ("family", "prefix of a picture", "several pictures", "image-free twin", "DPO", "reload", "adapter", "notes")
 _TABLE = re.compile(r"(?<=<!-- families -->\n).*(?=<!-- /families -->)", re.DOTALL)
 
 
