@@ -37,7 +37,8 @@ test: install
 test-fast: install
 	$(PYTEST) -m "not slow" --hypothesis-profile fast
 
-# A tiny member of every family of models, of which `make test` asks the common ones.
+# A tiny member of every family of models is asked, trained and loaded again, and the table of docs/models.md written;
+# `make test` does so for the common ones and holds their rows.
 test-families: install
 	$(PYTEST) -m "families or slow" tests/families
 

@@ -1,4 +1,4 @@
-"""What of a picture a model of the LLaVA class is shown: all of it, padded to a square, or what its processor leaves.
+"""What of a picture a model is shown: all of it, padded to a square, or what its processor leaves.
 
 LLaVA-1.5's authors pad the shorter side with the mean colour, the picture in the middle, before the processor makes it
 smaller (`image_aspect_ratio: pad` and `expand2square` in haotian-liu/LLaVA); their figures are of such pictures. The

@@ -3,6 +3,7 @@ alone, sampled answers do not depend on their batch, and a twin is a model that 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,10 @@ def samples(cases: list[tuple[str, Image]]) -> list[Sample]:
 
 @pytest.fixture
 def numbered(vlm: Vlm, monkeypatch: pytest.MonkeyPatch) -> Vlm:
+    return _numbered(vlm, monkeypatch)
+
+
+def _numbered(vlm: Vlm, monkeypatch: pytest.MonkeyPatch) -> Vlm:
     """The model, which answers with the numbers of its tokens: random weights speak bytes that are no text."""
     monkeypatch.setattr(vlm.tokenizer, "decode", lambda tokens, **_: " ".join(map(str, tokens)), raising=False)
     return vlm
@@ -118,6 +123,21 @@ def test_samples_of_two_pictures_and_of_one_are_answered_together_as_alone(
     with claims.within_limits("pictures"):
         for (answer,), (question, pictures) in zip(numbered.generate(samples, SHORT), cases, strict=True):
             assert greedy(member, question, pictures).agrees(_tokens(answer), stops(member))
+
+
+def test_settings_of_a_generation_config_are_followed_as_generate_follows_them(
+    member: Member, cases: list[tuple[str, Image]], samples: list[Sample], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    without = [greedy(member, question, [picture]).tokens for question, picture in cases]
+    settings = copy.deepcopy(member.model.generation_config)
+    settings.update(repetition_penalty=1.3, no_repeat_ngram_size=2, min_new_tokens=3)
+    monkeypatch.setattr(member.model, "generation_config", settings)
+    alone = [greedy(member, question, [picture]) for question, picture in cases]
+    assert [reference.tokens for reference in alone] != without
+    vlm = load_vlm("penal", path=member.save(tmp_path), device="cpu", pictures="processor")
+    for (answer,), reference in zip(_numbered(vlm, monkeypatch).generate(samples, SHORT), alone, strict=True):
+        assert reference.agrees(_tokens(answer), stops(member))
 
 
 def test_a_family_that_is_not_served_is_refused_with_the_reason(stranger: str, claims: Claims, tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def inputs(member: Member, question: str, pictures: Sequence[Image]) -> Mapping[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alone:
-    """The tokens that `generate` answers with, and the logits that each was chosen by (tokens, vocabulary)."""
+    """The tokens that `generate` answers with, and the processed logits that each was chosen by (tokens, vocabulary).
+    """
 
     tokens: list[int]
     logits: torch.Tensor
@@ -80,11 +81,10 @@ def greedy_text(member: Member, ids: Sequence[int], *, tokens: int = 6) -> Alone
 def _generated(member: Member, prompt: Mapping[str, torch.Tensor], tokens: int) -> Alone:
     forget(member.model)
     generated = member.model.generate(
-        **prompt, max_new_tokens=tokens, do_sample=False, output_logits=True, return_dict_in_generate=True,
+        **prompt, max_new_tokens=tokens, do_sample=False, output_scores=True, return_dict_in_generate=True,
         suppress_tokens=unspoken(member),
     )  # fmt: skip
-    logits = torch.stack([step[0] for step in generated.logits])
-    logits[:, unspoken(member)] = -torch.inf
+    logits = torch.stack([step[0] for step in generated.scores])
     return Alone(tokens=generated.sequences[0, -len(logits) :].tolist(), logits=logits)
 
 
