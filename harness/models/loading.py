@@ -73,10 +73,11 @@ def load_weights(
             folder,
             dtype=dtype,
             attn_implementation=attn_implementation,
-            quantization_config=_four_bits(quantise, dtype) if quantise else None,
             use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are reported with their shapes
+            # None would take the place of the quantization_config in config.json
+            **({"quantization_config": _four_bits(quantise, dtype)} if quantise else {}),
         )
     _refuse_gaps(model, report, name)
     _forget_scaling_back(model)

@@ -205,10 +205,10 @@ class PromptReader:
         marks = inputs["mm_token_type_ids"][row, -length:].tolist() if "mm_token_type_ids" in inputs else [0] * length
         seen = [place for place, token in enumerate(ids) if token in self.picture_tokens or marks[place]]
         if not seen:
-            raise ModelError(
-                f"sample {sample.id}: the processor writes '{self.placeholder}' for a picture, but by config.json "
-                f"pictures are token {', '.join(map(str, sorted(self.picture_tokens)))}; the two belong to different "
-                "models"
+            # the question that is asked at loading tells it beside the model's name
+            raise ValueError(
+                f"the processor writes '{self.placeholder}' for a picture, but by config.json pictures are token "
+                f"{', '.join(map(str, sorted(self.picture_tokens)))}; the two belong to different models"
             )
         start, end = seen[0], seen[-1] + 1
         while end < len(ids) - 1 and ids[end] in self._closing:

@@ -95,9 +95,9 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a picture's token of another number": (
         {"json_files": {"config.json": {"image_token_index": 5}}},
-        "m: '<image>' is token 4 of its tokenizer, but config.json says image_token_index 5; the two belong to "
-        "different "
-        "models",
+        "m: does not answer about a picture; patch_size, num_additional_image_tokens, vision_feature_select_strategy "
+        "and the picture size of its processor must be those of the vision tower in config.json (the processor writes "
+        "'<image>' for a picture, but by config.json pictures are token 5; the two belong to different models)",
     ),
     "no picture's token": (
         NO_PICTURE_TOKEN,
@@ -128,8 +128,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a config of another type": (
         {"json_files": {"config.json": {"model_type": "qwen2_vl"}}},
-        "m: does not load as an image-text-to-text model: models of type 'qwen2_vl' are not supported yet; load one of "
-        "type 'llava'",
+        "m: does not load, weights and config.json do not belong together: 46,610,720 weights by the config, which is "
+        "more than ",
     ),
     "quantised for a library that is not here": (
         {
@@ -191,7 +191,7 @@ def test_other_folders_are_named(base: Path, tmp_path: Path) -> None:
     )
     text = LlamaConfig(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     LlamaForCausalLM(text).save_pretrained(tmp_path / "text")
-    assert "models of type 'llama' are not supported yet" in complaint_of(tmp_path / "text")
+    assert "models of type 'llama' do not answer about pictures" in complaint_of(tmp_path / "text")
     linked = variant(base, tmp_path / "linked", texts={"model.safetensors": None})
     (linked / "model.safetensors").symlink_to(tmp_path / "blobs" / "gone")
     assert complaint_of(linked).endswith(
