@@ -7,6 +7,7 @@ in a log line and in a report. A model that is not whole is no model here.
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -101,7 +102,12 @@ def model_class(config: Any, what: str) -> Any:
     kind = config.model_type
     if config.is_encoder_decoder:
         raise ModelError(f"{what}: models of type '{kind}' are encoder-decoders, whose prompts are not gone on with")
-    if type(config) in AutoModelForImageTextToText._model_mapping:
+    classes = AutoModelForImageTextToText._model_mapping
+    if type(config) in classes:
+        if "past_key_values" not in inspect.signature(classes[type(config)].forward).parameters:
+            raise ModelError(
+                f"{what}: models of type '{kind}' keep no cache (past_key_values) that answers could go on from"
+            )
         return AutoModelForImageTextToText
     sees = any("vision" in part for part in type(config).sub_configs)
     if sees and type(config) in AutoModelForMultimodalLM._model_mapping:

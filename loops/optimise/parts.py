@@ -17,6 +17,11 @@ from loops.optimise.settings import PICTURE_ENCODER, TROUBLE, TrainedParts
 APART = (True, False, "gaussian", "orthogonal")
 """peft's `init_lora_weights` that leave the model's own weights as they are."""
 
+FUSED = (
+    r"The following \w+_pattern keys did not match any targeted module and were ignored: \['\.\*\\\\.gate_up_proj'\]"
+)
+"""peft's own patterns for experts whose weights lie in one tensor, and so get no adapter; a user's are still told."""
+
 
 def prepare(model: Any, recipe: TrainedParts, *, seed: int) -> Any:
     """The model with what is to be trained marked so, and adapters in it where they are; frozen parts have neither.
@@ -31,6 +36,7 @@ def prepare(model: Any, recipe: TrainedParts, *, seed: int) -> Any:
             config = LoraConfig(**{"target_modules": "all-linear", **recipe.lora, "exclude_modules": excluded})
             with torch.random.fork_rng(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # tied weights are parted before they are merged
+                warnings.filterwarnings("ignore", FUSED, RuntimeWarning)
                 torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
                 model = get_peft_model(model, config)
         except TROUBLE as error:

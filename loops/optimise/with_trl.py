@@ -120,6 +120,8 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
         warnings.simplefilter("ignore", UserWarning)  # tied weights are parted before they are merged
+        # said as the adapter was made; a copy of it says so again
+        warnings.filterwarnings("ignore", r"The following \w+_pattern keys", RuntimeWarning)
         trainer = trainer_of(method)(model=model, **arguments)
     if COPY in getattr(model, "peft_config", {}):
         model.delete_adapter(COPY)

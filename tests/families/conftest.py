@@ -27,19 +27,20 @@ def _rare(names: list[str]) -> list[Any]:
     return [pytest.param(name, marks=() if name in COMMON else pytest.mark.families) for name in names]
 
 
-def _asks_all(config: pytest.Config) -> bool:
+def asks_all(config: pytest.Config) -> bool:
+    """Whether this run asks the members of all families, and so writes the table."""
     return "families" in config.getoption("markexpr")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if _asks_all(config) and not hasattr(config, "workerinput"):  # the process that all reports come to
+    if asks_all(config) and not hasattr(config, "workerinput"):  # the process that all reports come to
         config.pluginmanager.register(Findings())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """As `-m "not families"`, beside whatever else `-m` says."""
     rare = [item for item in items if item.get_closest_marker("families")]
-    if rare and not _asks_all(config):
+    if rare and not asks_all(config):
         config.hook.pytest_deselected(items=rare)
         items[:] = [item for item in items if item not in rare]
 
@@ -117,4 +118,4 @@ def vlm(folder: Path, family: str) -> Vlm:
 @pytest.fixture
 def claims(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Claims:
     name = "family" if "family" in request.fixturenames else "stranger"
-    return Claims(request.getfixturevalue(name), record_property, writes=_asks_all(request.config))
+    return Claims(request.getfixturevalue(name), record_property, writes=asks_all(request.config))

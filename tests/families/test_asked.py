@@ -15,7 +15,7 @@ from harness.errors import ModelError
 from harness.models.load import load_vlm
 from harness.models.vlm import Hallucination, Vlm
 from harness.types import Sample, Sampling
-from tests.families.conftest import Claims
+from tests.families.conftest import Claims, asks_all
 from tests.support.families import FAMILIES, REFUSED
 from tests.support.families.alone import QUESTIONS, blind_prompts, forced, greedy, greedy_text, inputs, stops
 from tests.support.families.member import Member
@@ -68,7 +68,7 @@ def test_greedy_answers_together_are_those_of_generate_alone(
     for (answer,), (question, picture) in zip(answers, cases, strict=True):
         assert greedy(member, question, [picture]).agrees(_tokens(answer), stops(member))
     claims.show("prefix", numbered.about["prefix"])
-    claims.show("notes", member.notes)
+    claims.show("notes", member.notes or "–")
 
 
 def test_log_likelihoods_together_are_those_of_forced_steps_alone(
@@ -129,15 +129,18 @@ def test_settings_of_a_generation_config_are_followed_as_generate_follows_them(
     member: Member, cases: list[tuple[str, Image]], samples: list[Sample], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    without = [greedy(member, question, [picture]).tokens for question, picture in cases]
+    cases, samples = cases[1::2], samples[1::2]
+    firsts = [greedy(member, question, [picture], tokens=1).tokens[0] for question, picture in cases]
     settings = copy.deepcopy(member.model.generation_config)
-    settings.update(repetition_penalty=1.3, no_repeat_ngram_size=2, min_new_tokens=3)
+    settings.update(
+        repetition_penalty=1.3, no_repeat_ngram_size=2, min_new_tokens=3, begin_suppress_tokens=firsts[:1]
+    )  # fmt: skip
     monkeypatch.setattr(member.model, "generation_config", settings)
-    alone = [greedy(member, question, [picture]) for question, picture in cases]
-    assert [reference.tokens for reference in alone] != without
-    vlm = load_vlm("penal", path=member.save(tmp_path), device="cpu", pictures="processor")
-    for (answer,), reference in zip(_numbered(vlm, monkeypatch).generate(samples, SHORT), alone, strict=True):
-        assert reference.agrees(_tokens(answer), stops(member))
+    vlm = load_vlm("settled", path=member.save(tmp_path), device="cpu", pictures="processor")
+    answers = [_tokens(answer) for (answer,) in _numbered(vlm, monkeypatch).generate(samples, SHORT)]
+    for answer, (question, picture) in zip(answers, cases, strict=True):
+        assert greedy(member, question, [picture]).agrees(answer, stops(member))
+    assert answers[0][0] != firsts[0]
 
 
 def test_a_family_that_is_not_served_is_refused_with_the_reason(stranger: str, claims: Claims, tmp_path: Path) -> None:
@@ -150,5 +153,7 @@ def test_a_family_that_is_not_served_is_refused_with_the_reason(stranger: str, c
         claims.show(column, "–")
 
 
-def test_the_table_names_the_families_that_are_tested() -> None:
+def test_the_table_names_the_families_that_are_tested(request: pytest.FixtureRequest) -> None:
+    if asks_all(request.config):
+        pytest.skip("this run writes the table at its end")
     assert list(read_table()) == list(FAMILIES)

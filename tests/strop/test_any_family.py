@@ -11,7 +11,6 @@ import pytest
 from harness.files import read_jsonl
 from harness.results import read_results
 from tests.support.families import FAMILIES
-from tests.support.families.table import read_table
 from tests.support.shell import Strop
 
 pytestmark = pytest.mark.slow

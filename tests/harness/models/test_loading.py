@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText
 
 from harness.errors import ModelError
 from harness.models.load import load_vlm
+from harness.models.loading import model_class
 from harness.types import Sampling
 from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
@@ -91,6 +93,20 @@ def test_weights_that_are_not_the_models_are_counted_and_the_first_is_named(
     assert messages.startswith("m: does not load, weights and config.json do not belong together: ")
     assert complaint in messages
     assert messages.endswith("; restore them from where the model came from, or save it whole again")
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("Florence2Config", "of type 'florence2' are encoder-decoders, whose prompts are not gone on with"),
+        ("Blip2Config", "of type 'blip-2' keep no cache (past_key_values) that answers could go on from"),
+        ("BertConfig", "of type 'bert' do not answer about pictures; name one that does"),
+    ],
+)
+def test_a_model_of_another_make_is_refused_with_the_reason(config: str, reason: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        model_class(getattr(transformers, config)(), "m: does not load")
+    assert str(caught.value) == f"m: does not load: models {reason}"
 
 
 def _sharded(base: Path, folder: Path) -> Path:

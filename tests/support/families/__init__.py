@@ -72,5 +72,7 @@ COMMON = (
 )  # fmt: skip
 """Those that every run of the tests asks; the others are asked by `make test-families`."""
 
-REFUSED: Mapping[str, str] = {"blip_2": "cache"}
+REFUSED: Mapping[str, str] = {
+    "blip_2": "models of type 'blip-2' keep no cache (past_key_values) that answers could go on from"
+}
 """Those that no engine with prefixes can serve -> a part of the message."""

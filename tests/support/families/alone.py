@@ -48,8 +48,7 @@ def inputs(member: Member, question: str, pictures: Sequence[Image]) -> Mapping[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alone:
-    """The tokens that `generate` answers with, and the processed logits that each was chosen by (tokens, vocabulary).
-    """
+    """The tokens that `generate` answers with, and the logits each was chosen by, processed (tokens, vocabulary)."""
 
     tokens: list[int]
     logits: torch.Tensor

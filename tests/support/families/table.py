@@ -28,5 +28,5 @@ def write_table(rows: Mapping[str, Mapping[str, str]]) -> None:
 
 def _rendered(rows: Mapping[str, Mapping[str, str]]) -> str:
     cells = [HEADINGS, ("---",) * len(HEADINGS)]
-    cells += [(f"`{family}`", *(row[column] or "–" for column in COLUMNS)) for family, row in rows.items()]
+    cells += [(f"`{family}`", *(row[column] for column in COLUMNS)) for family, row in rows.items()]
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
