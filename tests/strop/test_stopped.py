@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -46,8 +46,10 @@ class Started:
     errors: Path
 
     def send(self, number: int) -> None:
+        """A signal; one that has already ended does not hear it."""
         assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     def ended(self, seconds: float = 30) -> int | None:
         self.process.join(seconds)

@@ -76,7 +76,8 @@ def member(
 def loud(model: Any, seed: int = 0) -> Any:
     """Weights whose activations are of order one, so that a wrong place or mask moves the logits by 0.1 and more."""
     generator = torch.Generator().manual_seed(seed)
-    tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    head = model.get_output_embeddings()  # a tower has none
+    tied = head is not None and head.weight is model.get_input_embeddings().weight
     for name, weights in model.named_parameters():
         if weights.ndim < 2 or "A_log" in name or "dt_bias" in name:
             continue
