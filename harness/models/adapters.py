@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 from harness.errors import ModelError
 from harness.models.loading import model_errors
 from harness.models.rounding import draws, rounded
+
+HALVES = (torch.bfloat16, torch.float16)
 
 
 def with_adapter(model: Any, adapter: Path) -> Any:
@@ -82,16 +85,22 @@ def _merge_exactly(module: Any, drawn: torch.Generator) -> None:
                 weights.data = rounded(weights.data.float(), dtype, drawn)
     if not isinstance(module, BaseTunerLayer):
         return
-    short = {
-        weights: weights.dtype
-        for weights in module.get_base_layer().parameters(recurse=False)
-        if weights.dtype in (torch.bfloat16, torch.float16)
-    }
-    for weights in short:
-        weights.data = weights.data.float()
+    layer = [weights for weights in module.get_base_layer().parameters(recurse=False) if weights.is_floating_point()]
+    dtypes = [weights.dtype for weights in layer]
+    for weights in layer:  # into memory of their own: others may share them (`sharing_copy`), and merging adds in place
+        weights.data = weights.data.float() if weights.dtype in HALVES else weights.data.clone()
     module.merge()
-    for weights, dtype in short.items():
-        weights.data = rounded(weights.data, dtype, drawn)
+    for weights, dtype in zip(layer, dtypes, strict=True):
+        weights.data = rounded(weights.data, dtype, drawn) if dtype in HALVES else weights.data
+
+
+def sharing_copy(model: Any) -> Any:
+    """A copy of the model for an adapter to be merged into: its weights are the model's own until a layer is merged."""
+    shared = {
+        id(weights): torch.nn.Parameter(weights.detach(), requires_grad=weights.requires_grad)
+        for weights in model.parameters()
+    }
+    return copy.deepcopy(model, {**shared, **{id(buffer): buffer for buffer in model.buffers()}})
 
 
 def _stored(layer: Any) -> Any:
