@@ -169,6 +169,7 @@ DEFAULTS = {
     },
     ("collect", "sampling", 1): {**ASKING, "answers": 4},
     ("collect", "greedy_and_sample", 1): {**ASKING, "temperature": 0.8, "answers": 1},
+    ("collect", "distort", 1): {**ASKING, "distortion": "noise", "strength": None},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
     ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
     ("verify", "oracle", 1): {},
