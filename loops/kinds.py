@@ -77,9 +77,9 @@ def _no_facts(groups: Sequence[Group]) -> Mapping[str, float]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collecting:
-    """A collector at work. `collect` gives a group of answers to each sample, and reports every sample to `advance` as
-    often as `passes` says; `facts` are further counts of the groups, and `costs` what it took so far. `computed` is as
-    in `loops.ledger.Outcome`."""
+    """A collector at work. `collect` gives a group of answers to each sample, which comes without gold, and reports
+    every sample to `advance` as often as `passes` says; `facts` are further counts of the groups, and `costs` what it
+    took so far. `computed` is as in `loops.ledger.Outcome`."""
 
     collect: Callable[[Sequence[Sample], Advance], list[Group]]
     passes: int = 1

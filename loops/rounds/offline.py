@@ -87,7 +87,7 @@ def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
 
 
 def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
-    collecting, samples = context.study.collect.open(context), pool()
+    collecting, samples = context.study.collect.open(context), [sample.blind() for sample in pool()]
     with context.study.setting.bars() as bars:
         advance = bars(f"round {context.number} collect", collecting.passes * len(samples))
         groups = collecting.collect(samples, advance)
