@@ -167,6 +167,18 @@ class Pooled(Protocol):
     def pool(self) -> Sequence[Sample]: ...
 
 
+@runtime_checkable
+class Readable(Protocol):
+    """A task whose answers can be read without gold: what verifiers compare that may not see it.
+
+    `read` looks at the sample's prompt and pictures and at no target. It gives a short answer in the form in which it
+    is compared (a letter, a number, yes), of a description the set of the objects that it names, of a box (x, y, width,
+    height), and None for an answer that cannot be read.
+    """
+
+    def read(self, sample: Sample, answer: str) -> str | float | tuple[float, ...] | frozenset[str] | None: ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """What a model said; `finished` is False where it was cut at `Sampling.max_tokens`."""

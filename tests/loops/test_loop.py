@@ -36,7 +36,6 @@ from loops.recipe import Recipe
 from loops.run import plan_recipe, run_recipe
 from loops.select.pairs import BestAgainstWorst, select
 from loops.setting import Bar, Pool, Setting
-from loops.slots import VERIFY, name_of
 from loops.verify.clip import ByEncoder
 from loops.verify.none import NoVerifier
 from loops.verify.oracle import Oracle
@@ -223,10 +222,6 @@ def test_none_has_no_opinion() -> None:
     assert _opened(NoVerifier()).verify([_group("A cat.", "Two dogs.")]) == [
         (Verdict(reward=None), Verdict(reward=None))
     ]
-
-
-def test_only_the_oracle_sees_gold() -> None:
-    assert [name_of(kind) for kind in VERIFY.shipped if kind.sees_gold] == ["oracle"]
 
 
 # Select ---------------------------------------------------------------------------------------------------------------

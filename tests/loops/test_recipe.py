@@ -53,7 +53,7 @@ def test_what_a_recipe_leaves_out_has_a_default(write) -> None:  # type: ignore[
             "field 'level' is 'L5': a recipe's level follows from what judges, which makes this one L3; leave the",
         ),
         ("{name: a, level: L9, verify: {kind: none}}", "field 'level' is 'L9': a recipe's level follows"),
-        ("{name: a, level: L4, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
+        ("{name: a, level: L1, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
         ("{name: a, level: 3}", "field 'level' is 3: a recipe's level follows"),
         ("{name: a, level: L3, verify: {kind: judge}}", "field 'verify.kind' is 'judge'"),
         ("{name: a, level: L3, collect: 3}", "field 'collect' is 3"),
@@ -138,7 +138,8 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 
 def test_every_verifier_has_a_level() -> None:
     assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
-        "clip": "L3", "oracle": "L0", "random": "control", "shorter": "control", "none": "control"
+        "clip": "L3", "consistency": "L4", "rule": "L2", "format": "L2",
+        "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
     }  # fmt: skip
 
 
@@ -172,6 +173,9 @@ DEFAULTS = {
     ("collect", "distort", 1): {**ASKING, "distortion": "noise", "strength": None},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
     ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
+    ("verify", "consistency", 1): {"reward": "share"},
+    ("verify", "rule", 1): {"mark": "task", "threshold": None},
+    ("verify", "format", 1): {"pattern": None},
     ("verify", "oracle", 1): {},
     ("verify", "random", 1): {},
     ("verify", "shorter", 1): {},
