@@ -6,9 +6,10 @@ A distorted picture has the size that it had, so that a model's processor treats
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from harness.files import digest_of_json
 from harness.pictures import open_picture
-from harness.types import Picture
+from harness.types import Picture, Sample
 
 STEPS = 1_000
 """Of the diffusion whose noise is taken."""
@@ -30,6 +31,9 @@ GRID = 8
 
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of CLIP's processor, behind which VCD and SeVa add noise."""
+
+
+Shares = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,12 +53,18 @@ def distorted(picture: Picture, name: str, strength: float, *seeds: int | str) -
     return partial(_draw, picture, name, strength, seeds)
 
 
+def distorted_sample(sample: Sample, name: str, strength: float, seed: int) -> Sample:
+    """The sample with its pictures distorted, each sample's in its own way."""
+    images = [distorted(picture, name, strength, seed, sample.id, n) for n, picture in enumerate(sample.images)]
+    return replace(sample, images=tuple(images))
+
+
 def _draw(picture: Picture, name: str, strength: float, seeds: tuple[int | str, ...]) -> Image.Image:
     rng = np.random.default_rng(int(digest_of_json(list(seeds))[:16], 16))
     return DISTORTIONS[name].apply(open_picture(picture), strength, rng)
 
 
-def sigmoid_kept() -> npt.NDArray[np.float64]:
+def sigmoid_kept() -> Shares:
     """What is left of the signal after each step, as a share of its variance, by VCD's schedule.
 
     Source: Leng et al., arXiv 2311.16922, DAMO-NLP-SG/VCD, vcd_utils/vcd_add_noise.py.
@@ -63,14 +73,12 @@ def sigmoid_kept() -> npt.NDArray[np.float64]:
     return np.cumprod(1 - (rates * (0.5e-2 - 1e-5) + 1e-5))
 
 
-def linear_kept() -> npt.NDArray[np.float64]:
+def linear_kept() -> Shares:
     """The same by the schedule of Ho et al., arXiv 2006.11239: rates from 1e-4 to 0.02."""
     return np.cumprod(1 - np.linspace(1e-4, 0.02, STEPS))
 
 
-def _noise(
-    kept: npt.NDArray[np.float64], picture: Image.Image, strength: float, rng: np.random.Generator
-) -> Image.Image:
+def _noise(kept: Shares, picture: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:
     """x_t = sqrt(kept_t) x + sqrt(1 - kept_t) e, of pixels that are scaled as CLIP has them; what leaves the range of
     pixels is cut. The noise of a larger picture comes in blocks."""
     scale = min(1.0, SHORTER_SIDE / min(picture.size))

@@ -7,12 +7,11 @@ answers are drawn by the same numbers, so that they differ by what the picture d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.distortions import DISTORTIONS, distorted
+from harness.distortions import DISTORTIONS, distorted_sample
 from harness.types import Advance, Group, Sample
 from loops.collect.asking import AskingCollector, group_of, kept_answers, noted
 
@@ -51,7 +50,7 @@ class Distort(AskingCollector):
 
     def ask(self, model: Vlm, samples: Sequence[Sample], *, seed: int, advance: Advance | None = None) -> list[Group]:
         """Groups of two: (the answer to the picture, the answer to the distorted one), with what was done noted."""
-        worse = [self.distorted(sample, seed) for sample in samples]
+        worse = [distorted_sample(sample, self.distortion, self.amount, seed) for sample in samples]
         drawing = self.sampling(seed=seed)
         own, other = (kept_answers(model, version, self, drawing, advance=advance) for version in (samples, worse))
         note = {"distortion": self.distortion, "strength": self.amount}
@@ -59,11 +58,3 @@ class Distort(AskingCollector):
             group_of(sample, answer, noted(wrong, **note))
             for sample, answer, wrong in zip(samples, own, other, strict=True)
         ]
-
-    def distorted(self, sample: Sample, seed: int) -> Sample:
-        """The sample with its pictures distorted."""
-        images = [
-            distorted(picture, self.distortion, self.amount, seed, sample.id, number)
-            for number, picture in enumerate(sample.images)
-        ]
-        return replace(sample, images=tuple(images))

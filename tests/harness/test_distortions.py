@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.distortions import DISTORTIONS, distorted, linear_kept, sigmoid_kept
+from harness.distortions import DISTORTIONS, distorted, distorted_sample, linear_kept, sigmoid_kept
 from harness.pictures import open_picture
+from tasks.pictos.benchmarks import caption_samples
 
 DRAWN = ("noise", "noise_linear", "crop", "colour", "masked")
 """Those that chance has a part in."""
@@ -99,3 +100,13 @@ def test_a_crop_shows_a_window_enlarged() -> None:
 def test_other_colours_leave_shapes_as_they_are() -> None:
     shown = np.asarray(_shown("colour", _picture(), 1).convert("L")).astype(float)
     assert np.corrcoef(shown.ravel(), np.asarray(_picture().convert("L")).ravel())[0, 1] > 0.6
+
+
+def test_each_sample_has_a_noise_of_its_own_for_each_seed() -> None:
+    first, second = caption_samples("pool", 2)
+    shown = {
+        open_picture(distorted_sample(sample, "masked", 0.5, seed).images[0]).tobytes()
+        for sample in (first, second)
+        for seed in (1, 2)
+    }
+    assert len(shown) == 4
