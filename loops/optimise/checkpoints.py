@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Mapping
@@ -31,7 +32,8 @@ class Start:
     """What a training starts from: the model with what is to be trained marked so, its processor, the reader of its
     prompts and the token that ends an answer. `switched_off` says that the model without its adapter is and stays the
     checkpoint in `folder`; `checkpointing` that it is large and activations are better computed twice than kept.
-    `short` are the float32 weights that the folder holds in 16 bits, by name."""
+    `short` are the float32 weights that the folder holds in 16 bits, by name; `settings` the model's configuration and
+    generation settings, which a trainer changes."""
 
     folder: Path
     model: Any
@@ -41,6 +43,7 @@ class Start:
     switched_off: bool
     checkpointing: bool
     short: Mapping[str, torch.dtype]
+    settings: tuple[Any, Any]
 
 
 def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelOptions = ModelOptions()) -> Start:
@@ -53,7 +56,7 @@ def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelO
     processor = load_processor(folder, name=str(folder))
     reader = prompt_reader(model.config, processor, options.pictures, system=options.system, thinking=options.thinking)
     end = reader.end_token(stop_tokens(model, processor.tokenizer))
-    short = _short(model, folder)
+    short, settings = _short(model, folder), copy.deepcopy((model.config, model.generation_config))
     prepared = prepare(model, settled, seed=seed)
     return Start(
         folder=folder,
@@ -64,6 +67,7 @@ def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelO
         switched_off=switched_off(prepared, settled),
         checkpointing=settled.weights == "lora" and count >= LARGE and model.supports_gradient_checkpointing,
         short=short,
+        settings=settings,
     )
 
 
@@ -99,6 +103,8 @@ def save(start: Start, recipe: TrainedParts, out: Path) -> None:
     is asked in 16, which undoes small changes (`harness.models.rounding`).
     """
     model, adapter, short = start.model, out.with_name("adapter"), start.short
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner.config, inner.generation_config = start.settings
     if hasattr(model, "peft_config"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that trained embeddings are saved too

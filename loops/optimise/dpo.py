@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -59,9 +60,11 @@ class Dpo(TrlFields, PairOptimiser):
         def try_a_step() -> str:
             from loops.optimise.trial import try_training
 
-            check_settings(self)
+            device = study.options.device
+            check_settings(self, device)
             sample = max(study.samples(1), key=lambda sample: len(sample.prompt)).blind()
-            return try_training(self, study.seed_folder, sample, step=take_a_step, options=study.options)
+            step = partial(take_a_step, device=device)
+            return try_training(self, study.seed_folder, sample, step=step, options=study.options)
 
         fields = [study.model, study.asking, study.source, study.collect.prompt, self.model_dump(mode="json")]
         return {"training": Trial(depends=fields, run=try_a_step)}
@@ -140,8 +143,11 @@ def optimise_dpo(
     )
 
 
-def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: PromptReader, end: int) -> None:
-    """Train a prepared model for a single step on a single pair, as `optimise_dpo` would; nothing is saved or reported.
+def take_a_step(
+    model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: PromptReader, end: int, *, device: str | None = None
+) -> None:
+    """Train a prepared model for a single step on a single pair, as `optimise_dpo` would on this device; nothing is
+    saved or reported.
 
     Raises what TRL, torch and their helpers raise.
     """
@@ -152,10 +158,11 @@ def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: Pro
              "torch_compile": False}  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
-        _agreed(model, reference, [pair], _settings(only, scratch, seed=0, run_name=""), reader, end).trainer.train()
+        settings = _settings(only, scratch, seed=0, run_name="", device=device)
+        _agreed(model, reference, [pair], settings, reader, end).trainer.train()
 
 
-def check_settings(recipe: Dpo) -> None:
+def check_settings(recipe: Dpo, device: str | None = None) -> None:
     """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, and `ModelError` for weights
     that cannot be quantised here, before anything is asked or trained."""
     if recipe.quantise:
@@ -163,7 +170,7 @@ def check_settings(recipe: Dpo) -> None:
 
         refuse_without_bitsandbytes(f"optimise.quantise {recipe.quantise}")
     with tempfile.TemporaryDirectory() as scratch:
-        _settings(recipe, scratch, seed=0, run_name="")
+        _settings(recipe, scratch, seed=0, run_name="", device=device)
 
 
 def _settings(

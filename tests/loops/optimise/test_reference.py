@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
+from harness.files import read_json, write_json
 from harness.models import adapters
 from harness.models.adapters import with_adapter
 from harness.models.loading import load_weights
@@ -180,6 +181,22 @@ def test_activations_are_computed_twice_for_a_large_model_only(
 def _as_if_quantised(model: Any) -> Any:
     model.is_loaded_in_4bit = True
     return model
+
+
+@pytest.mark.parametrize("weights", ["all", "lora"])
+def test_a_checkpoint_ends_answers_and_caches_as_the_model_that_it_was_trained_from(
+    tiny: Path, tmp_path: Path, weights: str
+) -> None:
+    """TRL would leave out a stop token of the language model's, and switch its cache off."""
+    start = shutil.copytree(tiny, tmp_path / "start")
+    config = read_json(start / "config.json")
+    config["text_config"] |= {"eos_token_id": 40, "pad_token_id": 41}
+    write_json(start / "config.json", config)
+    model = load_weights(start, name="m", dtype=torch.float32)
+    model.save_pretrained(start)
+    _train(start, tmp_path / "out" / "checkpoint", weights=weights)
+    for name in ("config.json", "generation_config.json"):
+        assert read_json(tmp_path / "out" / "checkpoint" / name) == read_json(start / name)
 
 
 def _weights(folder: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
