@@ -162,8 +162,8 @@ def test_a_stage_is_known_by_the_fields_that_are_not_at_their_default() -> None:
     assert changed.verify.as_input()["zero"] == 0
 
 
-ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "top_p": None, "max_tokens": 80, "max_thought_tokens": None,
-          "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
+ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "top_p": None, "max_tokens": 80,
+          "max_thought_tokens": None, "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
 DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
