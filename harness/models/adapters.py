@@ -11,6 +11,7 @@ import torch
 
 from harness.errors import ModelError
 from harness.models.loading import model_errors
+from harness.models.rounding import draws, rounded
 
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -43,7 +44,7 @@ def with_adapter(model: Any, adapter: Path) -> Any:
 
 def merged(adapted: Any) -> Any:
     """The model under a peft model with its adapter merged in: added up in float32, then rounded to what the model's
-    weights are.
+    weights are, so that on average nothing of the adapter is lost (`harness.models.rounding`).
 
     Word embeddings and head that are one tensor are parted first, since both would get what the adapter adds to one of
     them, and answer unlike the model that was trained; they stay so where the adapter made them differ.
@@ -58,8 +59,9 @@ def merged(adapted: Any) -> Any:
         head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=head.weight.requires_grad)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that they are not tied any more, which the configuration says below
+        drawn = draws()
         for module in adapted.modules():
-            _merge_exactly(module)
+            _merge_exactly(module, drawn)
         model = adapted.merge_and_unload()
     if tied:
         head, words = model.get_output_embeddings(), model.get_input_embeddings()
@@ -71,13 +73,16 @@ def merged(adapted: Any) -> Any:
     return model
 
 
-def _merge_exactly(module: Any) -> None:
+def _merge_exactly(module: Any, drawn: torch.Generator) -> None:
     """Merge what a layer of peft's holds; peft itself rounds to 16 bits on the way, where the layer is of those."""
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils import ModulesToSaveWrapper
 
     if isinstance(module, ModulesToSaveWrapper):
-        module.modules_to_save.to(next(module.original_module.parameters()).dtype)
+        dtype = next(module.original_module.parameters()).dtype
+        for weights in module.modules_to_save.parameters():
+            if weights.dtype != dtype:
+                weights.data = rounded(weights.data.float(), dtype, drawn)
     if not isinstance(module, BaseTunerLayer):
         return
     layer = [weights for weights in module.get_base_layer().parameters(recurse=False) if weights.is_floating_point()]
@@ -86,7 +91,7 @@ def _merge_exactly(module: Any) -> None:
         weights.data = weights.data.float() if weights.dtype in HALVES else weights.data.clone()
     module.merge()
     for weights, dtype in zip(layer, dtypes, strict=True):
-        weights.data = weights.data.to(dtype)
+        weights.data = rounded(weights.data, dtype, drawn) if dtype in HALVES else weights.data
 
 
 def sharing_copy(model: Any) -> Any:

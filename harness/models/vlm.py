@@ -389,7 +389,7 @@ class Vlm:
         if numbers is None:
             chosen = logits.argmax(-1)
         else:
-            chosen = inverse(logits / sampling.temperature, numbers.to(self.device))
+            chosen = inverse(logits / sampling.temperature, numbers.to(self.device), sampling.top_p)
         return [int(token) for token in chosen.tolist()]
 
     def _budget(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> ThoughtBudget | None:

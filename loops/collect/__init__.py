@@ -2,6 +2,7 @@
 
 from loops.collect.controlled_hallucination import ControlledHallucination
 from loops.collect.given import GivenPairs
+from loops.collect.greedy_and_sample import GreedyAndSample
 from loops.collect.sampling import SampledAnswers
 
-KINDS = (ControlledHallucination, SampledAnswers, GivenPairs)
+KINDS = (ControlledHallucination, SampledAnswers, GreedyAndSample, GivenPairs)

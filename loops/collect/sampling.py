@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.types import Advance, Group, Sample
-from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, sampling_of, settle
-from loops.kinds import Collecting, Round
+from loops.collect.asking import AskingCollector, group_of, kept_answers
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
@@ -29,28 +28,7 @@ class SampledAnswers(AskingCollector):
             raise ValueError("sampling at temperature 0 gives equal answers; set collect.temperature, e.g. 1.0")
         return self
 
-    def open(self, context: Round) -> Collecting:
-        model = context.load_model()
-
-        def collect(samples: Sequence[Sample], advance: Advance) -> list[Group]:
-            return sampled_answers(model, samples, self, seed=context.draw, advance=advance)
-
-        return Collecting(
-            collect=collect, facts=count_unfinished, costs=lambda: model.costs, computed={"model": model.computed}
-        )
-
-
-def sampled_answers(
-    model: Vlm, samples: Sequence[Sample], recipe: SampledAnswers, *, seed: int, advance: Advance | None = None
-) -> list[Group]:
-    """Groups of `recipe.answers`, in the order they were drawn, which means nothing. The samples are asked without
-    gold; an answer depends on the seed, its sample and its number, not on what else is asked. Raises `RunError` where
-    too many answers were cut."""
-    blind = [sample.blind() for sample in samples]
-    drawn = model.answers(blind, sampling_of(recipe, seed=seed, n=recipe.answers), advance=advance)
-    refuse_unfinished([answer for answers in drawn for answer in answers], recipe)
-    settled = [[settle(answer, recipe) for answer in answers] for answers in drawn]
-    return [
-        Group(sample=sample, answers=tuple(text for text, _ in row), notes=tuple(note for _, note in row))
-        for sample, row in zip(blind, settled, strict=True)
-    ]
+    def ask(self, model: Vlm, samples: Sequence[Sample], *, seed: int, advance: Advance | None = None) -> list[Group]:
+        """Groups of `answers`, in the order they were drawn, which means nothing."""
+        drawn = kept_answers(model, samples, self, self.sampling(seed=seed, n=self.answers), advance=advance)
+        return [group_of(*row) for row in zip(samples, drawn, strict=True)]

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -79,9 +80,11 @@ class TrlOptimiser(TrlFields, RowOptimiser):
         def try_a_step() -> str:
             from loops.optimise.trial import try_training
 
-            check_settings(self)
+            device = study.options.device
+            check_settings(self, device)
             sample = max(study.samples(1), key=lambda sample: len(sample.prompt)).blind()
-            return try_training(self, study.seed_folder, sample, step=take_a_step, options=study.options)
+            step = partial(take_a_step, device=device)
+            return try_training(self, study.seed_folder, sample, step=step, options=study.options)
 
         fields = [study.model, study.asking, study.source, study.collect.prompt, self.model_dump(mode="json")]
         return {"training": Trial(depends=fields, run=try_a_step)}
@@ -161,9 +164,17 @@ def optimise(
 
 
 def take_a_step(
-    model: Any, reference: Any, rows: Sequence[Row], recipe: TrlOptimiser, reader: PromptReader, end: int
+    model: Any,
+    reference: Any,
+    rows: Sequence[Row],
+    recipe: TrlOptimiser,
+    reader: PromptReader,
+    end: int,
+    *,
+    device: str | None = None,
 ) -> None:
-    """Train a prepared model for a single step on a few rows, as `optimise` would; nothing is saved or reported.
+    """Train a prepared model for a single step on a few rows, as `optimise` would on this device; nothing is saved or
+    reported.
 
     Raises what TRL, torch and their helpers raise.
     """
@@ -174,11 +185,11 @@ def take_a_step(
              "report_to": "none", "torch_compile": False}  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
-        settings = _settings(only, scratch, seed=0, run_name="")
+        settings = _settings(only, scratch, seed=0, run_name="", device=device)
         _agreed(model, reference, rows, recipe, settings, reader, end).trainer.train()
 
 
-def check_settings(recipe: TrlOptimiser) -> None:
+def check_settings(recipe: TrlOptimiser, device: str | None = None) -> None:
     """Raise `RecipeError` for settings that TRL would refuse or take and make nothing of, and `ModelError` for weights
     that cannot be quantised here, before anything is asked or trained."""
     if recipe.quantise:
@@ -186,7 +197,7 @@ def check_settings(recipe: TrlOptimiser) -> None:
 
         refuse_without_bitsandbytes(f"optimise.quantise {recipe.quantise}")
     with tempfile.TemporaryDirectory() as scratch:
-        _settings(recipe, scratch, seed=0, run_name="")
+        _settings(recipe, scratch, seed=0, run_name="", device=device)
 
 
 def _settings(

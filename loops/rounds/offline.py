@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from harness.errors import RunError
 from harness.runs.names import CHECKPOINT, COLLECT, GROUPS, OPTIMISE, PAIRS, SELECT, VERIFY
 from harness.types import Advance, Checkpoint, Sample
 from loops.groups import Example, Pair, Row, examples_of, read_groups, read_rows, write_groups, write_rows
-from loops.kinds import Optimiser, Round, Selector, Trained, computed_by
+from loops.judging import judge_groups
+from loops.kinds import Optimiser, Round, Selector, Study, Trained, computed_by
 from loops.ledger import Outcome
 from loops.model_cards import write_model_cards
 from loops.stages import Stages
@@ -71,7 +71,7 @@ class ExampleOptimiser(RowOptimiser):
 
 def offline(context: Round, optimiser: RowOptimiser) -> Stages[Checkpoint]:
     """Collect, verify, select, optimise."""
-    study, draw = context.study, context.draw
+    study, draw = context.judged, context.draw
     pool = cache(lambda: study.samples(context.number))
     source = study.pool.identity
     collected = yield context.stage(
@@ -88,7 +88,7 @@ def offline(context: Round, optimiser: RowOptimiser) -> Stages[Checkpoint]:
             "collected": collected.digest,
             "verify": study.verify.inputs(study, draw),
         },
-        lambda folder: _verify(context, folder, collected.folder, pool),
+        lambda folder: _verify(study, context, folder, collected.folder, pool),
     )
     selected = yield context.stage(
         SELECT,
@@ -112,7 +112,7 @@ def offline(context: Round, optimiser: RowOptimiser) -> Stages[Checkpoint]:
 
 
 def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
-    collecting, samples = context.study.collect.open(context), pool()
+    collecting, samples = context.study.collect.open(context), [sample.blind() for sample in pool()]
     with context.study.setting.bars() as bars:
         advance = bars(f"round {context.number} collect", collecting.passes * len(samples))
         groups = collecting.collect(samples, advance)
@@ -125,18 +125,13 @@ def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
     )
 
 
-def _verify(context: Round, folder: Path, collected: Path, pool: Pool) -> Outcome:
-    kind = context.study.verify
-    groups = read_groups(collected / GROUPS, pool())
-    blind = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
-    verifier = kind.open(context.study, blind, context.draw)
-    shown = groups if kind.sees_gold else blind
-    with context.study.setting.bars() as bars:
-        verdicts = verifier.verify(shown, bars(f"round {context.number} verify", len(shown)))
-    judged = [dataclasses.replace(group, verdicts=its) for group, its in zip(shown, verdicts, strict=True)]
+def _verify(study: Study, context: Round, folder: Path, collected: Path, pool: Pool) -> Outcome:
+    kind, groups = study.verify, read_groups(collected / GROUPS, pool())
+    with study.setting.bars() as bars:
+        judged, verifier = judge_groups(study, groups, context.draw, partial(bars, f"round {context.number} verify"))
     write_groups(folder / GROUPS, judged)
     return Outcome(
-        facts={"verifier": kind.kind, "sees_gold": kind.sees_gold, **verifier.facts},
+        facts={"verifier": kind.kind, "sees_gold": kind.is_shown_gold, **verifier.facts},
         cost=dict(verifier.costs),
         computed=computed_by(verifier),
     )

@@ -21,6 +21,7 @@ from tasks.pictos.language import DESCRIBE, is_there, read_names
 from tasks.pictos.world import SPLITS, VERSION, Scene, compose, draw, seeds_of
 from tasks.pope.build import GROUPS as POPE_GROUPS
 from tasks.pope.marks import pope_metrics, score_pope
+from tasks.reading.readers import YES_NO_PROFILES
 
 SCENES = 2_000
 """Scenes of a split that the caption benchmarks ask about."""
@@ -77,6 +78,9 @@ class PictosPope:
     def score(self, sample: Sample, answer: str) -> Score:
         return score_pope(sample.target, answer, "strict")
 
+    def read(self, sample: Sample, answer: str) -> str | None:
+        return YES_NO_PROFILES["strict"](answer)
+
     def gold(self, sample: Sample) -> str:
         return str(sample.target).capitalize()
 
@@ -97,6 +101,9 @@ class PictosChair:
 
     def score(self, sample: Sample, answer: str) -> Score:
         return score_mentions(list(read_names(answer)), sample.target, len(re.findall(r"\w+|[^\w\s]", answer)))
+
+    def read(self, sample: Sample, answer: str) -> frozenset[str] | None:
+        return frozenset(read_names(answer)) if answer.strip() else None
 
     def gold(self, sample: Sample) -> str:
         return " ".join(f"A {name}." for name in sorted(sample.target))

@@ -16,9 +16,10 @@ from functools import lru_cache
 import numpy as np
 
 from harness.types import Metric, Sample, Score
+from tasks.data.annotations import Box
 from tasks.grounding.marks import GROUNDING_METRICS, score_grounding
 from tasks.grounding.marks import HEADLINE as GROUNDING_HEADLINE
-from tasks.grounding.readers import box_text
+from tasks.grounding.readers import box_text, read_box
 from tasks.mathvista.marks import mathvista_metrics, score_mathvista
 from tasks.mathvista.readers import Question, Reply
 from tasks.pictos.benchmarks import ChartPicture, ScenePicture
@@ -36,7 +37,7 @@ from tasks.pictos.language import (
 from tasks.pictos.world import VERSION, compose, seeds_of
 from tasks.reading.readers import LETTERS
 from tasks.scienceqa.marks import Problem, scienceqa_metrics, score_scienceqa
-from tasks.scienceqa.questions import scienceqa_prompt
+from tasks.scienceqa.questions import read_letter, scienceqa_prompt
 
 QUESTIONS = 1_000
 """Questions of each task."""
@@ -69,6 +70,9 @@ class PictosScienceQA:
 
     def score(self, sample: Sample, answer: str) -> Score:
         return score_scienceqa(sample.target, answer)
+
+    def read(self, sample: Sample, answer: str) -> str | None:
+        return read_letter(sample.prompt, answer, "strict")
 
     def gold(self, sample: Sample) -> str:
         return str(sample.target.gold)
@@ -120,6 +124,9 @@ class PictosGrounding:
 
     def score(self, sample: Sample, answer: str) -> Score:
         return score_grounding(sample.target, answer)
+
+    def read(self, sample: Sample, answer: str) -> Box | None:
+        return read_box(answer)
 
     def gold(self, sample: Sample) -> str:
         return box_text(sample.target)

@@ -25,8 +25,8 @@ from harness.models.vlm import Hallucination
 from harness.results import read_results
 from harness.types import Advance, Answer, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
-from loops.collect.controlled_hallucination import ControlledHallucination, Ratio, controlled_hallucination
-from loops.collect.sampling import SampledAnswers, sampled_answers
+from loops.collect.controlled_hallucination import ControlledHallucination, Ratio
+from loops.collect.sampling import SampledAnswers
 from loops.groups import Pair, read_groups, read_rows, write_groups, write_rows
 from loops.kinds import Verifying
 from loops.ledger import Ledger, Outcome
@@ -37,7 +37,6 @@ from loops.recipe import Recipe
 from loops.run import plan_recipe, run_recipe
 from loops.select.pairs import BestAgainstWorst, select
 from loops.setting import Bar, Pool, Setting
-from loops.slots import VERIFY, name_of
 from loops.verify.clip import ByEncoder
 from loops.verify.none import NoVerifier
 from loops.verify.oracle import Oracle
@@ -78,15 +77,8 @@ class Talker:
 
 def _collected(recipe: ControlledHallucination, seed: int = 0, count: int = 200) -> tuple[Talker, list[Group]]:
     model = Talker()
-    groups = controlled_hallucination(model, caption_samples("pool", count), recipe, seed=seed)  # type: ignore[arg-type]
+    groups = recipe.ask(model, caption_samples("pool", count), seed=seed)  # type: ignore[arg-type]
     return model, groups
-
-
-def test_the_model_is_asked_without_gold() -> None:
-    model, groups = _collected(ControlledHallucination())
-    assert len(model.samples) == 400
-    assert all(sample.target is None for sample in model.samples)
-    assert all(group.sample.target is None for group in groups)
 
 
 def test_a_group_is_the_answer_and_its_hallucination_with_what_made_it() -> None:
@@ -117,12 +109,11 @@ def test_ratios_follow_the_seed_and_their_gaussian() -> None:
     assert (sum((ratio - mean) ** 2 for ratio in ratios[0]) / 1_000) ** 0.5 == pytest.approx(0.1, abs=0.01)
 
 
-def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
+def test_sampled_answers_are_drawn_in_one_pass() -> None:
     model = Talker()
     recipe = SampledAnswers(answers=3, temperature=0.7, max_tokens=9)
-    groups = sampled_answers(model, caption_samples("pool", 5), recipe, seed=4)  # type: ignore[arg-type]
+    groups = recipe.ask(model, caption_samples("pool", 5), seed=4)  # type: ignore[arg-type]
     assert model.samplings == [Sampling(n=3, temperature=0.7, max_tokens=9, seed=4)]
-    assert all(sample.target is None for sample in (*model.samples, *(group.sample for group in groups)))
     assert [(group.answers, group.notes) for group in groups] == [((SAID,) * 3, ({},) * 3)] * 5
 
 
@@ -232,10 +223,6 @@ def test_none_has_no_opinion() -> None:
     assert _opened(NoVerifier()).verify([_group("A cat.", "Two dogs.")]) == [
         (Verdict(reward=None), Verdict(reward=None))
     ]
-
-
-def test_only_the_oracle_sees_gold() -> None:
-    assert [name_of(kind) for kind in VERIFY.shipped if kind.sees_gold] == ["oracle"]
 
 
 # Select ---------------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_what_a_recipe_leaves_out_has_a_default(write) -> None:  # type: ignore[
             "field 'level' is 'L5': a recipe's level follows from what judges, which makes this one L3; leave the",
         ),
         ("{name: a, level: L9, verify: {kind: none}}", "field 'level' is 'L9': a recipe's level follows"),
-        ("{name: a, level: L4, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
+        ("{name: a, level: L1, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
         ("{name: a, level: 3}", "field 'level' is 3: a recipe's level follows"),
         ("{name: a, level: L3, verify: {kind: judge}}", "field 'verify.kind' is 'judge'"),
         ("{name: a, level: L3, collect: 3}", "field 'collect' is 3"),
@@ -138,7 +138,8 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 
 def test_every_verifier_has_a_level() -> None:
     assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
-        "clip": "L3", "oracle": "L0", "random": "control", "shorter": "control", "none": "control"
+        "clip": "L3", "consistency": "L4", "rule": "L2", "format": "L2",
+        "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
     }  # fmt: skip
 
 
@@ -161,15 +162,19 @@ def test_a_stage_is_known_by_the_fields_that_are_not_at_their_default() -> None:
     assert changed.verify.as_input()["zero"] == 0
 
 
-ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "max_tokens": 80, "max_thought_tokens": None,
-          "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
+ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "top_p": None, "max_tokens": 80,
+          "max_thought_tokens": None, "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
 DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
     },
     ("collect", "sampling", 1): {**ASKING, "answers": 4},
+    ("collect", "greedy_and_sample", 1): {**ASKING, "temperature": 0.8, "answers": 1},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
     ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
+    ("verify", "consistency", 1): {"reward": "share"},
+    ("verify", "rule", 1): {"mark": "task", "threshold": None},
+    ("verify", "format", 1): {"pattern": None},
     ("verify", "oracle", 1): {},
     ("verify", "random", 1): {},
     ("verify", "shorter", 1): {},

@@ -100,7 +100,11 @@ def test_several_pictures_and_none_are_asked_beside_one(model: Vlm) -> None:
     assert [_ask(model, [sample])[0] for sample in questions] == _ask(model, questions)
 
 
-@pytest.mark.parametrize("sampling", [{}, {"temperature": 1.0, "n": 3, "seed": 5}], ids=["greedy", "drawn"])
+@pytest.mark.parametrize(
+    "sampling",
+    [{}, {"temperature": 1.0, "n": 3, "seed": 5}, {"temperature": 1.0, "n": 3, "seed": 5, "top_p": 0.8}],
+    ids=["greedy", "drawn", "from a nucleus"],
+)
 def test_answers_do_not_depend_on_the_batch(
     model: Vlm, samples: list[Sample], sampling: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
