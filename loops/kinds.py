@@ -186,6 +186,11 @@ class Verifier(Kind):
         """What its verdicts depend on, beside the groups and their pictures."""
         return self.as_input()
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The vision-language models that it loads, by their names, the judged one left out."""
+        return ()
+
     def has_own_weights(self, study: Study) -> bool:
         """Whether it is, under another name, the model that the study hones."""
         return False
