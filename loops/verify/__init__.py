@@ -3,10 +3,11 @@
 from loops.verify.clip import Clip
 from loops.verify.consistency import Consistency
 from loops.verify.format import Format
+from loops.verify.likelihood import Likelihood
 from loops.verify.none import NoVerifier
 from loops.verify.oracle import Oracle
 from loops.verify.random import Random
 from loops.verify.rule import Rule
 from loops.verify.shorter import Shorter
 
-KINDS = (Clip, Consistency, Rule, Format, Oracle, Random, Shorter, NoVerifier)
+KINDS = (Clip, Consistency, Likelihood, Rule, Format, Oracle, Random, Shorter, NoVerifier)
