@@ -1,8 +1,23 @@
 """The collectors: kinds of a recipe's `collect`, the default first."""
 
+from loops.collect.bad_prompt import BadPrompt
+from loops.collect.caption_dropout import CaptionDropout
 from loops.collect.controlled_hallucination import ControlledHallucination
+from loops.collect.distort import Distort
 from loops.collect.given import GivenPairs
 from loops.collect.greedy_and_sample import GreedyAndSample
+from loops.collect.guided import Guided
+from loops.collect.random_negative import RandomNegative
 from loops.collect.sampling import SampledAnswers
 
-KINDS = (ControlledHallucination, SampledAnswers, GreedyAndSample, GivenPairs)
+KINDS = (
+    ControlledHallucination,
+    SampledAnswers,
+    GreedyAndSample,
+    Guided,
+    Distort,
+    BadPrompt,
+    RandomNegative,
+    CaptionDropout,
+    GivenPairs,
+)

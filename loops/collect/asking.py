@@ -106,6 +106,11 @@ def kept_answers(
     return [[settle(answer, recipe, lead) for answer in row] for row, lead in zip(answers, leads, strict=True)]
 
 
+def noted(answers: Sequence[Kept], **more: Any) -> list[Kept]:
+    """The answers with more notes."""
+    return [(text, {**more, **note}) for text, note in answers]
+
+
 def group_of(sample: Sample, *answers: Sequence[Kept]) -> Group:
     """One group of all answers, those of each list behind one another."""
     texts, notes = zip(*chain(*answers), strict=True)

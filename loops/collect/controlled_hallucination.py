@@ -16,7 +16,7 @@ from pydantic import Field
 from harness.errors import RecipeError
 from harness.sentences import sentence_spans
 from harness.types import Advance, Group, Sample
-from loops.collect.asking import AskingCollector, group_of, kept_answers
+from loops.collect.asking import AskingCollector, group_of, kept_answers, noted
 from loops.kinds import Part, Study
 
 if TYPE_CHECKING:
@@ -70,6 +70,6 @@ class ControlledHallucination(AskingCollector):
         # numbers of its own: with the answer's, a weak mix would draw the answer again
         drawn = kept_answers(model, samples, self, self.sampling(seed=seed + 1), mixes, advance)
         return [
-            group_of(sample, positive, [(text, {"h_ratio": mix.ratio, "lead": mix.lead, **note})])
-            for sample, positive, ((text, note),), mix in zip(samples, own, drawn, mixes, strict=True)
+            group_of(sample, positive, noted(negative, h_ratio=mix.ratio, lead=mix.lead))
+            for sample, positive, negative, mix in zip(samples, own, drawn, mixes, strict=True)
         ]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from harness.errors import RecipeError
+from loops.collect.bad_prompt import BAD_PROMPTS, GOOD_PROMPT
+from loops.collect.guided import STEPS
 from loops.recipe import Recipe, load_recipe
 from loops.slots import SLOTS, VERIFY, name_of
 from tests.support.recipes import JUDGE_FREE
@@ -164,12 +166,22 @@ def test_a_stage_is_known_by_the_fields_that_are_not_at_their_default() -> None:
 
 ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "top_p": None, "max_tokens": 80,
           "max_thought_tokens": None, "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
+TRAINED = {
+    "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None, "trl": {}
+}  # fmt: skip
 DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
     },
     ("collect", "sampling", 1): {**ASKING, "answers": 4},
     ("collect", "greedy_and_sample", 1): {**ASKING, "temperature": 0.8, "answers": 1},
+    ("collect", "distort", 1): {**ASKING, "distortion": "noise", "strength": None},
+    ("collect", "guided", 1): {**ASKING, "guide": STEPS, "answers": 1},
+    ("collect", "bad_prompt", 1): {
+        **ASKING, "good_prompt": GOOD_PROMPT, "bad_prompts": list(BAD_PROMPTS), "distorted": 0.5
+    },
+    ("collect", "random_negative", 1): ASKING,
+    ("collect", "caption_dropout", 1): {**ASKING, "drop": 0.3, "part": "sentence"},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
     ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
     ("verify", "consistency", 1): {"reward": "share"},
@@ -185,10 +197,11 @@ DEFAULTS = {
     ("verify", "shorter", 1): {},
     ("verify", "none", 1): {},
     ("select", "pairs", 2): {"disagreement": "reverse", "margin": 0.0, "max_word_gap": None, "keep": 1.0},
-    ("optimise", "dpo", 2): {
-        "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None,
-        "trl": {}, "reference": "previous", "sft_weight": 0.0,
-    },
+    ("select", "all_pairs", 1): {"margin": 0.0, "each": None, "max_word_gap": None, "balance": False},
+    ("select", "survivors", 1): {"least": None, "each": 1, "keep": 1.0, "others": False},
+    ("optimise", "dpo", 2): {**TRAINED, "reference": "previous", "sft_weight": 0.0},
+    ("optimise", "sft", 1): TRAINED,
+    ("optimise", "kto", 1): {**TRAINED, "reference": "previous"},
 }  # fmt: skip
 
 
