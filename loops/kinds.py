@@ -21,7 +21,7 @@ from harness.autonomy import CONTROL, OWN_WEIGHTS, SAW_GOLD
 from harness.models.weights import model_folder
 from harness.runs.names import stage_name
 from harness.types import Advance, Checkpoint, Group, Sample, Verdict
-from loops.groups import Pair
+from loops.groups import Row
 from loops.setting import Pool, Setting
 from loops.stages import Stage, Stages
 
@@ -209,17 +209,19 @@ class Verifier(Kind):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """The pairs, and how many groups went which way."""
+    """The training rows, and how many groups went which way."""
 
-    pairs: tuple[Pair, ...]
-    counts: Mapping[str, int]
+    rows: tuple[Row, ...]
+    counts: Mapping[str, float]
 
 
 class Selector(Kind):
-    """A way from verdicts to training pairs."""
+    """A way from verdicts to training rows; `paired` says whether these are pairs."""
+
+    paired: ClassVar[bool] = True
 
     def inputs(self, draw: int) -> dict[str, Any]:
-        """What the pairs depend on, beside the verdicts."""
+        """What the rows depend on, beside the verdicts."""
         return self.as_input()
 
     def level(self, level: str) -> str:
@@ -231,7 +233,7 @@ class Selector(Kind):
 
     @abstractmethod
     def select(self, groups: Sequence[Group], draw: int) -> Selection:
-        """The pairs of judged groups; `draw` feeds a generator where there is one."""
+        """The rows of judged groups; `draw` feeds a generator where there is one."""
 
 
 # Optimise -------------------------------------------------------------------------------------------------------------
@@ -250,8 +252,11 @@ class Trained:
 
 
 class Optimiser(Kind):
-    """A way to the next checkpoint. One that learns from pairs is a `loops.rounds.offline.PairOptimiser`; any other
-    brings its own round."""
+    """A way to the next checkpoint. One that learns from rows is a `loops.rounds.offline.PairOptimiser` or
+    `ExampleOptimiser`; any other brings its own round."""
+
+    def refuse_selector(self, selector: Selector) -> None:
+        """Raise `ValueError` for rows that it cannot learn from."""
 
     @abstractmethod
     def round(self, context: Round) -> Stages[Checkpoint]:

@@ -179,6 +179,7 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         self.select.refuse_collector(self.collect)
+        self.optimise.refuse_selector(self.select)
         if self.source.startswith(GIVEN_PAIRS) != isinstance(self.collect, GivenPairs):
             raise ValueError(f"collect.kind {self.collect.kind}: pairs that are there are source={GIVEN_PAIRS}PATH")
         return self

@@ -77,7 +77,7 @@ def trainer_of(method: str) -> Any:
             for what, value in (("loss", float(loss)), ("norm of the gradient", norm)):
                 if not math.isfinite(value):
                     step = self.state.global_step + 1
-                    remedy = REMEDY if step > 1 else "no weight was changed yet: look at the pairs, and at optimise.trl"
+                    remedy = REMEDY if step > 1 else "no weight was changed yet: look at the rows, and at optimise.trl"
                     raise RecipeError(
                         f"training diverged: at step {step} of {self.state.max_steps} the {what} is {value}; {remedy}"
                     )
@@ -92,18 +92,24 @@ COPY = "ref"
 
 def log_probs_of(trainer: Any, rows: Sequence[Mapping[str, Any]]) -> list[torch.Tensor]:
     """The log-probability of each of an answer's tokens as the trainer's loss computes it from these rows as a batch:
-    of all chosen answers, then of all rejected ones. Nothing is logged, and no gradient kept."""
-    outputs: list[Any] = []
-    hook = trainer.model.register_forward_hook(lambda model, inputs, output: outputs.append(output))
+    of the answers of the collator's first side, then of the next. Nothing is logged, and no gradient kept."""
+    batch = trainer._prepare_inputs(trainer.data_collator(rows))
+    passes: list[Any] = []
+
+    def keep(model: Any, arguments: Any, named: Mapping[str, Any], output: Any) -> None:
+        if torch.equal(named["input_ids"], batch["input_ids"]):  # KTO reads other answers to the prompts too
+            passes.append(output)
+
+    hook = trainer.model.register_forward_hook(keep, with_kwargs=True)
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
             trainer.model.eval()
-            trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(rows)))
+            trainer.compute_loss(trainer.model, batch)
     finally:
         hook.remove()
         trainer._metrics["eval"].clear()
-    policy = outputs[0]  # the reference comes after it
+    policy = passes[0]  # the reference comes after it
     return [values[mask].float().cpu() for values, mask in zip(policy.log_probs, policy.label_mask, strict=True)]
 
 
@@ -157,7 +163,7 @@ def train(trainer: Any, rows: int, advance: Advance | None) -> None:
     with training_errors():
         if not len(trainer.get_train_dataloader()):
             raise RecipeError(
-                f"optimise.trl.dataloader_drop_last: {counted(rows, 'pair')} are fewer than a batch of "
+                f"optimise.trl.dataloader_drop_last: {counted(rows, 'row')} are fewer than a batch of "
                 f"{trainer.args.per_device_train_batch_size}, so no step would be taken; leave it out, or lower "
                 "per_device_train_batch_size"
             )
@@ -180,7 +186,7 @@ def refuse_unsound(trainer: Any) -> None:
     model = trainer.model
     refuse_numberless(model, "training diverged", REMEDY)
     if not all(torch.isfinite(values).all() for values in log_probs_of(trainer, [trainer.train_dataset[0]])):
-        raise RecipeError(f"training diverged: of its first pair the model computes no numbers any more; {REMEDY}")
+        raise RecipeError(f"training diverged: of its first row the model computes no numbers any more; {REMEDY}")
 
 
 def settings_of(

@@ -115,6 +115,15 @@ def test_a_twin_is_the_model_without_the_picture(
             assert any(greedy_text(member, ids).agrees(_tokens(answer), stops(member)) for ids in prompts)
 
 
+def test_a_question_without_a_picture_beside_one_with_it_changes_neithers_twin(
+    numbered: Vlm, samples: list[Sample]
+) -> None:
+    half = Hallucination(ratio=0.5)
+    pair = [samples[0], _sample(QUESTIONS[1], [], 1)]
+    together = numbered.hallucinate(pair, [half, half], SHORT)
+    assert together == [numbered.hallucinate([sample], [half], SHORT)[0] for sample in pair]
+
+
 def test_samples_of_two_pictures_and_of_one_are_answered_together_as_alone(
     member: Member, numbered: Vlm, claims: Claims
 ) -> None:

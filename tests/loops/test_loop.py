@@ -27,11 +27,12 @@ from harness.types import Advance, Answer, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
 from loops.collect.controlled_hallucination import ControlledHallucination, Ratio
 from loops.collect.sampling import SampledAnswers
-from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
+from loops.groups import Pair, read_groups, read_rows, write_groups, write_rows
 from loops.kinds import Verifying
 from loops.ledger import Ledger, Outcome
-from loops.optimise.dpo import Dpo, check_settings, optimise_dpo
+from loops.optimise.dpo import Dpo
 from loops.optimise.parts import prepare
+from loops.optimise.training import check_settings, optimise
 from loops.recipe import Recipe
 from loops.run import plan_recipe, run_recipe
 from loops.select.pairs import BestAgainstWorst, select
@@ -230,9 +231,9 @@ def test_none_has_no_opinion() -> None:
 def _selected(groups: Sequence[Group], **recipe: Any) -> tuple[list[tuple[str, str, bool]], dict[str, int]]:
     result = select(groups, BestAgainstWorst(**recipe))
     assert result.counts["groups"] == len(groups)
-    assert result.counts["pairs"] == len(result.pairs)
+    assert result.counts["pairs"] == len(result.rows)
     counts = {name: count for name, count in result.counts.items() if count and name not in ("groups", "pairs")}
-    return [(pair.chosen, pair.rejected, pair.reversed) for pair in result.pairs], counts
+    return [(pair.chosen, pair.rejected, pair.reversed) for pair in result.rows], counts
 
 
 AGREED = _group("a", "b", rewards=(0.9, 0.1))
@@ -312,7 +313,7 @@ def test_without_opinions_keep_takes_the_same_samples_of_any_answers() -> None:
 
     def kept(answer: str) -> list[str]:
         groups = [dataclasses.replace(_group(answer, "x", rewards=(None, None)), sample=sample) for sample in samples]
-        return [pair.sample.id for pair in select(groups, BestAgainstWorst(keep=0.25)).pairs]
+        return [pair.sample.id for pair in select(groups, BestAgainstWorst(keep=0.25)).rows]
 
     assert kept("a") == kept("b")
     assert len(kept("a")) == 10
@@ -331,8 +332,8 @@ def test_a_coin_orders_the_pairs_that_the_verifier_chose() -> None:
         )
         for number in range(200)
     ]
-    chosen = select(groups, BestAgainstWorst(disagreement="reverse", keep=0.5)).pairs
-    tossed = [select(groups, BestAgainstWorst(disagreement="coin", keep=0.5), seed=seed).pairs for seed in (1, 2)]
+    chosen = select(groups, BestAgainstWorst(disagreement="reverse", keep=0.5)).rows
+    tossed = [select(groups, BestAgainstWorst(disagreement="coin", keep=0.5), seed=seed).rows for seed in (1, 2)]
     assert [[pair.sample.id for pair in pairs] for pairs in tossed] == [[pair.sample.id for pair in chosen]] * 2
     assert all(30 < sum(pair.reversed for pair in pairs) < 70 for pairs in tossed)
     assert [pair.chosen for pair in tossed[0]] != [pair.chosen for pair in tossed[1]]
@@ -350,12 +351,12 @@ def test_groups_and_pairs_are_read_as_they_were_written(tmp_path: Path) -> None:
                   notes=({}, {"h_ratio": 0.5}))  # fmt: skip
     pair = Pair(sample=SCENE, chosen="a", rejected="b", reversed=True)
     write_groups(tmp_path / "groups.jsonl", [group])
-    write_pairs(tmp_path / "pairs.jsonl", [pair])
+    write_rows(tmp_path / "pairs.jsonl", [pair])
     assert read_groups(tmp_path / "groups.jsonl", [SCENE]) == [group]
-    assert read_pairs(tmp_path / "pairs.jsonl", [SCENE]) == [pair]
+    assert read_rows(tmp_path / "pairs.jsonl", [SCENE]) == [pair]
     assert "target" not in (tmp_path / "groups.jsonl").read_text()
     with pytest.raises(RunError, match=rf"sample {SCENE.id} is not in this recipe's pool"):
-        read_pairs(tmp_path / "pairs.jsonl", [])
+        read_rows(tmp_path / "pairs.jsonl", [])
 
 
 # Optimise -------------------------------------------------------------------------------------------------------------
@@ -374,7 +375,7 @@ PAIRS = [
 
 
 def _trained(seed_model: Path, out: Path, *, seed: int = 3, **recipe: Any) -> dict[str, torch.Tensor]:
-    optimise_dpo(PAIRS, Dpo(trl=TRL, **recipe), start=seed_model, reference=seed_model, out=out, seed=seed)
+    optimise(PAIRS, Dpo(trl=TRL, **recipe), start=seed_model, reference=seed_model, out=out, seed=seed)
     return load_file(out / "model.safetensors")
 
 
@@ -440,7 +441,7 @@ def test_a_setting_that_peft_does_not_know_is_a_fault_of_the_recipe(seed_model: 
 def test_a_setting_that_trl_does_not_know_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
     recipe = Dpo(trl={"learning_rat": 1.0})
     with pytest.raises(RecipeError, match=r"^optimise\.trl\.learning_rat 1.0: "):
-        optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=tmp_path / "checkpoint", seed=0)
+        optimise(PAIRS, recipe, start=seed_model, reference=seed_model, out=tmp_path / "checkpoint", seed=0)
 
 
 def test_a_number_of_trls_that_is_a_text_is_refused_before_anything_is_asked() -> None:
@@ -469,7 +470,7 @@ def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
     monkeypatch.setattr(Tracker, "logged", [])
     recipe = Dpo(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
     out = tmp_path / "checkpoint"
-    optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
+    optimise(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
     assert {messages[:2] for messages in Tracker.logged} == {("small round 1", "strop")}
     losses = [logs["loss"] for _, _, logs in Tracker.logged if "loss" in logs]
     assert len(losses) == 2, "eight pairs in batches of four"
@@ -695,7 +696,7 @@ def test_no_gold_reaches_a_run_that_is_not_the_oracles(setting: Setting, tmp_pat
 @pytest.mark.slow
 def test_nothing_to_train_on_is_said_with_a_remedy(setting: Setting, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"select": BestAgainstWorst(margin=0.9999)})
-    with pytest.raises(RunError, match=r"select left no pairs to train on; lower select\.margin"):
+    with pytest.raises(RunError, match=r"select left nothing to train on; lower select\.margin"):
         run_recipe(recipe, tmp_path, setting)
     assert _stages(tmp_path) == STAGES[:4]
 

@@ -140,7 +140,7 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 
 def test_every_verifier_has_a_level() -> None:
     assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
-        "clip": "L3", "consistency": "L4", "likelihood": "L4", "rule": "L2", "format": "L2",
+        "clip": "L3", "consistency": "L4", "likelihood": "L4", "judge": "L3", "rule": "L2", "format": "L2",
         "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
     }  # fmt: skip
 
@@ -166,6 +166,9 @@ def test_a_stage_is_known_by_the_fields_that_are_not_at_their_default() -> None:
 
 ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "top_p": None, "max_tokens": 80,
           "max_thought_tokens": None, "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
+TRAINED = {
+    "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None, "trl": {}
+}  # fmt: skip
 DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
@@ -186,6 +189,10 @@ DEFAULTS = {
     ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
     ("verify", "consistency", 1): {"reward": "share"},
     ("verify", "likelihood", 1): {"model": "self", "per": "token"},
+    ("verify", "judge", 1): {
+        "model": "self", "endpoint": None, "parallel": 8, "form": "sentences", "prompt": None, "aggregate": "sum",
+        "max_tokens": 64, "max_unanswered": 0.2, "price_prompt": None, "price_generated": None,
+    },
     ("verify", "rule", 1): {"mark": "task", "threshold": None},
     ("verify", "format", 1): {"pattern": None},
     ("verify", "oracle", 1): {},
@@ -193,10 +200,11 @@ DEFAULTS = {
     ("verify", "shorter", 1): {},
     ("verify", "none", 1): {},
     ("select", "pairs", 2): {"disagreement": "reverse", "margin": 0.0, "max_word_gap": None, "keep": 1.0},
-    ("optimise", "dpo", 2): {
-        "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None,
-        "trl": {}, "reference": "previous", "sft_weight": 0.0,
-    },
+    ("select", "all_pairs", 1): {"margin": 0.0, "each": None, "max_word_gap": None, "balance": False},
+    ("select", "survivors", 1): {"least": None, "each": 1, "keep": 1.0, "others": False},
+    ("optimise", "dpo", 2): {**TRAINED, "reference": "previous", "sft_weight": 0.0},
+    ("optimise", "sft", 1): TRAINED,
+    ("optimise", "kto", 1): {**TRAINED, "reference": "previous"},
 }  # fmt: skip
 
 

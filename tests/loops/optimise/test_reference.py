@@ -17,9 +17,10 @@ from harness.models import adapters
 from harness.models.adapters import with_adapter
 from harness.models.loading import load_weights
 from loops.groups import Pair
-from loops.optimise import checkpoints, dpo
+from loops.optimise import checkpoints, training
 from loops.optimise.collate import PairCollator
-from loops.optimise.dpo import Dpo, optimise_dpo
+from loops.optimise.dpo import Dpo
+from loops.optimise.training import optimise
 from tasks.pictos.benchmarks import caption_samples
 from tests.support.tiny import save_tiny
 
@@ -34,7 +35,7 @@ PAIRS = [
 
 
 def _train(start: Path, out: Path, reference: Path | None = None, **recipe: Any) -> dict[str, torch.Tensor]:
-    optimise_dpo(PAIRS, Dpo(trl=TRL, **recipe), start=start, reference=reference or start, out=out, seed=3)
+    optimise(PAIRS, Dpo(trl=TRL, **recipe), start=start, reference=reference or start, out=out, seed=3)
     return load_file(out / "model.safetensors")
 
 
@@ -128,7 +129,7 @@ def test_a_small_change_of_weights_of_16_bits_is_kept(
     small = Dpo(**{"trl": TRL | {"learning_rate": 1e-5}, "freeze": (), **recipe})
     folders = [large_typed, tmp_path / "kept" / "checkpoint", tmp_path / "exact" / "checkpoint"]
     for out in folders[1:]:
-        optimise_dpo(PAIRS, small, start=large_typed, reference=large_typed, out=out, seed=3)
+        optimise(PAIRS, small, start=large_typed, reference=large_typed, out=out, seed=3)
         for module in (adapters, checkpoints):
             monkeypatch.setattr(module, "rounded", lambda values, *_: values)
     before, kept, exact = (load_file(folder / "model.safetensors") for folder in folders)
@@ -168,12 +169,12 @@ def test_activations_are_computed_twice_for_a_large_model_only(
     monkeypatch.setattr(checkpoints, "LARGE", 1000)
     assert checkpoints.load_start(tiny, Dpo(**LORA), seed=0).checkpointing
     seen: list[bool] = []
-    settings = dpo._settings
-    monkeypatch.setattr(dpo, "_settings", lambda *args, **named: _noted(seen, settings(*args, **named)))
+    settings = training._settings
+    monkeypatch.setattr(training, "_settings", lambda *args, **named: _noted(seen, settings(*args, **named)))
     again = _train(tiny, tmp_path / "again" / "checkpoint", **LORA)
     assert seen == [True]
     assert all(torch.equal(kept[name], again[name]) for name in kept)
-    optimise_dpo(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **LORA), start=tiny, reference=tiny,
+    optimise(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **LORA), start=tiny, reference=tiny,
                  out=tmp_path / "own" / "checkpoint", seed=3)  # fmt: skip
     assert seen == [True, False], "the recipe's own field decides"
 
@@ -215,8 +216,8 @@ def _built(start: Path, reference: Path, recipe: dict[str, Any]) -> tuple[checkp
     begun = checkpoints.load_start(start, chosen, seed=3)
     off = begun.switched_off and reference == start
     other = None if off else checkpoints.load_reference(reference, chosen)
-    settings = dpo._settings(chosen, str(start), seed=3, run_name="")
-    return begun, dpo._agreed(begun.model, other, PAIRS, settings, begun.reader, begun.end).trainer
+    settings = training._settings(chosen, str(start), seed=3, run_name="")
+    return begun, training._agreed(begun.model, other, PAIRS, chosen, settings, begun.reader, begun.end).trainer
 
 
 def _log_probs(model: Any, begun: checkpoints.Start, row: Any) -> torch.Tensor:
