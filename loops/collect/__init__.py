@@ -2,6 +2,7 @@
 
 from loops.collect.bad_prompt import BadPrompt
 from loops.collect.caption_dropout import CaptionDropout
+from loops.collect.contrastive import Contrastive
 from loops.collect.controlled_hallucination import ControlledHallucination
 from loops.collect.distort import Distort
 from loops.collect.given import GivenPairs
@@ -15,6 +16,7 @@ KINDS = (
     SampledAnswers,
     GreedyAndSample,
     Guided,
+    Contrastive,
     Distort,
     BadPrompt,
     RandomNegative,

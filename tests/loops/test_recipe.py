@@ -175,6 +175,9 @@ DEFAULTS = {
     },
     ("collect", "sampling", 1): {**ASKING, "answers": 4},
     ("collect", "greedy_and_sample", 1): {**ASKING, "temperature": 0.8, "answers": 1},
+    ("collect", "contrastive", 1): {
+        **ASKING, "formula": "vcd", "strength": None, "away_from": None, "cutoff": 0.1
+    },
     ("collect", "distort", 1): {**ASKING, "distortion": "noise", "strength": None},
     ("collect", "guided", 1): {**ASKING, "guide": STEPS, "answers": 1},
     ("collect", "bad_prompt", 1): {
