@@ -57,7 +57,7 @@ def test_what_a_recipe_leaves_out_has_a_default(write) -> None:  # type: ignore[
         ("{name: a, level: L9, verify: {kind: none}}", "field 'level' is 'L9': a recipe's level follows"),
         ("{name: a, level: L1, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
         ("{name: a, level: 3}", "field 'level' is 3: a recipe's level follows"),
-        ("{name: a, level: L3, verify: {kind: judge}}", "field 'verify.kind' is 'judge'"),
+        ("{name: a, level: L3, verify: {kind: nobody}}", "field 'verify.kind' is 'nobody'"),
         ("{name: a, level: L3, collect: 3}", "field 'collect' is 3"),
         ("{model: a}", "field 'name' is missing"),
         ("{name: a, level: L3, collect: {kind: sampling}}", "sampling at temperature 0 gives equal answers"),
