@@ -61,6 +61,9 @@ BLANK: Mapping[str, str] = MappingProxyType(
 )
 """Why an answer was blank -> what to say of such answers."""
 
+COSTS = ("endpoint_answers", "endpoint_prompt_tokens", "endpoint_generated_tokens")
+"""What `Endpoint.costs` counts."""
+
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _NO_KEY = "no-key-is-set"  # the client insists on one, servers that want none ignore it
 _REASON_SHOWN = 200
@@ -68,23 +71,26 @@ _REASON_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """The answers to one sample and how many of them ended at `max_tokens`."""
+    """The answers to one sample, how many of them ended at `max_tokens`, and the tokens that the server counted."""
 
     texts: tuple[str, ...]
     cut: int
+    tokens: Mapping[str, int]
 
 
 class Endpoint:
     """A model by the name under which a server knows it, asked `parallel` questions at a time.
 
     `asked` and `cut` count answers since it was made: all, and those that ended at `max_tokens`. `blank` says of each
-    answer without a text, where it can be known, why it has none (`BLANK`).
+    answer without a text, where it can be known, why it has none (`BLANK`). `costs` counts the answers and, where the
+    server tells of them (`usage`), tokens, those of pictures and thoughts among them.
     """
 
     def __init__(self, name: str, url: str, *, parallel: int = 8) -> None:
         self.name, self.url, self.parallel = mended(name), _plain_url(url), parallel
         self.answered = self.cut = 0
         self.blank: list[str] = []
+        self.costs = Counter(dict.fromkeys(COSTS, 0))
         self._key = _key()
         self._client = OpenAI(
             api_key=self._key, base_url=self.url, max_retries=RETRIES, timeout=Timeout(SECONDS, connect=10.0)
@@ -155,6 +161,7 @@ class Endpoint:
             else:
                 self.answered += len(reply.texts)
                 self.cut += reply.cut
+                self.costs.update(endpoint_answers=len(reply.texts), **reply.tokens)
                 yield index, [mended(text) for text in reply.texts]
         if down:
             raise down[0]
@@ -166,7 +173,7 @@ class Endpoint:
             {"type": "image_url", "image_url": {"url": _data_url(picture)}} for picture in sample.images
         ]
         content.append({"type": "text", "text": sample.prompt})
-        texts, cut = [], 0
+        texts, cut, tokens = [], 0, Counter[str]()
         for draw in range(sampling.n):
             try:
                 reply = self._client.chat.completions.create(
@@ -182,11 +189,12 @@ class Endpoint:
                 choice = choices[0]
                 texts.append(_text(choice.message.content).strip())
                 cut += choice.finish_reason == "length"
+                tokens.update(_tokens(reply.usage))
                 if not texts[-1] and (why := _why_blank(choice)):
                     self.blank.append(why)
             except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
                 raise OpenAIError("what came back is no chat completion") from error
-        return _Said(texts=tuple(texts), cut=cut)
+        return _Said(texts=tuple(texts), cut=cut, tokens=tokens)
 
     def _message(self, error: OpenAIError, what: str) -> str:
         """One line for people: which endpoint, why, and the remedy; without the key, which a server may repeat."""
@@ -211,6 +219,12 @@ def _text(content: Any) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     return "".join(block["text"] for block in content if block["type"] in ("text", "output_text"))
+
+
+def _tokens(usage: Any) -> dict[str, int]:
+    """What a server says that an answer took, where it does."""
+    counts = {"prompt": getattr(usage, "prompt_tokens", None), "generated": getattr(usage, "completion_tokens", None)}
+    return {f"endpoint_{name}_tokens": count for name, count in counts.items() if isinstance(count, int)}
 
 
 def _why_blank(choice: Any) -> str:

@@ -20,7 +20,8 @@ from harness.types import Advance, Answer, Group, Sample, Sampling
 from loops.kinds import Collecting, Collector, Round
 
 if TYPE_CHECKING:
-    from harness.models.vlm import Hallucination, Vlm
+    from harness.models.mixing import Mix
+    from harness.models.vlm import Vlm
 
 MARK = "unfinished"
 """Stands in the notes of an answer that was cut, beside `left_out`: what was taken from its end."""
@@ -96,7 +97,7 @@ def kept_answers(
     samples: Sequence[Sample],
     recipe: AskingCollector,
     sampling: Sampling,
-    how: Sequence[Hallucination] | None = None,
+    how: Sequence[Mix] | None = None,
     advance: Advance | None = None,
 ) -> list[list[Kept]]:
     """What is kept of the model's answers to each sample; raises `RunError` where too many were cut."""

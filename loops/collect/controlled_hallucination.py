@@ -57,7 +57,7 @@ class ControlledHallucination(AskingCollector):
         chance, so that the two differ in what the prior did and not in everything; the lead is the answer's own text,
         line ends and all.
         """
-        from harness.models.vlm import Hallucination
+        from harness.models.mixing import hallucination
 
         own = kept_answers(model, samples, self, self.sampling(seed=seed), advance=advance)
         rng = np.random.default_rng((seed, 11))
@@ -66,10 +66,10 @@ class ControlledHallucination(AskingCollector):
         for ratio, ((positive, _),) in zip(ratios, own, strict=True):
             ends = [0, *(end for _, end in sentence_spans(positive))]
             shared = int(rng.integers(len(ends) - 1)) if self.share_prefix and len(ends) > 1 else 0
-            mixes.append(Hallucination(ratio=round(float(ratio), 4), lead=positive[: ends[shared]]))
+            mixes.append(hallucination(round(float(ratio), 4), lead=positive[: ends[shared]]))
         # numbers of its own: with the answer's, a weak mix would draw the answer again
         drawn = kept_answers(model, samples, self, self.sampling(seed=seed + 1), mixes, advance)
         return [
-            group_of(sample, positive, noted(negative, h_ratio=mix.ratio, lead=mix.lead))
+            group_of(sample, positive, noted(negative, h_ratio=-mix.weight, lead=mix.lead))
             for sample, positive, negative, mix in zip(samples, own, drawn, mixes, strict=True)
         ]

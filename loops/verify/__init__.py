@@ -3,6 +3,7 @@
 from loops.verify.clip import Clip
 from loops.verify.consistency import Consistency
 from loops.verify.format import Format
+from loops.verify.judge import Judge
 from loops.verify.likelihood import Likelihood
 from loops.verify.none import NoVerifier
 from loops.verify.oracle import Oracle
@@ -10,4 +11,4 @@ from loops.verify.random import Random
 from loops.verify.rule import Rule
 from loops.verify.shorter import Shorter
 
-KINDS = (Clip, Consistency, Likelihood, Rule, Format, Oracle, Random, Shorter, NoVerifier)
+KINDS = (Clip, Consistency, Likelihood, Judge, Rule, Format, Oracle, Random, Shorter, NoVerifier)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import RunError
 from harness.models.load import load_vlm
-from harness.models.vlm import Hallucination
+from harness.models.mixing import Mix
 from harness.sentences import split_sentences, whole_sentences
 from harness.types import Advance, Answer, Group, Sample, Sampling
 from loops.collect.controlled_hallucination import ControlledHallucination
@@ -28,7 +28,7 @@ class Scripted:
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None = None,
+        how: Sequence[Mix] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
         texts = [self.own] * len(samples) if how is None else [f"{item.lead}{self.more}".strip() for item in how]

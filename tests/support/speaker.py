@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.models.vlm import Hallucination
+from harness.models.mixing import Mix
 from harness.types import Advance, Answer, Sample, Sampling
 
 
@@ -19,7 +19,7 @@ class Speaker:
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None = None,
+        how: Sequence[Mix] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
         self.passes.append((list(samples), sampling))
