@@ -72,8 +72,8 @@ def read_groups(path: Path, samples: Sequence[Sample]) -> list[Group]:
         Group(
             sample=_find(by_id, row["id"], path),
             answers=tuple(row["answers"]),
-            notes=tuple(row["notes"]),
-            verdicts=tuple(Verdict(**verdict) for verdict in row["verdicts"]),
+            notes=tuple(row.get("notes", ())),
+            verdicts=tuple(Verdict(**verdict) for verdict in row.get("verdicts", ())),
         )
         for row in read_jsonl(path)
     ]
