@@ -30,6 +30,7 @@ from strop.commands.diff import diff
 from strop.commands.eval import evaluate
 from strop.commands.export import export
 from strop.commands.grid import grid
+from strop.commands.plan import plan
 from strop.commands.reported import reported
 from strop.commands.rerun import rerun
 from strop.commands.rescore import rescore
@@ -67,7 +68,7 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "check": check,
         "bench": bench,
     },
-    "Hone": {"build-vlm": build_vlm, "run": run, "grid": grid},
+    "Hone": {"build-vlm": build_vlm, "plan": plan, "run": run, "grid": grid},
     "Compare": {"compare": compare, "diff": diff, "show": show, "rerun": rerun, "calibrate": calibrate},
     "Publish": {"board": board, "export": export, "reported": reported},
     "Data": {"data": data_app},

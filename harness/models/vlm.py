@@ -35,6 +35,8 @@ from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
 DECODING_VERSION = 3
 """Raised when this module would decode another answer from the same model, sample and sampling."""
 
+BATCH = 192
+"""Rows that are decoded together, until memory runs out."""
 
 COSTS = ("forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens")
 """What `Vlm.costs` counts: passes through the language model; tokens that they read, padding left out; how many of
@@ -95,7 +97,7 @@ class Vlm:
         self.frame = self.reader.frame
         self.branching = Branching(model, filler=self.reader.filler)
         self.prefix: Prefix = self.prefixes[0]
-        self.batch = 192
+        self.batch = BATCH
         self.answered = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self.stop = set(stop_tokens(model, self.tokenizer))

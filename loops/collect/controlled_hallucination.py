@@ -21,6 +21,7 @@ from loops.kinds import Collecting, Part, Round, Study
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
+    from loops.plan import Planned, Planner
 
 
 class Ratio(Part):
@@ -48,6 +49,9 @@ class ControlledHallucination(AskingCollector):
                 f"collect.h_ratio {self.h_ratio.mean:g}: at temperature 0 a hallucination mixed so is the answer "
                 "itself, and no pair is left; raise it, or collect.temperature"
             )
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        return planner.asking(sampling_of(self, seed=0), twins=True)
 
     def open(self, context: Round) -> Collecting:
         model = context.load_model()

@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from harness.types import Advance, Group, Sample
 from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, sampling_of, settle
-from loops.kinds import Collecting, Round
+from loops.kinds import Collecting, Round, Study
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
+    from loops.plan import Planned, Planner
 
 
 class SampledAnswers(AskingCollector):
@@ -28,6 +29,9 @@ class SampledAnswers(AskingCollector):
         if not self.temperature:
             raise ValueError("sampling at temperature 0 gives equal answers; set collect.temperature, e.g. 1.0")
         return self
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        return planner.asking(sampling_of(self, seed=0, n=self.answers))
 
     def open(self, context: Round) -> Collecting:
         model = context.load_model()

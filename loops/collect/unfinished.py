@@ -4,7 +4,7 @@ nor, where `max_tokens` cut it, a sentence without an end, which would teach the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,10 @@ from harness.errors import RunError
 from harness.sentences import whole_sentences
 from harness.thoughts import answer_of
 from harness.types import Answer, Group, Sampling
-from loops.kinds import Collector
+from loops.kinds import Collector, Study
+
+if TYPE_CHECKING:
+    from loops.plan import Planned, Planner
 
 MARK = "unfinished"
 """Stands in the notes of an answer that was cut, beside `left_out`: what was taken from its end."""
@@ -39,6 +42,9 @@ class AskingCollector(Collector):
         "on it as if it ended there",
     )
     max_unfinished: float = Field(default=0.2, ge=0, le=1, description="a larger share of cut answers is refused")
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        return planner.asking(sampling_of(self, seed=0))
 
 
 def sampling_of(recipe: AskingCollector, *, seed: int, n: int = 1) -> Sampling:

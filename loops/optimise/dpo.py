@@ -22,6 +22,7 @@ from loops.rounds.offline import PairOptimiser, Train
 if TYPE_CHECKING:
     from harness.models.prompts import PromptReader
     from loops.optimise.agreement import Agreed
+    from loops.plan import Planned, Planner
 
 FIGURES = ("loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected")
 
@@ -65,6 +66,18 @@ class Dpo(TrlFields, PairOptimiser):
 
         fields = [study.model, study.asking, study.source, study.collect.prompt, self.model_dump(mode="json")]
         return {"training": Trial(depends=fields, run=try_a_step)}
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        def settings(recipe: TrlFields) -> Any:
+            assert isinstance(recipe, Dpo)
+            checkpointing = recipe.checkpointed(planner.outline.weights, planner.outline.checkpoints)
+            with tempfile.TemporaryDirectory() as scratch:
+                return _settings(
+                    recipe, scratch, seed=0, run_name="", checkpointing=checkpointing, device=planner.device
+                )
+
+        # the seed is the start of the first round alone
+        return planner.training(self, settings, own_reference=self.reference == "seed" and study.rounds > 1)
 
     def open(self, context: Round) -> Train:
         def train(pairs: Sequence[Pair], out: Path, advance: Advance) -> Trained:
