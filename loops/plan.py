@@ -107,7 +107,9 @@ class Planner:
                 self.outline, self.question, settled, chosen,
                 answer=self.answer, own_reference=own_reference, gpu=self.device != "cpu",
             ).memory  # fmt: skip
-            return Planned(memory=memory, dtype=settled.quantise or settled.dtype, batch=chosen.per_device_train_batch_size)
+            return Planned(
+                memory=memory, dtype=settled.quantise or settled.dtype, batch=chosen.per_device_train_batch_size
+            )
 
         planned = taken(recipe)
         if self.has_room(planned.memory):

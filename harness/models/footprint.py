@@ -80,8 +80,10 @@ def asking(
     weighed: int = 0,
 ) -> Asking:
     """What answers to questions of this shape take, each about a picture of its own; with `twins` as controlled
-    hallucinations, and with answers (one to a question) of `weighed` tokens whose log-probabilities are read. Raises `ModelError` for
-    a model whose code does not go through without numbers."""
+    hallucinations, and with answers (one to a question) of `weighed` tokens whose log-probabilities are read.
+
+    Raises `ModelError` for a model whose code does not go through without numbers.
+    """
     shadow = Shadow()
     with shadow_errors(outline):
         model = outline.model(shadow, dtype)

@@ -129,7 +129,8 @@ def question_of(
 
 
 def _by_config(outline: Outline, picture: Image.Image) -> Question:
-    config, vision = outline.config, getattr(outline.config, "vision_config", None)
+    config: Any = outline.config
+    vision: Any = getattr(config, "vision_config", None)
     numbers = picture_tokens(config, None)
     merge, fixed = getattr(vision, "spatial_merge_size", None), getattr(config, "image_seq_length", None)
     if len(numbers) == 1 and merge:

@@ -30,40 +30,38 @@ class Hollow(torch.Tensor):
     """A tensor without numbers, which `Shadow` makes; `meta` is the tensor of the meta device that it stands for."""
 
     meta: torch.Tensor
-    device = _CPU  # type: ignore[assignment]
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    device = _CPU
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
-    def __new__(cls, inner: torch.Tensor) -> Hollow:
-        made: Hollow = torch.Tensor._make_subclass(  # type: ignore[call-arg, assignment]
-            cls, inner, False, dispatch_device=True, device_for_backend_keys=_CPU
+    def __new__(cls, meta: torch.Tensor) -> Hollow:
+        hollow: Hollow = torch.Tensor._make_subclass(
+            cls, meta, False, dispatch_device=True, device_for_backend_keys=_CPU
         )
-        made.meta = inner
-        return made
+        hollow.meta = meta
+        return hollow
 
     @classmethod
-    def __torch_dispatch__(
-        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_dispatch__(cls, func: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
         if func is torch.ops.prim.device.default:
             return _CPU
         raise ModelError(f"{func}: a tensor without numbers is asked for them")
 
-    def __repr__(self, **_: Any) -> str:
+    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"Hollow({tuple(self.shape)}, {self.meta.dtype})"
 
     def tolist(self) -> Any:
         raise ModelError("a tensor without numbers is asked for them")
 
-    numpy = tolist
+    numpy = tolist  # type: ignore[assignment]
 
 
-class Shadow(TorchDispatchMode):  # type: ignore[misc]
+class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within it, hollow tensors go through torch's operations; `live` is how many bytes all tensors made in it have
     now, those of its models included, and `peak` the most since `watch`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self._sizes: dict[int, int] = {}
         self._results: dict[Any, Any] = {}
@@ -89,9 +87,8 @@ class Shadow(TorchDispatchMode):  # type: ignore[misc]
                     with self:
                         parameters[id(weights)] = torch.nn.Parameter(values, requires_grad=weights.requires_grad)
                 module._parameters[name] = None if weights is None else parameters[id(weights)]
-            for name, values in module._buffers.items():
-                if values is not None:
-                    module._buffers[name] = self.hollow(values)
+            for name, buffer in module._buffers.items():
+                module._buffers[name] = None if buffer is None else self.hollow(buffer)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -153,7 +150,7 @@ class Shadow(TorchDispatchMode):  # type: ignore[misc]
             self._sizes[key] = size = storage.nbytes()
             self.live += size
             self.peak = max(self.peak, self.live)
-            weakref.finalize(storage, self._forget, key)
+            weakref.finalize(storage, self._forget, key).atexit = False
 
     def _forget(self, key: int) -> None:
         self.live -= self._sizes.pop(key)

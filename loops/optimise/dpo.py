@@ -72,7 +72,7 @@ class Dpo(TrlFields, PairOptimiser):
             assert isinstance(recipe, Dpo)
             checkpointing = recipe.checkpointed(planner.outline.weights, planner.outline.checkpoints)
             with tempfile.TemporaryDirectory() as scratch:
-                return _settings(
+                return trl_settings(
                     recipe, scratch, seed=0, run_name="", checkpointing=checkpointing, device=planner.device
                 )
 
@@ -129,11 +129,11 @@ def optimise_dpo(
     )
     passes = with_trl.Passes(begun.reader.picture_tokens)
     with tempfile.TemporaryDirectory() as scratch, with_trl.tensorboard_in(out.with_name("tensorboard")):
-        settings = _settings(
+        settings = trl_settings(
             recipe, scratch, seed=seed, run_name=run_name, checkpointing=begun.checkpointing, device=options.device
         )
         with with_trl.training_errors():
-            built = _agreed(begun.model, other, pairs, settings, begun.reader, begun.end)
+            built = agreed_trainer(begun.model, other, pairs, settings, begun.reader, begun.end)
         trainer, before = built.trainer, digests_of_trained(begun.model)
         for model in filter(None, (begun.model, other)):
             passes.watch(model)
@@ -165,7 +165,9 @@ def take_a_step(model: Any, reference: Any, pair: Pair, recipe: Dpo, reader: Pro
              "torch_compile": False}  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
-        _agreed(model, reference, [pair], _settings(only, scratch, seed=0, run_name=""), reader, end).trainer.train()
+        agreed_trainer(
+            model, reference, [pair], trl_settings(only, scratch, seed=0, run_name=""), reader, end
+        ).trainer.train()
 
 
 def check_settings(recipe: Dpo) -> None:
@@ -176,10 +178,10 @@ def check_settings(recipe: Dpo) -> None:
 
         refuse_without_bitsandbytes(f"optimise.quantise {recipe.quantise}")
     with tempfile.TemporaryDirectory() as scratch:
-        _settings(recipe, scratch, seed=0, run_name="")
+        trl_settings(recipe, scratch, seed=0, run_name="")
 
 
-def _settings(
+def trl_settings(
     recipe: Dpo, scratch: str, *, seed: int, run_name: str, checkpointing: bool = False, device: str | None = None
 ) -> Any:
     from loops.optimise.with_trl import settings_of
@@ -198,7 +200,9 @@ def _settings(
     return settings_of("DPO", recipe.trl, scratch, seed=seed, run_name=run_name, **fixed)
 
 
-def _agreed(model: Any, reference: Any, pairs: Sequence[Pair], settings: Any, reader: PromptReader, end: int) -> Agreed:
+def agreed_trainer(
+    model: Any, reference: Any, pairs: Sequence[Pair], settings: Any, reader: PromptReader, end: int
+) -> Agreed:
     """TRL's trainer of these pairs, in the tokens that are asked, which computes what the model does."""
     from loops.optimise.agreement import agreed
     from loops.optimise.collate import PairCollator, rows_of

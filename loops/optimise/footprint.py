@@ -18,7 +18,7 @@ from harness.models.loading import four_bit_layers
 from harness.models.outline import Outline, Question
 from harness.models.shadow import Shadow
 from loops.optimise.parts import prepare, switched_off
-from loops.optimise.settings import TrainedParts
+from loops.optimise.settings import TrlFields
 from loops.optimise.trial import without_first_values
 from loops.optimise.with_trl import fuse_head, head_of_a_gpu, optimiser_bytes
 
@@ -46,7 +46,7 @@ class Training:
 def training(
     outline: Outline,
     question: Question,
-    recipe: TrainedParts,
+    recipe: TrlFields,
     settings: Any,
     *,
     answer: int,
@@ -75,7 +75,13 @@ def training(
 
 
 def _taken(
-    outline: Outline, question: Question, recipe: TrainedParts, settings: Any, answer: int, own_reference: bool, pairs: int
+    outline: Outline,
+    question: Question,
+    recipe: TrlFields,
+    settings: Any,
+    answer: int,
+    own_reference: bool,
+    pairs: int,
 ) -> Training:
     dtype = getattr(torch, recipe.dtype)
     packed = layer = 0
@@ -99,22 +105,18 @@ def _taken(
     with shadow_errors(outline):
         model = outline.model(shadow, dtype, prepared).train()
         apart = own_reference or not switched_off(model, recipe)
-        reference = outline.model(shadow, dtype, _fused) if apart else None
+        reference = outline.model(shadow, dtype, fused) if apart else None
         resident = shadow.live
-        batch = {name: shadow.hollow(values) for name, values in _batch(question, model, answer, pairs).items()}
+        batch = {name: shadow.hollow(values) for name, values in batch_of(question, model, answer, pairs).items()}
         if settings.gradient_checkpointing:
-            model.gradient_checkpointing_enable(
-                gradient_checkpointing_kwargs=settings.gradient_checkpointing_kwargs or {"use_reentrant": False}
-            )
-            if hasattr(model, "peft_config"):
-                model.enable_input_require_grads()
+            recompute(model, settings)
         trained = [weights for weights in model.parameters() if weights.requires_grad]
         gradients = sum(weights.numel() * weights.element_size() for weights in trained)
         states = round(gradients * optimiser_bytes(settings))
         shadow.watch()
         with shadow, _precision(settings):
             for _ in range(1 + (settings.gradient_accumulation_steps > 1)):
-                _step(model, reference, batch)
+                step(model, reference, batch)
     copies = 2 if apart else 1
     rest = max(shadow.peak - resident - gradients, 0) + layer
     return Training(
@@ -129,12 +131,20 @@ def _precision(settings: Any) -> Any:
     return torch.autocast("cpu", dtype=chosen[0]) if chosen else nullcontext()
 
 
-def _fused(model: Any) -> Any:
+def recompute(model: Any, settings: Any) -> None:
+    """Let activations be computed twice, as TRL's trainer does."""
+    model.activation_checkpointing_enable(settings.gradient_checkpointing_kwargs)
+    if hasattr(model, "peft_config"):
+        model.enable_input_require_grads()
+
+
+def fused(model: Any) -> Any:
+    """The model as a reference."""
     fuse_head(model)
     return model.requires_grad_(False)
 
 
-def _batch(question: Question, model: Any, answer: int, pairs: int) -> Mapping[str, torch.Tensor]:
+def batch_of(question: Question, model: Any, answer: int, pairs: int) -> Mapping[str, torch.Tensor]:
     """The inputs of a batch as `loops.optimise.collate` makes them, with its `completion_mask`."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     accepted = inspect.signature(type(inner).forward).parameters
@@ -148,7 +158,9 @@ def _batch(question: Question, model: Any, answer: int, pairs: int) -> Mapping[s
         if values.shape[:2] == rows and not values.is_floating_point():  # goes along with the tokens
             behind = values[:, -1:].expand(-1, more, *values.shape[2:])
             filler = {"input_ids": 0, "attention_mask": 1}.get(name, 0)
-            values = torch.cat([values, behind if name == "cross_attention_mask" else torch.full_like(behind, filler)], 1)
+            values = torch.cat(
+                [values, behind if name == "cross_attention_mask" else torch.full_like(behind, filler)], 1
+            )
         elif values.is_floating_point():
             values = values.to(model.dtype)
         batch[name] = torch.cat([values] * SIDES)
@@ -157,7 +169,7 @@ def _batch(question: Question, model: Any, answer: int, pairs: int) -> Mapping[s
     return {**batch, "completion_mask": completion}
 
 
-def _step(model: Any, reference: Any, batch: Mapping[str, torch.Tensor]) -> None:
+def step(model: Any, reference: Any, batch: Mapping[str, torch.Tensor]) -> None:
     """A step of TRL's DPO loss: the policy's pass, the reference's, and the way back."""
     inputs = dict(batch)
     labels = inputs["input_ids"].masked_fill(inputs.pop("completion_mask") == 0, -100)
@@ -166,4 +178,4 @@ def _step(model: Any, reference: Any, batch: Mapping[str, torch.Tensor]) -> None
     with torch.no_grad(), off:
         other = (reference or model)(**inputs, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1)
     chosen, rejected = (policy - other).chunk(2)
-    (-torch.nn.functional.logsigmoid(chosen - rejected)).mean().backward()
+    (-torch.nn.functional.logsigmoid(chosen - rejected)).mean().backward()  # type: ignore[no-untyped-call]

@@ -156,7 +156,7 @@ def head_of_a_gpu() -> Iterator[None]:
 
 
 def optimiser_bytes(settings: Any) -> float:
-    """How many bytes the optimiser of TRL's settings keeps for each byte of the weights that it trains, after a step."""
+    """Bytes that the optimiser of TRL's settings keeps, after a step, for each byte of the weights that it trains."""
     kind, options = Trainer.get_optimizer_cls_and_kwargs(settings)
     weights = torch.nn.Parameter(torch.zeros(256, 256))
     weights.grad = torch.ones_like(weights)

@@ -99,12 +99,8 @@ def plan(
     if as_json:
         typer.echo(json.dumps(_as_json(planned)))
         return
-    console = Console(markup=False, highlight=False, soft_wrap=True)
-    for line in _about(planned):
-        console.print(line)
-    console.print(_table(planned))
-    for line in _verdict(planned):
-        console.print(line)
+    for line in (*_about(planned), *_table_lines(planned), *_verdict(planned)):
+        typer.echo(line)
 
 
 def _about(planned: Plan) -> Iterator[str]:
@@ -127,6 +123,13 @@ def _table(planned: Plan) -> Table:
         if stage.remedied is not None:
             table.add_row("  changed as below", "", "", *_sizes(stage.remedied), "yes")
     return table
+
+
+def _table_lines(planned: Plan) -> Iterator[str]:
+    console = Console(width=140, markup=False, highlight=False)
+    with console.capture() as captured:
+        console.print(_table(planned))
+    return (line.rstrip() for line in captured.get().splitlines())
 
 
 def _sizes(memory: Memory) -> Iterator[str]:

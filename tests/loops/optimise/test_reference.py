@@ -128,8 +128,8 @@ def test_activations_are_computed_twice_for_a_large_model_only(
     monkeypatch.setattr(checkpoints, "LARGE", 1000)
     assert checkpoints.load_start(tiny, Dpo(**LORA), seed=0).checkpointing
     seen: list[bool] = []
-    settings = dpo._settings
-    monkeypatch.setattr(dpo, "_settings", lambda *args, **named: _noted(seen, settings(*args, **named)))
+    settings = dpo.trl_settings
+    monkeypatch.setattr(dpo, "trl_settings", lambda *args, **named: _noted(seen, settings(*args, **named)))
     again = _train(tiny, tmp_path / "again" / "checkpoint", **LORA)
     assert seen == [True]
     assert all(torch.equal(kept[name], again[name]) for name in kept)
@@ -154,8 +154,8 @@ def _built(start: Path, reference: Path, recipe: dict[str, Any]) -> tuple[checkp
     begun = checkpoints.load_start(start, chosen, seed=3)
     off = begun.switched_off and reference == start
     other = None if off else checkpoints.load_reference(reference, chosen)
-    settings = dpo._settings(chosen, str(start), seed=3, run_name="")
-    return begun, dpo._agreed(begun.model, other, PAIRS, settings, begun.reader, begun.end).trainer
+    settings = dpo.trl_settings(chosen, str(start), seed=3, run_name="")
+    return begun, dpo.agreed_trainer(begun.model, other, PAIRS, settings, begun.reader, begun.end).trainer
 
 
 def _log_probs(model: Any, begun: checkpoints.Start, row: Any) -> torch.Tensor:
