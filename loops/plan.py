@@ -170,11 +170,11 @@ def _stages(recipe: Recipe, planner: Planner) -> Iterator[tuple[str, Planned | N
     yield "optimise", study.optimise.planned(study, planner)
 
 
-def _together(one: Planned, other: Planned) -> Planned:
+def _together(verifier: Planned, model: Planned) -> Planned:
     """Both models loaded, one at work at a time."""
-    weights = one.memory.weights + other.memory.weights
-    larger = max(one, other, key=lambda planned: planned.memory.total - planned.memory.weights)
-    return replace(other, memory=replace(larger.memory, weights=weights))
+    weights = verifier.memory.weights + model.memory.weights
+    larger = max(verifier, model, key=lambda planned: planned.memory.total - planned.memory.weights)
+    return replace(model, memory=replace(larger.memory, weights=weights))
 
 
 def _shown(study: Study, size: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:

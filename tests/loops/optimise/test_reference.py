@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText
 from harness.models.adapters import with_adapter
 from harness.models.loading import load_weights
 from loops.groups import Pair
-from loops.optimise import checkpoints, dpo
+from loops.optimise import checkpoints, dpo, settings
 from loops.optimise.collate import PairCollator
 from loops.optimise.dpo import Dpo, optimise_dpo
 from tasks.pictos.benchmarks import caption_samples
@@ -123,17 +123,18 @@ def test_a_merged_checkpoint_answers_as_base_and_adapter_within_its_precision(
 def test_activations_are_computed_twice_for_a_large_model_only(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = _train(tiny, tmp_path / "kept" / "checkpoint", **LORA)
-    assert not checkpoints.load_start(tiny, Dpo(**LORA), seed=0).checkpointing
-    monkeypatch.setattr(checkpoints, "LARGE", 1000)
-    assert checkpoints.load_start(tiny, Dpo(**LORA), seed=0).checkpointing
+    lora = {**LORA, "dtype": "float32"}
+    kept = _train(tiny, tmp_path / "kept" / "checkpoint", **lora)
+    assert not checkpoints.load_start(tiny, Dpo(**lora), seed=0).checkpointing
+    monkeypatch.setattr(settings, "LARGE", 1000)
+    assert checkpoints.load_start(tiny, Dpo(**lora), seed=0).checkpointing
     seen: list[bool] = []
-    settings = dpo.trl_settings
-    monkeypatch.setattr(dpo, "trl_settings", lambda *args, **named: _noted(seen, settings(*args, **named)))
-    again = _train(tiny, tmp_path / "again" / "checkpoint", **LORA)
+    trl_settings = dpo.trl_settings
+    monkeypatch.setattr(dpo, "trl_settings", lambda *args, **named: _noted(seen, trl_settings(*args, **named)))
+    again = _train(tiny, tmp_path / "again" / "checkpoint", **lora)
     assert seen == [True]
     assert all(torch.equal(kept[name], again[name]) for name in kept)
-    optimise_dpo(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **LORA), start=tiny, reference=tiny,
+    optimise_dpo(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **lora), start=tiny, reference=tiny,
                  out=tmp_path / "own" / "checkpoint", seed=3)  # fmt: skip
     assert seen == [True, False], "the recipe's own field decides"
 
