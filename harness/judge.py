@@ -40,12 +40,17 @@ class ModelJudge:
     max_tokens: int = 64
 
     @property
+    def sampling(self) -> Sampling:
+        """How its replies are drawn."""
+        return Sampling(max_tokens=self.max_tokens)
+
+    @property
     def id(self) -> str:
         return f"{self.name}@{self.model.digest[:12]}.{self.model.settings[:6]}"
 
     def stream(self, questions: Sequence[Sample]) -> AnswerStream:
         try:
-            yield from self.model.stream(questions, Sampling(max_tokens=self.max_tokens))
+            yield from self.model.stream(questions, self.sampling)
         except OutageError as outage:
             logging.getLogger(__name__).warning("judge: %s", outage)
 

@@ -167,6 +167,18 @@ class Pooled(Protocol):
     def pool(self) -> Sequence[Sample]: ...
 
 
+@runtime_checkable
+class Readable(Protocol):
+    """A task whose answers can be read without gold: what verifiers compare that may not see it.
+
+    `read` looks at the sample's prompt and pictures and at no target. It gives a short answer in the form in which it
+    is compared (a letter, a number, yes), of a description the set of the objects that it names, of a box (x, y, width,
+    height), and None for an answer that cannot be read.
+    """
+
+    def read(self, sample: Sample, answer: str) -> str | float | tuple[float, ...] | frozenset[str] | None: ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """What a model said; `finished` is False where it was cut at `Sampling.max_tokens`."""
@@ -209,7 +221,8 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How answers are drawn. `temperature` 0 is greedy; `n` answers a prompt; `seed` feeds the generator.
+    """How answers are drawn. `temperature` 0 is greedy; `n` answers a prompt; `seed` feeds the generator. With `top_p`
+    tokens are drawn from the likeliest that make up this share (nucleus sampling, arXiv 1904.09751).
 
     With `max_thought_tokens` a thought has so many tokens beside the `max_tokens` of the answer
     (`harness.models.thinking`); without, both share `max_tokens`.
@@ -220,10 +233,16 @@ class Sampling:
     max_tokens: int = 64
     seed: int = 0
     max_thought_tokens: int | None = None
+    top_p: float | None = None
+
+    @property
+    def greedy(self) -> Sampling:
+        """The same with one answer, the likeliest."""
+        return replace(self, n=1, temperature=0.0, top_p=None)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The fields as results and stored answers name them: a bound that there is not is left out."""
+        """The fields as results and stored answers name them: what is not set is left out."""
         fields = asdict(self)
         return {name: value for name, value in fields.items() if value is not None}
 

@@ -1,10 +1,12 @@
-"""Candidate answers and pairs on disk: JSON lines that name their sample by id; prompts are repeated for readers."""
+"""Candidate answers and training rows on disk: JSON lines that name their sample by id; prompts are repeated for
+readers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.errors import RunError
 from harness.files import read_jsonl, write_jsonl
@@ -20,6 +22,31 @@ class Pair:
     chosen: str
     rejected: str
     reversed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """A training row: an answer that the verifier let pass or, `desirable` false, one to avoid."""
+
+    sample: Sample
+    answer: str
+    desirable: bool = True
+
+
+Row = Pair | Example
+"""What is trained on."""
+
+
+def examples_of(rows: Sequence[Row]) -> list[Example]:
+    """The rows as examples: of a pair, the chosen answer and the rejected one."""
+    examples: list[Example] = []
+    for row in rows:
+        if isinstance(row, Pair):
+            examples.append(Example(sample=row.sample, answer=row.chosen))
+            examples.append(Example(sample=row.sample, answer=row.rejected, desirable=False))
+        else:
+            examples.append(row)
+    return examples
 
 
 def write_groups(path: Path, groups: Sequence[Group]) -> None:
@@ -43,7 +70,7 @@ def read_groups(path: Path, samples: Sequence[Sample]) -> list[Group]:
     by_id = {sample.id: sample for sample in samples}
     return [
         Group(
-            sample=_find(by_id, row["id"], path),
+            sample=_find(by_id, row, path),
             answers=tuple(row["answers"]),
             notes=tuple(row["notes"]),
             verdicts=tuple(Verdict(**verdict) for verdict in row["verdicts"]),
@@ -52,36 +79,30 @@ def read_groups(path: Path, samples: Sequence[Sample]) -> list[Group]:
     ]
 
 
-def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
-    write_jsonl(
-        path,
-        (
-            {
-                "id": pair.sample.id,
-                "prompt": pair.sample.prompt,
-                "chosen": pair.chosen,
-                "rejected": pair.rejected,
-                "reversed": pair.reversed,
-            }
-            for pair in pairs
-        ),
-    )
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    write_jsonl(path, ({"id": row.sample.id, "prompt": row.sample.prompt, **_texts(row)} for row in rows))
 
 
-def read_pairs(path: Path, samples: Sequence[Sample]) -> list[Pair]:
+def read_rows(path: Path, samples: Sequence[Sample]) -> list[Row]:
+    """The pairs or examples of a file, with their samples found by id among `samples`."""
     by_id = {sample.id: sample for sample in samples}
-    return [
-        Pair(
-            sample=_find(by_id, row["id"], path),
-            chosen=row["chosen"],
-            rejected=row["rejected"],
-            reversed=row["reversed"],
-        )
-        for row in read_jsonl(path)
-    ]
+    return [_row(_find(by_id, row, path), row) for row in read_jsonl(path)]
 
 
-def _find(by_id: Mapping[str, Sample], sample: str, path: Path) -> Sample:
-    if sample not in by_id:
-        raise RunError(f"{path}: sample {sample} is not in this recipe's pool; the file was edited or moved")
-    return by_id[sample]
+def _texts(row: Row) -> dict[str, Any]:
+    if isinstance(row, Pair):
+        return {"chosen": row.chosen, "rejected": row.rejected, "reversed": row.reversed}
+    return {"answer": row.answer, "desirable": row.desirable}
+
+
+def _row(sample: Sample, row: Mapping[str, Any]) -> Row:
+    if "answer" in row:
+        return Example(sample=sample, answer=row["answer"], desirable=row["desirable"])
+    return Pair(sample=sample, chosen=row["chosen"], rejected=row["rejected"], reversed=row["reversed"])
+
+
+def _find(by_id: Mapping[str, Sample], row: Mapping[str, Any], path: Path) -> Sample:
+    """The sample of a row, under the row's prompt: a model's own question is none of the pool's."""
+    if row["id"] not in by_id:
+        raise RunError(f"{path}: sample {row['id']} is not in this recipe's pool; the file was edited or moved")
+    return replace(by_id[row["id"]], prompt=row["prompt"])

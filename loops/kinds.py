@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.autonomy import CONTROL, SAW_GOLD
+from harness.autonomy import CONTROL, OWN_WEIGHTS, SAW_GOLD
 from harness.models.weights import model_folder
 from harness.runs.names import stage_name
 from harness.types import Advance, Checkpoint, Group, Sample, Verdict
-from loops.groups import Pair
+from loops.groups import Row
 from loops.setting import Pool, Setting
 from loops.stages import Stage, Stages
 
@@ -82,9 +82,9 @@ def _no_facts(groups: Sequence[Group]) -> Mapping[str, float]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collecting:
-    """A collector at work. `collect` gives a group of answers to each sample, and reports every sample to `advance` as
-    often as `passes` says; `facts` are further counts of the groups, and `costs` what it took so far. `computed` is as
-    in `loops.ledger.Outcome`."""
+    """A collector at work. `collect` gives a group of answers to each sample, which comes without gold, and reports
+    every sample to `advance` as often as `passes` says; `facts` are further counts of the groups, and `costs` what it
+    took so far. `computed` is as in `loops.ledger.Outcome`."""
 
     collect: Callable[[Sequence[Sample], Advance], list[Group]]
     passes: int = 1
@@ -95,9 +95,10 @@ class Collecting:
 
 class Collector(Kind):
     """A way to come to candidate answers. `ordered` says whether a group's first answer is by its making the one to
-    prefer."""
+    prefer; `own_questions`, that they answer other questions than the pool's, which its task cannot read."""
 
     ordered: ClassVar[bool] = False
+    own_questions: ClassVar[bool] = False
 
     samples: int = Field(default=1000, ge=1, description="pictures of the pool a round")
     prompt: str | None = Field(default=None, min_length=1, description="what is asked of each picture; else the pool's")
@@ -108,7 +109,7 @@ class Collector(Kind):
 
     def level(self, verifier: Verifier) -> str:
         """The autonomy level that follows from these answers and their verifier."""
-        return verifier.level
+        return verifier.judging_level
 
     @abstractmethod
     def open(self, context: Round) -> Collecting:
@@ -165,7 +166,8 @@ class Verifier(Kind):
     """A way to judge candidate answers.
 
     `level` is the autonomy level of who judges (`harness.autonomy`). One that does not declare `sees_gold` is given
-    samples without targets. `widest` is the most that two of its rewards can differ by. `overrules` says that its order
+    samples without targets. Where these two follow from its fields, it has properties for them, `judging_level` and
+    `is_shown_gold`. `widest` is the most that two of its rewards can differ by. `overrules` says that its order
     owes nothing to whoever ordered the answers before. `filters` says that it judges any single text by its picture:
     then its worth without training is measured as a baseline.
     """
@@ -176,9 +178,28 @@ class Verifier(Kind):
     overrules: ClassVar[bool] = False
     filters: ClassVar[bool] = False
 
+    @property
+    def judging_level(self) -> str:
+        """The autonomy level of this verifier with its fields."""
+        return self.level
+
+    @property
+    def is_shown_gold(self) -> bool:
+        """Whether this verifier with its fields is given samples with their targets."""
+        return self.sees_gold
+
     def inputs(self, study: Study, draw: int) -> dict[str, Any]:
         """What its verdicts depend on, beside the groups and their pictures."""
         return self.as_input()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The vision-language models that it loads, by their names, the judged one left out."""
+        return ()
+
+    def has_own_weights(self, study: Study) -> bool:
+        """Whether it is, under another name, the model that the study hones."""
+        return False
 
     def learnt_from(self, study: Study) -> Sequence[str]:
         """The tasks from whose right answers it learnt."""
@@ -194,17 +215,19 @@ class Verifier(Kind):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """The pairs, and how many groups went which way."""
+    """The training rows, and how many groups went which way."""
 
-    pairs: tuple[Pair, ...]
-    counts: Mapping[str, int]
+    rows: tuple[Row, ...]
+    counts: Mapping[str, float]
 
 
 class Selector(Kind):
-    """A way from verdicts to training pairs."""
+    """A way from verdicts to training rows; `paired` says whether these are pairs."""
+
+    paired: ClassVar[bool] = True
 
     def inputs(self, draw: int) -> dict[str, Any]:
-        """What the pairs depend on, beside the verdicts."""
+        """What the rows depend on, beside the verdicts."""
         return self.as_input()
 
     def level(self, level: str) -> str:
@@ -216,7 +239,7 @@ class Selector(Kind):
 
     @abstractmethod
     def select(self, groups: Sequence[Group], draw: int) -> Selection:
-        """The pairs of judged groups; `draw` feeds a generator where there is one."""
+        """The rows of judged groups; `draw` feeds a generator where there is one."""
 
 
 # Optimise -------------------------------------------------------------------------------------------------------------
@@ -235,8 +258,11 @@ class Trained:
 
 
 class Optimiser(Kind):
-    """A way to the next checkpoint. One that learns from pairs is a `loops.rounds.offline.PairOptimiser`; any other
-    brings its own round."""
+    """A way to the next checkpoint. One that learns from rows is a `loops.rounds.offline.PairOptimiser` or
+    `ExampleOptimiser`; any other brings its own round."""
+
+    def refuse_selector(self, selector: Selector) -> None:
+        """Raise `ValueError` for rows that it cannot learn from."""
 
     @abstractmethod
     def round(self, context: Round) -> Stages[Checkpoint]:
@@ -248,7 +274,8 @@ class Optimiser(Kind):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
-    """A recipe in its setting, as its parts see it; the fields are the recipe's, `measured` its evaluation's tasks."""
+    """A recipe in its setting, as its parts see it; the fields are the recipe's, `measured` its evaluation's tasks.
+    `policy` is the checkpoint whose answers are judged, None where none are yet: a round's start."""
 
     setting: Setting
     name: str
@@ -262,6 +289,7 @@ class Study:
     select: Selector
     optimise: Optimiser
     measured: tuple[str, ...]
+    policy: Checkpoint | None = None
 
     @property
     def pool(self) -> Pool:
@@ -289,10 +317,13 @@ class Study:
 
     @property
     def level(self) -> str:
-        """The autonomy level, and whether the verifier learnt from this world's gold."""
+        """The autonomy level, whether the verifier learnt from this world's gold, and whether it is the honed model
+        under another name."""
         level = self.select.level(self.collect.level(self.verify))
+        if level == CONTROL:
+            return level
         gold = {self.source, *self.measured} & set(self.verify.learnt_from(self))
-        return level + (SAW_GOLD if gold and level != CONTROL else "")
+        return level + (SAW_GOLD if gold else "") + (OWN_WEIGHTS if self.verify.has_own_weights(self) else "")
 
     def samples(self, number: int) -> list[Sample]:
         """What round `number` asks: samples of the pool, under the collector's prompt where it has one."""
@@ -314,6 +345,11 @@ class Round:
     def draw(self) -> int:
         """What feeds the round's generators."""
         return self.study.seed * 1_000 + self.number
+
+    @property
+    def judged(self) -> Study:
+        """The study as its verifier sees it: the model that is judged is the one that the round starts from."""
+        return dataclasses.replace(self.study, policy=self.start)
 
     @property
     def name(self) -> str:

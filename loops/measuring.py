@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.runs.names import BASELINES, EVAL, FILTER, RERANK, stage_name
 from harness.types import Checkpoint, Task
+from loops.judging import open_verifier
 from loops.kinds import Study, computed_by
 from loops.ledger import Done, Outcome
 from loops.recipe import Evaluate
@@ -78,6 +80,7 @@ def baselines(
 ) -> Stage:
     """What the verifier is worth without training: as a filter of the seed's answers, and as the judge of several.
     `before` is the seed's evaluation."""
+    study = replace(study, policy=seed)
 
     def work(folder: Path) -> Outcome:
         from harness.measure import write_measured
@@ -86,7 +89,7 @@ def baselines(
         from loops.baselines import described, filtered, reranked
 
         results = read_results(before.folder)
-        verifier = study.verify.open(study, described(results, tasks[0], measured.split), 0)
+        verifier = open_verifier(study, described(results, tasks[0], measured.split), 0)
         costs, computed = dict[str, float](), dict(computed_by(verifier))
         if measured.filter:
             write_measured(folder / FILTER, filtered(results, tasks, measured.split, verifier))

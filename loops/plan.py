@@ -25,7 +25,7 @@ from loops.recipe import OWN_PICTURES_TOKENS, Recipe
 from loops.setting import Setting
 
 if TYPE_CHECKING:
-    from loops.optimise.settings import TrlFields
+    from loops.optimise.training import TrlOptimiser
 
 SHARE = 0.9
 """Of a device's memory a plan may take so much: what it does not count (the context of a GPU's driver, workspaces of
@@ -37,12 +37,13 @@ SAMPLES = 32
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planned:
-    """What a stage takes, in which precision of weights, with how many rows or pairs at once; `remedy` are the changes
-    of the recipe with which it takes `remedied` instead, where it does not fit."""
+    """What a stage takes, in which precision of weights, with how many `things` at once; `remedy` are the changes of
+    the recipe with which it takes `remedied` instead, where it does not fit."""
 
     memory: Memory
     dtype: str
     batch: int | None = None
+    things: str = "rows"
     remedy: tuple[str, ...] = ()
     remedied: Memory | None = None
 
@@ -64,11 +65,12 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Planner:
-    """What the kinds of a recipe ask what their stage takes; `tell` is told what is being reckoned."""
+    """Whom the kinds of a recipe ask what their stage takes; `shown` is a question's prompt and a picture's size."""
 
     study: Study
     outline: Outline
     question: Question
+    shown: tuple[str, tuple[int, int]]
     device: str
     room: int | None
 
@@ -92,24 +94,31 @@ class Planner:
                 return replace(planned, remedy=("dtype=bfloat16",), remedied=half.memory)
         return planned
 
+    def of(self, name: str) -> Planner:
+        """The planner of another model by its name, asked about the same pictures."""
+        outline = _outline(self.study, name)
+        question = question_of(outline, *self.shown, self.study.options)
+        return replace(self, outline=outline, question=question)
+
     def encoding(self, encoder: str) -> Planned:
         """What a picture-text encoder takes."""
         return Planned(memory=encoding(encoder), dtype="float32")
 
-    def training(self, recipe: TrlFields, settings: Callable[[TrlFields], Any], *, own_reference: bool) -> Planned:
+    def training(
+        self, recipe: TrlOptimiser, settings: Callable[[TrlOptimiser], Any], *, own_reference: bool
+    ) -> Planned:
         """What training takes under TRL's settings of a recipe, on answers as long as they may be; and the first
         remedies with which it fits, where it does not."""
         from loops.optimise.footprint import training
 
-        def taken(changed: TrlFields) -> Planned:
+        def taken(changed: TrlOptimiser) -> Planned:
             settled, chosen = changed.settled(self.outline.weights), settings(changed)
             memory = training(
                 self.outline, self.question, settled, chosen,
                 answer=self.answer, own_reference=own_reference, gpu=self.device != "cpu",
             ).memory  # fmt: skip
-            return Planned(
-                memory=memory, dtype=settled.quantise or settled.dtype, batch=chosen.per_device_train_batch_size
-            )
+            batch, things = chosen.per_device_train_batch_size, "pairs" if recipe.method == "DPO" else "rows"
+            return Planned(memory=memory, dtype=settled.quantise or settled.dtype, batch=batch, things=things)
 
         planned = taken(recipe)
         if self.has_room(planned.memory):
@@ -140,12 +149,10 @@ def plan_memory(
     memory cannot be planned, `RecipeError` for settings that nothing can be made of, and what a pool raises.
     """
     study = recipe.study(setting)
-    folder = setting.shipped(study.model) or settings_folder(setting.pinned(study.model))
-    outline = outline_of(folder, study.model, study.options.attn_implementation)
-    prompt, size_of_picture = _shown(study, picture)
-    question = question_of(outline, prompt, size_of_picture, study.options)
+    outline, shown = _outline(study, study.model), _shown(study, picture)
+    question = question_of(outline, *shown, study.options)
     room = None if size is None else int(size * SHARE)
-    planner = Planner(study=study, outline=outline, question=question, device=device, room=room)
+    planner = Planner(study=study, outline=outline, question=question, shown=shown, device=device, room=room)
     stages = {name: stage for name, stage in _stages(recipe, planner) if stage is not None}
     return Plan(outline=outline, question=question, device=device, room=room, stages=stages)
 
@@ -177,6 +184,11 @@ def _together(verifier: Planned, model: Planned) -> Planned:
     return replace(model, memory=replace(larger.memory, weights=weights))
 
 
+def _outline(study: Study, name: str) -> Outline:
+    folder = study.setting.shipped(name) or settings_folder(study.setting.pinned(name))
+    return outline_of(folder, name, study.options.attn_implementation)
+
+
 def _shown(study: Study, size: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
     """(a prompt, the width and height of a picture) as the recipe's pool has them."""
     prompt = study.collect.prompt or "Describe this image in detail."
@@ -194,14 +206,14 @@ def _rows(batch: int, sampling: Sampling) -> int:
 
 
 def _remedies(
-    recipe: TrlFields, outline: Outline, settings: Callable[[TrlFields], Any]
-) -> Iterator[tuple[Mapping[str, object], TrlFields]]:
+    recipe: TrlOptimiser, outline: Outline, settings: Callable[[TrlOptimiser], Any]
+) -> Iterator[tuple[Mapping[str, object], TrlOptimiser]]:
     """(changes of the optimiser's fields, the recipe with them), each with those before it: what changes least of what
     is learnt comes first."""
     chosen, changes = settings(recipe), dict[str, object]()
     batch, gathered = chosen.per_device_train_batch_size, chosen.gradient_accumulation_steps
 
-    def changed(**values: object) -> tuple[Mapping[str, object], TrlFields]:
+    def changed(**values: object) -> tuple[Mapping[str, object], TrlOptimiser]:
         nonlocal recipe
         own = {name: value for name, value in values.items() if name in type(recipe).model_fields}
         trl = {name: value for name, value in values.items() if name not in own}

@@ -17,7 +17,8 @@ def revisions_of(recipe: Recipe, setting: Setting, out: Path, shared: Path | Non
     """The recipe's models on the hub with their commits: those of the run in `out`, of the runs that it shares stages
     with, or else of now. Raises `ModelError` where the hub has none such."""
     recorded = {**(_read(shared) if shared else {}), **_read(out)}
-    names = [name for name in (recipe.model, recipe.adapter) if name and not setting.shipped(name)]
+    models = (recipe.model, recipe.adapter, *recipe.verify.models)
+    names = [name for name in models if name and not setting.shipped(name)]
     pinned = {name: recorded[name] if name in recorded else pinned_name(name) for name in names}
     return {name: commit for name, commit in pinned.items() if commit != name}
 

@@ -15,7 +15,7 @@ import yaml
 from harness.errors import RunError
 from harness.files import write_text
 from harness.models.weights import adapter_folder, model_digest
-from harness.runs.names import ANSWERS, CHECKPOINT, MERGE, RECIPE, stage_name
+from harness.runs.names import ANSWERS, CHECKPOINT, MERGE, RECIPE, REPLIES, stage_name
 from harness.types import Checkpoint
 from loops.check_recipe import check_recipe
 from loops.documents import read_document, validated
@@ -53,7 +53,7 @@ def run_recipe(
     it is, and that those before it are kept.
     """
     differing = differing_fields(out, recipe)
-    setting = replace(setting, revisions=revisions_of(recipe, setting, out, shared))
+    setting = replace(setting, revisions=revisions_of(recipe, setting, out, shared), replies=out / REPLIES)
     check_recipe(recipe, setting, new=not checked and differing != [])
     store = answers or out / ANSWERS
     with open_run(out, shared) as ledger:

@@ -46,13 +46,15 @@ class Paired(Protocol):
 class Setting:
     """`tasks` by name; `pool(source)` is the training pool of a task or of pictures of the user's own, and raises
     `UsageError` or `DataError` where there is none; `shipped(name)` is where a shipped model lies, None for a name that
-    is none. `revisions` gives names of models on the hub with the commits that they mean in a run."""
+    is none. `revisions` gives names of models on the hub with the commits that they mean in a run, and `replies` is the
+    file in which it keeps what models tell its verifiers."""
 
     tasks: Mapping[str, Task]
     pool: Callable[[str], Pool]
     shipped: Callable[[str], Path | None]
     bars: Callable[[], AbstractContextManager[Bar]]
     revisions: dict[str, str] = field(default_factory=dict)
+    replies: Path | None = None
 
     def pinned(self, name: str) -> str:
         """The name of a model with its commit, where `revisions` has one."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.types import Checkpoint, Details, Group, Metric, Sample, Score, Task, Verdict
     from strop.comparison import Comparison, compare
     from strop.evaluation import Evaluation, evaluate, find_tasks, read_evaluation
-    from strop.models import load_model
+    from strop.models import load_apart, load_model
     from strop.running import Run, run
     from strop.task_answers import score
 
@@ -39,6 +39,7 @@ __all__ = [
     "compare",
     "evaluate",
     "find_tasks",
+    "load_apart",
     "load_model",
     "read_evaluation",
     "run",
@@ -49,7 +50,7 @@ _MODULES = {
     "harness.types": ("Checkpoint", "Details", "Group", "Metric", "Sample", "Score", "Task", "Verdict"),
     "strop.comparison": ("Comparison", "compare"),
     "strop.evaluation": ("Evaluation", "evaluate", "find_tasks", "read_evaluation"),
-    "strop.models": ("load_model",),
+    "strop.models": ("load_apart", "load_model"),
     "strop.running": ("Run", "run"),
     "strop.task_answers": ("score",),
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.judge import Judge
     from harness.measure import Measured
     from harness.models.frames import Pictures
+    from harness.models.vlm import Vlm
     from harness.results import TaskResult
     from harness.types import Sample, Scorer
 
@@ -70,6 +71,20 @@ def load_model(
     from tasks.pictos.models import shipped
 
     return load_vlm(name, path=shipped(name), adapter=adapter, **options.keywords)
+
+
+def load_apart(name: str, adapters: Iterable[str | Path | Sequence[str | Path]], **options: Any) -> Iterator[Vlm]:
+    """A model with each adapter by itself, one after another; the base weights are read once and shared.
+
+    A list among `adapters` is put on as a whole, in its order. `options` are those of `load_model` but for `endpoint`.
+
+    Raises `harness.errors.ModelError` where one cannot be loaded; all folders are looked up before the first is.
+    """
+    from harness.models.load import load_vlms
+    from tasks.pictos.models import shipped
+
+    stacks = [[adapter] if isinstance(adapter, str | Path) else adapter for adapter in adapters]
+    return load_vlms(name, stacks, path=shipped(name), options=ModelOptions(**options))
 
 
 def refuse_with_endpoint(options: ModelOptions, adapter: str | Path | Sequence[str | Path] | None = None) -> None:

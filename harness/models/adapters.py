@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import torch
 
 from harness.errors import ModelError
 from harness.models.loading import model_errors
+from harness.models.rounding import draws, rounded
+
+HALVES = (torch.bfloat16, torch.float16)
 
 
 def with_adapter(model: Any, adapter: Path) -> Any:
@@ -40,7 +44,7 @@ def with_adapter(model: Any, adapter: Path) -> Any:
 
 def merged(adapted: Any) -> Any:
     """The model under a peft model with its adapter merged in: added up in float32, then rounded to what the model's
-    weights are.
+    weights are, so that on average nothing of the adapter is lost (`harness.models.rounding`).
 
     Word embeddings and head that are one tensor are parted first, since both would get what the adapter adds to one of
     them, and answer unlike the model that was trained; they stay so where the adapter made them differ.
@@ -55,8 +59,9 @@ def merged(adapted: Any) -> Any:
         head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=head.weight.requires_grad)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that they are not tied any more, which the configuration says below
+        drawn = draws()
         for module in adapted.modules():
-            _merge_exactly(module)
+            _merge_exactly(module, drawn)
         model = adapted.merge_and_unload()
     if tied:
         head, words = model.get_output_embeddings(), model.get_input_embeddings()
@@ -68,25 +73,34 @@ def merged(adapted: Any) -> Any:
     return model
 
 
-def _merge_exactly(module: Any) -> None:
+def _merge_exactly(module: Any, drawn: torch.Generator) -> None:
     """Merge what a layer of peft's holds; peft itself rounds to 16 bits on the way, where the layer is of those."""
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils import ModulesToSaveWrapper
 
     if isinstance(module, ModulesToSaveWrapper):
-        module.modules_to_save.to(next(module.original_module.parameters()).dtype)
+        dtype = next(module.original_module.parameters()).dtype
+        for weights in module.modules_to_save.parameters():
+            if weights.dtype != dtype:
+                weights.data = rounded(weights.data.float(), dtype, drawn)
     if not isinstance(module, BaseTunerLayer):
         return
-    rounded = {
-        weights: weights.dtype
-        for weights in module.get_base_layer().parameters(recurse=False)
-        if weights.dtype in (torch.bfloat16, torch.float16)
-    }
-    for weights in rounded:
-        weights.data = weights.data.float()
+    layer = [weights for weights in module.get_base_layer().parameters(recurse=False) if weights.is_floating_point()]
+    dtypes = [weights.dtype for weights in layer]
+    for weights in layer:  # into memory of their own: others may share them (`sharing_copy`), and merging adds in place
+        weights.data = weights.data.float() if weights.dtype in HALVES else weights.data.clone()
     module.merge()
-    for weights, dtype in rounded.items():
-        weights.data = weights.data.to(dtype)
+    for weights, dtype in zip(layer, dtypes, strict=True):
+        weights.data = rounded(weights.data, dtype, drawn) if dtype in HALVES else weights.data
+
+
+def sharing_copy(model: Any) -> Any:
+    """A copy of the model for an adapter to be merged into: its weights are the model's own until a layer is merged."""
+    shared = {
+        id(weights): torch.nn.Parameter(weights.detach(), requires_grad=weights.requires_grad)
+        for weights in model.parameters()
+    }
+    return copy.deepcopy(model, {**shared, **{id(buffer): buffer for buffer in model.buffers()}})
 
 
 def _stored(layer: Any) -> Any:

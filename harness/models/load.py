@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
 import torch
 
 from harness.errors import ModelError
-from harness.models.adapters import with_adapter
+from harness.models.adapters import sharing_copy, with_adapter
 from harness.models.frames import Pictures
 from harness.models.hub import origins
 from harness.models.loading import load_processor, load_weights, model_errors, usable_device
@@ -52,32 +52,57 @@ def load_vlm(
         device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
         thinking=thinking, generation_config=generation_config,
     )  # fmt: skip
-    folder = model_folder(str(path or name))
-    names = [adapter] if isinstance(adapter, str | Path) else adapter or ()
-    adapters = [adapter_folder(str(each)) for each in names]
-    for lora in adapters:
-        tell_other_base(lora, name=name, folder=folder)
-    place = usable_device(device)
-    _refuse_missing(attn_implementation)
-    model = load_weights(
-        folder, name=name, dtype=precision(dtype, place, weights_size(folder)), attn_implementation=attn_implementation
-    )
-    processor = load_processor(folder, name=name)
-    for lora in adapters:
-        model = with_adapter(model, lora)
-    digest = model_digest(folder, *adapters)
-    with model_errors(f"{name}: cannot be asked"):
-        vlm = Vlm(
-            model.eval().to(place),
-            processor,
-            name=name,
-            digest=digest,
-            device=place,
-            options=options,
-            origins=origins(folder, *adapters),
-        )
-        refuse_unusable(vlm)
+    (vlm,) = load_vlms(name, [_listed(adapter)], path=path, options=options)
     return vlm
+
+
+def load_vlms(
+    name: str,
+    stacks: Sequence[Sequence[str | Path]],
+    *,
+    path: str | Path | None = None,
+    options: ModelOptions = ModelOptions(),
+) -> Iterator[Vlm]:
+    """A model with each of these stacks of adapters, one after another; its base weights are read once.
+
+    Weights that no adapter changes are shared, so that a stack takes the memory of the layers that it changes and no
+    more. All folders are looked up before anything is loaded. Each is what `load_vlm` gives of its stack, and raises
+    as it does.
+    """
+    folder = model_folder(str(path or name))
+    resolved = [[adapter_folder(str(adapter)) for adapter in stack] for stack in stacks]
+    for lora in {lora for adapters in resolved for lora in adapters}:
+        tell_other_base(lora, name=name, folder=folder)
+    place = usable_device(options.device)
+    _refuse_missing(options.attn_implementation)
+    model = load_weights(
+        folder,
+        name=name,
+        dtype=precision(options.dtype, place, weights_size(folder)),
+        attn_implementation=options.attn_implementation,
+    )
+    model, processor = model.eval().to(place), load_processor(folder, name=name)
+    for index, adapters in enumerate(resolved):
+        adapted = model if index == len(resolved) - 1 else sharing_copy(model)
+        for lora in adapters:
+            adapted = with_adapter(adapted, lora)
+        digest = model_digest(folder, *adapters)
+        with model_errors(f"{name}: cannot be asked"):
+            vlm = Vlm(
+                adapted.eval(),
+                processor,
+                name=name,
+                digest=digest,
+                device=place,
+                options=options,
+                origins=origins(folder, *adapters),
+            )
+            refuse_unusable(vlm)
+        yield vlm
+
+
+def _listed(adapter: str | Path | Sequence[str | Path] | None) -> Sequence[str | Path]:
+    return [adapter] if isinstance(adapter, str | Path) else adapter or ()
 
 
 def precision(dtype: Dtype, device: str, size: int) -> torch.dtype:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,21 +10,23 @@ import torch
 
 from harness.models.branches import WHOLE, Branching, Lanes, Prefix, Rows, in_order, padded
 from harness.models.heads import Heads, Shown
+from harness.models.mixing import Mix
 from harness.models.prompts import PromptReader
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
     """One answer to be decoded: its sample, the head of its prompt, all of the prompt's tokens, those of the answer's
-    beginning, and what it is drawn by."""
+    beginning, and what it is mixed and drawn by; `twin` is its second pass, where that is shown a picture."""
 
     sample: int
     draw: int
     head: int
     ids: list[int]
     lead: list[int]
-    ratio: float | None
+    mix: Mix | None
     seed: int
+    twin: AnswerRow | None = None
 
 
 class Count(Protocol):
@@ -42,28 +44,42 @@ class Prefill:
     prefix: Prefix
     count: Count
 
-    def read(
-        self, rows: Sequence[AnswerRow], heads: Heads, *, keep: int, more: int, with_twins: bool
-    ) -> tuple[torch.Tensor, Lanes]:
+    def read(self, rows: Sequence[AnswerRow], heads: Heads, *, keep: int, more: int) -> tuple[torch.Tensor, Lanes]:
         """(the logits of the rows' last `keep` tokens, the rows as lanes that go on for up to `more` tokens); the lanes
-        behind them are the rows' twins."""
+        behind them are the twins of rows that are mixed."""
+        twins = {len(rows) + lane: row.twin for lane, row in enumerate(rows) if row.twin}
+        entries = {**dict(enumerate(rows)), **twins}
         batches: list[tuple[torch.Tensor, Rows, list[int]]] = []
         for shown in heads.batches:
-            lanes = [lane for lane, row in enumerate(rows) if row.head in shown.heads]
+            lanes = [lane for lane, row in entries.items() if row.head in shown.heads]
             read = self._whole if self.prefix in WHOLE else self._behind_prefix
-            batches += read(rows, lanes, heads, shown, keep=keep, more=more)
-        if with_twins:
-            blind = [self.reader.row(heads.heads[row.head], row.ids, row.lead, pictures=False) for row in rows]
+            batches += read(entries, lanes, heads, shown, keep=keep, more=more)
+        self.count(0, passes=0, twins=self._tokens(twins.values(), heads, {row.head for row in rows}))
+        unseeing = [lane for lane, row in enumerate(rows) if row.mix and not row.twin]
+        if unseeing:
+            blind = [
+                self.reader.row(heads.heads[row.head], row.ids, row.lead, pictures=False)
+                for row in (rows[lane] for lane in unseeing)
+            ]
             logits, read_rows = self.branching.prefill(self.branching.accepted(self.reader.batch(blind)), keep)
             tokens = sum(len(row.ids) for row in blind)
             self.count(tokens, twins=tokens)
-            batches.append((logits, read_rows, list(range(len(rows), 2 * len(rows)))))
+            batches.append((logits, read_rows, [len(rows) + lane for lane in unseeing]))
         lanes = [lane for _, _, numbers in batches for lane in numbers]
         logits = in_order([padded([logits for logits, _, _ in batches], 1)], lanes)
         return logits, Lanes(self.branching, [(read_rows, numbers) for _, read_rows, numbers in batches])
 
+    def _tokens(self, twins: Collection[AnswerRow], heads: Heads, shared: Collection[int]) -> int:
+        """What was read for twins alone: a head that a row has too is none of theirs."""
+        tokens = sum(len(twin.ids) + len(twin.lead) for twin in twins)
+        if self.prefix in WHOLE:
+            return tokens
+        own = {twin.head for twin in twins} - set(shared)
+        behind = tokens - sum(len(heads.heads[twin.head].ids) for twin in twins)
+        return behind + sum(len(heads.heads[number].ids) for number in own)
+
     def _behind_prefix(
-        self, rows: Sequence[AnswerRow], lanes: list[int], heads: Heads, shown: Shown, *, keep: int, more: int
+        self, rows: Mapping[int, AnswerRow], lanes: list[int], heads: Heads, shown: Shown, *, keep: int, more: int
     ) -> list[tuple[torch.Tensor, Rows, list[int]]]:
         """The rows of these lanes, each behind a branch of its head, which is read once."""
         seen = [heads.heads[number] for number in shown.heads]
@@ -93,7 +109,7 @@ class Prefill:
         return batches
 
     def _whole(
-        self, rows: Sequence[AnswerRow], lanes: list[int], heads: Heads, shown: Shown, *, keep: int, more: int
+        self, rows: Mapping[int, AnswerRow], lanes: list[int], heads: Heads, shown: Shown, *, keep: int, more: int
     ) -> list[tuple[torch.Tensor, Rows, list[int]]]:
         """The rows of these lanes, each with all of its prompt read by itself."""
         order = sorted(lanes, key=lambda lane: shown.heads.index(rows[lane].head))

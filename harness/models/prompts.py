@@ -233,7 +233,10 @@ class PromptReader:
 
     def _head_of_text(self, sample: Sample) -> Head:
         first = tuple(self.markup.tokens(self.question(sample))[0][:1])
-        return Head(text="", expanded="", behind="", first=(), ids=first, blind=first, along={}, images=0, pictures=0)
+        beside = {"token_type_ids": torch.zeros(1, 1, dtype=torch.long)} if self.suffixes else {}
+        return Head(
+            text="", expanded="", behind="", first=(), ids=first, blind=first, along=beside, images=0, pictures=0
+        )
 
     # Tokens -----------------------------------------------------------------------------------------------------------
 
@@ -285,12 +288,16 @@ class PromptReader:
         return Row(ids=(*prompt, *answer), along=beside)
 
     def batch(self, rows: Sequence[Row], *, side: Literal["left", "right"] = "left") -> dict[str, torch.Tensor]:
-        """Rows as a model's `input_ids` and `attention_mask`, and what goes along, padded on one side."""
-        names = [name for name in rows[0].along if all(name in row.along for row in rows)]
+        """Rows as a model's `input_ids` and `attention_mask`, and what goes along (of a row without it zeros, as text
+        has them), padded on one side."""
+        beside = {name: values for row in rows for name, values in row.along.items()}
         tensors = {
             "input_ids": [torch.tensor([row.ids]) for row in rows],
             "attention_mask": [torch.ones(1, len(row.ids), dtype=torch.long) for row in rows],
-            **{name: [row.along[name] for row in rows] for name in names},
+            **{
+                name: [row.along.get(name, values.new_zeros(1, len(row.ids), *values.shape[2:])) for row in rows]
+                for name, values in beside.items()
+            },
         }
         fillers = {"input_ids": self.filler}
         return {name: padded(values, 1, side=side, filler=fillers.get(name, 0)) for name, values in tensors.items()}

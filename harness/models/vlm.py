@@ -1,16 +1,16 @@
 """Vision-language models of transformers, asked so that questions about one picture share its work.
 
 The picture's prefix (its features and the key-value cache of everything up to its last token) is computed once and
-branched for each question and each draw. The same branches carry controlled hallucination: beside each row runs a
-twin whose text was never computed with a picture. Sampling draws from a stream of numbers of its own for each sample,
-so that no answer depends on which others are in its batch.
+branched for each question and each draw. The same branches carry mixes of two passes (`harness.models.mixing`): beside
+each row runs a twin, whose text was never computed with that picture. Sampling draws from a stream of numbers of its
+own for each sample, so that no answer depends on which others are in its batch.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -23,6 +23,7 @@ from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.generation import processing_of
 from harness.models.heads import Head, Heads, framing_tokens
 from harness.models.loading import computed_by
+from harness.models.mixing import Mix, mixed
 from harness.models.options import ModelOptions
 from harness.models.prefill import AnswerRow, Prefill
 from harness.models.prompts import prompt_reader
@@ -40,25 +41,13 @@ BATCH = 192
 
 COSTS = ("forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens")
 """What `Vlm.costs` counts: passes through the language model; tokens that they read, padding left out; how many of
-these are pictures', and how many the image-free twins'; tokens that were decoded."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hallucination:
-    """How one row is made to hallucinate.
-
-    Its next-token logits are ``(1 - ratio) * conditioned + ratio * image_free`` (judge-free self-improvement,
-    arXiv 2411.17760, whose `h_ratio` this is); `lead` is the part of the answer that is given, not generated.
-    """
-
-    ratio: float
-    lead: str = ""
+these are pictures', and how many the twins'; tokens that were decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
     """Rows whose prompts are read: `logits` (lanes, longest lead + 1, vocabulary) behind the prompt and each token of
-    the lead, on the right; image-free twins are the lanes behind the rows. `done` samples end with them."""
+    the lead, on the right; twins are the lanes behind the rows. `done` samples end with them."""
 
     done: int
     rows: list[AnswerRow]
@@ -189,11 +178,11 @@ class Vlm:
     def hallucinate(
         self,
         samples: Sequence[Sample],
-        how: Sequence[Hallucination],
+        how: Sequence[Mix],
         sampling: Sampling,
         advance: Advance | None = None,
     ) -> list[str]:
-        """One answer to each sample by controlled hallucination; an answer begins with its `lead`."""
+        """One answer to each sample by a mix of two passes; an answer begins with its `lead`."""
         return [row[0].text for row in self.answers(samples, sampling, how, advance)]
 
     @torch.inference_mode()
@@ -234,7 +223,7 @@ class Vlm:
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None = None,
+        how: Sequence[Mix] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
         """As `generate`, or as `hallucinate` where `how` is given, with whether each answer ended by itself."""
@@ -247,7 +236,7 @@ class Vlm:
 
     @torch.inference_mode()
     def _answered(
-        self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Hallucination] | None
+        self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Mix] | None
     ) -> Iterator[tuple[int, list[Answer]]]:
         """(index of a sample, its answers), as they end. Where memory runs out, the remaining samples go on with
         half the rows at once."""
@@ -278,7 +267,7 @@ class Vlm:
         torch.cuda.empty_cache()
 
     def _fill(
-        self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Hallucination] | None
+        self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Mix] | None
     ) -> Iterator[tuple[int, list[Answer]]]:
         """The samples' answers, batch by batch and within a batch as they end."""
         for begun in self.begun(samples, sampling, how, None):
@@ -294,7 +283,7 @@ class Vlm:
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None = None,
+        how: Sequence[Mix] | None = None,
         continuations: Sequence[str] | None = None,
     ) -> Iterator[Begun]:
         """The samples' rows with their prompts read, batch by batch.
@@ -308,22 +297,30 @@ class Vlm:
             chunk = order[position : position + max(1, self.batch // sampling.n)]
             position += len(chunk)
             answers = [(index, draw) for index in chunk for draw in range(sampling.n)]
+            mixes = [how[index] if how else None for index, _ in answers]
+            beside = [mix.beside for mix in mixes if mix and mix.beside]
             heads = self.reader.heads(
-                [samples[index] for index, _ in answers],
+                [*(samples[index] for index, _ in answers), *beside],
                 shared=self.prefix != "whole prompts",
                 apart="each" if self.prefix == "shared prefix, one picture a prefill" else "counts",
             )
-            rows = []
-            for (index, draw), owner in zip(answers, heads.owners, strict=True):
-                lead = how[index].lead if how else continuations[index] if continuations else ""
+            rows, owners = [], iter(heads.owners[len(answers) :])
+            for (index, draw), mix, owner in zip(answers, mixes, heads.owners, strict=False):
+                lead = mix.lead if mix else continuations[index] if continuations else ""
                 prompt, begun = self.reader.answered(samples[index], lead, heads.heads[owner])
-                seed = stream_seed(sampling.seed, samples[index].id, draw)
-                rows.append(AnswerRow(index, draw, owner, prompt, begun, how[index].ratio if how else None, seed))
+                row = AnswerRow(
+                    index, draw, owner, prompt, begun, mix, stream_seed(sampling.seed, samples[index].id, draw)
+                )
+                if mix and mix.beside:
+                    owner = next(owners)
+                    prompt, begun = self.reader.answered(mix.beside, lead, heads.heads[owner])
+                    row = replace(row, twin=replace(row, head=owner, ids=prompt, lead=begun))
+                rows.append(row)
             rows.sort(key=lambda row: (len(row.ids) + len(row.lead), row.sample, row.draw))
             more = 0 if continuations is not None else sampling.max_tokens + 2 * (sampling.max_thought_tokens or 0)
             keep = 1 + max(len(row.lead) for row in rows) if continuations is not None else 1
             reader = Prefill(self.branching, self.reader, self.prefix, self._count)
-            logits, lanes = reader.read(rows, heads, keep=keep, more=more, with_twins=bool(how))
+            logits, lanes = reader.read(rows, heads, keep=keep, more=more)
             yield Begun(len(chunk), rows, heads, logits, lanes)
 
     def _count(self, tokens: int, *, passes: int = 1, pictures: int = 0, twins: int = 0) -> None:
@@ -371,8 +368,8 @@ class Vlm:
         rows, lanes, logits = begun.rows, begun.lanes, begun.logits[:, -1]
         generated: list[list[int]] = [[] for _ in rows]
         going = list(range(len(rows)))
-        twins = len(logits) > len(rows)
-        ratios = torch.tensor([row.ratio or 0.0 for row in rows], device=self.device)[:, None]
+        twins = bool(rows[0].mix)
+        mixes = [row.mix for row in rows if row.mix]
         prompts = [row.ids for row in rows]
         budget = self._budget(prompts, sampling)
         steps = budget.steps if budget else sampling.max_tokens
@@ -380,10 +377,11 @@ class Vlm:
         numbers = uniforms([row.seed for row in rows], steps) if sampling.temperature else None
         while going:
             logits = logits.float()
-            if twins:
-                seeing, free = logits.chunk(2)
-                logits = (1 - ratios[going]) * seeing + ratios[going] * free
             self.refuse_no_numbers(logits)
+            if twins:
+                seeing, twin = logits.chunk(2)
+                places = [len(rows[number].lead) + len(generated[number]) for number in going]
+                logits = mixed(seeing, twin, [mixes[number] for number in going], places, self._forbidden(sampling))
             if processed:
                 logits = processed(going, [rows[number].lead + generated[number] for number in going], logits)
             step = len(generated[going[0]])
@@ -411,13 +409,16 @@ class Vlm:
 
     def _chosen(self, logits: torch.Tensor, numbers: torch.Tensor | None, sampling: Sampling) -> list[int]:
         """The next token of each row: the likeliest or, with `numbers`, the one that its number draws."""
-        logits = logits.clone()
-        logits[:, self._unwritten if numbers is None else self._undrawn] = -torch.inf
+        logits = logits.index_fill(-1, self._forbidden(sampling), -torch.inf)
         if numbers is None:
             chosen = logits.argmax(-1)
         else:
-            chosen = inverse(logits / sampling.temperature, numbers.to(self.device))
+            chosen = inverse(logits / sampling.temperature, numbers.to(self.device), sampling.top_p)
         return [int(token) for token in chosen.tolist()]
+
+    def _forbidden(self, sampling: Sampling) -> torch.Tensor:
+        """The columns of tokens that are never chosen."""
+        return self._undrawn if sampling.temperature else self._unwritten
 
     def _budget(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> ThoughtBudget | None:
         """The bound of the rows' thoughts, where one is asked for."""

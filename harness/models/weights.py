@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,15 @@ def parameters_in(folder: Path) -> int:
     (https://huggingface.co/docs/safetensors: eight bytes of length, then JSON)."""
     shapes = [entry["shape"] for file in weight_files(folder) for entry in _header(file).values()]
     return sum(math.prod(shape) for shape in shapes)
+
+
+def stored_type(folder: Path) -> str:
+    """The type that most numbers in the weights files of a folder have, as safetensors names it (BF16, F32)."""
+    counts: Counter[str] = Counter()
+    for file in weight_files(folder):
+        for entry in _header(file).values():
+            counts[entry["dtype"]] += math.prod(entry["shape"])
+    return counts.most_common(1)[0][0]
 
 
 def _header(file: Path) -> dict[str, Any]:

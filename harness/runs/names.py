@@ -9,12 +9,13 @@ from pathlib import Path
 # A results folder: this file, and a file of marked answers a task
 RESULTS = "results.json"
 
-# A run folder: its recipe, its ledger, the commits of its models on the hub, its stored answers, and a folder a round
-# with a folder a stage
+# A run folder: its recipe, its ledger, the commits of its models on the hub, its stored answers, what models told its
+# verifiers, and a folder a round with a folder a stage
 RECIPE = "recipe.yaml"
 LEDGER = "ledger.jsonl"
 REVISIONS = "hub.json"
 ANSWERS = "answers.jsonl"
+REPLIES = "replies.jsonl"
 
 EVAL, COLLECT, VERIFY, SELECT, OPTIMISE = "eval", "collect", "verify", "select", "optimise"
 MERGE, BASELINES = "merge", "baselines"

@@ -91,6 +91,14 @@ def train(model: Any, material: Material, schedule: Schedule, *, work: Path, rep
     return _whole(model).eval()
 
 
+def compute_dtype(device: str) -> torch.dtype:
+    """What the multiplications of a training step are computed in: bfloat16 on a GPU and on a processor that has them
+    in hardware; a processor that only emulates it is several times slower than in float32."""
+    processor = torch.cpu.get_capabilities()
+    hardware = any(processor.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return torch.bfloat16 if device.startswith("cuda") or (device == "cpu" and hardware) else torch.float32
+
+
 def batch_loss(model: Any, batch: Batch, features: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy, in nats, of the tokens to be said. `features`: those of the batch's pictures."""
     device = model.get_input_embeddings().weight.device
@@ -165,7 +173,7 @@ class _Progress:
                 if not self.done <= step < span[1]:
                     continue
                 batch, features = _batch(material, lessons, schedule, step, shared)
-                with torch.autocast(device, torch.bfloat16):
+                with torch.autocast(device, torch.bfloat16, enabled=compute_dtype(device) == torch.bfloat16):
                     loss = batch_loss(base, batch, features)
                 if not math.isfinite(float(loss.detach())):
                     raise ModelError(f"training: the loss of step {step} is no number; lower the rate")

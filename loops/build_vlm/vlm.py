@@ -8,22 +8,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from harness.files import write_json
 from harness.models.prompts import prompt_reader
 from harness.models.stopping import stop_tokens
+from harness.stats.resample import interval, resamples, stack
 from loops.build_vlm.features import tower_features
 from loops.build_vlm.join import fit, join
 from loops.build_vlm.lessons import Lesson, Tutor
 from loops.build_vlm.parts import Part
-from loops.build_vlm.train import Material, Report, Schedule, batch_loss, train
+from loops.build_vlm.train import Material, Report, Schedule, batch_loss, compute_dtype, train
 
 RECORD = "build.json"
 """What a built model was made of."""
 
 FITTED = 200
 """Photographs by whose features the projector is started."""
+
+DRAWS = 10_000
+"""Bootstrap draws over the photographs that were held out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +84,7 @@ def build_vlm(order: Order, out: Path, *, begin: Begin, report: Report) -> Mappi
         "questions": sum(len(lesson.questions) for lesson in order.lessons),
         "picture_tokens": features.shape[1],
         "schedule": asdict(order.schedule),
+        "computed_in": str(compute_dtype(order.device)).removeprefix("torch."),
         "held_out": measured,
     }
     write_json(out / RECORD, record)
@@ -86,21 +92,20 @@ def build_vlm(order: Order, out: Path, *, begin: Begin, report: Report) -> Mappi
 
 
 @torch.inference_mode()
-def held_out_losses(model: Any, material: Material) -> Mapping[str, float]:
-    """Nats a token of the captions of photographs that were not learnt from: of each with its own photograph, and with
-    another's, which tells whether the model looks at all."""
+def held_out_losses(model: Any, material: Material) -> Mapping[str, Any]:
+    """Nats a token of captions of photographs that were not learnt from, one of each: with its own photograph, with
+    another's, and how much the former is better (`gain`, with the 95 % interval of a bootstrap over photographs), which
+    tells whether the model looks at all."""
     if not material.lessons:
         return {}
-    own, other, count = 0.0, 0.0, 0
     rng = random.Random(0)
+    losses = []
     for index, lesson in enumerate(material.lessons):
-        prompt = material.tutor.prompts[0]
-        turns = [(prompt, caption) for caption in lesson.captions]
-        rng.shuffle(turns)
-        stranger = (index + 1) % len(material.lessons)
-        for turn in turns[:1]:
-            batch = material.tutor.batch([index], [[turn]])
-            own += float(batch_loss(model, batch, material.features[index : index + 1]))
-            other += float(batch_loss(model, batch, material.features[stranger : stranger + 1]))
-            count += 1
-    return {"photographs": count, "own": round(own / count, 4), "another": round(other / count, 4)}
+        batch = material.tutor.batch([index], [[(material.tutor.prompts[0], rng.choice(lesson.captions))]])
+        shown = (index, (index + 1) % len(material.lessons))
+        losses.append([float(batch_loss(model, batch, material.features[place : place + 1])) for place in shown])
+    own, another = np.array(losses).T
+    drawn = stack(weights @ (another - own) for weights in resamples(len(own), DRAWS, seed=0))
+    low, high = interval(drawn / len(own))
+    gain = {"value": float((another - own).mean()), "low": low, "high": high}
+    return {"photographs": len(own), "own": float(own.mean()), "another": float(another.mean()), "gain": gain}

@@ -16,12 +16,11 @@ from pydantic import Field
 from harness.errors import RecipeError
 from harness.sentences import sentence_spans
 from harness.types import Advance, Group, Sample
-from loops.collect.unfinished import AskingCollector, count_unfinished, refuse_unfinished, sampling_of, settle
-from loops.kinds import Collecting, Part, Round, Study
+from loops.collect.asking import AskingCollector, group_of, kept_answers, noted
+from loops.kinds import Part, Study
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
-    from loops.plan import Planned, Planner
 
 
 class Ratio(Part):
@@ -37,6 +36,8 @@ class ControlledHallucination(AskingCollector):
     kind: Literal["controlled_hallucination"] = "controlled_hallucination"
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
+    passes: ClassVar[int] = 2
+    mixes: ClassVar[bool] = True
 
     h_ratio: Ratio = Ratio()
     share_prefix: bool = Field(
@@ -50,58 +51,26 @@ class ControlledHallucination(AskingCollector):
                 "itself, and no pair is left; raise it, or collect.temperature"
             )
 
-    def planned(self, study: Study, planner: Planner) -> Planned | None:
-        return planner.asking(sampling_of(self, seed=0), twins=True)
+    def ask(self, model: Vlm, samples: Sequence[Sample], *, seed: int, advance: Advance | None = None) -> list[Group]:
+        """Groups of two: (the model's answer, its controlled hallucination), with the ratio and the shared lead noted.
 
-    def open(self, context: Round) -> Collecting:
-        model = context.load_model()
+        With `share_prefix` the hallucination begins after some sentences of the answer, at each sentence with the same
+        chance, so that the two differ in what the prior did and not in everything; the lead is the answer's own text,
+        line ends and all.
+        """
+        from harness.models.mixing import hallucination
 
-        def collect(samples: Sequence[Sample], advance: Advance) -> list[Group]:
-            return controlled_hallucination(model, samples, self, seed=context.draw, advance=advance)
-
-        # a controlled hallucination is a second pass over the pool
-        return Collecting(
-            collect=collect,
-            passes=2,
-            facts=count_unfinished,
-            costs=lambda: model.costs,
-            computed={"model": model.computed},
-        )
-
-
-def controlled_hallucination(
-    model: Vlm, samples: Sequence[Sample], recipe: ControlledHallucination, *, seed: int, advance: Advance | None = None
-) -> list[Group]:
-    """Groups of two: (the model's answer, its controlled hallucination), with the ratio and the shared lead noted.
-
-    With `share_prefix` the hallucination begins after some sentences of the answer, at each sentence with the same
-    chance, so that the two differ in what the prior did and not in everything; the lead is the answer's own text, line
-    ends and all. The samples are asked without gold. Raises `RunError` where too many answers were cut.
-    """
-    from harness.models.vlm import Hallucination
-
-    blind = [sample.blind() for sample in samples]
-    own = [answers[0] for answers in model.answers(blind, sampling_of(recipe, seed=seed), advance=advance)]
-    refuse_unfinished(own, recipe)
-    positives = [settle(answer, recipe) for answer in own]
-    rng = np.random.default_rng((seed, 11))
-    ratios = np.clip(rng.normal(recipe.h_ratio.mean, recipe.h_ratio.std, len(samples)), 0.0, 1.0)
-    mixes = []
-    for ratio, (positive, _) in zip(ratios, positives, strict=True):
-        ends = [0, *(end for _, end in sentence_spans(positive))]
-        shared = int(rng.integers(len(ends) - 1)) if recipe.share_prefix and len(ends) > 1 else 0
-        mixes.append(Hallucination(ratio=round(float(ratio), 4), lead=positive[: ends[shared]]))
-    other = sampling_of(recipe, seed=seed + 1)
-    drawn = [answers[0] for answers in model.answers(blind, other, mixes, advance)]
-    refuse_unfinished(drawn, recipe)
-    negatives = [settle(answer, recipe, mix.lead) for answer, mix in zip(drawn, mixes, strict=True)]
-    return [
-        Group(
-            sample=sample,
-            answers=(positive, negative),
-            notes=(note, {"h_ratio": mix.ratio, "lead": mix.lead, **other_note}),
-        )
-        for sample, (positive, note), (negative, other_note), mix in zip(
-            blind, positives, negatives, mixes, strict=True
-        )
-    ]
+        own = kept_answers(model, samples, self, self.sampling(seed=seed), advance=advance)
+        rng = np.random.default_rng((seed, 11))
+        ratios = np.clip(rng.normal(self.h_ratio.mean, self.h_ratio.std, len(samples)), 0.0, 1.0)
+        mixes = []
+        for ratio, ((positive, _),) in zip(ratios, own, strict=True):
+            ends = [0, *(end for _, end in sentence_spans(positive))]
+            shared = int(rng.integers(len(ends) - 1)) if self.share_prefix and len(ends) > 1 else 0
+            mixes.append(hallucination(round(float(ratio), 4), lead=positive[: ends[shared]]))
+        # numbers of its own: with the answer's, a weak mix would draw the answer again
+        drawn = kept_answers(model, samples, self, self.sampling(seed=seed + 1), mixes, advance)
+        return [
+            group_of(sample, positive, noted(negative, h_ratio=-mix.weight, lead=mix.lead))
+            for sample, positive, negative, mix in zip(samples, own, drawn, mixes, strict=True)
+        ]

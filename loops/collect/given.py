@@ -23,7 +23,7 @@ class GivenPairs(Collector):
         return {"collect": self.as_input()}
 
     def level(self, verifier: Verifier) -> str:
-        return verifier.level if verifier.overrules else UNKNOWN
+        return verifier.judging_level if verifier.overrules else UNKNOWN
 
     def refuse(self, study: Study) -> None:
         if self.prompt is not None:

@@ -1,5 +1,7 @@
 """The optimisers: kinds of a recipe's `optimise`, the default first."""
 
 from loops.optimise.dpo import Dpo
+from loops.optimise.kto import Kto
+from loops.optimise.sft import Sft
 
-KINDS = (Dpo,)
+KINDS = (Dpo, Sft, Kto)

@@ -17,7 +17,7 @@ import torch
 
 from harness.errors import ModelError, RecipeError
 from harness.wording import first_line
-from loops.optimise.collate import SIDES, PairCollator
+from loops.optimise.collate import ANSWER, Collator
 from loops.optimise.settings import TROUBLE
 from loops.optimise.with_trl import log_probs_of
 
@@ -46,7 +46,7 @@ class Agreed:
     batch: int | None = None
 
 
-def agreed(build: Callable[[int | None], Any], collator: PairCollator) -> Agreed:
+def agreed(build: Callable[[int | None], Any], collator: Collator) -> Agreed:
     """The trainer that `build` makes, told the pairs of a batch or None for the settings' own.
 
     Where pairs disagree in a batch and not alone, it takes one pair at a time. Raises `RecipeError` where a pair alone
@@ -55,7 +55,7 @@ def agreed(build: Callable[[int | None], Any], collator: PairCollator) -> Agreed
     trainer = build(None)
     _refuse_out_of_reach(trainer.model)
     rows = _unlike(trainer.train_dataset, min(COMPARED, trainer.args.per_device_train_batch_size))
-    read = [_read(trainer.model, collator, row, side) for side in SIDES for row in rows]
+    read = [_read(trainer.model, collator, row, side) for side in collator.sides for row in rows]
     unused = _scales(trainer) if all(reading.bare for reading in read) else []
     with _left_out(unused):
         if unused:
@@ -87,13 +87,13 @@ class _Reading:
     bare: bool
 
 
-def _read(model: Any, collator: PairCollator, row: Mapping[str, Any], side: str) -> _Reading:
+def _read(model: Any, collator: Collator, row: Mapping[str, Any], side: str) -> _Reading:
     """One side of a pair in the model's own forward pass."""
     outputs: list[torch.Tensor] = []
     head = model.get_output_embeddings()
     hook = head.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     inputs = {name: values.to(model.device) for name, values in collator.alone(row, side).items()}
-    answer = inputs.pop("completion_mask")[0, 1:].bool()
+    answer = inputs.pop(ANSWER)[0, 1:].bool()
     try:
         with torch.no_grad():
             logits = model.eval()(**inputs, use_cache=False).logits
@@ -146,7 +146,11 @@ def _unlike(dataset: Any, count: int) -> list[Mapping[str, Any]]:
 
 def _scales(trainer: Any) -> list[tuple[Any, str, Any]]:
     """(text configuration, field, value) of all that TRL does to the logits of the models that the trainer asks."""
-    texts = [model.config.get_text_config() for model in (trainer.model, trainer.ref_model) if model is not None]
+    texts = [
+        model.config.get_text_config()
+        for model in (trainer.model, getattr(trainer, "ref_model", None))
+        if model is not None
+    ]
     fields = itertools.product(texts, BEHIND_HEAD)
     values = [(text, name, getattr(text, name, None)) for text, name in fields]
     return [(text, name, value) for text, name, value in values if value not in (None, BEHIND_HEAD[name])]

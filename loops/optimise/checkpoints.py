@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,24 @@ from harness.models.adapters import merged, with_adapter
 from harness.models.loading import load_processor, load_weights
 from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader, prompt_reader
+from harness.models.rounding import draws, rounded
 from harness.models.stopping import stop_tokens
-from harness.models.weights import parameters_in
+from harness.models.weights import parameters_in, stored_type
 from loops.optimise.parts import prepare, switched_off
 from loops.optimise.settings import TrainedParts
 from loops.optimise.soundness import refuse_numberless
+
+SHORT = {"BF16": torch.bfloat16, "F16": torch.float16}
+"""Types of 16 bits, by safetensors' names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
     """What a training starts from: the model with what is to be trained marked so, its processor, the reader of its
     prompts and the token that ends an answer. `switched_off` says that the model without its adapter is and stays the
-    checkpoint in `folder`; `checkpointing` that it is large and activations are better computed twice than kept."""
+    checkpoint in `folder`; `checkpointing` that it is large and activations are better computed twice than kept.
+    `short` are the float32 weights that the folder holds in 16 bits, by name; `settings` the model's configuration and
+    generation settings, which a trainer changes."""
 
     folder: Path
     model: Any
@@ -34,6 +42,8 @@ class Start:
     end: int
     switched_off: bool
     checkpointing: bool
+    short: Mapping[str, torch.dtype]
+    settings: tuple[Any, Any]
 
 
 def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelOptions = ModelOptions()) -> Start:
@@ -46,6 +56,7 @@ def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelO
     processor = load_processor(folder, name=str(folder))
     reader = prompt_reader(model.config, processor, options.pictures, system=options.system, thinking=options.thinking)
     end = reader.end_token(stop_tokens(model, processor.tokenizer))
+    short, settings = _short(model, folder), copy.deepcopy((model.config, model.generation_config))
     prepared = prepare(model, settled, seed=seed)
     return Start(
         folder=folder,
@@ -55,7 +66,21 @@ def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelO
         end=end,
         switched_off=switched_off(prepared, settled),
         checkpointing=settled.checkpointed(count, model.supports_gradient_checkpointing),
+        short=short,
+        settings=settings,
     )
+
+
+def _short(model: Any, folder: Path) -> Mapping[str, torch.dtype]:
+    """The float32 weights of a model that lie in the files of its folder in 16 bits; single ones may be float32."""
+    if (dtype := SHORT.get(stored_type(folder))) is None:
+        return {}
+    weights = model.named_parameters(remove_duplicate=False)  # what is tied may be parted
+    return {
+        name: dtype
+        for name, values in weights
+        if values.dtype == torch.float32 and torch.equal(values, values.to(dtype).float())
+    }
 
 
 def load_reference(folder: Path, recipe: TrainedParts, options: ModelOptions = ModelOptions()) -> Any:
@@ -74,17 +99,26 @@ def save(start: Start, recipe: TrainedParts, out: Path) -> None:
     """Save the trained model, whole, into `out` (safetensors), and an adapter's own weights beside it.
 
     What was trained on 4-bit weights is merged into the weights that these were made of, in the recipe's precision.
+    Weights whose files are of 16 bits are saved so: in float32 they would be rounded to the nearest whenever the model
+    is asked in 16, which undoes small changes (`harness.models.rounding`).
     """
-    model, adapter = start.model, out.with_name("adapter")
+    model, adapter, short = start.model, out.with_name("adapter"), start.short
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner.config, inner.generation_config = start.settings
     if hasattr(model, "peft_config"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that trained embeddings are saved too
             model.save_pretrained(adapter)
         if recipe.quantise:
             whole = load_reference(start.folder, recipe.model_copy(update={"quantise": None}))
+            short = _short(whole, start.folder)
             model = with_adapter(whole, adapter)
         else:
             model = merged(model)
+    drawn = draws()
+    for name, weights in model.named_parameters():
+        if name in short:
+            weights.data = rounded(weights.data, short[name], drawn)
     model.save_pretrained(out)
     start.processor.save_pretrained(out)
 

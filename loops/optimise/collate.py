@@ -1,4 +1,4 @@
-"""Pairs as a batch for TRL, in the tokens and pictures that the model is asked with.
+"""Training rows as a batch for TRL, in the tokens and pictures that the model is asked with.
 
 TRL's own collator tokenises prompt and answer apart, leaves out the tokenizer's first token, and gives pictures to the
 processor as they are: with LLaVA-1.5 it would train on other inputs than those that the answers were said to.
@@ -7,10 +7,11 @@ processor as they are: with LLaVA-1.5 it would train on other inputs than those 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from datasets import Dataset
@@ -21,21 +22,30 @@ from harness.models.heads import Head, Row
 from harness.models.prompts import PromptReader
 from harness.pictures import open_picture
 from harness.types import Sample
-from loops.groups import Pair
+from loops.groups import Example, Pair
 
-SIDES = ("chosen", "rejected")
+ANSWER = "completion_mask"
+"""1 on the tokens of the answers."""
+
+TYPES = ("token_type_ids", "mm_token_type_ids")
+"""Inputs beside the tokens of which TRL knows that they go along with them."""
+
+NO_TARGET = -100
+"""In the place of a token whose probability is no part of the loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairCollator:
-    """Turns rows (`images`, and `prompt`, `chosen`, `rejected` as one turn each) into the model's inputs.
+class Collator(ABC):
+    """Turns rows (`images`, and `prompt` and the answers of `sides` as one turn each) into the model's inputs.
 
-    An answer is trained with the token `end` behind it, as a model says it. Of B rows come the B chosen sides and then
-    the B rejected ones: `input_ids`, `attention_mask`, `completion_mask` (1 on the answers) and what goes along with
-    the tokens, all (2 B, longest, ...), padded on the right and cut to `max_length` tokens where one is given; the
-    pictures of each side in order, processed once, in the model's `dtype`. Only inputs that the model names (`names`)
-    are kept.
+    An answer is trained with the token `end` behind it, as a model says it. Of B rows come the B answers of the first
+    side, then those of the next: `input_ids`, `attention_mask`, `completion_mask` (1 on the answers) and what goes
+    along with the tokens, all (sides B, longest, ...), padded on the right and cut to `max_length` tokens where one is
+    given; the pictures of each side in order, processed once, in the model's `dtype`. Only inputs that the model names
+    (`names`) are kept.
     """
+
+    sides: ClassVar[tuple[str, ...]]
 
     reader: PromptReader
     end: int
@@ -44,14 +54,15 @@ class PairCollator:
     dtype: torch.dtype = torch.float32
 
     @classmethod
-    def of(cls, model: Any, reader: PromptReader, *, end: int, max_length: int | None) -> PairCollator:
+    def of(cls, model: Any, reader: PromptReader, *, end: int, max_length: int | None) -> Self:
         """The collator for a model, which may be one of peft's."""
         inner = model.get_base_model() if hasattr(model, "peft_config") else model
         names = frozenset(inspect.signature(type(inner).forward).parameters)
         return cls(reader=reader, end=end, max_length=max_length, names=names, dtype=model.dtype)
 
+    @abstractmethod
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        return self._batch(rows, SIDES)
+        """What TRL's trainer is given of some rows."""
 
     def alone(self, row: Mapping[str, Any], side: str) -> dict[str, torch.Tensor]:
         """One side of a row, as a batch of its own."""
@@ -74,7 +85,7 @@ class PairCollator:
             [0] * (len(row.ids) - count) + [1] * count + [0] * (longest - len(row.ids))
             for row, count in zip(conversations, answers, strict=True)
         ]
-        batch["completion_mask"] = torch.tensor(completion)
+        batch[ANSWER] = torch.tensor(completion)
         (shown,) = heads.batches
         inputs = {
             **{name: values[:, : self.max_length] for name, values in batch.items()},
@@ -83,7 +94,7 @@ class PairCollator:
         return {
             name: values.to(self.dtype) if values.is_floating_point() else values
             for name, values in inputs.items()
-            if self.names is None or name in {*self.names, "completion_mask"}
+            if self.names is None or name in {*self.names, ANSWER}
         }
 
     def _refuse_cut(self, prompt: Sequence[int], head: Head) -> None:
@@ -95,23 +106,70 @@ class PairCollator:
             )
 
 
+class PairCollator(Collator):
+    """Pairs for DPO: all chosen answers, then all rejected ones."""
+
+    sides = ("chosen", "rejected")
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        return self._batch(rows, self.sides)
+
+
+class AnswerCollator(Collator):
+    """Answers for SFT: `labels` are the answers' tokens, and no target elsewhere."""
+
+    sides = ("completion",)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        batch = self._batch(rows, self.sides)
+        answers = batch.pop(ANSWER)
+        return {**batch, "labels": batch["input_ids"].masked_fill(answers == 0, NO_TARGET)}
+
+
+class VerdictCollator(Collator):
+    """Answers with a verdict (`label`) for KTO. Beside each stands, under `KL_`, its prompt with the answer of the row
+    before it in the batch, by which TRL estimates how far the policy has moved (Ethayarajh et al. 2024, 4.1)."""
+
+    sides = ("completion",)
+    side_inputs: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask", ANSWER, *TYPES)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        answers = [row["completion"] for row in rows]
+        moved = [{**row, "completion": answer} for row, answer in zip(rows, answers[-1:] + answers[:-1], strict=True)]
+        others = self._batch(moved, self.sides)
+        strangers = {f"KL_{name}": others[name] for name in self.side_inputs if name in others}
+        labels = torch.tensor([row["label"] for row in rows])
+        return {**self._batch(rows, self.sides), **strangers, "label": labels}
+
+
 def rows_of(pairs: Sequence[Pair]) -> Dataset:
     """The pairs as TRL's rows: `images`, and `prompt`, `chosen`, `rejected` as one turn each."""
+    return _dataset(pairs, lambda pair: {"chosen": _turn(pair.chosen), "rejected": _turn(pair.rejected)})
 
-    def turn(role: str, text: str) -> list[dict[str, str]]:
-        return [{"role": role, "content": text}]
 
+def example_rows_of(examples: Sequence[Example]) -> Dataset:
+    """The examples as TRL's rows: `images`, `prompt` and `completion` as one turn each, and `label`, the verdict."""
+    return _dataset(examples, lambda row: {"completion": _turn(row.answer), "label": row.desirable})
+
+
+R = TypeVar("R", Pair, Example)
+
+
+def _dataset(rows: Sequence[R], answers: Callable[[R], Mapping[str, Any]]) -> Dataset:
     return Dataset.from_list(
         [
             {
-                "images": [open_picture(picture) for picture in pair.sample.images],
-                "prompt": turn("user", pair.sample.prompt),
-                "chosen": turn("assistant", pair.chosen),
-                "rejected": turn("assistant", pair.rejected),
+                "images": [open_picture(picture) for picture in row.sample.images],
+                "prompt": _turn(row.sample.prompt, "user"),
+                **answers(row),
             }
-            for pair in pairs
+            for row in rows
         ]
     )
+
+
+def _turn(text: str, role: str = "assistant") -> list[dict[str, str]]:
+    return [{"role": role, "content": text}]
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:

@@ -1,4 +1,4 @@
-"""What a step of preference training takes of memory: TRL's loss on a model without numbers, forwards and backwards
+"""What a step of training takes of memory: TRL's loss on a model without numbers, forwards and backwards
 (`harness.models.shadow`)."""
 
 from __future__ import annotations
@@ -18,12 +18,9 @@ from harness.models.loading import four_bit_layers
 from harness.models.outline import Outline, Question
 from harness.models.shadow import Shadow
 from loops.optimise.parts import prepare, switched_off
-from loops.optimise.settings import TrlFields
+from loops.optimise.training import TrlOptimiser
 from loops.optimise.trial import without_first_values
 from loops.optimise.with_trl import fuse_head, head_of_a_gpu, optimiser_bytes
-
-SIDES = 2
-"""A pair is two rows: an answer to prefer and one to avoid."""
 
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 """Bytes of a weight of 4 bits: with a scale of 8 bits for each 64 of them, and one of 32 for each 256 scales (QLoRA,
@@ -46,42 +43,42 @@ class Training:
 def training(
     outline: Outline,
     question: Question,
-    recipe: TrlFields,
+    recipe: TrlOptimiser,
     settings: Any,
     *,
     answer: int,
     own_reference: bool,
     gpu: bool,
-    pairs: int | None = None,
+    rows: int | None = None,
 ) -> Training:
     """What a settled recipe's training takes under TRL's `settings`, on answers of so many tokens to questions of this
-    shape, `pairs` at once (by default those of the settings), on a GPU or not.
+    shape, so many of TRL's rows at once (by default those of the settings), on a GPU or not.
 
-    The reference is the model with its adapter switched off where that is what was loaded, and where it is no other
-    checkpoint (`own_reference`); else a second copy.
-
+    The reference, where the loss is relative to one, is the model with its adapter switched off where that is what was
+    loaded, and where it is no other checkpoint (`own_reference`); else a second copy.
     Raises `ModelError` as `harness.models.footprint.asking` does, and `RecipeError` as `prepare` does.
     """
-    pairs = pairs or settings.per_device_train_batch_size
-    most = 2 if gpu else max(2, CELLS // (SIDES * (question.head + question.tail + answer) ** 2))
+    rows = rows or settings.per_device_train_batch_size
+    sides = _sides(recipe)
+    most = 2 if gpu else max(2, CELLS // (sides * (question.head + question.tail + answer) ** 2))
     taken = partial(_taken, outline, question, recipe, settings, answer, own_reference)
     with head_of_a_gpu() if gpu else nullcontext():
-        if pairs <= most:
-            return taken(pairs)
+        if rows <= most:
+            return taken(rows)
         small, large = taken(most // 2), taken(most)
     slope = (large.memory.activations - small.memory.activations) / (most - most // 2)
-    more = round(slope * (pairs - most))
+    more = round(slope * (rows - most))
     return replace(large, memory=replace(large.memory, activations=large.memory.activations + more))
 
 
 def _taken(
     outline: Outline,
     question: Question,
-    recipe: TrlFields,
+    recipe: TrlOptimiser,
     settings: Any,
     answer: int,
     own_reference: bool,
-    pairs: int,
+    rows: int,
 ) -> Training:
     dtype = getattr(torch, recipe.dtype)
     packed = layer = 0
@@ -94,20 +91,16 @@ def _taken(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the training itself will tell them
             fuse_head(model)
-            ready = prepare(model, without_first_values(recipe), seed=0)
-        if recipe.quantise:  # as TRL does
-            for weights in ready.parameters():
-                if weights.requires_grad:
-                    weights.data = weights.data.to(torch.bfloat16)
-        return ready
+            return prepare(model, without_first_values(recipe), seed=0)
 
     shadow = Shadow()
     with shadow_errors(outline):
         model = outline.model(shadow, dtype, prepared).train()
-        apart = own_reference or not switched_off(model, recipe)
+        apart = recipe.relative and (own_reference or not switched_off(model, recipe))
         reference = outline.model(shadow, dtype, fused) if apart else None
         resident = shadow.live
-        batch = {name: shadow.hollow(values) for name, values in batch_of(question, model, answer, pairs).items()}
+        batch = batch_of(question, model, answer, rows, _sides(recipe))
+        batch = {name: shadow.hollow(values) for name, values in batch.items()}
         if settings.gradient_checkpointing:
             recompute(model, settings)
         trained = [weights for weights in model.parameters() if weights.requires_grad]
@@ -116,7 +109,7 @@ def _taken(
         shadow.watch()
         with shadow, _precision(settings):
             for _ in range(1 + (settings.gradient_accumulation_steps > 1)):
-                step(model, reference, batch)
+                step(model, reference, batch, relative=recipe.relative)
     copies = 2 if apart else 1
     rest = max(shadow.peak - resident - gradients, 0) + layer
     return Training(
@@ -144,18 +137,23 @@ def fused(model: Any) -> Any:
     return model.requires_grad_(False)
 
 
-def batch_of(question: Question, model: Any, answer: int, pairs: int) -> Mapping[str, torch.Tensor]:
+def _sides(recipe: TrlOptimiser) -> int:
+    """How many answers a row has: a pair two."""
+    return len(recipe.material(()).collator.sides)
+
+
+def batch_of(question: Question, model: Any, answer: int, rows: int, sides: int) -> Mapping[str, torch.Tensor]:
     """The inputs of a batch as `loops.optimise.collate` makes them, with its `completion_mask`."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     accepted = inspect.signature(type(inner).forward).parameters
-    heads = question.heads(pairs)
+    heads = question.heads(rows)
     more = question.tail + answer
-    rows = heads["input_ids"].shape
+    shape = heads["input_ids"].shape
     batch: dict[str, torch.Tensor] = {}
     for name, values in heads.items():
         if name not in accepted:
             continue
-        if values.shape[:2] == rows and not values.is_floating_point():  # goes along with the tokens
+        if values.shape[:2] == shape and not values.is_floating_point():  # goes along with the tokens
             behind = values[:, -1:].expand(-1, more, *values.shape[2:])
             filler = {"input_ids": 0, "attention_mask": 1}.get(name, 0)
             values = torch.cat(
@@ -163,19 +161,22 @@ def batch_of(question: Question, model: Any, answer: int, pairs: int) -> Mapping
             )
         elif values.is_floating_point():
             values = values.to(model.dtype)
-        batch[name] = torch.cat([values] * SIDES)
+        batch[name] = torch.cat([values] * sides)
     completion = torch.zeros_like(batch["input_ids"])
     completion[:, -answer:] = 1
     return {**batch, "completion_mask": completion}
 
 
-def step(model: Any, reference: Any, batch: Mapping[str, torch.Tensor]) -> None:
-    """A step of TRL's DPO loss: the policy's pass, the reference's, and the way back."""
+def step(model: Any, reference: Any, batch: Mapping[str, torch.Tensor], *, relative: bool = True) -> None:
+    """A step as TRL's losses take it: the policy's pass, that of the reference where the loss is `relative` to one, and
+    the way back. KTO's passes over other answers are as the reference's, one after the other."""
     inputs = dict(batch)
     labels = inputs["input_ids"].masked_fill(inputs.pop("completion_mask") == 0, -100)
     policy = model(**inputs, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1)
+    if not relative:
+        policy.mean().backward()
+        return
     off = model.disable_adapter() if reference is None and hasattr(model, "peft_config") else nullcontext()
     with torch.no_grad(), off:
         other = (reference or model)(**inputs, labels=labels, use_cache=False, fused_lm_head=True).log_probs.sum(1)
-    chosen, rejected = (policy - other).chunk(2)
-    (-torch.nn.functional.logsigmoid(chosen - rejected)).mean().backward()  # type: ignore[no-untyped-call]
+    (policy - other).mean().backward()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -24,10 +24,11 @@ from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from harness.wording import first_line
-from loops.groups import Pair
+from loops.groups import Row
 from loops.optimise.narrow import narrowed
 from loops.optimise.parts import prepare, switched_off
-from loops.optimise.settings import TROUBLE, TrlFields
+from loops.optimise.settings import TROUBLE
+from loops.optimise.training import TrlOptimiser
 
 SMALL = 20_000_000
 """A model of fewer weights is tried as wide as it is."""
@@ -36,16 +37,16 @@ LARGEST = 400_000_000
 """A model that stays of more weights when it is narrowed is not made: two of them, and what an optimiser keeps, are
 several GiB."""
 
-F = TypeVar("F", bound=TrlFields)
+F = TypeVar("F", bound=TrlOptimiser)
 
-Step = Callable[[Any, Any, Pair, F, PromptReader, int], None]
-"""Trains a prepared model for one step on one pair: model, reference, pair, recipe, reader, end token."""
+Step = Callable[[Any, Any, Sequence[Row], F, PromptReader, int], None]
+"""Trains a prepared model for one step on a few rows: model, reference, rows, recipe, reader, end token."""
 
 
 def try_training(
     recipe: F, model: Path, sample: Sample, *, step: Step[F], options: ModelOptions = ModelOptions()
 ) -> str:
-    """Check the settings of training against the model in a folder, and take a `step` with a pair about `sample`.
+    """Check the settings of training against the model in a folder, and take a `step` with rows about `sample`.
 
     Returns what was tried, for people. Raises `RecipeError` that names the field at fault, and `ModelError` where the
     model's configuration or processor does not load.
@@ -63,13 +64,12 @@ def try_training(
         prepared = prepare(shape, without_first_values(recipe), seed=0)
     trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
     reader = prompt_reader(config, processor, options.pictures, system=options.system, thinking=options.thinking)
-    pair = Pair(sample=sample, chosen="Yes.", rejected="No.", reversed=False)
     share = f"{trained:,} of {weights:,} weights trained"
     if weights < SMALL:
         small: Any = config
     elif (small := narrowed(config)) is None or (size := _size(kind, small)) is None or size > LARGEST:
         return f"its names and settings alone, {share}: a model of this kind does not come small enough for a step"
-    trial = _Trial(kind=kind, config=small, pair=pair, reader=reader, step=step)
+    trial = _Trial(kind=kind, config=small, rows=recipe.trial_rows(sample), reader=reader, step=step)
     if trouble := trial.trouble(recipe):
         plain = recipe.model_copy(update={"trl": {}, "lora": {}})
         if small is not config and (reason := trial.trouble(plain)):
@@ -91,7 +91,7 @@ class _Trial(Generic[F]):
 
     kind: Any
     config: Any
-    pair: Pair
+    rows: Sequence[Row]
     reader: PromptReader
     step: Step[F]
 
@@ -104,8 +104,10 @@ class _Trial(Generic[F]):
                 end = self.reader.end_token(stop_tokens(model, self.reader.tokenizer))
                 prepared = prepare(model, recipe, seed=0)
                 off = switched_off(prepared, recipe)
-                reference = None if off else self.kind.from_config(self.config, dtype=torch.float32)
-                self.step(prepared, reference, self.pair, recipe, self.reader, end)
+                reference = (
+                    None if off or not recipe.relative else self.kind.from_config(self.config, dtype=torch.float32)
+                )
+                self.step(prepared, reference, self.rows, recipe, self.reader, end)
         except TROUBLE as error:
             return error
         return None

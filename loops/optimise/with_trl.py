@@ -78,7 +78,7 @@ def trainer_of(method: str) -> Any:
             for what, value in (("loss", float(loss)), ("norm of the gradient", norm)):
                 if not math.isfinite(value):
                     step = self.state.global_step + 1
-                    remedy = REMEDY if step > 1 else "no weight was changed yet: look at the pairs, and at optimise.trl"
+                    remedy = REMEDY if step > 1 else "no weight was changed yet: look at the rows, and at optimise.trl"
                     raise RecipeError(
                         f"training diverged: at step {step} of {self.state.max_steps} the {what} is {value}; {remedy}"
                     )
@@ -93,18 +93,24 @@ COPY = "ref"
 
 def log_probs_of(trainer: Any, rows: Sequence[Mapping[str, Any]]) -> list[torch.Tensor]:
     """The log-probability of each of an answer's tokens as the trainer's loss computes it from these rows as a batch:
-    of all chosen answers, then of all rejected ones. Nothing is logged, and no gradient kept."""
-    outputs: list[Any] = []
-    hook = trainer.model.register_forward_hook(lambda model, inputs, output: outputs.append(output))
+    of the answers of the collator's first side, then of the next. Nothing is logged, and no gradient kept."""
+    batch = trainer._prepare_inputs(trainer.data_collator(rows))
+    passes: list[Any] = []
+
+    def keep(model: Any, arguments: Any, named: Mapping[str, Any], output: Any) -> None:
+        if torch.equal(named["input_ids"], batch["input_ids"]):  # KTO reads other answers to the prompts too
+            passes.append(output)
+
+    hook = trainer.model.register_forward_hook(keep, with_kwargs=True)
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
             trainer.model.eval()
-            trainer.compute_loss(trainer.model, trainer._prepare_inputs(trainer.data_collator(rows)))
+            trainer.compute_loss(trainer.model, batch)
     finally:
         hook.remove()
         trainer._metrics["eval"].clear()
-    policy = outputs[0]  # the reference comes after it
+    policy = passes[0]  # the reference comes after it
     return [values[mask].float().cpu() for values, mask in zip(policy.log_probs, policy.label_mask, strict=True)]
 
 
@@ -115,7 +121,9 @@ def losses(state: Any) -> list[dict[str, float]]:
 
 def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
     """TRL's trainer, without its own bars. With no reference model, a peft model without its adapter is the reference:
-    TRL's copy of a fresh adapter would be another one of no effect."""
+    TRL's copy of a fresh adapter would be another one of no effect. What is trained stays as precise as it is: TRL
+    rounds adapters on 4-bit weights to bfloat16, where a step of a small learning rate rounds to none."""
+    trained = {weights: weights.data for weights in model.parameters() if weights.requires_grad}
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     inner.__dict__.pop("forward", None)  # TRL's, of a trainer that was built before
     with warnings.catch_warnings():
@@ -124,6 +132,9 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
         # said as the adapter was made; a copy of it says so again
         warnings.filterwarnings("ignore", r"The following \w+_pattern keys", RuntimeWarning)
         trainer = trainer_of(method)(model=model, **arguments)
+    for weights, values in trained.items():
+        if weights.dtype != values.dtype:
+            weights.data = values.to(weights.device)
     if COPY in getattr(model, "peft_config", {}):
         model.delete_adapter(COPY)
     for callback in (ProgressCallback, PrinterCallback):
@@ -188,7 +199,7 @@ def train(trainer: Any, rows: int, advance: Advance | None) -> None:
     with training_errors():
         if not len(trainer.get_train_dataloader()):
             raise RecipeError(
-                f"optimise.trl.dataloader_drop_last: {counted(rows, 'pair')} are fewer than a batch of "
+                f"optimise.trl.dataloader_drop_last: {counted(rows, 'row')} are fewer than a batch of "
                 f"{trainer.args.per_device_train_batch_size}, so no step would be taken; leave it out, or lower "
                 "per_device_train_batch_size"
             )
@@ -211,7 +222,7 @@ def refuse_unsound(trainer: Any) -> None:
     model = trainer.model
     refuse_numberless(model, "training diverged", REMEDY)
     if not all(torch.isfinite(values).all() for values in log_probs_of(trainer, [trainer.train_dataset[0]])):
-        raise RecipeError(f"training diverged: of its first pair the model computes no numbers any more; {REMEDY}")
+        raise RecipeError(f"training diverged: of its first row the model computes no numbers any more; {REMEDY}")
 
 
 def settings_of(

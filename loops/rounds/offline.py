@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from harness.errors import RunError
 from harness.runs.names import CHECKPOINT, COLLECT, GROUPS, OPTIMISE, PAIRS, SELECT, VERIFY
 from harness.types import Advance, Checkpoint, Sample
-from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
-from loops.kinds import Optimiser, Round, Trained, computed_by
+from loops.groups import Example, Pair, Row, examples_of, read_groups, read_rows, write_groups, write_rows
+from loops.judging import judge_groups
+from loops.kinds import Optimiser, Round, Selector, Study, Trained, computed_by
 from loops.ledger import Outcome
 from loops.model_cards import write_model_cards
 from loops.stages import Stages
@@ -24,29 +24,54 @@ VERSION = 1
 Pool = Callable[[], Sequence[Sample]]
 """The round's samples, composed when a stage first needs them: scenes take seconds, and a finished round needs none."""
 
-Train = Callable[[Sequence[Pair], Path, Advance], Trained]
-"""An optimiser at work: trains on pairs and saves the next checkpoint, whole, into the folder. Told how many pairs were
+Train = Callable[[Sequence[Any], Path, Advance], Trained]
+"""An optimiser at work: trains on rows and saves the next checkpoint, whole, into the folder. Told how many rows were
 seen."""
 
 
-class PairOptimiser(Optimiser):
-    """An optimiser that learns from pairs."""
+class RowOptimiser(Optimiser):
+    """An optimiser that learns from rows that were selected before it starts."""
 
     def inputs(self, context: Round) -> dict[str, Any]:
-        """What training depends on, beside the pairs, the checkpoint that it starts from and the round's draw."""
+        """What training depends on, beside the rows, the checkpoint that it starts from and the round's draw."""
         return self.as_input()
 
     def round(self, context: Round) -> Stages[Checkpoint]:
         return offline(context, self)
 
     @abstractmethod
+    def rows(self, selected: Sequence[Row]) -> Sequence[Pair] | Sequence[Example]:
+        """What it learns from, of what was selected."""
+
+    @abstractmethod
     def open(self, context: Round) -> Train:
         """The optimiser at work."""
 
 
-def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
+class PairOptimiser(RowOptimiser):
+    """An optimiser that learns from pairs."""
+
+    def refuse_selector(self, selector: Selector) -> None:
+        if not selector.paired:
+            raise ValueError(
+                f"optimise.kind {self.kind} learns from pairs, and select.kind {selector.kind} gives single answers; "
+                "take select.kind pairs, or optimise.kind sft or kto"
+            )
+
+    def rows(self, selected: Sequence[Row]) -> Sequence[Pair]:
+        return [row for row in selected if isinstance(row, Pair)]
+
+
+class ExampleOptimiser(RowOptimiser):
+    """An optimiser that learns from single answers, those of pairs among them."""
+
+    def rows(self, selected: Sequence[Row]) -> Sequence[Example]:
+        return examples_of(selected)
+
+
+def offline(context: Round, optimiser: RowOptimiser) -> Stages[Checkpoint]:
     """Collect, verify, select, optimise."""
-    study, draw = context.study, context.draw
+    study, draw = context.judged, context.draw
     pool = cache(lambda: study.samples(context.number))
     source = study.pool.identity
     collected = yield context.stage(
@@ -63,7 +88,7 @@ def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
             "collected": collected.digest,
             "verify": study.verify.inputs(study, draw),
         },
-        lambda folder: _verify(context, folder, collected.folder, pool),
+        lambda folder: _verify(study, context, folder, collected.folder, pool),
     )
     selected = yield context.stage(
         SELECT,
@@ -87,7 +112,7 @@ def offline(context: Round, optimiser: PairOptimiser) -> Stages[Checkpoint]:
 
 
 def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
-    collecting, samples = context.study.collect.open(context), pool()
+    collecting, samples = context.study.collect.open(context), [sample.blind() for sample in pool()]
     with context.study.setting.bars() as bars:
         advance = bars(f"round {context.number} collect", collecting.passes * len(samples))
         groups = collecting.collect(samples, advance)
@@ -100,18 +125,13 @@ def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
     )
 
 
-def _verify(context: Round, folder: Path, collected: Path, pool: Pool) -> Outcome:
-    kind = context.study.verify
-    groups = read_groups(collected / GROUPS, pool())
-    blind = [dataclasses.replace(group, sample=group.sample.blind()) for group in groups]
-    verifier = kind.open(context.study, blind, context.draw)
-    shown = groups if kind.sees_gold else blind
-    with context.study.setting.bars() as bars:
-        verdicts = verifier.verify(shown, bars(f"round {context.number} verify", len(shown)))
-    judged = [dataclasses.replace(group, verdicts=its) for group, its in zip(shown, verdicts, strict=True)]
+def _verify(study: Study, context: Round, folder: Path, collected: Path, pool: Pool) -> Outcome:
+    kind, groups = study.verify, read_groups(collected / GROUPS, pool())
+    with study.setting.bars() as bars:
+        judged, verifier = judge_groups(study, groups, context.draw, partial(bars, f"round {context.number} verify"))
     write_groups(folder / GROUPS, judged)
     return Outcome(
-        facts={"verifier": kind.kind, "sees_gold": kind.sees_gold, **verifier.facts},
+        facts={"verifier": kind.kind, "sees_gold": kind.is_shown_gold, **verifier.facts},
         cost=dict(verifier.costs),
         computed=computed_by(verifier),
     )
@@ -119,20 +139,30 @@ def _verify(context: Round, folder: Path, collected: Path, pool: Pool) -> Outcom
 
 def _select(context: Round, folder: Path, verified: Path, pool: Pool) -> Outcome:
     selection = context.study.select.select(read_groups(verified / GROUPS, pool()), context.draw)
-    write_pairs(folder / PAIRS, selection.pairs)
-    return Outcome(facts=selection.counts, cost={})
+    write_rows(folder / PAIRS, selection.rows)
+    return Outcome(facts={**selection.counts, **mean_words(selection.rows)}, cost={})
 
 
-def _optimise(context: Round, optimiser: PairOptimiser, folder: Path, selected: Path, pool: Pool) -> Outcome:
-    pairs = read_pairs(selected / PAIRS, pool())
-    if not pairs:
+def mean_words(rows: Sequence[Row]) -> dict[str, float]:
+    """Words a row of the answers to prefer and of those to avoid: a difference is a preference for length."""
+    examples = examples_of(rows)
+    sides = {"chosen_words": True, "rejected_words": False}
+    lengths = {
+        side: [len(row.answer.split()) for row in examples if row.desirable == wanted] for side, wanted in sides.items()
+    }
+    return {side: round(sum(words) / len(words), 2) for side, words in lengths.items() if words}
+
+
+def _optimise(context: Round, optimiser: RowOptimiser, folder: Path, selected: Path, pool: Pool) -> Outcome:
+    rows = optimiser.rows(read_rows(selected / PAIRS, pool()))
+    if not rows:
         raise RunError(
-            "select left no pairs to train on; lower select.margin, raise collect.samples or collect.h_ratio.mean"
+            "select left nothing to train on; lower select.margin, raise collect.samples or collect.h_ratio.mean"
         )
     train = optimiser.open(context)
     with context.study.setting.bars() as bars:
-        trained = train(pairs, folder / CHECKPOINT, bars(f"round {context.number} optimise", len(pairs)))
-    write_model_cards(context, optimiser, folder, trained, len(pairs))
+        trained = train(rows, folder / CHECKPOINT, bars(f"round {context.number} optimise", len(rows)))
+    write_model_cards(context, optimiser, folder, trained, len(rows))
     changed = {} if trained.changed is None else {"changed": trained.changed}
     return Outcome(
         facts={"steps": trained.steps, **changed, **trained.figures}, cost=trained.costs, computed=trained.computed

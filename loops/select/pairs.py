@@ -112,7 +112,7 @@ def select(groups: Sequence[Group], recipe: BestAgainstWorst, *, seed: int = 0) 
     beyond = {id(both) for both in surest[max(1, most) :]}
     pairs = tuple(_pair(both, recipe, seed) for both in kept if id(both) not in beyond)
     counts |= {"beyond": len(beyond), "reversed": sum(pair.reversed for pair in pairs), "pairs": len(pairs)}
-    return Selection(pairs=pairs, counts=counts)
+    return Selection(rows=pairs, counts=counts)
 
 
 def _differing(group: Group) -> list[_Candidates]:

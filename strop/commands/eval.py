@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.errors import UsageError
+from harness.models.options import ModelOptions
 from harness.wording import counted
 from strop.evaluation import evaluate as ask_and_mark
 from strop.evaluation import find_tasks
-from strop.models import PARALLEL, load_model
+from strop.models import PARALLEL, load_apart, load_model, refuse_with_endpoint
 from strop.notes import notes_of
 from strop.options import (
     AdapterOption,
@@ -43,6 +46,7 @@ from strop.places import set_include_path, set_plugin_path
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
+    from harness.measure import Measured
     from harness.results import Results, TaskResult
     from harness.stats import Estimate
     from strop.evaluation import Evaluation, Lengths
@@ -62,6 +66,12 @@ def evaluate(
     tasks: Annotated[str, typer.Option(help="Names of tasks, separated by commas; `strop tasks` lists them.")],
     out: Annotated[Path, typer.Option(help="Folder for the marked answers and figures.", callback=writable_folder)],
     adapter: AdapterOption = None,
+    apart: Annotated[
+        bool,
+        typer.Option(
+            help="Ask each --adapter by itself, into a folder of its name in --out; the base weights are read once."
+        ),
+    ] = False,
     limit: LimitOption = None,
     split: SplitOption = "test",
     max_tokens: Annotated[
@@ -99,6 +109,8 @@ def evaluate(
 
     strop eval --model my/llava --endpoint http://localhost:8000/v1 --tasks pictos_pope --out runs/served
 
+    strop eval --model my/llava --adapter runs/a/round-1 --adapter runs/b/round-1 --apart --tasks pope --out runs/both
+
     strop eval --model my/thinker --tasks pope,mathvista --max-thought-tokens 4096 --out runs/thinker
 
     strop eval --model runs/demo/round-2/optimise/checkpoint --tasks lm_eval:hellaswag,lm_eval:mmmu_val --out runs/kept
@@ -109,19 +121,52 @@ def evaluate(
     if not chosen:
         raise UsageError("--tasks names no task; `strop tasks` lists them")
     longest = read_longest(max_tokens, [task.name for task in chosen])
-    loaded = load_model(
-        model, adapter=adapter or None, endpoint=endpoint, parallel=parallel, device=device, dtype=dtype,
-        attn_implementation=attn_implementation, pictures=pictures, system=system, thinking=thinking,
-        generation_config=generation_config,
+    options = ModelOptions(
+        device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
+        thinking=thinking, generation_config=generation_config,
     )  # fmt: skip
-    evaluation = ask_and_mark(
-        loaded, chosen, split=split, limit=limit, max_tokens=longest, max_thought_tokens=max_thought_tokens, out=out,
-        progress=True,
-    )  # fmt: skip
-    if as_json:
-        typer.echo(json.dumps({"model": model, "digest": loaded.digest, "tasks": evaluation.figures()}))
+    models: Iterable[tuple[str, Measured]]
+    if apart:
+        if endpoint is not None:
+            refuse_with_endpoint(options, adapter)
+        models = zip(names_apart(adapter or []), load_apart(model, adapter or [], **options.keywords), strict=True)
     else:
-        _print(evaluation)
+        loaded = load_model(
+            model, adapter=adapter or None, endpoint=endpoint, parallel=parallel, **options.keywords
+        )  # fmt: skip
+        models = [("", loaded)]
+    for name, loaded in models:
+        evaluation = ask_and_mark(
+            loaded, chosen, split=split, limit=limit, max_tokens=longest, max_thought_tokens=max_thought_tokens,
+            out=out / name, progress=True,
+        )  # fmt: skip
+        if as_json:
+            typer.echo(json.dumps({"model": model, "digest": loaded.digest, "tasks": evaluation.figures()}))
+        else:
+            _print(evaluation)
+
+
+def names_apart(adapters: Sequence[str]) -> list[str]:
+    """A folder's name for each adapter: what is left of its path without the parts that all begin and end with.
+
+    Raises `UsageError` where there is none, or one twice.
+
+    Example:
+        >>> names_apart(["runs/a/round-1/checkpoint", "runs/b/round-2/checkpoint"])
+        ['a-round-1', 'b-round-2']
+    """
+    paths = [[part for part in adapter.split("/") if part not in ("", ".", "..")] for adapter in adapters]
+    if not paths:
+        raise UsageError("--apart asks each --adapter by itself; name at least one")
+    for step in (1, -1):  # what all begin with, then what all end with, but never all of a path
+        ordered = [path[::step] for path in paths]
+        alike = takewhile(lambda parts: len(set(parts)) == 1, zip(*ordered, strict=False))
+        shared = min(len(list(alike)), *(len(path) - 1 for path in ordered))
+        paths = [path[shared:][::step] for path in ordered]
+    names = ["-".join(path) for path in paths]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"--adapter: two are called {twice[0]}; with --apart give each a path of its own, once")
+    return names
 
 
 def _print(evaluation: Evaluation) -> None:

@@ -117,7 +117,7 @@ def _table(planned: Plan) -> Table:
     for name in (*COLUMNS, "fits"):
         table.add_column(name, justify="right")
     for name, stage in planned.stages.items():
-        things = "" if stage.batch is None else f"{stage.batch} {'pairs' if name == 'optimise' else 'rows'}"
+        things = "" if stage.batch is None else f"{stage.batch} {stage.things}"
         fits = {True: "yes", False: "no", None: "–"}[planned.fits(name)]
         table.add_row(name, stage.dtype, things, *_sizes(stage.memory), fits)
         if stage.remedied is not None:

@@ -45,9 +45,14 @@ def score_framed(box: Box, answer: str, size: Size, profile: str = "strict") -> 
 
     Raises `UsageError` for an unknown profile.
     """
+    return _marked(box, read_framed(answer, size, profile))
+
+
+def read_framed(answer: str, size: Size, profile: str = "strict") -> Box | None:
+    """The one box that an answer names under one of `PROFILES`, in the picture's pixels; raises as above."""
     if profile not in FRAMES:
         raise UsageError(f"grounding has no profile '{profile}'; it has {', '.join(PROFILES)}")
     frame = FRAMES[profile]
     left, top, width, height = frame.region(size)
     read = _box_of(frame.edges(answer), frame.units(size), (width, height))
-    return _marked(box, (read[0] + left, read[1] + top, *read[2:]) if read else None)
+    return (read[0] + left, read[1] + top, *read[2:]) if read else None

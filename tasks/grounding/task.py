@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from harness.types import Details, Metric, Sample, Score, Scorer
+from tasks.data.annotations import Box
 from tasks.data.folder import coco_picture, missing_file
 from tasks.data.ids import ids_digest
 from tasks.data.root import DataRoot
@@ -50,6 +51,9 @@ class Grounding:
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
+
+    def read(self, sample: Sample, answer: str) -> Box | None:
+        return marks.read_framed(answer, sample.meta["size"], self.profile)
 
     @property
     def profiles(self) -> Mapping[str, Scorer]:

@@ -50,6 +50,11 @@ class Ic:
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
 
+    def read(self, sample: Sample, answer: str) -> frozenset[str] | None:
+        tables = self.bound.tables if self.bound else _tables(self.data_root.folder)
+        normaliser = self.bound.normaliser if self.bound else object_words.PROFILES[self.profile]
+        return object_words.classes_in(normaliser.words(answer), tables)
+
     @property
     def profile(self) -> str:
         """Official, and lemminflect where NLTK's data are missing, as in `strop score ic`."""

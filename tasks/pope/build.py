@@ -164,7 +164,12 @@ def write_questions(folder: Path, questions: Mapping[str, Sequence[PopeQuestion]
     """
     contents = {
         LABEL_FILE.format(group=group): [
-            {"question_id": number, "image": question.image, "text": _text(question.object), "label": question.label}
+            {
+                "question_id": number,
+                "image": question.image,
+                "text": question_text(question.object),
+                "label": question.label,
+            }
             for number, question in enumerate(rows, start=1)
         ]
         for group, rows in questions.items()
@@ -173,7 +178,7 @@ def write_questions(folder: Path, questions: Mapping[str, Sequence[PopeQuestion]
         {
             "question_id": number,
             "image": question.image,
-            "text": f"{_text(question.object)}\n{INSTRUCTION}",
+            "text": f"{question_text(question.object)}\n{INSTRUCTION}",
             "category": group,
         }
         for group, first in _FIRST_ID.items()
@@ -208,6 +213,7 @@ def _negatives(
     }
 
 
-def _text(name: str) -> str:
+def question_text(name: str) -> str:
+    """The words in which an object is asked for."""
     # By the letter, as at the source: it is what published questions say.
     return f"Is there {'an' if name[:1].lower() in tuple('aeiou') else 'a'} {name} in the image?"

@@ -59,6 +59,9 @@ class Pope:
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
 
+    def read(self, sample: Sample, answer: str) -> str | None:
+        return YES_NO_PROFILES[self.profile](answer)
+
     @property
     def profiles(self) -> Mapping[str, Scorer]:
         return scorers_by_reader(YES_NO_PROFILES, marks.score_pope)

@@ -161,6 +161,11 @@ def named_classes(merged: Sequence[str], tables: ChairTables) -> list[str]:
     return list(named_places(merged, tables).values())
 
 
+def classes_in(words: Sequence[str], tables: ChairTables) -> frozenset[str] | None:
+    """The classes that a caption of these words, not yet merged, names; None for a blank one."""
+    return frozenset(named_classes(merge_words(words, tables), tables)) if words else None
+
+
 def named_places(merged: Sequence[str], tables: ChairTables) -> dict[int, str]:
     """Place of a merged word -> the class that it names, in order of mention."""
     present = set(merged)

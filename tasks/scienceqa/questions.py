@@ -10,7 +10,7 @@ from harness.errors import DataError
 from harness.types import Sample
 from harness.wording import counted
 from tasks.data.rows import Row, as_row, listed, read_document, refuse_repeats
-from tasks.reading.readers import LETTERS
+from tasks.reading.readers import LETTERS, OPTION_PROFILES
 from tasks.scienceqa.marks import CELLS, Problem
 
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
@@ -123,6 +123,13 @@ def _options_at_the_end(prompt: str) -> tuple[str, ...] | None:
             break
         start = end
     return tuple(options)
+
+
+def read_letter(prompt: str, answer: str, profile: str) -> str | None:
+    """The letter that an answer to such a prompt is read as under one of `OPTION_PROFILES`, by the options that the
+    prompt shows."""
+    options = _options_at_the_end(prompt.removesuffix(f"\n{INSTRUCTION}"))
+    return OPTION_PROFILES[profile](answer, options or ())
 
 
 def problem_sample(identifier: str, row: Row) -> Sample:

@@ -52,6 +52,9 @@ class ScienceQa:
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
 
+    def read(self, sample: Sample, answer: str) -> str | None:
+        return questions.read_letter(sample.prompt, answer, self.profile)
+
     @property
     def profiles(self) -> Mapping[str, Scorer]:
         return scorers_by_reader(OPTION_PROFILES, marks.score_scienceqa)

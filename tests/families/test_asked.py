@@ -13,7 +13,8 @@ from PIL.Image import Image
 
 from harness.errors import ModelError
 from harness.models.load import load_vlm
-from harness.models.vlm import Hallucination, Vlm
+from harness.models.mixing import hallucination
+from harness.models.vlm import Vlm
 from harness.types import Sample, Sampling
 from tests.families.conftest import Claims, asks_all
 from tests.support.families import FAMILIES, REFUSED
@@ -106,12 +107,21 @@ def test_a_twin_is_the_model_without_the_picture(
     member: Member, numbered: Vlm, cases: list[tuple[str, Image]], samples: list[Sample], claims: Claims
 ) -> None:
     with claims.within_limits("twin"):
-        blind = numbered.hallucinate(samples, [Hallucination(ratio=1.0)] * len(samples), SHORT)
-        seeing = numbered.hallucinate(samples, [Hallucination(ratio=0.0)] * len(samples), SHORT)
+        blind = numbered.hallucinate(samples, [hallucination(1.0)] * len(samples), SHORT)
+        seeing = numbered.hallucinate(samples, [hallucination(0.0)] * len(samples), SHORT)
         assert [[answer] for answer in seeing] == numbered.generate(samples, SHORT)
         for answer, (question, picture) in zip(blind, cases, strict=True):
             prompts = blind_prompts(member, inputs(member, question, [picture]))
             assert any(greedy_text(member, ids).agrees(_tokens(answer), stops(member)) for ids in prompts)
+
+
+def test_a_question_without_a_picture_beside_one_with_it_changes_neithers_twin(
+    numbered: Vlm, samples: list[Sample]
+) -> None:
+    half = hallucination(0.5)
+    pair = [samples[0], _sample(QUESTIONS[1], [], 1)]
+    together = numbered.hallucinate(pair, [half, half], SHORT)
+    assert together == [numbered.hallucinate([sample], [half], SHORT)[0] for sample in pair]
 
 
 def test_samples_of_two_pictures_and_of_one_are_answered_together_as_alone(

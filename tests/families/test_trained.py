@@ -15,8 +15,9 @@ from harness.models.options import ModelOptions
 from harness.models.vlm import Vlm
 from harness.types import Sample
 from loops.groups import Pair
-from loops.optimise.dpo import Dpo, optimise_dpo
+from loops.optimise.dpo import Dpo
 from loops.optimise.parts import prepare
+from loops.optimise.training import optimise
 from tests.families.conftest import Claims
 from tests.support.families import FAMILIES
 from tests.support.families.alone import QUESTIONS, forced, inputs, stops
@@ -86,7 +87,7 @@ def test_a_step_of_dpo_is_of_the_models_own_log_probabilities(
 ) -> None:
     with claims.within_limits("dpo"):
         out = tmp_path / "checkpoint"
-        trained = optimise_dpo(pairs, recipe, start=folder, reference=folder, out=out, seed=0, options=OPTIONS)
+        trained = optimise(pairs, recipe, start=folder, reference=folder, out=out, seed=0, options=OPTIONS)
         end = [vlm.reader.end_token(stops(member))]
         sums = []
         for pair, picture in zip(pairs, member.pictures, strict=True):

@@ -21,8 +21,8 @@ from harness.store import Store
 from harness.thoughts import answer_of, thoughts_in
 from harness.types import Answer, Sample
 from leaderboards.verdicts import compare_results
+from loops.collect.asking import settle
 from loops.collect.controlled_hallucination import ControlledHallucination
-from loops.collect.unfinished import settle
 from loops.recipe import Evaluate, Recipe, load_recipe
 from strop.app import app
 from strop.commands.eval import read_longest

@@ -14,7 +14,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
 from harness.errors import RecipeError
 from harness.models.encoder import WEIGHTS
-from loops.optimise import dpo, trial
+from loops.optimise import training, trial
 from loops.optimise.dpo import Dpo
 from loops.optimise.trial import try_training
 from tasks.pictos.benchmarks import caption_samples
@@ -30,8 +30,8 @@ FROM_WEIGHTS = ("pissa", "pissa_niter_4", "olora", "mica")
 """How peft makes adapters of what the model has learnt."""
 
 
-def _try(recipe: Dpo, model: Path, step: Any = dpo.take_a_step) -> str:
-    dpo.check_settings(recipe)
+def _try(recipe: Dpo, model: Path, step: Any = training.take_a_step) -> str:
+    training.check_settings(recipe)
     return try_training(recipe, model, SCENE.blind(), step=step)
 
 
@@ -147,7 +147,7 @@ def test_a_setting_that_training_does_not_begin_with_is_named_by_its_field(
 )
 def test_a_setting_that_is_out_of_bounds_or_not_a_recipes_to_make_is_refused(trl: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        dpo.check_settings(Dpo(trl=trl))
+        training.check_settings(Dpo(trl=trl))
     assert str(caught.value).startswith(message)
 
 
@@ -155,7 +155,7 @@ def test_a_setting_that_is_out_of_bounds_or_not_a_recipes_to_make_is_refused(trl
 @pytest.mark.parametrize("name", ["loss_type", "loss_weights"])
 def test_two_fields_that_decide_the_loss_are_refused(name: str) -> None:
     with pytest.raises(RecipeError, match=rf"^optimise\.trl\.{name}: optimise\.sft_weight 2 decides it; set that to 0"):
-        dpo.check_settings(Dpo(sft_weight=2, trl={name: ["sigmoid"] if name == "loss_type" else [1.0]}))
+        training.check_settings(Dpo(sft_weight=2, trl={name: ["sigmoid"] if name == "loss_type" else [1.0]}))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_large_model_is_tried_narrow_and_as_deep_as_it_is(tmp_path: Path, monk
     config.save_pretrained(tmp_path / "large")
     reads.save_pretrained(tmp_path / "large")
     tried: list[int] = []
-    step = dpo.take_a_step
+    step = training.take_a_step
 
     def seen(model: Any, *rest: Any) -> None:
         tried.append(model.num_parameters())

@@ -19,7 +19,8 @@ from harness.models.load import load_vlm
 from harness.models.prompts import PromptReader
 from loops.groups import Pair
 from loops.optimise.collate import PairCollator, rows_of
-from loops.optimise.dpo import Dpo, optimise_dpo
+from loops.optimise.dpo import Dpo
+from loops.optimise.training import optimise
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.training.build import processor
 from tests.support.tiny import HUB_TEMPLATE, llama_like_processor, save_tiny
@@ -96,7 +97,7 @@ def test_training_counts_its_passes_and_tokens(tmp_path: Path) -> None:
     batch = _batch(_collator(processor()))
     tokens, pictures = int(batch["attention_mask"].sum()), int((batch["input_ids"] == 4).sum())
     recipe = Dpo(trl={"per_device_train_batch_size": 2, "num_train_epochs": 3, "learning_rate": 1e-4})
-    trained = optimise_dpo(PAIRS, recipe, start=folder, reference=folder, out=tmp_path / "checkpoint", seed=0)
+    trained = optimise(PAIRS, recipe, start=folder, reference=folder, out=tmp_path / "checkpoint", seed=0)
     assert pictures == 4 * 64
     # the policy and the reference read each of three batches
     assert trained.costs == {
@@ -148,7 +149,7 @@ def test_pairs_that_hold_markup_are_trained_as_text(
         assert reads.tokenizer.decode(answer[:-1]).strip() == (text.strip() if spaces else _unknown(text))
     start = save_tiny(tmp_path / "tiny", reads=reads)
     out = tmp_path / "checkpoint"
-    trained = optimise_dpo([pair], Dpo(trl={"num_train_epochs": 1}), start=start, reference=start, out=out, seed=0)
+    trained = optimise([pair], Dpo(trl={"num_train_epochs": 1}), start=start, reference=start, out=out, seed=0)
     assert trained.steps == 1
 
 
@@ -180,6 +181,6 @@ def test_a_model_without_padding_or_end_token_is_trained_like_another(tmp_path: 
     other = variant(own, tmp_path / "other", json_files={"tokenizer_config.json": lacks})
     for folder in (own, other):
         recipe = Dpo(trl={"learning_rate": 1e-3})
-        optimise_dpo(PAIRS, recipe, start=folder, reference=folder, out=folder / "next" / "checkpoint", seed=0)
+        optimise(PAIRS, recipe, start=folder, reference=folder, out=folder / "next" / "checkpoint", seed=0)
     first, two = (load_file(folder / "next/checkpoint/model.safetensors") for folder in (own, other))
     assert all(torch.equal(first[name], two[name]) for name in first)

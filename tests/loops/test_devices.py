@@ -21,6 +21,7 @@ from harness.models.load import load_vlm
 from harness.models.options import ModelOptions
 from loops.ledger import Outcome
 from loops.notes import notes_of_run
+from loops.optimise import training
 from loops.optimise.checkpoints import load_start
 from loops.optimise.dpo import Dpo
 from loops.recipe import Recipe
@@ -136,6 +137,20 @@ def test_training_on_another_gpu_than_the_first_is_told_how(setting: Setting) ->
     assert str(caught.value) == (
         "device cuda:1: training takes the first GPU that it sees; set CUDA_VISIBLE_DEVICES=1 and device=cuda"
     )
+
+
+def test_a_step_of_training_is_tried_where_the_recipe_says(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    placed: list[str | None] = []
+    settings = training._settings
+
+    def noted(recipe: Dpo, scratch: str, **named: Any) -> Any:
+        placed.append(named.get("device"))
+        return settings(recipe, scratch, **named)
+
+    monkeypatch.setattr(training, "_settings", noted)
+    study = _recipe(device="cpu").study(setting)
+    assert study.optimise.trials(study)["training"].run().startswith("a step of training")
+    assert placed == ["cpu", "cpu"]
 
 
 def test_answers_are_trained_on_behind_the_system_prompt_that_they_were_given_to(

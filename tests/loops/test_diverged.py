@@ -23,7 +23,8 @@ from loops.kinds import Trained
 from loops.ledger import Outcome, open_run
 from loops.notes import notes_of_run
 from loops.optimise import with_trl
-from loops.optimise.dpo import Dpo, optimise_dpo
+from loops.optimise.dpo import Dpo
+from loops.optimise.training import optimise
 from tasks.pictos.benchmarks import caption_samples
 from tests.support.shell import Strop
 from tests.support.worlds import captions, write_run, yes_no
@@ -39,7 +40,7 @@ SMALL = {"per_device_train_batch_size": 2, "learning_rate": 1e-3, "num_train_epo
 
 def _train(start: Path, out: Path, pairs: list[Pair] = PAIRS, **changes: Any) -> Trained:
     trl = {**SMALL, **changes.pop("trl", {})}
-    return optimise_dpo(pairs, Dpo(trl=trl, **changes), start=start, reference=start, out=out, seed=3)
+    return optimise(pairs, Dpo(trl=trl, **changes), start=start, reference=start, out=out, seed=3)
 
 
 @training
@@ -155,9 +156,7 @@ def test_a_short_training_records_its_figures(
 @training
 def test_pairs_that_a_batch_drops_are_no_training(tiny: Path, tmp_path: Path) -> None:
     trl = {"per_device_train_batch_size": 64, "dataloader_drop_last": True}
-    with pytest.raises(
-        RecipeError, match=r"^optimise\.trl\.dataloader_drop_last: 8 pairs are fewer than a batch of 64"
-    ):
+    with pytest.raises(RecipeError, match=r"^optimise\.trl\.dataloader_drop_last: 8 rows are fewer than a batch of 64"):
         _train(tiny, tmp_path / "checkpoint", trl=trl)
     assert not (tmp_path / "checkpoint").exists()
 

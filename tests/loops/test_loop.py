@@ -21,22 +21,22 @@ from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from harness.errors import DataError, RecipeError, RunError
 from harness.files import read_jsonl
-from harness.models.vlm import Hallucination
+from harness.models.mixing import Mix
 from harness.results import read_results
 from harness.types import Advance, Answer, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
-from loops.collect.controlled_hallucination import ControlledHallucination, Ratio, controlled_hallucination
-from loops.collect.sampling import SampledAnswers, sampled_answers
-from loops.groups import Pair, read_groups, read_pairs, write_groups, write_pairs
+from loops.collect.controlled_hallucination import ControlledHallucination, Ratio
+from loops.collect.sampling import SampledAnswers
+from loops.groups import Pair, read_groups, read_rows, write_groups, write_rows
 from loops.kinds import Verifying
 from loops.ledger import Ledger, Outcome
-from loops.optimise.dpo import Dpo, check_settings, optimise_dpo
+from loops.optimise.dpo import Dpo
 from loops.optimise.parts import prepare
+from loops.optimise.training import check_settings, optimise
 from loops.recipe import Recipe
 from loops.run import plan_recipe, run_recipe
 from loops.select.pairs import BestAgainstWorst, select
 from loops.setting import Bar, Pool, Setting
-from loops.slots import VERIFY, name_of
 from loops.verify.clip import ByEncoder
 from loops.verify.none import NoVerifier
 from loops.verify.oracle import Oracle
@@ -57,14 +57,14 @@ class Talker:
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
-        self.how: list[Hallucination] = []
+        self.how: list[Mix] = []
         self.samplings: list[Sampling] = []
 
     def answers(
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None = None,
+        how: Sequence[Mix] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
         self.samples += samples
@@ -77,22 +77,15 @@ class Talker:
 
 def _collected(recipe: ControlledHallucination, seed: int = 0, count: int = 200) -> tuple[Talker, list[Group]]:
     model = Talker()
-    groups = controlled_hallucination(model, caption_samples("pool", count), recipe, seed=seed)  # type: ignore[arg-type]
+    groups = recipe.ask(model, caption_samples("pool", count), seed=seed)  # type: ignore[arg-type]
     return model, groups
-
-
-def test_the_model_is_asked_without_gold() -> None:
-    model, groups = _collected(ControlledHallucination())
-    assert len(model.samples) == 400
-    assert all(sample.target is None for sample in model.samples)
-    assert all(group.sample.target is None for group in groups)
 
 
 def test_a_group_is_the_answer_and_its_hallucination_with_what_made_it() -> None:
     model, groups = _collected(ControlledHallucination())
     for group, how in zip(groups, model.how, strict=True):
         assert group.answers == (SAID, f"{how.lead} A bear.".strip())
-        assert group.notes == ({}, {"h_ratio": how.ratio, "lead": how.lead})
+        assert group.notes == ({}, {"h_ratio": -how.weight, "lead": how.lead})
 
 
 def test_leads_are_whole_sentences_of_the_answer_and_never_all_of_it() -> None:
@@ -109,26 +102,25 @@ def test_without_a_shared_prefix_there_is_no_lead() -> None:
 
 def test_ratios_follow_the_seed_and_their_gaussian() -> None:
     recipe = ControlledHallucination(h_ratio=Ratio(mean=0.5, std=0.1))
-    ratios = [[how.ratio for how in _collected(recipe, seed, 1_000)[0].how] for seed in (1, 1, 2)]
+    ratios = [[-how.weight for how in _collected(recipe, seed, 1_000)[0].how] for seed in (1, 1, 2)]
     assert ratios[0] == ratios[1] != ratios[2]
     mean = sum(ratios[0]) / 1_000
     assert mean == pytest.approx(0.5, abs=0.015)
     assert (sum((ratio - mean) ** 2 for ratio in ratios[0]) / 1_000) ** 0.5 == pytest.approx(0.1, abs=0.01)
 
 
-def test_sampled_answers_are_drawn_in_one_pass_without_gold() -> None:
+def test_sampled_answers_are_drawn_in_one_pass() -> None:
     model = Talker()
     recipe = SampledAnswers(answers=3, temperature=0.7, max_tokens=9)
-    groups = sampled_answers(model, caption_samples("pool", 5), recipe, seed=4)  # type: ignore[arg-type]
+    groups = recipe.ask(model, caption_samples("pool", 5), seed=4)  # type: ignore[arg-type]
     assert model.samplings == [Sampling(n=3, temperature=0.7, max_tokens=9, seed=4)]
-    assert all(sample.target is None for sample in (*model.samples, *(group.sample for group in groups)))
     assert [(group.answers, group.notes) for group in groups] == [((SAID,) * 3, ({},) * 3)] * 5
 
 
 @pytest.mark.parametrize(("mean", "at"), [(3.0, 1.0), (-2.0, 0.0)])
 def test_ratios_are_clipped(mean: float, at: float) -> None:
     model, _ = _collected(ControlledHallucination(h_ratio=Ratio(mean=mean, std=0.1)))
-    assert {how.ratio for how in model.how} == {at}
+    assert {-how.weight for how in model.how} == {at}
 
 
 def test_the_two_answers_are_drawn_with_different_numbers() -> None:
@@ -233,19 +225,15 @@ def test_none_has_no_opinion() -> None:
     ]
 
 
-def test_only_the_oracle_sees_gold() -> None:
-    assert [name_of(kind) for kind in VERIFY.shipped if kind.sees_gold] == ["oracle"]
-
-
 # Select ---------------------------------------------------------------------------------------------------------------
 
 
 def _selected(groups: Sequence[Group], **recipe: Any) -> tuple[list[tuple[str, str, bool]], dict[str, int]]:
     result = select(groups, BestAgainstWorst(**recipe))
     assert result.counts["groups"] == len(groups)
-    assert result.counts["pairs"] == len(result.pairs)
+    assert result.counts["pairs"] == len(result.rows)
     counts = {name: count for name, count in result.counts.items() if count and name not in ("groups", "pairs")}
-    return [(pair.chosen, pair.rejected, pair.reversed) for pair in result.pairs], counts
+    return [(pair.chosen, pair.rejected, pair.reversed) for pair in result.rows], counts
 
 
 AGREED = _group("a", "b", rewards=(0.9, 0.1))
@@ -325,7 +313,7 @@ def test_without_opinions_keep_takes_the_same_samples_of_any_answers() -> None:
 
     def kept(answer: str) -> list[str]:
         groups = [dataclasses.replace(_group(answer, "x", rewards=(None, None)), sample=sample) for sample in samples]
-        return [pair.sample.id for pair in select(groups, BestAgainstWorst(keep=0.25)).pairs]
+        return [pair.sample.id for pair in select(groups, BestAgainstWorst(keep=0.25)).rows]
 
     assert kept("a") == kept("b")
     assert len(kept("a")) == 10
@@ -344,8 +332,8 @@ def test_a_coin_orders_the_pairs_that_the_verifier_chose() -> None:
         )
         for number in range(200)
     ]
-    chosen = select(groups, BestAgainstWorst(disagreement="reverse", keep=0.5)).pairs
-    tossed = [select(groups, BestAgainstWorst(disagreement="coin", keep=0.5), seed=seed).pairs for seed in (1, 2)]
+    chosen = select(groups, BestAgainstWorst(disagreement="reverse", keep=0.5)).rows
+    tossed = [select(groups, BestAgainstWorst(disagreement="coin", keep=0.5), seed=seed).rows for seed in (1, 2)]
     assert [[pair.sample.id for pair in pairs] for pairs in tossed] == [[pair.sample.id for pair in chosen]] * 2
     assert all(30 < sum(pair.reversed for pair in pairs) < 70 for pairs in tossed)
     assert [pair.chosen for pair in tossed[0]] != [pair.chosen for pair in tossed[1]]
@@ -363,12 +351,12 @@ def test_groups_and_pairs_are_read_as_they_were_written(tmp_path: Path) -> None:
                   notes=({}, {"h_ratio": 0.5}))  # fmt: skip
     pair = Pair(sample=SCENE, chosen="a", rejected="b", reversed=True)
     write_groups(tmp_path / "groups.jsonl", [group])
-    write_pairs(tmp_path / "pairs.jsonl", [pair])
+    write_rows(tmp_path / "pairs.jsonl", [pair])
     assert read_groups(tmp_path / "groups.jsonl", [SCENE]) == [group]
-    assert read_pairs(tmp_path / "pairs.jsonl", [SCENE]) == [pair]
+    assert read_rows(tmp_path / "pairs.jsonl", [SCENE]) == [pair]
     assert "target" not in (tmp_path / "groups.jsonl").read_text()
     with pytest.raises(RunError, match=rf"sample {SCENE.id} is not in this recipe's pool"):
-        read_pairs(tmp_path / "pairs.jsonl", [])
+        read_rows(tmp_path / "pairs.jsonl", [])
 
 
 # Optimise -------------------------------------------------------------------------------------------------------------
@@ -387,7 +375,7 @@ PAIRS = [
 
 
 def _trained(seed_model: Path, out: Path, *, seed: int = 3, **recipe: Any) -> dict[str, torch.Tensor]:
-    optimise_dpo(PAIRS, Dpo(trl=TRL, **recipe), start=seed_model, reference=seed_model, out=out, seed=seed)
+    optimise(PAIRS, Dpo(trl=TRL, **recipe), start=seed_model, reference=seed_model, out=out, seed=seed)
     return load_file(out / "model.safetensors")
 
 
@@ -453,7 +441,7 @@ def test_a_setting_that_peft_does_not_know_is_a_fault_of_the_recipe(seed_model: 
 def test_a_setting_that_trl_does_not_know_is_a_fault_of_the_recipe(seed_model: Path, tmp_path: Path) -> None:
     recipe = Dpo(trl={"learning_rat": 1.0})
     with pytest.raises(RecipeError, match=r"^optimise\.trl\.learning_rat 1.0: "):
-        optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=tmp_path / "checkpoint", seed=0)
+        optimise(PAIRS, recipe, start=seed_model, reference=seed_model, out=tmp_path / "checkpoint", seed=0)
 
 
 def test_a_number_of_trls_that_is_a_text_is_refused_before_anything_is_asked() -> None:
@@ -482,7 +470,7 @@ def test_a_tracker_gets_trls_figures_under_the_name_of_run_and_round(
     monkeypatch.setattr(Tracker, "logged", [])
     recipe = Dpo(trl={**TRL, "report_to": "tensorboard", "logging_steps": 1})
     out = tmp_path / "checkpoint"
-    optimise_dpo(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
+    optimise(PAIRS, recipe, start=seed_model, reference=seed_model, out=out, seed=0, run_name="small round 1")
     assert {messages[:2] for messages in Tracker.logged} == {("small round 1", "strop")}
     losses = [logs["loss"] for _, _, logs in Tracker.logged if "loss" in logs]
     assert len(losses) == 2, "eight pairs in batches of four"
@@ -708,7 +696,7 @@ def test_no_gold_reaches_a_run_that_is_not_the_oracles(setting: Setting, tmp_pat
 @pytest.mark.slow
 def test_nothing_to_train_on_is_said_with_a_remedy(setting: Setting, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"select": BestAgainstWorst(margin=0.9999)})
-    with pytest.raises(RunError, match=r"select left no pairs to train on; lower select\.margin"):
+    with pytest.raises(RunError, match=r"select left nothing to train on; lower select\.margin"):
         run_recipe(recipe, tmp_path, setting)
     assert _stages(tmp_path) == STAGES[:4]
 

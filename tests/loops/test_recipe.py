@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from harness.errors import RecipeError
+from loops.collect.bad_prompt import BAD_PROMPTS, GOOD_PROMPT
+from loops.collect.guided import STEPS
+from loops.collect.self_question import ASK
 from loops.recipe import Recipe, load_recipe
 from loops.slots import SLOTS, VERIFY, name_of
 from tests.support.recipes import JUDGE_FREE
@@ -49,13 +52,13 @@ def test_what_a_recipe_leaves_out_has_a_default(write) -> None:  # type: ignore[
         ("{name: a, level: L3, rounds: many}", "field 'rounds' is 'many': input should be a valid integer"),
         ("{name: a, level: L3, rounds: -1}", "field 'rounds' is -1: input should be greater than or equal to 0"),
         (
-            "{name: a, level: L5}",
-            "field 'level' is 'L5': a recipe's level follows from what judges, which makes this one L3; leave the",
+            "{name: a, level: L1}",
+            "field 'level' is 'L1': a recipe's level follows from what judges, which makes this one L3; leave the",
         ),
         ("{name: a, level: L9, verify: {kind: none}}", "field 'level' is 'L9': a recipe's level follows"),
-        ("{name: a, level: L4, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
+        ("{name: a, level: L1, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
         ("{name: a, level: 3}", "field 'level' is 3: a recipe's level follows"),
-        ("{name: a, level: L3, verify: {kind: judge}}", "field 'verify.kind' is 'judge'"),
+        ("{name: a, level: L3, verify: {kind: nobody}}", "field 'verify.kind' is 'nobody'"),
         ("{name: a, level: L3, collect: 3}", "field 'collect' is 3"),
         ("{model: a}", "field 'name' is missing"),
         ("{name: a, level: L3, collect: {kind: sampling}}", "sampling at temperature 0 gives equal answers"),
@@ -138,7 +141,8 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 
 def test_every_verifier_has_a_level() -> None:
     assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
-        "clip": "L3", "oracle": "L0", "random": "control", "shorter": "control", "none": "control"
+        "clip": "L3", "consistency": "L4", "likelihood": "L4", "judge": "L3", "rule": "L2", "format": "L2",
+        "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
     }  # fmt: skip
 
 
@@ -161,24 +165,51 @@ def test_a_stage_is_known_by_the_fields_that_are_not_at_their_default() -> None:
     assert changed.verify.as_input()["zero"] == 0
 
 
-ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "max_tokens": 80, "max_thought_tokens": None,
-          "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
+ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "top_p": None, "max_tokens": 80,
+          "max_thought_tokens": None, "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
+TRAINED = {
+    "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None, "trl": {}
+}  # fmt: skip
 DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
     },
-    ("collect", "sampling", 1): {**ASKING, "answers": 4},
+    ("collect", "sampling", 1): {**ASKING, "answers": 4, "endpoint": None, "served": None, "parallel": 8},
+    ("collect", "greedy_and_sample", 1): {**ASKING, "temperature": 0.8, "answers": 1},
+    ("collect", "contrastive", 1): {
+        **ASKING, "formula": "vcd", "strength": None, "away_from": None, "cutoff": 0.1
+    },
+    ("collect", "distort", 1): {**ASKING, "distortion": "noise", "strength": None},
+    ("collect", "guided", 1): {**ASKING, "guide": STEPS, "answers": 1},
+    ("collect", "bad_prompt", 1): {
+        **ASKING, "good_prompt": GOOD_PROMPT, "bad_prompts": list(BAD_PROMPTS), "distorted": 0.5
+    },
+    ("collect", "wrong_chain", 1): {**ASKING, "temperature": 1.0, "chains": 8, "guide": STEPS},
+    ("collect", "self_question", 1): {
+        **ASKING, "temperature": 1.0, "answers": 4, "ask_for": ASK, "frame": None, "ending": ""
+    },
+    ("collect", "random_negative", 1): ASKING,
+    ("collect", "caption_dropout", 1): {**ASKING, "drop": 0.3, "part": "sentence"},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
     ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
+    ("verify", "consistency", 1): {"reward": "share"},
+    ("verify", "likelihood", 1): {"model": "self", "per": "token"},
+    ("verify", "judge", 1): {
+        "model": "self", "endpoint": None, "parallel": 8, "form": "sentences", "prompt": None, "aggregate": "sum",
+        "max_tokens": 64, "max_unanswered": 0.2, "price_prompt": None, "price_generated": None,
+    },
+    ("verify", "rule", 1): {"mark": "task", "threshold": None},
+    ("verify", "format", 1): {"pattern": None},
     ("verify", "oracle", 1): {},
     ("verify", "random", 1): {},
     ("verify", "shorter", 1): {},
     ("verify", "none", 1): {},
     ("select", "pairs", 2): {"disagreement": "reverse", "margin": 0.0, "max_word_gap": None, "keep": 1.0},
-    ("optimise", "dpo", 2): {
-        "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None,
-        "trl": {}, "reference": "previous", "sft_weight": 0.0,
-    },
+    ("select", "all_pairs", 1): {"margin": 0.0, "each": None, "max_word_gap": None, "balance": False},
+    ("select", "survivors", 1): {"least": None, "each": 1, "keep": 1.0, "others": False},
+    ("optimise", "dpo", 2): {**TRAINED, "reference": "previous", "sft_weight": 0.0},
+    ("optimise", "sft", 1): TRAINED,
+    ("optimise", "kto", 1): {**TRAINED, "reference": "previous"},
 }  # fmt: skip
 
 

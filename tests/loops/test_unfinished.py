@@ -8,11 +8,11 @@ import pytest
 
 from harness.errors import RunError
 from harness.models.load import load_vlm
-from harness.models.vlm import Hallucination
+from harness.models.mixing import Mix
 from harness.sentences import split_sentences, whole_sentences
 from harness.types import Advance, Answer, Group, Sample, Sampling
-from loops.collect.controlled_hallucination import ControlledHallucination, controlled_hallucination
-from loops.collect.sampling import SampledAnswers, sampled_answers
+from loops.collect.controlled_hallucination import ControlledHallucination
+from loops.collect.sampling import SampledAnswers
 from loops.select.pairs import BestAgainstWorst, select
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.models import shipped
@@ -28,7 +28,7 @@ class Scripted:
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
-        how: Sequence[Hallucination] | None = None,
+        how: Sequence[Mix] | None = None,
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
         texts = [self.own] * len(samples) if how is None else [f"{item.lead}{self.more}".strip() for item in how]
@@ -37,7 +37,7 @@ class Scripted:
 
 def _collected(model: Scripted, count: int = 40, **recipe: object) -> list[Group]:
     settings = ControlledHallucination(max_unfinished=1, **recipe)  # type: ignore[arg-type]
-    return controlled_hallucination(model, caption_samples("pool", count), settings, seed=0)  # type: ignore[arg-type]
+    return settings.ask(model, caption_samples("pool", count), seed=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_recipe_says_what_becomes_of_cut_answers(unfinished: str, left: str)
     assert (group.answers[0], group.notes[0]["unfinished"]) == (left, True)
     model, settings = Scripted("A cat. Two do…"), SampledAnswers(temperature=1, answers=2, max_unfinished=1)
     settings = settings.model_copy(update={"unfinished": unfinished})
-    (drawn,) = sampled_answers(model, caption_samples("pool", 1), settings, seed=0)  # type: ignore[arg-type]
+    (drawn,) = settings.ask(model, caption_samples("pool", 1), seed=0)  # type: ignore[arg-type]
     assert drawn.answers == (left, left)
 
 
@@ -96,10 +96,10 @@ def test_a_share_of_cut_answers_beyond_the_recipes_is_refused_with_a_remedy() ->
     for model.cut, refused in ((8, False), (9, True)):  # type: ignore[attr-defined]
         samples = caption_samples("pool", 40)
         if not refused:
-            assert len(controlled_hallucination(model, samples, ControlledHallucination(), seed=0)) == 40  # type: ignore[arg-type]
+            assert len(ControlledHallucination().ask(model, samples, seed=0)) == 40  # type: ignore[arg-type]
             continue
         with pytest.raises(RunError, match=r"^9 of 40 answers were cut at collect\.max_tokens 80; raise it, or coll"):
-            controlled_hallucination(model, samples, ControlledHallucination(), seed=0)  # type: ignore[arg-type]
+            ControlledHallucination().ask(model, samples, seed=0)  # type: ignore[arg-type]
 
 
 def test_a_lead_is_the_answers_own_text_with_its_line_ends() -> None:

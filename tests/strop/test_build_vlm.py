@@ -32,6 +32,11 @@ def test_a_model_and_its_verifier_are_built_gone_on_with_and_asked(strop: Strop,
     assert told[0].startswith(f"tower: {tmp_path / 'tower'} (")
     assert told[0].endswith("licence not stated)")
     assert told[2] == f"4 photographs, 4 tokens a picture, written to {out}"
+    assert re.fullmatch(
+        r"held-out captions: \d\.\d{3} nats a token with their own photograph, \d\.\d{3} with another, "
+        r"-?\d\.\d{3} \[-?\d\.\d{3}, -?\d\.\d{3}\] more",
+        told[3],
+    )
     assert re.fullmatch(r"held-out captions: R@1 \d\.\d{3}, R@10 1\.000 of 4 photographs", told[5])
     record = json.loads(strop(*command, "--json").out)
     assert (record["questions"], record["held_out"]["photographs"]) == (4, 4)

@@ -76,9 +76,10 @@ def _measure(family: str, names: list[str]) -> Mapping[str, tuple[int, int]]:
     from harness.models.vlm import Vlm
     from harness.types import Sample, Sampling
     from loops.groups import Pair
-    from loops.optimise.dpo import Dpo, agreed_trainer, trl_settings
+    from loops.optimise.dpo import Dpo
     from loops.optimise.footprint import training
     from loops.optimise.parts import prepare, switched_off
+    from loops.optimise.training import agreed_trainer, trl_settings
     from tests.support.families import FAMILIES
     from tests.support.families.member import picture
 
@@ -114,7 +115,7 @@ def _measure(family: str, names: list[str]) -> Mapping[str, tuple[int, int]]:
         with tempfile.TemporaryDirectory() as scratch:
             model = prepare(new(config), recipe(case), seed=0)
             reference = None if switched_off(model, recipe(case)) else new(config)
-            agreed_trainer(model, reference, pairs, settings(case, scratch), reader, end).trainer.train()
+            agreed_trainer(model, reference, pairs, recipe(case), settings(case, scratch), reader, end).trainer.train()
 
     def planned(case: str, config: Any) -> int:
         with tempfile.TemporaryDirectory() as folder:

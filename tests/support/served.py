@@ -61,4 +61,7 @@ def prompt_of(request: dict[str, Any]) -> str:
 
 def _completion(text: str | None, ends: str) -> dict[str, Any]:
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": ends}
-    return {"id": "1", "object": "chat.completion", "created": 0, "model": "served", "choices": [choice]}
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    return {
+        "id": "1", "object": "chat.completion", "created": 0, "model": "served", "choices": [choice], "usage": usage
+    }  # fmt: skip

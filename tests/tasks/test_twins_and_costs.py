@@ -13,7 +13,8 @@ import torch
 
 from harness.files import read_jsonl
 from harness.models.load import load_vlm
-from harness.models.vlm import Hallucination, Vlm
+from harness.models.mixing import hallucination
+from harness.models.vlm import Vlm
 from harness.types import Sample, Sampling
 from loops.recipe import Recipe
 from loops.run import run_recipe
@@ -46,7 +47,7 @@ def _about(*scenes: int, prompt: str = "What do you see?") -> Sample:
 
 def _twin_logits(model: Vlm, sample: Sample) -> torch.Tensor:
     """Of its first token."""
-    (begun,) = model.begun([sample], GREEDY, [Hallucination(ratio=0.5)])
+    (begun,) = model.begun([sample], GREEDY, [hallucination(0.5)])
     return begun.logits[1, -1]
 
 
@@ -80,20 +81,20 @@ def _mixed(model: Vlm, sample: Sample, ratio: float) -> str:
 @pytest.mark.parametrize("ratio", [0.3, 0.6, 1.0])
 def test_a_hallucination_mixes_two_passes_of_which_one_has_no_picture(model: Vlm, ratio: float) -> None:
     samples = [_about(0), _about(1, 2), _about(), _about(3, prompt="Is there a dog in the image?\nAnswer."), _about(4)]
-    text = model.hallucinate(samples, [Hallucination(ratio=ratio)] * len(samples), GREEDY)
+    text = model.hallucinate(samples, [hallucination(ratio)] * len(samples), GREEDY)
     assert text == [_mixed(model, sample, ratio) for sample in samples]
 
 
 def test_a_hallucination_begins_with_its_lead(model: Vlm) -> None:
     lead = "A cat on the left."
     for ratio in (0.0, 0.6):
-        (text,) = model.hallucinate([_about(0, 1)], [Hallucination(ratio=ratio, lead=lead)], GREEDY)
+        (text,) = model.hallucinate([_about(0, 1)], [hallucination(ratio, lead=lead)], GREEDY)
         assert text.startswith(lead)
         assert text != lead
 
 
 def test_a_twin_in_a_batch_is_what_it_is_alone(model: Vlm) -> None:
-    samples, how = [_about(0, 1), _about(2), _about(3, 4)], [Hallucination(ratio=0.6)] * 3
+    samples, how = [_about(0, 1), _about(2), _about(3, 4)], [hallucination(0.6)] * 3
     together = model.hallucinate(samples, how, GREEDY)
     assert [model.hallucinate([sample], how[:1], GREEDY)[0] for sample in samples] == together
 
@@ -158,7 +159,7 @@ def test_the_twin_doubles_what_is_read_behind_the_pictures(model: Vlm, monkeypat
     samples, sampling = [_about(0, 1), _about(0, 2)], Sampling(max_tokens=5)
     head, tails = _lengths(model, *samples)
     plain = _spent(model, lambda: model.generate(samples, sampling))
-    twinned = _spent(model, lambda: model.hallucinate(samples, [Hallucination(ratio=0.5)] * 2, sampling))
+    twinned = _spent(model, lambda: model.hallucinate(samples, [hallucination(0.5)] * 2, sampling))
     twin = 2 * head + tails + 2 * 4  # each twin reads its own text whole
     assert plain["forward_tokens"] == 2 * (head + 2 * PICTURE) + tails + 2 * 4
     assert twinned == {

@@ -21,7 +21,8 @@ from harness.models.loading import load_weights
 from harness.pictures import open_picture
 from harness.types import Sampling
 from loops.groups import Pair
-from loops.optimise.dpo import Dpo, optimise_dpo
+from loops.optimise.dpo import Dpo
+from loops.optimise.training import optimise
 from tasks.pictos.benchmarks import caption_samples
 
 pytestmark = pytest.mark.slow
@@ -137,7 +138,7 @@ def test_a_round_trained_on_tied_weights_saves_the_model_that_it_trained(
         trl={"learning_rate": 0.05, "per_device_train_batch_size": 2},
     )
     out = tmp_path / "round" / "checkpoint"
-    optimise_dpo(pairs, recipe, start=base, reference=base, out=out, seed=0)
+    optimise(pairs, recipe, start=base, reference=base, out=out, seed=0)
     processor = AutoProcessor.from_pretrained(base)
     logits = _logits(_unmerged(base, out.with_name("adapter")), processor)
     saved = load_vlm("m", path=out, device="cpu")

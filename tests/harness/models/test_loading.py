@@ -18,7 +18,8 @@ from harness.errors import ModelError
 from harness.models.load import load_vlm
 from harness.models.loading import model_class
 from harness.types import Sampling
-from loops.optimise.dpo import Dpo, optimise_dpo
+from loops.optimise.dpo import Dpo
+from loops.optimise.training import optimise
 from tasks.pictos.benchmarks import caption_samples
 from tests.support.tiny import save_adapter
 from tests.support.variants import Weights, complaint_of, variant
@@ -271,7 +272,7 @@ def test_training_starts_from_whole_checkpoints_only(base: Path, tmp_path: Path,
     holes = variant(base, tmp_path / "holes", weights=_without(text))
     folders = {"start": base, "reference": base, which: holes}
     with pytest.raises(ModelError, match=r"holes: does not load, .* of the model (is|are) not in its files, such as "):
-        optimise_dpo([], Dpo(), **folders, out=tmp_path / "out", seed=0)
+        optimise([], Dpo(), **folders, out=tmp_path / "out", seed=0)
     assert not (tmp_path / "out").exists()
 
 

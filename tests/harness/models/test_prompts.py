@@ -14,8 +14,8 @@ from transformers import LlavaProcessor
 from harness.errors import DataError, ModelError
 from harness.models.frames import frame_of
 from harness.models.load import load_vlm
+from harness.models.mixing import hallucination
 from harness.models.prompts import PromptReader
-from harness.models.vlm import Hallucination
 from harness.types import Sample, Sampling
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.training.build import CHAT_TEMPLATE, processor
@@ -221,6 +221,6 @@ def test_models_are_asked_and_read_with_markup_in_texts(tmp_path: Path) -> None:
     sure = model.sentence_log_likelihoods([ONE] * len(TEXTS), answers)
     whole = [value for value, _ in model.log_likelihood([ONE] * len(TEXTS), answers)]
     assert [sum(values) for values in sure] == pytest.approx(whole, abs=1e-3)
-    how = [Hallucination(ratio=0.5, lead=text) for text in TEXTS]
+    how = [hallucination(0.5, lead=text) for text in TEXTS]
     for text, answer in zip(TEXTS, model.hallucinate([ONE] * len(TEXTS), how, Sampling(max_tokens=3)), strict=True):
         assert answer.startswith(text), "a lead is the answer's own text"

@@ -15,7 +15,8 @@ import torch
 from harness.errors import ModelError
 from harness.models.branches import Rows
 from harness.models.load import load_vlm
-from harness.models.vlm import Hallucination, Vlm
+from harness.models.mixing import hallucination
+from harness.models.vlm import Vlm
 from harness.models.weights import model_digest
 from harness.pictures import open_picture
 from harness.types import Sample, Sampling
@@ -100,7 +101,11 @@ def test_several_pictures_and_none_are_asked_beside_one(model: Vlm) -> None:
     assert [_ask(model, [sample])[0] for sample in questions] == _ask(model, questions)
 
 
-@pytest.mark.parametrize("sampling", [{}, {"temperature": 1.0, "n": 3, "seed": 5}], ids=["greedy", "drawn"])
+@pytest.mark.parametrize(
+    "sampling",
+    [{}, {"temperature": 1.0, "n": 3, "seed": 5}, {"temperature": 1.0, "n": 3, "seed": 5, "top_p": 0.8}],
+    ids=["greedy", "drawn", "from a nucleus"],
+)
 def test_answers_do_not_depend_on_the_batch(
     model: Vlm, samples: list[Sample], sampling: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +165,7 @@ def test_no_special_or_picture_token_is_drawn_even_when_the_model_wants_to(
     monkeypatch.setattr(model.tokenizer, "decode", listening)
     _ask(model, samples[:3], temperature=2.0, n=5)
     drawn = dataclasses.replace(GREEDY, temperature=1.0)
-    model.hallucinate(samples[:3], [Hallucination(ratio=0.5)] * 3, drawn)
+    model.hallucinate(samples[:3], [hallucination(0.5)] * 3, drawn)
     forbidden = set(model._undrawn.tolist())
     assert forbidden == {model.tokenizer.convert_tokens_to_ids(token) for token in ("<pad>", "<unk>", "<s>", "<image>")}
     assert len(texts) == 15 + 3
@@ -169,7 +174,7 @@ def test_no_special_or_picture_token_is_drawn_even_when_the_model_wants_to(
 
 def test_hallucination_at_ratio_0_is_the_plain_answer(model: Vlm, samples: list[Sample]) -> None:
     plain = [result[0] for result in _ask(model, samples)]
-    assert model.hallucinate(samples, [Hallucination(ratio=0.0)] * len(samples), GREEDY) == plain
+    assert model.hallucinate(samples, [hallucination(0.0)] * len(samples), GREEDY) == plain
 
 
 def test_hallucination_at_ratio_1_is_the_answer_without_the_picture(model: Vlm, samples: list[Sample]) -> None:
@@ -178,7 +183,7 @@ def test_hallucination_at_ratio_1_is_the_answer_without_the_picture(model: Vlm, 
         ids = _inputs(model, sample)["input_ids"][0]
         kept = ids[~torch.isin(ids, torch.tensor(sorted(model.reader.picture_tokens)))][None]
         blind.append(_text(model, _plain(model, {"input_ids": kept, "attention_mask": torch.ones_like(kept)})))
-    result = model.hallucinate(samples, [Hallucination(ratio=1.0)] * len(samples), GREEDY)
+    result = model.hallucinate(samples, [hallucination(1.0)] * len(samples), GREEDY)
     assert result == blind
     assert len(set(result)) <= len(PROMPTS), "one answer a prompt, whatever the picture"
 
@@ -196,13 +201,13 @@ def test_a_ratio_between_mixes_the_logits(model: Vlm, samples: list[Sample]) -> 
         mixed = (1 - ratio) * seeing.clone() + ratio * free.clone()
         best = int(mixed.argmax())
         expected = "" if best in model.stop else _text(model, [best])
-        assert model.hallucinate([sample], [Hallucination(ratio=ratio)], most) == [expected]
+        assert model.hallucinate([sample], [hallucination(ratio)], most) == [expected]
 
 
 def test_a_hallucination_does_not_depend_on_the_batch(
     model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    how = [Hallucination(ratio=index / len(samples), lead="A cat." * (index % 2)) for index in range(len(samples))]
+    how = [hallucination(index / len(samples), lead="A cat." * (index % 2)) for index in range(len(samples))]
     together = model.hallucinate(samples, how, GREEDY)
     monkeypatch.setattr(model, "batch", 4)
     assert model.hallucinate(samples, how, GREEDY) == together
@@ -211,7 +216,7 @@ def test_a_hallucination_does_not_depend_on_the_batch(
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
 def test_a_hallucination_begins_with_its_lead(model: Vlm, samples: list[Sample], ratio: float) -> None:
     lead = "A cat on the left. Two dogs."
-    for answer in model.hallucinate(samples[:6], [Hallucination(ratio=ratio, lead=lead)] * 6, GREEDY):
+    for answer in model.hallucinate(samples[:6], [hallucination(ratio, lead=lead)] * 6, GREEDY):
         assert answer.startswith(lead)
 
 
@@ -221,7 +226,7 @@ def test_going_on_from_ones_own_beginning_ends_as_one_would_have(
     """The lead takes the very tokens that the model would have said; the prompt's own last space included."""
     monkeypatch.setattr(model, "stop", {model.tokenizer.eos_token_id})
     lead = "A cat on the left."
-    (arguments,) = model.hallucinate(samples[:1], [Hallucination(ratio=0.0, lead=lead)], GREEDY)
+    (arguments,) = model.hallucinate(samples[:1], [hallucination(0.0, lead=lead)], GREEDY)
     inputs = _inputs(model, samples[0])
     input_ids = model.tokenizer(" " + lead, add_special_tokens=False, return_tensors="pt").input_ids
     inputs["input_ids"] = torch.cat([inputs["input_ids"], input_ids], dim=1)

@@ -19,7 +19,8 @@ from harness.errors import RecipeError
 from harness.files import read_json, write_json
 from loops.groups import Pair
 from loops.kinds import Trained
-from loops.optimise.dpo import Dpo, optimise_dpo
+from loops.optimise.dpo import Dpo
+from loops.optimise.training import optimise
 from tasks.pictos.benchmarks import caption_samples
 
 pytestmark = pytest.mark.slow
@@ -32,7 +33,7 @@ PAIRS = [
 
 
 def _train(start: Path, out: Path, pairs: list[Pair] = PAIRS, **trl: Any) -> Trained:
-    return optimise_dpo(pairs, Dpo(trl=TRL | trl), start=start, reference=start, out=out / "checkpoint", seed=3)
+    return optimise(pairs, Dpo(trl=TRL | trl), start=start, reference=start, out=out / "checkpoint", seed=3)
 
 
 def _changed(method: Callable[..., Any], change: Callable[[Any, dict[str, Any]], None]) -> Callable[..., Any]:

@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from harness.models.footprint import Memory
 from harness.models.outline import Outline, Question, outline_of, question_of
 from loops.optimise import footprint
-from loops.optimise.dpo import Dpo, trl_settings
+from loops.optimise.dpo import Dpo
+from loops.optimise.kto import Kto
 from loops.optimise.parts import prepare, switched_off
+from loops.optimise.sft import Sft
+from loops.optimise.training import TrlOptimiser, trl_settings
 from tests.support.counted import Counted
 from tests.support.families import FAMILIES
 from tests.support.families.member import Member
@@ -42,7 +46,7 @@ def question(outline: Outline) -> Question:
     return question_of(outline, "what is in this picture?", (84, 84))
 
 
-def _settings(recipe: Dpo, folder: Path, *, recomputed: bool = False) -> Any:
+def _settings(recipe: TrlOptimiser, folder: Path, *, recomputed: bool = False) -> Any:
     return trl_settings(recipe, str(folder), seed=0, run_name="", checkpointing=recomputed, device="cpu")
 
 
@@ -67,7 +71,7 @@ def test_a_step_takes_the_bytes_that_are_planned(
     resident = counted.of(
         values for each in (model, reference) if each for values in [*each.parameters(), *each.buffers()]
     )
-    batch = footprint.batch_of(question, model, ANSWER, pairs=2)
+    batch = footprint.batch_of(question, model, ANSWER, rows=2, sides=2)
     counted.of(batch.values())
     with counted:
         footprint.step(model, reference, batch)
@@ -103,7 +107,7 @@ def test_four_bits_take_a_quarter_and_a_reference_of_its_own_a_second_copy(
         recipe = Dpo(weights="lora", dtype="bfloat16", **fields).settled(outline.weights)
         return footprint.training(
             outline, question, recipe, _settings(recipe, tmp_path), answer=ANSWER, own_reference=own_reference,
-            gpu=True, pairs=1,
+            gpu=True, rows=1,
         ).memory.weights  # fmt: skip
 
     whole, adapters = weights(), weights() - 2 * outline.weights
@@ -112,6 +116,22 @@ def test_four_bits_take_a_quarter_and_a_reference_of_its_own_a_second_copy(
     words = 2 * (outline.parts["embeddings"] + outline.parts["head"])
     linear = 2 * outline.weights - words
     assert words < weights(quantise="nf4") < words + linear / 2 + adapters
+
+
+def test_answers_alone_take_half_of_what_pairs_do_and_sft_has_no_reference(
+    outline: Outline, question: Question, tmp_path: Path
+) -> None:
+    def taken(recipe: TrlOptimiser) -> Memory:
+        settled = recipe.settled(outline.weights)
+        return footprint.training(
+            outline, question, settled, _settings(settled, tmp_path), answer=ANSWER, own_reference=False, gpu=False,
+            rows=4,
+        ).memory  # fmt: skip
+
+    pairs, verdicts, answers = taken(Dpo()), taken(Kto()), taken(Sft())
+    assert pairs.weights == verdicts.weights == pytest.approx(2 * answers.weights, rel=0.1)
+    assert verdicts.activations == pytest.approx(pairs.activations / 2, rel=0.1)
+    assert pairs.optimiser == verdicts.optimiser == answers.optimiser
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux tells how much memory a process had")

@@ -13,8 +13,9 @@ from transformers import AutoModelForImageTextToText
 
 from harness.types import Sample
 from loops.optimise import trial
-from loops.optimise.dpo import Dpo, take_a_step
+from loops.optimise.dpo import Dpo
 from loops.optimise.narrow import narrowed
+from loops.optimise.training import take_a_step
 from loops.optimise.trial import LARGEST, try_training
 from tests.support.families import FAMILIES
 

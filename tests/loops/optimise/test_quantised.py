@@ -14,7 +14,8 @@ from harness.models.adapters import with_adapter
 from harness.models.loading import load_weights
 from loops.groups import Pair
 from loops.optimise import checkpoints
-from loops.optimise.dpo import Dpo, check_settings, optimise_dpo
+from loops.optimise.dpo import Dpo
+from loops.optimise.training import check_settings, optimise
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.training.build import Size
 from tests.support.tiny import save_tiny
@@ -53,7 +54,7 @@ def test_what_is_trained_on_4_bits_is_merged_into_the_weights_that_they_were_mad
     assert "Linear4bit" in kinds
     assert begun.switched_off, "one copy of the weights"
     out = tmp_path / "checkpoint"
-    trained = optimise_dpo(PAIRS, RECIPE, start=base, reference=base, out=out, seed=0)
+    trained = optimise(PAIRS, RECIPE, start=base, reference=base, out=out, seed=0)
     assert trained.steps == 1
     assert trained.changed
     exact = with_adapter(load_weights(base, name="m", dtype=torch.float32), tmp_path / "adapter").state_dict()

@@ -12,12 +12,15 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText
 
+from harness.files import read_json, write_json
+from harness.models import adapters
 from harness.models.adapters import with_adapter
 from harness.models.loading import load_weights
 from loops.groups import Pair
-from loops.optimise import checkpoints, dpo, settings
+from loops.optimise import checkpoints, settings, training
 from loops.optimise.collate import PairCollator
-from loops.optimise.dpo import Dpo, optimise_dpo
+from loops.optimise.dpo import Dpo
+from loops.optimise.training import optimise
 from tasks.pictos.benchmarks import caption_samples
 from tests.support.tiny import save_tiny
 
@@ -32,7 +35,7 @@ PAIRS = [
 
 
 def _train(start: Path, out: Path, reference: Path | None = None, **recipe: Any) -> dict[str, torch.Tensor]:
-    optimise_dpo(PAIRS, Dpo(trl=TRL, **recipe), start=start, reference=reference or start, out=out, seed=3)
+    optimise(PAIRS, Dpo(trl=TRL, **recipe), start=start, reference=reference or start, out=out, seed=3)
     return load_file(out / "model.safetensors")
 
 
@@ -98,13 +101,51 @@ def test_an_adapter_is_float32_in_a_base_of_16_bits_and_its_checkpoint_is_of_the
     }
 
 
+def test_an_adapter_on_weights_of_4_bits_stays_float32(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = checkpoints.load_weights
+    monkeypatch.setattr(checkpoints, "load_weights", lambda *args, **named: _as_if_quantised(load(*args, **named)))
+    begun, _ = _built(tiny, tiny, LORA)
+    assert begun.model.is_loaded_in_4bit
+    assert {values.dtype for values in begun.model.parameters()} == {torch.float32}
+
+
 def test_an_adapter_is_added_in_float32_and_rounded_once(large_typed: Path, tmp_path: Path) -> None:
     recipe = LORA | {"lora": {"r": 2, "use_dora": True}}
     _train(large_typed, tmp_path / "checkpoint", **recipe, dtype="bfloat16")
     before, saved = (_weights(folder, torch.bfloat16) for folder in (large_typed, tmp_path / "checkpoint"))
     exact = with_adapter(load_weights(large_typed, name="m", dtype=torch.float32), tmp_path / "adapter").state_dict()
-    assert all(torch.equal(values, exact[name].bfloat16()) for name, values in saved.items())
+    for name, values in saved.items():
+        nearest = exact[name].bfloat16()
+        neighbours = [torch.nextafter(nearest, torch.full_like(nearest, end)) for end in (-torch.inf, torch.inf)]
+        assert ((values == nearest) | (values == neighbours[0]) | (values == neighbours[1])).all()
     assert any(not torch.equal(values, before[name]) for name, values in saved.items())
+
+
+@pytest.mark.parametrize("recipe", [LORA | {"dtype": "bfloat16"}, LORA, {"weights": "all"}], ids=str)
+def test_a_small_change_of_weights_of_16_bits_is_kept(
+    large_typed: Path, tmp_path: Path, recipe: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it on the whole, where rounding to the nearest would leave nearly the checkpoint before."""
+    small = Dpo(**{"trl": TRL | {"learning_rate": 1e-5}, "freeze": (), **recipe})
+    folders = [large_typed, tmp_path / "kept" / "checkpoint", tmp_path / "exact" / "checkpoint"]
+    for out in folders[1:]:
+        optimise(PAIRS, small, start=large_typed, reference=large_typed, out=out, seed=3)
+        for module in (adapters, checkpoints):
+            monkeypatch.setattr(module, "rounded", lambda values, *_: values)
+    before, kept, exact = (load_file(folder / "model.safetensors") for folder in folders)
+    assert {values.dtype for values in kept.values()} == {torch.bfloat16}
+    change = _all(exact) - _all(before)
+    assert _share(_all(kept) - _all(before), change) == pytest.approx(1, abs=0.25)
+    assert _share(_all(exact).bfloat16() - _all(before), change) < 0.5
+
+
+def _all(weights: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.cat([weights[name].double().flatten() for name in sorted(weights)])
+
+
+def _share(part: torch.Tensor, change: torch.Tensor) -> float:
+    """How much of a change is in a part of it, as a projection."""
+    return float((part * change).sum() / (change * change).sum())
 
 
 def test_a_merged_checkpoint_answers_as_base_and_adapter_within_its_precision(
@@ -129,14 +170,35 @@ def test_activations_are_computed_twice_for_a_large_model_only(
     monkeypatch.setattr(settings, "LARGE", 1000)
     assert checkpoints.load_start(tiny, Dpo(**lora), seed=0).checkpointing
     seen: list[bool] = []
-    trl_settings = dpo.trl_settings
-    monkeypatch.setattr(dpo, "trl_settings", lambda *args, **named: _noted(seen, trl_settings(*args, **named)))
+    trl_settings = training.trl_settings
+    monkeypatch.setattr(training, "trl_settings", lambda *args, **named: _noted(seen, trl_settings(*args, **named)))
     again = _train(tiny, tmp_path / "again" / "checkpoint", **lora)
     assert seen == [True]
     assert all(torch.equal(kept[name], again[name]) for name in kept)
-    optimise_dpo(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **lora), start=tiny, reference=tiny,
+    optimise(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **lora), start=tiny, reference=tiny,
                  out=tmp_path / "own" / "checkpoint", seed=3)  # fmt: skip
     assert seen == [True, False], "the recipe's own field decides"
+
+
+def _as_if_quantised(model: Any) -> Any:
+    model.is_loaded_in_4bit = True
+    return model
+
+
+@pytest.mark.parametrize("weights", ["all", "lora"])
+def test_a_checkpoint_ends_answers_and_caches_as_the_model_that_it_was_trained_from(
+    tiny: Path, tmp_path: Path, weights: str
+) -> None:
+    """TRL would leave out a stop token of the language model's, and switch its cache off."""
+    start = shutil.copytree(tiny, tmp_path / "start")
+    config = read_json(start / "config.json")
+    config["text_config"] |= {"eos_token_id": 40, "pad_token_id": 41}
+    write_json(start / "config.json", config)
+    model = load_weights(start, name="m", dtype=torch.float32)
+    model.save_pretrained(start)
+    _train(start, tmp_path / "out" / "checkpoint", weights=weights)
+    for name in ("config.json", "generation_config.json"):
+        assert read_json(tmp_path / "out" / "checkpoint" / name) == read_json(start / name)
 
 
 def _weights(folder: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -155,8 +217,8 @@ def _built(start: Path, reference: Path, recipe: dict[str, Any]) -> tuple[checkp
     begun = checkpoints.load_start(start, chosen, seed=3)
     off = begun.switched_off and reference == start
     other = None if off else checkpoints.load_reference(reference, chosen)
-    settings = dpo.trl_settings(chosen, str(start), seed=3, run_name="")
-    return begun, dpo.agreed_trainer(begun.model, other, PAIRS, settings, begun.reader, begun.end).trainer
+    settings = training.trl_settings(chosen, str(start), seed=3, run_name="")
+    return begun, training.agreed_trainer(begun.model, other, PAIRS, chosen, settings, begun.reader, begun.end).trainer
 
 
 def _log_probs(model: Any, begun: checkpoints.Start, row: Any) -> torch.Tensor:
