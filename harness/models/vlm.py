@@ -290,6 +290,8 @@ class Vlm:
 
         Samples are taken in the order of their pictures, so that a picture's rows are decoded together.
         """
+        if len({mix.weight is None for mix in how or ()}) > 1:
+            raise ValueError("of the rows that are decoded together all are mixed or none is")
         order = sorted(range(len(samples)), key=lambda index: (samples[index].cluster, index))
         position = 0
         while position < len(order):
@@ -297,7 +299,7 @@ class Vlm:
             chunk = order[position : position + max(1, self.batch // sampling.n)]
             position += len(chunk)
             answers = [(index, draw) for index in chunk for draw in range(sampling.n)]
-            mixes = [how[index] if how else None for index, _ in answers]
+            mixes = [how[index] if how and how[index].weight is not None else None for index, _ in answers]
             beside = [mix.beside for mix in mixes if mix and mix.beside]
             heads = self.reader.heads(
                 [*(samples[index] for index, _ in answers), *beside],
@@ -306,7 +308,7 @@ class Vlm:
             )
             rows, owners = [], iter(heads.owners[len(answers) :])
             for (index, draw), mix, owner in zip(answers, mixes, heads.owners, strict=False):
-                lead = mix.lead if mix else continuations[index] if continuations else ""
+                lead = how[index].lead if how else continuations[index] if continuations else ""
                 prompt, begun = self.reader.answered(samples[index], lead, heads.heads[owner])
                 row = AnswerRow(
                     index, draw, owner, prompt, begun, mix, stream_seed(sampling.seed, samples[index].id, draw)
@@ -395,7 +397,9 @@ class Vlm:
                     yield rows[number], generated[number], True
                     continue
                 generated[number].append(token)
-                if budget.is_full(number) if budget else len(generated[number]) == steps:
+                if sampling.sentences and self._sentences(rows[number], generated[number]) > sampling.sentences:
+                    yield rows[number], generated[number][:-1], True
+                elif budget.is_full(number) if budget else len(generated[number]) == steps:
                     yield rows[number], generated[number], False
                 else:
                     left.append(slot)
@@ -406,6 +410,12 @@ class Vlm:
                 chosen = torch.tensor([[tokens[slot]] for slot in left] * (2 if twins else 1), device=self.device)
                 logits = lanes.step(chosen)
                 self._count(len(going) * (1 + twins), passes=lanes.passes, twins=len(going) * twins)
+
+    def _sentences(self, row: AnswerRow, generated: Sequence[int]) -> int:
+        """How many sentences an answer has begun beside those of its lead."""
+        texts = (text_with_tags(self.tokenizer, tokens, self._tags) for tokens in ([*row.lead, *generated], row.lead))
+        whole, lead = (len(sentence_spans(text)) for text in texts)
+        return whole - lead
 
     def _chosen(self, logits: torch.Tensor, numbers: torch.Tensor | None, sampling: Sampling) -> list[int]:
         """The next token of each row: the likeliest or, with `numbers`, the one that its number draws."""
