@@ -37,6 +37,7 @@ class ControlledHallucination(AskingCollector):
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
     passes: ClassVar[int] = 2
+    mixes: ClassVar[bool] = True
 
     h_ratio: Ratio = Ratio()
     share_prefix: bool = Field(
