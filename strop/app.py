@@ -30,6 +30,7 @@ from strop.commands.diff import diff
 from strop.commands.eval import evaluate
 from strop.commands.export import export
 from strop.commands.grid import grid
+from strop.commands.plan import plan
 from strop.commands.recipes import recipes
 from strop.commands.reported import reported
 from strop.commands.rerun import rerun
@@ -68,7 +69,7 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "bench": bench,
         "data": data_app,
     },
-    "Hone": {"run": run, "recipes": recipes, "verify": verify, "grid": grid, "build-vlm": build_vlm},
+    "Hone": {"run": run, "plan": plan, "recipes": recipes, "verify": verify, "grid": grid, "build-vlm": build_vlm},
     "Compare": {"compare": compare, "diff": diff, "show": show, "rerun": rerun, "calibrate": calibrate},
     "Publish": {"board": board, "export": export, "reported": reported},
 }

@@ -180,6 +180,9 @@ DEFAULTS = {
         **ASKING, "formula": "vcd", "strength": None, "away_from": None, "cutoff": 0.1
     },
     ("collect", "distort", 1): {**ASKING, "distortion": "noise", "strength": None},
+    ("collect", "beam", 1): {
+        **ASKING, "temperature": 1.0, "beams": 4, "branches": 4, "diversity": 1.0, "sentences": 12
+    },
     ("collect", "guided", 1): {**ASKING, "guide": STEPS, "answers": 1},
     ("collect", "bad_prompt", 1): {
         **ASKING, "good_prompt": GOOD_PROMPT, "bad_prompts": list(BAD_PROMPTS), "distorted": 0.5
