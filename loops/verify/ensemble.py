@@ -185,8 +185,8 @@ def unanimous(rewards: Sequence[Rewards]) -> tuple[Verdict, ...]:
     two answers 1 and -1 where all agree, and 0 and 0 where not. No opinion is no agreement."""
     answers = list(zip(*rewards, strict=True))
 
-    def above(one: Sequence[float | None], other: Sequence[float | None]) -> bool:
-        return all(a is not None and b is not None and a > b for a, b in zip(one, other, strict=True))
+    def above(first: Sequence[float | None], second: Sequence[float | None]) -> bool:
+        return all(a is not None and b is not None and a > b for a, b in zip(first, second, strict=True))
 
     verdicts = []
     for place, own in enumerate(answers):
