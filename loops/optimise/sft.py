@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 from harness.types import Sample
 from loops.groups import Example, Row
-from loops.optimise.training import Material, TrlOptimiser
+from loops.optimise.training import Material, TrlRowOptimiser
 from loops.rounds.offline import ExampleOptimiser
 
 
-class Sft(TrlOptimiser, ExampleOptimiser):
+class Sft(TrlRowOptimiser, ExampleOptimiser):
     """Fine-tuning on the chosen answers; `trl` takes the fields of TRL's SFTConfig. There is no reference policy."""
 
     kind: Literal["sft"] = "sft"
