@@ -10,6 +10,8 @@ from loops.collect.greedy_and_sample import GreedyAndSample
 from loops.collect.guided import Guided
 from loops.collect.random_negative import RandomNegative
 from loops.collect.sampling import SampledAnswers
+from loops.collect.self_question import SelfQuestion
+from loops.collect.wrong_chain import WrongChain
 
 KINDS = (
     ControlledHallucination,
@@ -19,6 +21,8 @@ KINDS = (
     Contrastive,
     Distort,
     BadPrompt,
+    WrongChain,
+    SelfQuestion,
     RandomNegative,
     CaptionDropout,
     GivenPairs,

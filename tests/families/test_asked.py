@@ -118,7 +118,7 @@ def test_a_twin_is_the_model_without_the_picture(
 def test_a_question_without_a_picture_beside_one_with_it_changes_neithers_twin(
     numbered: Vlm, samples: list[Sample]
 ) -> None:
-    half = Hallucination(ratio=0.5)
+    half = hallucination(0.5)
     pair = [samples[0], _sample(QUESTIONS[1], [], 1)]
     together = numbered.hallucinate(pair, [half, half], SHORT)
     assert together == [numbered.hallucinate([sample], [half], SHORT)[0] for sample in pair]

@@ -130,8 +130,9 @@ def test_an_endpoint_is_asked_once_about_the_same_and_costs_what_it_counts(study
         study = study_of(fields)
         study = dataclasses.replace(study, setting=dataclasses.replace(study.setting, replies=tmp_path / "r.jsonl"))
         group = Group(sample=SCENE, answers=("A cat.", "A cat. A dog."))
-        first, again = open_verifier(study, [], 0), open_verifier(study, [], 0)
+        first = open_verifier(study, [], 0)
         (verdicts,) = first.verify([group])
+        again = open_verifier(study, [], 0)
         assert again.verify([group]) == [verdicts]
     assert [verdict.reward for verdict in verdicts] == [0.5, 0.0]
     assert len(server.requests) == 2
