@@ -144,7 +144,8 @@ def optimise(
     """Train the checkpoint in `start` on the rows and save the next one, whole, into `out` (safetensors).
 
     Device, attention, pictures and what every prompt says are those of `options`, as when the answers were collected.
-    `judge` rewards the answers of a training that draws them itself, whose rows are samples without gold. `reference` is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
+    `judge` rewards the answers of a training that draws them itself, whose rows are samples without gold. `reference`
+    is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
     adapter is trained, that model with the adapter switched off, else a copy of its own. TRL's settings come from
     `recipe.trl` untouched. A tracker (`report_to`; none unless asked for) shows this training as `run_name`;
     TensorBoard's files lie beside `out`. Raises `RecipeError` for a setting that TRL does not know, for a tracker that
