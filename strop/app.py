@@ -30,6 +30,7 @@ from strop.commands.diff import diff
 from strop.commands.eval import evaluate
 from strop.commands.export import export
 from strop.commands.grid import grid
+from strop.commands.recipes import recipes
 from strop.commands.reported import reported
 from strop.commands.rerun import rerun
 from strop.commands.rescore import rescore
@@ -66,11 +67,11 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "tasks": tasks,
         "check": check,
         "bench": bench,
+        "data": data_app,
     },
-    "Hone": {"build-vlm": build_vlm, "run": run, "grid": grid},
+    "Hone": {"run": run, "recipes": recipes, "grid": grid, "build-vlm": build_vlm},
     "Compare": {"compare": compare, "diff": diff, "show": show, "rerun": rerun, "calibrate": calibrate},
     "Publish": {"board": board, "export": export, "reported": reported},
-    "Data": {"data": data_app},
 }
 """The commands by the panel of `strop --help` that shows them, in its order."""
 

@@ -20,6 +20,7 @@ from harness.types import Advance, Answer, Group, Sample, Sampling
 from loops.kinds import Collecting, Collector, Round
 
 if TYPE_CHECKING:
+    from harness.models.endpoint import Endpoint
     from harness.models.mixing import Mix
     from harness.models.vlm import Vlm
 
@@ -93,7 +94,7 @@ class AskingCollector(Collector):
 
 
 def kept_answers(
-    model: Vlm,
+    model: Vlm | Endpoint,
     samples: Sequence[Sample],
     recipe: AskingCollector,
     sampling: Sampling,

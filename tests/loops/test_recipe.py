@@ -174,7 +174,7 @@ DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
     },
-    ("collect", "sampling", 1): {**ASKING, "answers": 4},
+    ("collect", "sampling", 1): {**ASKING, "answers": 4, "endpoint": None, "served": None, "parallel": 8},
     ("collect", "greedy_and_sample", 1): {**ASKING, "temperature": 0.8, "answers": 1},
     ("collect", "contrastive", 1): {
         **ASKING, "formula": "vcd", "strength": None, "away_from": None, "cutoff": 0.1
