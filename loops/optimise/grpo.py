@@ -32,6 +32,10 @@ NOT_DRAWN = (
 """TRL's settings of engines that draw nothing here."""
 
 
+LOSSES = ("grpo", "dapo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "vespo")
+"""TRL's variants of the loss, whose names it looks at only in the first step."""
+
+
 class Grpo(TrlOptimiser, OnlineOptimiser):
     """Group relative policy optimisation; `trl` takes the fields of TRL's GRPOConfig. `collect` (kind `sampling`) says
     how many answers a group has and how they are drawn; the verifier is the reward function."""
@@ -77,6 +81,11 @@ class Grpo(TrlOptimiser, OnlineOptimiser):
                 f"collect.kind {collect.kind}: optimise.kind {self.kind} draws its answers anew in every step, as "
                 "collect.kind sampling says; take that"
             )
+        if collect.endpoint:
+            raise RecipeError(
+                f"collect.endpoint {collect.endpoint}: optimise.kind {self.kind} learns from answers of the model that "
+                "it trains; leave it out"
+            )
         if collect.max_thought_tokens:
             raise RecipeError(
                 f"collect.max_thought_tokens {collect.max_thought_tokens}: optimise.kind {self.kind} would train on "
@@ -96,6 +105,15 @@ class Grpo(TrlOptimiser, OnlineOptimiser):
         for name, value in drawn.items():
             if self.trl.get(name, value) != value:
                 raise RecipeError(f"optimise.trl.{name} {self.trl[name]!r}: {DRAWN[name]} decides it; leave this out")
+        if self.trl.get("sync_ref_model"):
+            raise RecipeError(
+                "optimise.trl.sync_ref_model: optimise.reference decides what the reference is, for all of a round; "
+                "leave it out"
+            )
+        if self.trl.get("loss_type", "grpo") not in LOSSES:
+            raise RecipeError(
+                f"optimise.trl.loss_type {self.trl['loss_type']!r}: optimise.kind {self.kind} has {', '.join(LOSSES)}"
+            )
         if idle := next((name for name in self.trl if name in NOT_DRAWN or name.startswith("vllm_")), None):
             raise RecipeError(
                 f"optimise.trl.{idle}: answers are drawn here as in evaluation, by no engine of TRL's; leave it out"
