@@ -38,7 +38,7 @@ DRAWN = {"collect.kind": "sampling", "collect.answers": 4, "select.keep": 1.0, "
 
 
 class Digits:
-    """Rewards an answer in which there is a number; of every other answer that ends with an s there is no opinion."""
+    """Rewards an answer in which there is a number; of some others there is no opinion."""
 
     def __init__(self, *, unsure: bool = False) -> None:
         self.shares: list[float] = []
@@ -53,7 +53,7 @@ class Digits:
         return rewards
 
     def _reward(self, text: str) -> float | None:
-        return 1.0 if any(map(str.isdigit, text)) else None if self.unsure and text.endswith("s") else 0.0
+        return 1.0 if any(map(str.isdigit, text)) else None if self.unsure and len(text) % 3 == 0 else 0.0
 
 
 def _recipe(collect: SampledAnswers = SampledAnswers(answers=4, temperature=1.0, max_tokens=2), **fields: Any) -> Grpo:
@@ -73,20 +73,17 @@ def _built(recipe: Grpo, start: Path, scratch: Path, judge: Judge, other: Path |
 
 @pytest.mark.slow
 def test_what_the_verifier_rewards_is_given_more_often(tiny: Path, tmp_path: Path) -> None:
-    judge, recipe = Digits(), _recipe(trl={**TRL, "max_steps": 6})
+    collect = SampledAnswers(answers=8, temperature=1.0, max_tokens=2)
+    judge, recipe = Digits(), _recipe(collect, trl={**TRL, "per_device_train_batch_size": 32, "max_steps": 6})
     out = tmp_path / "checkpoint"
     trained = optimise(SAMPLES, recipe, start=tiny, out=out, seed=0, judge=judge)
     assert trained.steps == len(judge.shares) == 6
-    assert fmean(judge.shares[:2]) < 0.5 < 0.9 < judge.shares[-1]
-    after = load_vlm("trained", path=out).generate(SAMPLES, recipe_sampling())
-    assert fmean(any(map(str.isdigit, text)) for texts in after for text in texts) > 0.9
-    assert trained.costs["generated_tokens"] >= 6 * 16 + 4
+    assert fmean(judge.shares[:2]) < 0.5 < 0.75 < judge.shares[-1]
+    after = load_vlm("trained", path=out).generate(SAMPLES, collect.sampling(seed=7, n=8))
+    assert fmean(any(map(str.isdigit, text)) for texts in after for text in texts) > 0.75
+    assert trained.costs["generated_tokens"] >= 6 * 32 + 4
     # each answer once forwards and backwards, beside what drawing read
     assert 0 < trained.costs["trained_tokens"] < trained.costs["forward_tokens"]
-
-
-def recipe_sampling() -> Any:
-    return SampledAnswers(answers=8, temperature=1.0, max_tokens=2).sampling(seed=7, n=8)
 
 
 @pytest.mark.slow
@@ -102,7 +99,7 @@ def test_the_loss_is_that_of_its_paper_about_the_models_own_numbers(tiny: Path, 
     trainer.current_gradient_accumulation_steps = 1
     (batch,) = trainer.get_train_dataloader()
     inputs = trainer._prepare_inputs(batch)
-    loss = float(trainer._compute_loss(trainer.model, inputs))
+    loss = float(trainer._compute_loss(trainer.model, inputs).detach())
     expected, advantages = [], inputs["advantages"]
     for number, (ids, mask) in enumerate(zip(inputs["completion_ids"], inputs["completion_mask"], strict=True)):
         prompt = inputs["prompt_ids"][number][inputs["prompt_mask"][number].bool()].tolist()
@@ -158,7 +155,8 @@ def test_a_step_can_be_tried_before_anything_is_asked(tiny: Path, fields: dict[s
 def test_a_round_is_one_stage_with_the_answers_and_what_they_earned(tiny: Path, strop: Strop, tmp_path: Path) -> None:
     fields = {
         **DRAWN, "model": tiny, "rounds": 1, "collect.samples": 4, "collect.max_tokens": 4,
-        "collect.unfinished": "keep",        "verify.kind": "shorter", "optimise.trl": "{per_device_train_batch_size: 8, max_steps: 2}",
+        "collect.unfinished": "keep", "verify.kind": "shorter",
+        "optimise.trl": "{per_device_train_batch_size: 8, max_steps: 2}",
         "evaluate.tasks": "[pictos_captions]", "evaluate.limit": 2,
     }  # fmt: skip
     words = [word for name, value in fields.items() for word in ("--set", f"{name}={value}")]
