@@ -53,7 +53,7 @@ class Digits:
         return rewards
 
     def _reward(self, text: str) -> float | None:
-        return 1.0 if any(map(str.isdigit, text)) else None if self.unsure and len(text) % 3 == 0 else 0.0
+        return 1.0 if any(map(str.isdigit, text)) else None if self.unsure and len(text) % 2 else 0.0
 
 
 def _recipe(collect: SampledAnswers = SampledAnswers(answers=4, temperature=1.0, max_tokens=2), **fields: Any) -> Grpo:
@@ -91,7 +91,7 @@ def test_the_loss_is_that_of_its_paper_about_the_models_own_numbers(tiny: Path, 
     """Shao et al. 2024, equation 3 at the first step, where the ratio of new to old policy is 1: of each answer the
     mean over its tokens of advantage less beta times the estimated divergence from the reference; an answer without an
     opinion has no advantage, and none of the baseline's weight."""
-    collect = SampledAnswers(answers=4, temperature=0.7, max_tokens=6)
+    collect = SampledAnswers(answers=4, temperature=0.7, max_tokens=3)
     recipe = _recipe(collect, trl={**TRL, "beta": 0.5, "loss_type": "grpo"})
     other = save_tiny(tmp_path / "other", seed=2)
     trainer = _built(recipe, tiny, tmp_path, Digits(unsure=True), other)
