@@ -30,11 +30,13 @@ def judge_groups(
     """The groups with the verdicts of the study's verifier, and what is left of that for its facts and costs. `begin`
     is given how many groups are judged."""
     verifier = open_verifier(study, groups, draw)
-    return judge_by(study, verifier, groups, begin(len(groups))), verifier
+    return judged_by(verifier, study, groups, begin(len(groups))), verifier
 
 
-def judge_by(study: Study, verifier: Verifying, groups: Sequence[Group], advance: Advance | None = None) -> list[Group]:
-    """The groups with the verdicts of the study's verifier, which is at work; with gold only where it may see it."""
+def judged_by(
+    verifier: Verifying, study: Study, groups: Sequence[Group], advance: Advance | None = None
+) -> list[Group]:
+    """The groups with the verdicts of the study's verifier, which was opened before."""
     shown = groups if study.verify.is_shown_gold else blind_groups(groups)
     verdicts = verifier.verify(shown, advance)
     return [dataclasses.replace(group, verdicts=its) for group, its in zip(shown, verdicts, strict=True)]

@@ -161,6 +161,8 @@ class Endpoint:
         question that the server does not take (too long, too large a picture) does not keep the others from being
         asked. Raises `UsageError` for a bound on thoughts: a server's thoughts are its own.
         """
+        if sampling.sentences is not None:
+            raise UsageError(f"endpoint {self.url}: a server is not stopped at a sentence; take a model loaded here")
         if sampling.max_thought_tokens is not None:
             raise UsageError(
                 "--max-thought-tokens is for a model that is loaded here; raise --max-tokens, which a served model's "

@@ -18,6 +18,7 @@ from loops.kinds import Collecting, Round, Study, Trial, Verifier
 if TYPE_CHECKING:
     from harness.models.endpoint import Endpoint
     from harness.models.vlm import Vlm
+    from loops.plan import Planned, Planner
 
 
 class SampledAnswers(AskingCollector):
@@ -66,6 +67,9 @@ class SampledAnswers(AskingCollector):
             return f"{self.served} at {self.endpoint} replies"
 
         return {"endpoint": Trial(depends=[self.endpoint, self.served], run=reply)}
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        return super().planned(study, planner) if self.endpoint is None else None
 
     def open(self, context: Round) -> Collecting:
         if self.endpoint is None:

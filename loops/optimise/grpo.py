@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -16,6 +17,9 @@ from loops.optimise.training import Material, TrlOptimiser, optimise
 from loops.rounds.online import Judge, Learn, OnlineOptimiser
 from loops.select.pairs import BestAgainstWorst
 from loops.verify.none import NoVerifier
+
+if TYPE_CHECKING:
+    from loops.plan import Planned, Planner
 
 DRAWN: Mapping[str, str] = {
     "num_generations": "collect.answers",
@@ -51,6 +55,22 @@ class Grpo(TrlOptimiser, OnlineOptimiser):
         default="previous", description="the reference policy, where trl.beta is above 0"
     )
 
+    @property
+    def relative(self) -> bool:
+        return bool(self.trl.get("beta"))
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        """Training, with the verifier loaded beside it."""
+        training, verifier = super().planned(study, planner), study.verify.planned(study, planner)
+        if training is None or verifier is None:
+            return training
+        beside = verifier.memory.total
+        memory = replace(training.memory, weights=training.memory.weights + beside)
+        if training.remedied is None:
+            return replace(training, memory=memory)
+        remedied = replace(training.remedied, weights=training.remedied.weights + beside)
+        return replace(training, memory=memory, remedied=remedied)
+
     def refuse_selector(self, selector: Selector) -> None:
         if selector != BestAgainstWorst():
             fields = selector.model_dump(mode="json", exclude_defaults=True)
@@ -70,7 +90,7 @@ class Grpo(TrlOptimiser, OnlineOptimiser):
             )
 
     def reference_of(self, context: Round) -> Checkpoint | None:
-        if not self.trl.get("beta"):
+        if not self.relative:
             return None
         return context.seed if self.reference == "seed" else context.start
 

@@ -46,7 +46,7 @@ def on_policy(watched: Any, fused_head: Callable[[Any, Any], None]) -> Any:
             *,
             model: Any,
             args: Any,
-            ref_model: Any,
+            ref_model: Any = None,
             data_collator: Collator,
             samples: Sequence[Sample],
             judge: Judge,

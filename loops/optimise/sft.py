@@ -17,8 +17,11 @@ class Sft(TrlRowOptimiser, ExampleOptimiser):
     kind: Literal["sft"] = "sft"
     version: ClassVar[int] = 1
     method: ClassVar[str] = "SFT"
-    relative: ClassVar[bool] = False
     figures: ClassVar[tuple[str, ...]] = ("loss", "entropy", "mean_token_accuracy")
+
+    @property
+    def relative(self) -> bool:
+        return False
 
     def rows(self, selected: Sequence[Row]) -> Sequence[Example]:
         return [row for row in super().rows(selected) if row.desirable]

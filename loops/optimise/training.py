@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.models.vlm import Vlm
     from loops.optimise.agreement import Agreed
     from loops.optimise.collate import Collator
+    from loops.plan import Planned, Planner
     from loops.rounds.online import Judge
 
 
@@ -39,13 +40,16 @@ class Material:
 
 
 class TrlOptimiser(TrlFields, Optimiser):
-    """An optimiser that trains through TRL's trainer of its `method`, such as DPO. `relative` says whether the loss is
-    relative to a reference policy; `figures` are what is kept of what TRL logs. What is trained on (rows with answers,
-    or samples that answers are drawn to) is `rows` here."""
+    """An optimiser that trains through TRL's trainer of its `method`, such as DPO. `figures` are what is kept of what
+    TRL logs. What is trained on (rows with answers, or samples that answers are drawn to) is `rows` here."""
 
     method: ClassVar[str]
-    relative: ClassVar[bool] = True
     figures: ClassVar[tuple[str, ...]] = ("loss",)
+
+    @property
+    def relative(self) -> bool:
+        """Whether the loss is relative to a reference policy."""
+        return True
 
     @abstractmethod
     def material(self, rows: Sequence[Any]) -> Material:
@@ -105,6 +109,19 @@ class TrlOptimiser(TrlFields, Optimiser):
         fields = [study.model, study.asking, study.source, study.collect.prompt, self.model_dump(mode="json")]
         return {"training": Trial(depends=fields, run=try_a_step)}
 
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        def settings(recipe: TrlFields) -> Any:
+            assert isinstance(recipe, TrlOptimiser)
+            checkpointing = recipe.checkpointed(planner.outline.weights, planner.outline.checkpoints)
+            with tempfile.TemporaryDirectory() as scratch:
+                return trl_settings(
+                    recipe, scratch, seed=0, run_name="", checkpointing=checkpointing, device=planner.device
+                )
+
+        # the seed is the start of the first round alone
+        own_reference = getattr(self, "reference", None) == "seed" and study.rounds > 1
+        return planner.training(self.within(study), settings, own_reference=own_reference)
+
 
 class TrlRowOptimiser(TrlOptimiser, RowOptimiser):
     """One that learns from rows."""
@@ -161,11 +178,11 @@ def optimise(
     other = checkpoints.load_reference(reference, recipe, options) if reference is not None and needed else None
     passes = with_trl.Passes(begun.reader.picture_tokens)
     with tempfile.TemporaryDirectory() as scratch, with_trl.tensorboard_in(out.with_name("tensorboard")):
-        settings = _settings(
+        settings = trl_settings(
             recipe, scratch, seed=seed, run_name=run_name, checkpointing=begun.checkpointing, device=options.device
         )
         with with_trl.training_errors():
-            built = _agreed(
+            built = agreed_trainer(
                 begun.model, other, rows, recipe, settings, begun.reader, begun.end, judge=judge, options=options
             )
         trainer, before = built.trainer, digests_of_trained(begun.model)
@@ -212,9 +229,9 @@ def take_a_step(
     alone = {**recipe.one_step(len(rows)), "report_to": "none", "torch_compile": False}
     with tempfile.TemporaryDirectory() as scratch:
         only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
-        settings = _settings(only, scratch, seed=0, run_name="", device=options.device)
+        settings = trl_settings(only, scratch, seed=0, run_name="", device=options.device)
         judge = recipe.trial_judge()
-        built = _agreed(model, reference, rows, recipe, settings, reader, end, judge=judge, options=options)
+        built = agreed_trainer(model, reference, rows, recipe, settings, reader, end, judge=judge, options=options)
         built.trainer.train()
 
 
@@ -226,10 +243,10 @@ def check_settings(recipe: TrlOptimiser, device: str | None = None) -> None:
 
         refuse_without_bitsandbytes(f"optimise.quantise {recipe.quantise}")
     with tempfile.TemporaryDirectory() as scratch:
-        _settings(recipe, scratch, seed=0, run_name="", device=device)
+        trl_settings(recipe, scratch, seed=0, run_name="", device=device)
 
 
-def _settings(
+def trl_settings(
     recipe: TrlOptimiser,
     scratch: str,
     *,
@@ -247,7 +264,7 @@ def _settings(
     return settings_of(recipe.method, recipe.trl, scratch, seed=seed, run_name=run_name, **fixed)
 
 
-def _agreed(
+def agreed_trainer(
     model: Any,
     reference: Any,
     rows: Sequence[Any],

@@ -15,7 +15,7 @@ from harness.runs.names import CHECKPOINT, GROUPS, OPTIMISE
 from harness.types import Advance, Answer, Checkpoint, Group, Sample, Verdict
 from loops.collect.asking import MARK, AskingCollector, count_unfinished, group_of, refuse_unfinished, settle
 from loops.groups import write_groups
-from loops.judging import judge_by, open_verifier
+from loops.judging import judged_by, open_verifier
 from loops.kinds import Optimiser, Round, Study, Trained, Verifying, computed_by
 from loops.ledger import Outcome
 from loops.model_cards import write_model_cards
@@ -131,7 +131,7 @@ class VerifierAtWork:
         self._answers += chain.from_iterable(answers)
         if len(self._answers) >= FEW:
             refuse_unfinished(self._answers, self.collect)
-        judged = [_settled(group) for group in judge_by(self.study, self.verifying, self._groups(samples, answers))]
+        judged = [_settled(group) for group in judged_by(self.verifying, self.study, self._groups(samples, answers))]
         self.groups += judged
         return [[verdict.reward for verdict in group.verdicts] for group in judged]
 

@@ -64,8 +64,8 @@ def _recipe(collect: SampledAnswers = SampledAnswers(answers=4, temperature=1.0,
 def _built(recipe: Grpo, start: Path, scratch: Path, judge: Judge, other: Path | None = None) -> Any:
     begun = load_start(start, recipe, seed=0)
     reference = load_reference(other, recipe) if other else None
-    settings = training._settings(recipe, str(scratch), seed=0, run_name="")
-    built = training._agreed(
+    settings = training.trl_settings(recipe, str(scratch), seed=0, run_name="")
+    built = training.agreed_trainer(
         begun.model, reference, SAMPLES, recipe, settings, begun.reader, begun.end, judge=judge
     )  # fmt: skip
     return built.trainer
