@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,7 @@ from harness.models.branches import PREFIXES, WHOLE, Branching, Lanes, Prefix
 from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.generation import processing_of
 from harness.models.heads import Head, Heads, framing_tokens
+from harness.models.hiding import Sight, hidden_from, layers_of
 from harness.models.loading import computed_by
 from harness.models.mixing import Mix, mixed
 from harness.models.options import ModelOptions
@@ -166,6 +168,19 @@ class Vlm:
             [self.processor.chat_template, pictures, len(self.tokenizer), precision, DECODING_VERSION]
             + ([others] if others else [])  # keys of answers that were kept before stay
         )
+
+    @contextmanager
+    def pictures_hidden(self, first: float, last: float) -> Iterator[None]:
+        """Within it, no token of text attends to a picture in the layers from `first` to `last` of the language model's
+        depth, both shares. Raises `ModelError` for a model whose layers do not allow it."""
+        layers = layers_of(self.model, self.name)
+        numbers = range(round(first * len(layers)), round(last * len(layers)))
+        self.branching.sight = Sight(self.reader.picture_tokens)
+        try:
+            with hidden_from(layers, numbers, self.name, self.branching.sight):
+                yield
+        finally:
+            self.branching.sight = None
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         """`sampling.n` answers to each sample, each sample's as soon as its last one has ended."""
