@@ -217,6 +217,7 @@ DEFAULTS = {
     ("optimise", "dpo", 2): {**TRAINED, "reference": "previous", "sft_weight": 0.0},
     ("optimise", "sft", 1): TRAINED,
     ("optimise", "kto", 1): {**TRAINED, "reference": "previous"},
+    ("optimise", "grpo", 1): {**TRAINED, "reference": "previous"},
 }  # fmt: skip
 
 
