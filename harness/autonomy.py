@@ -1,9 +1,9 @@
 """The autonomy level of a recipe: who judges. It follows from a recipe's parts and is never what somebody typed.
 
 L0 human labels (the oracle's gold), L2 a rule that somebody wrote for the task, against right answers or of their form,
-L3 an external model, L4 the model that is honed; a control judges nothing that a method could be credited with. The
-survey has L3 (arXiv 2510.02665); the others are this project's reading of its scale. Each kind of verifier declares its
-own.
+L3 an external model, L4 the model that is honed, L5 the same where it also makes what it is asked; a control judges
+nothing that a method could be credited with. The survey has L3 and L5 (arXiv 2510.02665); the others are this project's
+reading of its scale. Each kind of verifier declares its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 CONTROL = "control"
+
+EXTERNAL, SELF_VERIFIED, OWN_QUESTIONS = "L3", "L4", "L5"
 
 UNKNOWN = "pairs of unknown origin"
 """Of a run on pairs that somebody else made: who preferred is not in such files, whoever looks at them again here."""

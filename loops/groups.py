@@ -4,7 +4,7 @@ readers."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,10 @@ def read_groups(path: Path, samples: Sequence[Sample]) -> list[Group]:
     by_id = {sample.id: sample for sample in samples}
     return [
         Group(
-            sample=_find(by_id, row["id"], path),
+            sample=_find(by_id, row, path),
             answers=tuple(row["answers"]),
-            notes=tuple(row["notes"]),
-            verdicts=tuple(Verdict(**verdict) for verdict in row["verdicts"]),
+            notes=tuple(row.get("notes", ())),
+            verdicts=tuple(Verdict(**verdict) for verdict in row.get("verdicts", ())),
         )
         for row in read_jsonl(path)
     ]
@@ -86,7 +86,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 def read_rows(path: Path, samples: Sequence[Sample]) -> list[Row]:
     """The pairs or examples of a file, with their samples found by id among `samples`."""
     by_id = {sample.id: sample for sample in samples}
-    return [_row(_find(by_id, row["id"], path), row) for row in read_jsonl(path)]
+    return [_row(_find(by_id, row, path), row) for row in read_jsonl(path)]
 
 
 def _texts(row: Row) -> dict[str, Any]:
@@ -101,7 +101,9 @@ def _row(sample: Sample, row: Mapping[str, Any]) -> Row:
     return Pair(sample=sample, chosen=row["chosen"], rejected=row["rejected"], reversed=row["reversed"])
 
 
-def _find(by_id: Mapping[str, Sample], sample: str, path: Path) -> Sample:
-    if sample not in by_id:
-        raise RunError(f"{path}: sample {sample} is not in this recipe's pool; the file was edited or moved")
-    return by_id[sample]
+def _find(by_id: Mapping[str, Sample], row: Mapping[str, Any], path: Path) -> Sample:
+    """The sample of a row, under the row's prompt: a model's own question is none of the pool's."""
+    if row["id"] not in by_id:
+        raise RunError(f"{path}: sample {row['id']} is not in this recipe's pool; the file was edited or moved")
+    sample = by_id[row["id"]]
+    return replace(sample, prompt=row.get("prompt", sample.prompt))

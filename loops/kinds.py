@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.models.options import ModelOptions
     from harness.models.vlm import Vlm
     from loops.ledger import Outcome
+    from loops.plan import Planned, Planner
 
 
 class Part(BaseModel):
@@ -67,6 +68,10 @@ class Kind(Part):
         """What takes longer to try, by the name under which `strop run --check` tells of it."""
         return {}
 
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        """What the stage takes of memory, by a planner that is asked for it; None where it runs no model."""
+        return None
+
 
 # Collect --------------------------------------------------------------------------------------------------------------
 
@@ -90,9 +95,10 @@ class Collecting:
 
 class Collector(Kind):
     """A way to come to candidate answers. `ordered` says whether a group's first answer is by its making the one to
-    prefer."""
+    prefer; `own_questions`, that they answer other questions than the pool's, which its task cannot read."""
 
     ordered: ClassVar[bool] = False
+    own_questions: ClassVar[bool] = False
 
     samples: int = Field(default=1000, ge=1, description="pictures of the pool a round")
     prompt: str | None = Field(default=None, min_length=1, description="what is asked of each picture; else the pool's")

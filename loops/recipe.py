@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness.autonomy import CONTROL, GIVEN_PAIRS, UNKNOWN
+from harness.autonomy import CONTROL, GIVEN_PAIRS, OWN_QUESTIONS, UNKNOWN
 from harness.models.options import AttnImplementation, Dtype, GenerationSettings, ModelOptions, Thinking
 from loops.collect.controlled_hallucination import ControlledHallucination
 from loops.collect.given import GivenPairs
@@ -219,4 +219,4 @@ def level_of(fields: Mapping[str, Any]) -> str:
 def _levels() -> set[str]:
     """Those that a recipe can have."""
     verifiers = [kind for kind in VERIFY.kinds() if issubclass(kind, Verifier)]
-    return {CONTROL, UNKNOWN, *(kind.level for kind in verifiers)}
+    return {CONTROL, UNKNOWN, OWN_QUESTIONS, *(kind.level for kind in verifiers)}

@@ -237,8 +237,10 @@ def _refuse_full_disk(cache: Path, size: int, what: str) -> None:
 
 
 def _download(repository: str, revision: Any, files: list[str], missing: Mapping[str, int], folder: Path) -> None:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, snapshot_download
 
+    # who may list a gated repository may not have its files
+    get_hf_file_metadata(hf_hub_url(repository, next(iter(missing)), revision=revision.resolved))
     logging.getLogger(__name__).warning(
         "downloading %s, commit %s: %s, %s, into %s",
         repository, revision.resolved[:8], counted(len(missing), "file"), bytes_text(sum(missing.values())), folder,

@@ -1,6 +1,7 @@
 """The collectors: kinds of a recipe's `collect`, the default first."""
 
 from loops.collect.bad_prompt import BadPrompt
+from loops.collect.beam import BeamSearch
 from loops.collect.caption_dropout import CaptionDropout
 from loops.collect.contrastive import Contrastive
 from loops.collect.controlled_hallucination import ControlledHallucination
@@ -10,15 +11,20 @@ from loops.collect.greedy_and_sample import GreedyAndSample
 from loops.collect.guided import Guided
 from loops.collect.random_negative import RandomNegative
 from loops.collect.sampling import SampledAnswers
+from loops.collect.self_question import SelfQuestion
+from loops.collect.wrong_chain import WrongChain
 
 KINDS = (
     ControlledHallucination,
     SampledAnswers,
     GreedyAndSample,
+    BeamSearch,
     Guided,
     Contrastive,
     Distort,
     BadPrompt,
+    WrongChain,
+    SelfQuestion,
     RandomNegative,
     CaptionDropout,
     GivenPairs,

@@ -36,6 +36,7 @@ def prepare(model: Any, recipe: TrainedParts, *, seed: int) -> Any:
             config = LoraConfig(**{"target_modules": "all-linear", **recipe.lora, "exclude_modules": excluded})
             with torch.random.fork_rng(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # tied weights are parted before they are merged
+                warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers; no user could change it
                 warnings.filterwarnings("ignore", FUSED, RuntimeWarning)
                 torch.manual_seed(seed)  # an adapter starts from random weights; TRL seeds only once it has the model
                 model = get_peft_model(model, config)

@@ -34,8 +34,8 @@ def task_input(study: Study) -> list[Any]:
 
 
 def task_of(study: Study) -> Task | None:
-    """The task that the pool is of; None for pictures of the user's own."""
-    return None if ":" in study.source else study.setting.tasks[study.source]
+    """The task that the answers are to; None for pictures of the user's own, and for questions of the model's own."""
+    return None if ":" in study.source or study.collect.own_questions else study.setting.tasks[study.source]
 
 
 def reader_of(study: Study) -> Reader | None:

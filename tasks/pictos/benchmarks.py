@@ -13,7 +13,7 @@ from PIL import Image
 from harness.types import Metric, Sample, Score
 from tasks.chair.marks import CHAIR_METRICS, score_mentions
 from tasks.data.pools import ComposedSamples
-from tasks.data.presence import most_frequent, presence
+from tasks.data.presence import Presence, most_frequent, presence
 from tasks.ic.marks import OBJECT_METRICS
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.charts import compose_chart, draw_chart
@@ -84,6 +84,9 @@ class PictosPope:
     def gold(self, sample: Sample) -> str:
         return str(sample.target).capitalize()
 
+    def pool(self) -> Sequence[Sample]:
+        return ComposedSamples(size=len(SPLITS["pool"]), compose=_pope_pool)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictosChair:
@@ -143,24 +146,48 @@ def caption_samples(split: str, count: int, start: int = 0) -> list[Sample]:
 
 @lru_cache(maxsize=4)
 def _pope(split: str) -> list[Sample]:
-    scenes = [compose(seed) for seed in seeds_of(split, SCENES)]
-    counted = presence(scene.counts() for scene in scenes)
-    chosen = [scene for scene in scenes if len(scene.counts()) >= 3][:POPE_SCENES]
+    chosen = [scene for scene in map(compose, seeds_of(split, SCENES)) if len(scene.counts()) >= 3][:POPE_SCENES]
     samples = []
     for scene in chosen:
         rng = np.random.default_rng((scene.seed, 7))
         present = sorted(scene.counts())
-        absent = [category.name for category in CATEGORIES if category.name not in present]
         positives = [str(name) for name in rng.permutation(present)[:3]]
-        company = {name: sum(counted.together[companion].get(name, 0) for companion in present) for name in absent}
-        negatives = {
-            "random": [str(name) for name in rng.choice(absent, 3, replace=False)],
-            "popular": most_frequent(absent, counted.alone)[:3],
-            "adversarial": most_frequent(absent, company)[:3],
-        }
+        negatives = _negatives(present, split, rng)
         for group in POPE_GROUPS:
             questions = [(name, "yes") for name in positives] + [(name, "no") for name in negatives[group]]
             samples += [_pope_sample(scene, group, name, label) for name, label in questions]
+    return samples
+
+
+def _negatives(present: Sequence[str], split: str, rng: np.random.Generator) -> dict[str, list[str]]:
+    """Three categories of each group that are not among those `present`."""
+    counted = _presence(split)
+    absent = [category.name for category in CATEGORIES if category.name not in present]
+    company = {name: sum(counted.together[companion].get(name, 0) for companion in present) for name in absent}
+    return {
+        "random": [str(name) for name in rng.choice(absent, 3, replace=False)],
+        "popular": most_frequent(absent, counted.alone)[:3],
+        "adversarial": most_frequent(absent, company)[:3],
+    }
+
+
+@lru_cache(maxsize=4)
+def _presence(split: str) -> Presence:
+    """What is met how often, and with what, in the scenes of a split."""
+    return presence(compose(seed).counts() for seed in seeds_of(split, SCENES))
+
+
+def _pope_pool(start: int, count: int) -> list[Sample]:
+    """A question about each scene of the split `pool`: of a thing that is there, or, every other time, of one that is
+    not, each group's in turn."""
+    samples = []
+    for index, seed in enumerate(SPLITS["pool"][start : start + count], start):
+        scene, rng = compose(seed), np.random.default_rng((seed, 7))
+        present, group = sorted(scene.counts()), POPE_GROUPS[index // 2 % len(POPE_GROUPS)]
+        if index % 2 == 0:
+            samples.append(_pope_sample(scene, group, present[rng.integers(len(present))], "yes"))
+        else:
+            samples.append(_pope_sample(scene, group, _negatives(present, "pool", rng)[group][0], "no"))
     return samples
 
 

@@ -9,7 +9,7 @@ each task says how much. The kinds are spread evenly: the first N questions are 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.types import Metric, Sample, Score
 from tasks.data.annotations import Box
+from tasks.data.pools import ComposedSamples
 from tasks.grounding.marks import GROUNDING_METRICS, score_grounding
 from tasks.grounding.marks import HEADLINE as GROUNDING_HEADLINE
 from tasks.grounding.readers import box_text, read_box
@@ -34,13 +35,16 @@ from tasks.pictos.language import (
     options_there,
     things_alone,
 )
-from tasks.pictos.world import VERSION, compose, seeds_of
+from tasks.pictos.world import SPLITS, VERSION, compose, seeds_of
 from tasks.reading.readers import LETTERS
 from tasks.scienceqa.marks import Problem, scienceqa_metrics, score_scienceqa
 from tasks.scienceqa.questions import read_letter, scienceqa_prompt
 
 QUESTIONS = 1_000
 """Questions of each task."""
+
+BLOCK = 100
+"""Pictures of the training pool among which one is looked for that suits a question; each kind suits one in ten."""
 
 APART = 4
 """Pixels between the centres of two things of which one is called further left: less is a matter of taste."""
@@ -77,6 +81,9 @@ class PictosScienceQA:
     def gold(self, sample: Sample) -> str:
         return str(sample.target.gold)
 
+    def pool(self) -> Sequence[Sample]:
+        return _pool(_SCIENCEQA_KINDS, _scienceqa_sample)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictosMathVista:
@@ -103,6 +110,9 @@ class PictosMathVista:
     def gold(self, sample: Sample) -> str:
         question: Question = sample.target
         return LETTERS[question.options.index(question.answer)] if question.options else question.answer
+
+    def pool(self) -> Sequence[Sample]:
+        return _pool(_MATHVISTA_KINDS, _mathvista_sample)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +141,9 @@ class PictosGrounding:
     def gold(self, sample: Sample) -> str:
         return box_text(sample.target)
 
+    def pool(self) -> Sequence[Sample]:
+        return _composed(lambda index, seeds: next(filter(None, map(_box, seeds))))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Asked:
@@ -146,6 +159,21 @@ Ask = Callable[[int, int, np.random.Generator], _Asked | None]
 
 Whatever is balanced goes by the number.
 """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Kind:
+    """A kind of question: its name, whether it is of a scene or of a chart, and what asks it."""
+
+    name: str
+    picture: type[ScenePicture] | type[ChartPicture]
+    ask: Ask
+
+    def posed(self, seeds: Iterable[int], number: int) -> Iterator[_Posed]:
+        """The question with that number about each seed that suits."""
+        for seed in seeds:
+            if question := self.ask(seed, number, _generator(seed)):
+                yield _Posed(kind=self.name, picture=self.picture(seed), question=question)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,57 +217,64 @@ def _mathvista_sample(posed: _Posed) -> Sample:
 
 @lru_cache(maxsize=4)
 def _scienceqa(split: str) -> list[Sample]:
-    kinds = [
-        _posed(split, "present", 400, ScenePicture, _present),
-        _posed(split, "position", 300, ScenePicture, _position),
-        _posed(split, "highest", 300, ChartPicture, _highest),
-    ]
+    kinds = [_posed(split, kind, count) for kind, count in zip(_SCIENCEQA_KINDS, (400, 300, 300), strict=True)]
     return [_scienceqa_sample(posed) for posed in _mixed(kinds)]
 
 
 @lru_cache(maxsize=4)
 def _mathvista(split: str) -> list[Sample]:
-    kinds = [
-        _posed(split, "count", 200, ScenePicture, _count),
-        _posed(split, "comparison", 200, ScenePicture, _comparison),
-        _posed(split, "position", 200, ScenePicture, _position),
-        _posed(split, "height", 200, ChartPicture, _height),
-        _posed(split, "highest", 200, ChartPicture, _highest),
-    ]
-    return [_mathvista_sample(posed) for posed in _mixed(kinds)]
+    return [_mathvista_sample(posed) for posed in _mixed([_posed(split, kind, 200) for kind in _MATHVISTA_KINDS])]
 
 
 @lru_cache(maxsize=4)
 def _grounding(split: str) -> list[Sample]:
-    suitable = (scene for scene in map(compose, seeds_of(split)) if things_alone(scene))
-    samples = []
-    for scene in itertools.islice(suitable, QUESTIONS):
-        alone = things_alone(scene)
-        thing = alone[_generator(scene.seed).integers(len(alone))]
-        samples.append(
-            Sample(
-                id=f"{scene.id}/box",
-                prompt=box_question(thing).prompt,
-                images=(ScenePicture(scene.seed),),
-                target=tuple(float(value) for value in thing.box),
-                cluster=scene.id,
-                meta={"object": thing.category.name},
-            )
-        )
-    return samples
+    return list(itertools.islice(filter(None, map(_box, seeds_of(split))), QUESTIONS))
 
 
-def _posed(
-    split: str, kind: str, count: int, picture: type[ScenePicture] | type[ChartPicture], ask: Ask
-) -> list[_Posed]:
+def _box(seed: int) -> Sample | None:
+    """The question for the box of a thing that is alone of its kind, where the seed's scene has one."""
+    scene = compose(seed)
+    alone = things_alone(scene)
+    if not alone:
+        return None
+    thing = alone[_generator(seed).integers(len(alone))]
+    return Sample(
+        id=f"{scene.id}/box",
+        prompt=box_question(thing).prompt,
+        images=(ScenePicture(seed),),
+        target=tuple(float(value) for value in thing.box),
+        cluster=scene.id,
+        meta={"object": thing.category.name},
+    )
+
+
+def _composed(question: Callable[[int, Sequence[int]], Sample]) -> ComposedSamples:
+    """A training pool: `question` gives the one with that number, about the first picture of its block that suits."""
+    seeds = SPLITS["pool"]
+
+    def compose_some(start: int, count: int) -> list[Sample]:
+        return [question(index, seeds[index * BLOCK : (index + 1) * BLOCK]) for index in range(start, start + count)]
+
+    return ComposedSamples(size=len(seeds) // BLOCK, compose=compose_some)
+
+
+def _pool(kinds: Sequence[_Kind], form: Callable[[_Posed], Sample]) -> ComposedSamples:
+    """A training pool in which the kinds take turns, balanced as the questions that are measured."""
+
+    def question(index: int, seeds: Sequence[int]) -> Sample:
+        kind = kinds[index % len(kinds)]
+        return form(next(kind.posed(seeds, index // len(kinds))))
+
+    return _composed(question)
+
+
+def _posed(split: str, kind: _Kind, count: int) -> list[_Posed]:
     """The first `count` questions of a kind, one for each seed that suits."""
     posed: list[_Posed] = []
     for seed in seeds_of(split):
         if len(posed) == count:
             break
-        question = ask(seed, len(posed), _generator(seed))
-        if question:
-            posed.append(_Posed(kind=kind, picture=picture(seed), question=question))
+        posed += itertools.islice(kind.posed([seed], len(posed)), 1)
     return posed
 
 
@@ -318,3 +353,17 @@ def _placed(right: str, options: Sequence[str], number: int) -> tuple[str, ...]:
     others = [option for option in options if option != right]
     index = number % len(options)
     return (*others[:index], right, *others[index:])
+
+
+_SCIENCEQA_KINDS = (
+    _Kind(name="present", picture=ScenePicture, ask=_present),
+    _Kind(name="position", picture=ScenePicture, ask=_position),
+    _Kind(name="highest", picture=ChartPicture, ask=_highest),
+)
+_MATHVISTA_KINDS = (
+    _Kind(name="count", picture=ScenePicture, ask=_count),
+    _Kind(name="comparison", picture=ScenePicture, ask=_comparison),
+    _Kind(name="position", picture=ScenePicture, ask=_position),
+    _Kind(name="height", picture=ChartPicture, ask=_height),
+    _Kind(name="highest", picture=ChartPicture, ask=_highest),
+)

@@ -10,6 +10,7 @@ import pytest
 from harness.errors import RecipeError
 from loops.collect.bad_prompt import BAD_PROMPTS, GOOD_PROMPT
 from loops.collect.guided import STEPS
+from loops.collect.self_question import ASK
 from loops.recipe import Recipe, load_recipe
 from loops.slots import SLOTS, VERIFY, name_of
 from tests.support.recipes import JUDGE_FREE
@@ -51,8 +52,8 @@ def test_what_a_recipe_leaves_out_has_a_default(write) -> None:  # type: ignore[
         ("{name: a, level: L3, rounds: many}", "field 'rounds' is 'many': input should be a valid integer"),
         ("{name: a, level: L3, rounds: -1}", "field 'rounds' is -1: input should be greater than or equal to 0"),
         (
-            "{name: a, level: L5}",
-            "field 'level' is 'L5': a recipe's level follows from what judges, which makes this one L3; leave the",
+            "{name: a, level: L1}",
+            "field 'level' is 'L1': a recipe's level follows from what judges, which makes this one L3; leave the",
         ),
         ("{name: a, level: L9, verify: {kind: none}}", "field 'level' is 'L9': a recipe's level follows"),
         ("{name: a, level: L1, verify: {kind: oracle}}", "which makes this one L0; leave the field out"),
@@ -173,15 +174,22 @@ DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
     },
-    ("collect", "sampling", 1): {**ASKING, "answers": 4},
+    ("collect", "sampling", 1): {**ASKING, "answers": 4, "endpoint": None, "served": None, "parallel": 8},
     ("collect", "greedy_and_sample", 1): {**ASKING, "temperature": 0.8, "answers": 1},
     ("collect", "contrastive", 1): {
         **ASKING, "formula": "vcd", "strength": None, "away_from": None, "cutoff": 0.1
     },
     ("collect", "distort", 1): {**ASKING, "distortion": "noise", "strength": None},
+    ("collect", "beam", 1): {
+        **ASKING, "temperature": 1.0, "beams": 4, "branches": 4, "diversity": 1.0, "sentences": 12
+    },
     ("collect", "guided", 1): {**ASKING, "guide": STEPS, "answers": 1},
     ("collect", "bad_prompt", 1): {
         **ASKING, "good_prompt": GOOD_PROMPT, "bad_prompts": list(BAD_PROMPTS), "distorted": 0.5
+    },
+    ("collect", "wrong_chain", 1): {**ASKING, "temperature": 1.0, "chains": 8, "guide": STEPS},
+    ("collect", "self_question", 1): {
+        **ASKING, "temperature": 1.0, "answers": 4, "ask_for": ASK, "frame": None, "ending": ""
     },
     ("collect", "random_negative", 1): ASKING,
     ("collect", "caption_dropout", 1): {**ASKING, "drop": 0.3, "part": "sentence"},

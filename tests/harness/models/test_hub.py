@@ -186,7 +186,9 @@ def test_an_adapters_repository_holds_an_adapter(site: Hub, tmp_path: Path) -> N
     assert adapter_folder("owner/lora@main") == site.folder("owner/lora")
 
 
-def test_what_the_hub_refuses_is_one_line_with_its_remedy(site: Hub, tmp_path: Path) -> None:
+def test_what_the_hub_refuses_is_one_line_with_its_remedy(
+    site: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     site.add("owner/model", _repository(tmp_path / "r"))
     site.add("owner/gated", _repository(tmp_path / "g"))
     site.gated.add("owner/gated")
@@ -202,6 +204,7 @@ def test_what_the_hub_refuses_is_one_line_with_its_remedy(site: Hub, tmp_path: P
         "page, and set HF_TOKEN or sign in by `hf auth login`"
     )
     assert _complaint("owner/a--b").startswith("owner/a--b: no such folder, and no hub id (")
+    assert caplog.text == "", "nothing is said to be downloaded"
 
 
 def test_a_disk_too_small_is_told_before_it_is_filled(

@@ -277,6 +277,8 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(
     model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers, heard = _ask(model, samples), list[int]()
+    texts = [answer for (answer,) in answers]
+    sureness = model.sentence_log_likelihoods(samples, texts)
     extend = model.branching.extend
 
     def cramped(rows: Rows, *others: Any, **options: Any) -> Any:
@@ -289,6 +291,11 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(
     room = 7
     assert model.generate(samples, GREEDY, heard.append) == answers
     assert (model.batch, sum(heard)) == (6, len(samples))
+    model.batch = 24
+    weighed = model.sentence_log_likelihoods(samples, texts, heard.append)
+    assert (model.batch, sum(heard)) == (6, 2 * len(samples))
+    for values, expected in zip(weighed, sureness, strict=True):
+        assert values == pytest.approx(expected, abs=1e-4)
     room = 0
     with pytest.raises(ModelError, match="tiny: cpu has not the memory for one sample"):
         _ask(model, samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,13 @@ def test_a_fragment_that_names_nothing_is_refused(weights: str) -> None:
     model = _described(_shallow(transformers.Qwen2_5_VLConfig()))
     with pytest.raises(RecipeError, match=r"^optimise\.freeze vision_towr: no weights of this model are called so; it"):
         prepare(model, Dpo(weights=weights, freeze=("vision_towr",)), seed=0)
+
+
+def test_making_adapters_tells_nobody_of_the_libraries_own_affairs() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        prepare(_described(_shallow(transformers.Qwen2_5_VLConfig())), Dpo(weights="lora"), seed=0)
+    assert [str(warning.message) for warning in told] == []
 
 
 def test_a_models_own_kind_of_linear_layer_gets_no_adapter() -> None:

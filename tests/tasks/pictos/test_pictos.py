@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -168,15 +169,16 @@ def test_no_picture_of_a_split_is_one_of_another() -> None:
 
 
 def test_the_pool_is_never_what_tasks_ask_about() -> None:
-    for name in ("pictos_captions", "pictos_chair"):
+    for name in PICTOS:
         pool = {sample.images[0].seed for sample in training_pool(name).of_round(seed=0, number=1, count=50)}
         assert pool <= set(SPLITS["pool"])
     seeds = {sample.images[0].seed for task in PICTOS for sample in find_task(task).samples("test")}
     assert seeds <= set(SPLITS["test"])
 
 
-def test_slices_of_the_pool_follow_one_another() -> None:
-    pool = training_pool("pictos_captions")
+@pytest.mark.parametrize("task", PICTOS)
+def test_slices_of_the_pool_follow_one_another(task: str) -> None:
+    pool = training_pool(task)
     whole = [sample.id for sample in pool.of_round(seed=0, number=1, count=30)]
     parts = [sample.id for number in (1, 2, 3) for sample in pool.of_round(seed=0, number=number, count=10)]
     assert parts == whole
@@ -189,9 +191,25 @@ def test_a_split_that_does_not_exist_is_named() -> None:
 
 def test_a_task_without_a_pool_is_named() -> None:
     with pytest.raises(
-        UsageError, match=r"'pictos_pope' has no training pool; these have one: pictos_captions, pictos_chair;"
+        UsageError,
+        match=r"'pope' has no training pool; these have one: pictos_captions, pictos_chair,",
     ):
-        training_pool("pictos_pope")
+        training_pool("pope")
+
+
+def test_the_pool_of_questions_is_as_balanced_as_what_is_measured() -> None:
+    def pool(task: str) -> Sequence[Sample]:
+        return training_pool(task).of_round(seed=3, number=1, count=180)
+
+    assert Counter(sample.target for sample in pool("pictos_pope")) == {"yes": 90, "no": 90}
+    assert all(
+        (sample.meta["object"] in compose(sample.images[0].seed).counts()) == (sample.target == "yes")
+        for sample in pool("pictos_pope")
+    )
+    kinds = Counter((sample.target.cells[0], sample.target.gold) for sample in pool("pictos_scienceqa"))
+    assert {count for (kind, _), count in kinds.items() if kind == "present"} == {15}
+    assert {count for (kind, _), count in kinds.items() if kind == "position"} == {30}
+    assert len({sample.id for sample in pool("pictos_mathvista")}) == 180
 
 
 # Language -------------------------------------------------------------------------------------------------------------
