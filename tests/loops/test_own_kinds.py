@@ -171,8 +171,8 @@ class OnPolicy(Optimiser):
         return trained.checkpoint(context.start.digest)
 
 
-ON_POLICY = Recipe.model_validate({"name": "own", "rounds": 2, "evaluate": {"filter": False}, "watch": None}).model_copy(
-    update={"optimise": OnPolicy()}
+ON_POLICY = Recipe.model_validate({"name": "own", "rounds": 2, "evaluate": {"filter": False}}).model_copy(
+    update={"optimise": OnPolicy(), "watch": None}
 )
 
 
