@@ -6,6 +6,7 @@ against the watches of the rounds before, the seed model's first.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness.runs.watches import Choice, Watched, read_readings, write_watched
 from harness.types import Checkpoint, Ranked, Task
 from loops.judging import open_verifier
 from loops.kinds import Study, computed_by
-from loops.ledger import Done, Outcome
+from loops.ledger import Done, Outcome, free_models
 from loops.monitors.seen import Seen, choosing_task, headline_of
 from loops.monitors.settings import MOST_WATCHED, Watch
 from loops.recipe import Evaluate
@@ -76,7 +77,7 @@ def watch_stage(
 
         rounds = [_seen_before(each.folder, watch) for each in before]
         seed = read_results(before[0].folder) if before else None
-        answered = _answered(watching, number, checkpoint, adapter, seed)
+        answered = _rewarded(watching, _answered(watching, number, checkpoint, adapter), seed)
         write_measured(folder, answered.results)
         data = {name: value for each in counting for name, value in each.facts.items() if _is_count(value)}
         rounds.append(_seen(number, answered.results, data, watch))
@@ -154,10 +155,7 @@ class _Answered:
     computed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def _answered(
-    watching: Watching, number: int, checkpoint: Checkpoint, adapter: Path | None, seed: Results | None
-) -> _Answered:
-    """`seed` is what the seed model answered in its own watch, None in that."""
+def _answered(watching: Watching, number: int, checkpoint: Checkpoint, adapter: Path | None) -> _Answered:
     from harness.measure import answer_tasks
     from harness.store import Store
     from loops.baselines import asked_samples
@@ -183,28 +181,30 @@ def _answered(
         with_confidence(result, task, asked_samples(result, task, split), vlm, store)
         for result, (task, split) in zip(results, tasks, strict=True)
     ]
-    answered = _Answered(
-        results=replace(whole, tasks=tuple(results)), costs=vlm.costs, computed={"model": vlm.computed}
-    )
-    open_ended = [task for task, _ in tasks if isinstance(task, Ranked) and task.name not in watch.guard]
-    return _rewarded(watching, answered, open_ended, seed) if study.verify.filters and open_ended else answered
+    return _Answered(results=replace(whole, tasks=tuple(results)), costs=vlm.costs, computed={"model": vlm.computed})
 
 
-def _rewarded(watching: Watching, answered: _Answered, tasks: Sequence[Task], seed: Results | None) -> _Answered:
+def _rewarded(watching: Watching, answered: _Answered, seed: Results | None) -> _Answered:
     """With the verifier's rewards of the answers to tasks that ask for sentences about a picture, as the baselines' do.
-    It is calibrated on the seed's answers, in every watch alike."""
+    It is calibrated on the seed's answers (`seed`, None in the seed's own watch), in every watch alike."""
     from loops.baselines import asked_samples, described
     from loops.monitors.counting import with_rewards
 
-    split, results = watching.watch.split, answered.results
-    verifier = open_verifier(_judging(watching), described(seed or results, tasks[0], split), 0)
+    study, watch, results = _judging(watching), watching.watch, answered.results
+    split = watch.split
+    tasks = [study.setting.tasks[result.task] for result in results.tasks if result.task not in watch.guard]
+    tasks = [task for task in tasks if isinstance(task, Ranked)]
+    if not (tasks and study.verify.filters):
+        return answered
+    free_models()  # the model that answered goes before the verifier's comes
+    verifier = open_verifier(study, described(seed or results, tasks[0], split), 0)
     open_ended = [results.task(task.name) for task in tasks]
     asked_of = [asked_samples(result, task, split) for result, task in zip(open_ended, tasks, strict=True)]
     rewarded = {result.task: result for result in with_rewards(open_ended, asked_of, verifier)}
     whole = tuple(rewarded.get(result.task, result) for result in results.tasks)
     return _Answered(
         results=replace(results, tasks=whole),
-        costs={**answered.costs, **verifier.costs},
+        costs=Counter(answered.costs) + Counter(verifier.costs),  # a model that judges counts as one that answers does
         computed={**answered.computed, **computed_by(verifier)},
     )
 
