@@ -6,7 +6,6 @@ against the watches of the rounds before, the seed model's first.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -204,9 +203,14 @@ def _rewarded(watching: Watching, answered: _Answered, seed: Results | None) -> 
     whole = tuple(rewarded.get(result.task, result) for result in results.tasks)
     return _Answered(
         results=replace(results, tasks=whole),
-        costs=Counter(answered.costs) + Counter(verifier.costs),  # a model that judges counts as one that answers does
+        costs=_added(answered.costs, verifier.costs),
         computed={**answered.computed, **computed_by(verifier)},
     )
+
+
+def _added(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
+    """Costs of two models of one kind count together: a verifier may be one that answers."""
+    return {name: a.get(name, 0) + b.get(name, 0) for name in (*a, *b)}
 
 
 def _seen_before(folder: Path, watch: Watch) -> Seen:
