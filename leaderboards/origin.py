@@ -142,8 +142,10 @@ def _changed(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, An
 
 
 def unlike(a: Origin, b: Origin) -> list[Unlike]:
-    """What two origins do not share, stages aside: they differ in their digests wherever anything else does."""
-    leaves_a, leaves_b = (_leaves({**described(side), "stages": None}) for side in (a, b))
+    """What two origins do not share, stages aside: they differ in their digests wherever anything else does. What
+    monitors read of a run follows from the rest."""
+    without = dict.fromkeys(("stages", "best", "stopped", "monitors"))
+    leaves_a, leaves_b = (_leaves({**described(side), **without}) for side in (a, b))
     names = dict.fromkeys((*leaves_a, *leaves_b))
     return [
         Unlike(name=name, a=leaves_a.get(name), b=leaves_b.get(name))

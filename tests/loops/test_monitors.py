@@ -149,7 +149,7 @@ def test_a_plateau_is_told_of_the_last_two_rounds_alone() -> None:
 def test_a_task_that_falls_is_forgotten_be_it_a_guard() -> None:
     guard = replace(yes_no(RIGHT_OF_100), task="lm_eval:quiz")
     worse = replace(yes_no([0] * 20 + RIGHT_OF_100[20:]), task="lm_eval:quiz")
-    fields = {"guarded": frozenset({"lm_eval:quiz"})}
+    fields: dict[str, Any] = {"guarded": frozenset({"lm_eval:quiz"})}
     before, after = (_round(number, _marks(900), last, **fields) for number, last in enumerate((guard, worse)))
     assert _read("forgetting", before, after).why.startswith("worse than the seed model: lm_eval:quiz accuracy -20.0 [")
     assert _read("forgetting", after, before).fired is False
