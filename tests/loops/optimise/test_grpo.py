@@ -163,7 +163,8 @@ def test_a_round_is_one_stage_with_the_answers_and_what_they_earned(tiny: Path, 
     ran = strop("run", "judge_free", "--out", "out", *words)
     assert ran.code == 0, ran.err
     lines = [json.loads(line) for line in (tmp_path / "out/ledger.jsonl").read_text().splitlines()]
-    assert [line["stage"] for line in lines] == ["round-0/eval", "round-1/optimise", "round-1/eval"]
+    stages = ["round-0/eval", "round-0/watch", "round-1/optimise", "round-1/watch", "round-1/eval"]
+    assert [line["stage"] for line in lines] == stages
     facts = lines[1]["facts"]
     assert (facts["steps"], facts["answers"], facts["without_opinion"]) == (2, 16, 0.0)
     assert (facts["verifier"], facts["sees_gold"]) == ("shorter", False)
