@@ -318,9 +318,12 @@ class Study:
 
     @property
     def level(self) -> str:
-        """The autonomy level, whether the verifier learnt from this world's gold, and whether it is the honed model
-        under another name."""
-        level = self.select.level(self.collect.level(self.verify))
+        """The autonomy level, with what is remarked of the verifier."""
+        return self.remarked(self.select.level(self.collect.level(self.verify)))
+
+    def remarked(self, level: str) -> str:
+        """A level of this verifier with what it must not be read without: that it learnt from this world's gold, or is
+        the honed model under another name."""
         if level == CONTROL:
             return level
         gold = {self.source, *self.measured} & set(self.verify.learnt_from(self))

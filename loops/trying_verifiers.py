@@ -189,7 +189,7 @@ def try_verifiers(collected: Collected, verifiers: Mapping[str, Verifier], out: 
                 Tried(
                     label=label,
                     verifier=study.verify,
-                    level=study.level,
+                    level=study.remarked(study.verify.judging_level),
                     groups=read_groups(done.folder / GROUPS, samples),
                     facts=done.facts,
                     costs=costs,

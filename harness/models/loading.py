@@ -82,7 +82,7 @@ def load_weights(
             # None would take the place of the quantization_config in config.json
             **({"quantization_config": _four_bits(quantise, dtype)} if quantise else {}),
         )
-    _refuse_gaps(model, report, name)
+    refuse_gaps(model, report, name)
     _forget_scaling_back(model)
     return model
 
@@ -235,7 +235,7 @@ def _whole_numbers(file: Path) -> str | None:
     return None
 
 
-def _refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:
+def refuse_gaps(model: Any, report: Mapping[str, Any], name: str) -> None:
     """Raise `ModelError` with how many weights are missing, left over or of another shape, and the first of each."""
     tied = getattr(model, "all_tied_weights_keys", None) or {}
     missing = sorted(key for key in report["missing_keys"] if tied.get(key) not in report["missing_keys"])

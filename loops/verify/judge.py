@@ -15,7 +15,7 @@ from harness.store import Store
 from harness.types import Advance, Group, Sample, Sampling, Verdict
 from loops.kinds import Study, Trial, Verifier, Verifying
 from loops.verify.judge_forms import PROMPTS, Aggregate, Asking, Form, asking
-from loops.verify.models import SELF, is_judged, judge_digest, load_judge, replies_of
+from loops.verify.models import SELF, gold_of, is_judged, judge_digest, load_judge, replies_of
 
 if TYPE_CHECKING:
     from harness.models.endpoint import Endpoint
@@ -88,6 +88,9 @@ class Judge(Verifier):
     @property
     def judging_level(self) -> str:
         return "L4" if self.model == SELF else self.level
+
+    def learnt_from(self, study: Study) -> Sequence[str]:
+        return () if self.endpoint else gold_of(study, self.model)
 
     def has_own_weights(self, study: Study) -> bool:
         return self.endpoint is None and is_judged(study, self.model)

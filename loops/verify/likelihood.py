@@ -15,7 +15,7 @@ from pydantic import Field
 from harness.store import Store, ask_likelihoods
 from harness.types import Advance, Group, Sample, Sampling, Verdict
 from loops.kinds import Study, Trial, Verifier, Verifying
-from loops.verify.models import SELF, is_judged, judge_digest, load_judge, replies_of
+from loops.verify.models import SELF, gold_of, is_judged, judge_digest, load_judge, replies_of
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
@@ -47,6 +47,9 @@ class Likelihood(Verifier):
     @property
     def judging_level(self) -> str:
         return self.level if self.model == SELF else "L3"
+
+    def learnt_from(self, study: Study) -> Sequence[str]:
+        return gold_of(study, self.model)
 
     def has_own_weights(self, study: Study) -> bool:
         return is_judged(study, self.model)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.models.card import read_card
 from harness.models.weights import model_digest, model_folder
 from harness.store import Store
 from loops.kinds import Study
@@ -36,6 +38,12 @@ def is_judged(study: Study, name: str) -> bool:
         return False
     digest = judge_digest(study, name)
     return digest == model_digest(study.seed_folder) or (study.policy is not None and digest == study.policy.digest)
+
+
+def gold_of(study: Study, name: str) -> Sequence[str]:
+    """The tasks from whose right answers a model learnt, by the card beside it (`harness.models.card`); the judged
+    model's own are no news of its judge."""
+    return () if name == SELF else read_card(judge_folder(study, name)).gold_of
 
 
 def load_judge(study: Study, name: str) -> Vlm:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from harness.errors import OutageError, RecipeError, RunError
+from harness.files import write_json
 from harness.judge import ModelJudge
 from harness.store import Store
 from harness.types import AnswerStream, Checkpoint, Group, Sample, Sampling
@@ -151,6 +153,14 @@ def test_a_recipe_says_who_judges_and_what_its_weights_are(study_of: StudyOf, ti
     assert [level(name) for name in ("self", "pictos-peer", str(tiny))] == [
         "L4", "L3", "L3, judge of the honed model's own weights"
     ]  # fmt: skip
+
+
+def test_a_judge_that_learnt_from_the_pools_gold_says_so(study_of: StudyOf, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "taught")
+    write_json(tmp_path / "taught/strop.json", {"gold_of": ["pictos_captions"]})
+    for kind in ("judge", "likelihood"):
+        level = study_of({"kind": kind, "model": str(tmp_path / "taught")}, model="pictos-seed").level
+        assert level == "L3, encoder trained on this world's gold"
 
 
 def test_a_model_judges_its_own_answers(study_of: StudyOf, tiny: Path) -> None:
