@@ -15,6 +15,7 @@ from harness.results import Results, TaskResult, read_results
 from harness.runs.grids import Grid, GridCell, GridRun, read_grid
 from harness.runs.names import RESULTS, evaluation_folder
 from harness.runs.reading import read_stages
+from harness.runs.watches import last_evaluation
 from harness.stats import Corrected, Difference, corrected, untestable_notes, widening
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
@@ -129,7 +130,10 @@ def _ends(cell: GridCell, seed_models: dict[bytes, Results]) -> _Ends:
         says = (first / RESULTS).read_bytes() if (first / RESULTS).is_file() else b""
         if says not in seed_models:
             seed_models[says] = read_results(first)
-        ends[run.seed] = seed_models[says], read_results(evaluation_folder(run.folder, cell.rounds))
+        ends[run.seed] = (
+            seed_models[says],
+            read_results(evaluation_folder(run.folder, last_evaluation(run.folder, cell.rounds))),
+        )
     return ends
 
 

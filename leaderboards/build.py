@@ -27,6 +27,7 @@ from leaderboards.paired import (
 )
 from leaderboards.render import Board, Cell, CostLine, Row, Source, TaskView, cost_csv, csv_text, html, markdown
 from leaderboards.untrained import untrained, untrained_section, words_of
+from leaderboards.watched import monitor_notes, monitor_sections
 
 COMPANIONS = (
     *("CHAIRs", "CHAIRi", "frontier/CHAIRi", "recall", "precision", "frontier/precision", "frontier/AP"),
@@ -93,6 +94,7 @@ def assemble(entries: Sequence[Entry]) -> Board:
     pooled = [row for group in _seed_groups(entries) for row in _pooled_rows(group, labels, notes)]
     notes = [*_seed_notes(entries), *notes]
     notes += [note for entry in entries for results in entry.run.rounds.values() for note in same_answers(results)]
+    notes += [note for entry in entries for note in monitor_notes(entry.name, entry.run)]
     with_p = (
         *_corrected(rows, labels, "headline differences", notes),
         *_corrected(pooled, labels, "pooled headline differences", notes),
@@ -107,7 +109,10 @@ def assemble(entries: Sequence[Entry]) -> Board:
             for entry in entries for stage in entry.run.stages
         ),
         cost_names=cost_names(stage for entry in entries for stage in entry.run.stages),
-        sections=tuple(untrained_section(list(_untrained(entries)), DRAWS)),
+        sections=(
+            *untrained_section(list(_untrained(entries)), DRAWS),
+            *monitor_sections([(entry.name, entry.run) for entry in entries]),
+        ),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from harness.results import read_results
 from harness.runs.ids import DEFAULT_RUNS, locate
 from harness.runs.names import round_of
 from harness.runs.reading import read_evaluation, read_ledger, read_recipe, recipe_digest
+from harness.runs.watches import best_sentence, read_watched, stop_sentence
 
 _COMPARED = ("value", "low", "high")
 """What of a figure must be the same; older files do not name its method."""
@@ -75,8 +76,23 @@ def described(origin: Origin) -> dict[str, Any]:
     else:
         tree["rounds"] = {str(number): content for number, content in rounds.items()}
     if origin.run:
+        tree |= _watched(origin.run)
         tree["stages"] = dict(_stages(origin, first["provenance"]))
     return tree
+
+
+def _watched(run: Path) -> dict[str, Any]:
+    """Which checkpoint is the best on dev, why the run ended early if it did, and what its monitors read."""
+    watched = read_watched(run)
+    if not watched:
+        return {}
+    stopped = stop_sentence(run, read_recipe(run).get("stop_when") or ())
+    readings = {
+        str(number): {reading.monitor: {"fired": reading.fired, "why": reading.why} for reading in each.readings}
+        for number, each in watched.items()
+        if each.readings
+    }
+    return {"best": best_sentence(watched.values()), **({"stopped": stopped} if stopped else {}), "monitors": readings}
 
 
 def _round(content: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,8 +142,10 @@ def _changed(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, An
 
 
 def unlike(a: Origin, b: Origin) -> list[Unlike]:
-    """What two origins do not share, stages aside: they differ in their digests wherever anything else does."""
-    leaves_a, leaves_b = (_leaves({**described(side), "stages": None}) for side in (a, b))
+    """What two origins do not share, stages aside: they differ in their digests wherever anything else does. What
+    monitors read of a run follows from the rest."""
+    without = dict.fromkeys(("stages", "best", "stopped", "monitors"))
+    leaves_a, leaves_b = (_leaves({**described(side), **without}) for side in (a, b))
     names = dict.fromkeys((*leaves_a, *leaves_b))
     return [
         Unlike(name=name, a=leaves_a.get(name), b=leaves_b.get(name))

@@ -72,7 +72,7 @@ def described(seed: Results, task: Task, split: str) -> list[Group]:
     result = seed.task(task.name)
     return [
         Group(sample=sample.blind(), answers=(answer_of(row.answer).answer,))
-        for sample, row in zip(_samples(result, task, split), result.rows, strict=True)
+        for sample, row in zip(asked_samples(result, task, split), result.rows, strict=True)
     ]
 
 
@@ -100,7 +100,7 @@ def _judging(verifier: Verifying) -> _Judge:
 
 
 def _filtered(result: TaskResult, task: Task, split: str, judge: _Judge) -> TaskResult:
-    samples = _samples(result, task, split)
+    samples = asked_samples(result, task, split)
     groups = [
         Group(sample=sample.blind(), answers=tuple(split_sentences(answer_of(row.answer).answer)))
         for sample, row in zip(samples, result.rows, strict=True)
@@ -120,7 +120,7 @@ def _reranked(
     judge: _Judge,
     draw: Callable[[Task, Sequence[Sample]], list[list[str]]],
 ) -> TaskResult:
-    samples = _samples(result, task, split)
+    samples = asked_samples(result, task, split)
     drawn = draw(task, samples)
     groups = [
         Group(sample=sample.blind(), answers=tuple(answer_of(text).answer for text in texts))
@@ -134,7 +134,7 @@ def _reranked(
     return replace(result, rows=tuple(rows), frontier=None)
 
 
-def _samples(result: TaskResult, task: Task, split: str) -> list[Sample]:
+def asked_samples(result: TaskResult, task: Task, split: str) -> list[Sample]:
     """The samples that the result's rows answer, in their order."""
     by_id = {sample.id: sample for sample in task.samples(split)}
     return [by_id[row.id] for row in result.rows]

@@ -14,8 +14,10 @@ from harness.files import digest_of_json
 from harness.pictures import open_picture, picture_digest
 from harness.wording import counted
 from loops.kinds import Study, Trial
+from loops.monitors.settings import Watch
 from loops.recipe import Evaluate, Recipe
 from loops.setting import Setting
+from loops.watching import watched_tasks
 
 MOST_NAMES = 5
 """Of pictures in an error."""
@@ -56,19 +58,23 @@ def _trials(recipe: Recipe, study: Study) -> dict[str, Trial]:
     }
     if not recipe.rounds:
         return trials
+    watched: list[object] = []
+    if watch := recipe.watch:
+        watched = [watch.tasks or measured.tasks, watch.guard, watch.split]
+        depends = [*watched, watch.choose_by]
+        trials["watch"] = Trial(depends=depends, run=partial(_check_watch, watch, measured, study))
     collected = [study.source, study.seed, study.rounds, study.collect.samples, study.collect.prompt]
     trials["pairs"] = Trial(depends=collected, run=partial(_check_pool, study))
     for kind in (study.collect, study.select, study.optimise, study.verify):
         trials |= kind.trials(study)
-    trials["pictures"] = Trial(
-        depends=[collected, measured.tasks, measured.split], run=partial(_check_pictures, measured.split, study)
-    )
+    depends = [collected, measured.tasks, measured.split, *watched]
+    trials["pictures"] = Trial(depends=depends, run=partial(_check_pictures, measured, watch, study))
     return trials
 
 
 def _refuse_unknown_tasks(recipe: Recipe, setting: Setting) -> None:
-    tasks = recipe.evaluate.tasks if recipe.own_pictures else (recipe.source, *recipe.evaluate.tasks)
-    for name in tasks:
+    watched = (*(recipe.watch.tasks or ()), *recipe.watch.guard) if recipe.watch else ()
+    for name in (*([] if recipe.own_pictures else [recipe.source]), *recipe.evaluate.tasks, *watched):
         if name not in setting.tasks:
             raise RecipeError(_unknown_task(name, setting))
 
@@ -104,25 +110,35 @@ def _check_evaluation(measured: Evaluate, study: Study) -> str:
     return ", ".join(counts)
 
 
+def _check_watch(watch: Watch, measured: Evaluate, study: Study) -> str:
+    """Tasks that are named for watching have the split, and the one that checkpoints are chosen by is among them."""
+    tasks = watched_tasks(study, watch, measured)
+    names = [task.name for task, _ in tasks if task.name not in watch.guard]
+    if watch.choose_by is not None and watch.choose_by not in names:
+        raise RecipeError(f"watch.choose_by: {watch.choose_by} is not among {', '.join(names) or 'the watched tasks'}")
+    listed = ", ".join(f"{task.name} ({split})" for task, split in tasks)
+    return listed or f"no measured task has the split {watch.split}: monitors read the data alone"
+
+
 def _check_pool(study: Study) -> str:
     """The pool has samples for every round."""
     study.pool.require(seed=study.seed, rounds=study.rounds, count=study.collect.samples)
     return f"{counted(study.rounds, 'round')} of {counted(study.collect.samples, 'picture')} of {study.source}"
 
 
-def _check_pictures(split: str, study: Study) -> str:
-    """This run trains on no picture that it is measured on, by their pixels."""
+def _check_pictures(measured: Evaluate, watch: Watch | None, study: Study) -> str:
+    """This run trains on no picture that it is measured or watched on, by their pixels."""
     if study.pool.apart:
         return ""
     trained = _trained_pictures(study)
-    for name in study.measured:
-        samples = study.setting.tasks[name].samples(split)
-        pictures = dict.fromkeys(picture for sample in samples for picture in sample.images)
+    asked = [(study.setting.tasks[name], measured.split) for name in measured.tasks]
+    for task, split in [*asked, *(watched_tasks(study, watch, measured) if watch else [])]:
+        pictures = dict.fromkeys(picture for sample in task.samples(split) for picture in sample.images)
         tested = {picture_digest([open_picture(picture)]) for picture in pictures}
         if shared := sorted(trained[digest] for digest in trained.keys() & tested):
             names = ", ".join(shared[:MOST_NAMES]) + (", ..." if len(shared) > MOST_NAMES else "")
             raise RecipeError(
-                f"source {study.source}: {len(shared)} of its pictures are {split} pictures of {name} "
+                f"source {study.source}: {len(shared)} of its pictures are {split} pictures of {task.name} "
                 f"({names}); take them out, or do not measure on it"
             )
     return f"{counted(len(trained), 'picture')}, none of which is measured on"

@@ -139,7 +139,7 @@ def hold(root: Path) -> Iterator[None]:
 def _make(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _free_models()
+    free_models()
     _forget_peak()
     began = time.monotonic()
     outcome = work(folder)
@@ -153,7 +153,7 @@ def _make(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
     }
 
 
-def _free_models() -> None:
+def free_models() -> None:
     """Give the memory of the models before back: trainers and models refer to themselves, and torch keeps what it freed
     on a GPU."""
     gc.collect()

@@ -1,4 +1,5 @@
-"""Warnings about a finished run: rounds that changed no weight, and models whose answers became blank or unread."""
+"""Warnings about a finished run: rounds that changed no weight, models whose answers became blank or unread, monitors
+that fired; and which checkpoint is the best by what they watch."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import Any
 
 from harness.results import Marked, TaskResult, read_results
 from harness.runs.names import EVAL, OPTIMISE
-from harness.runs.reading import read_ledger
+from harness.runs.reading import read_ledger, read_recipe
+from harness.runs.watches import best_sentence, read_watched, stop_sentence
 
 SILENT_SHARE = 0.2
 """A larger rise of the share of blank or unread answers is a warning."""
@@ -17,7 +19,21 @@ SILENT_SHARE = 0.2
 def notes_of_run(out: Path) -> list[str]:
     """The lines about a run in a folder, in the order of its rounds."""
     lines = read_ledger(out)
-    return [*_unmoved(lines), *_silenced(out, [line["stage"] for line in lines]), *_mixed(lines)]
+    return [
+        *_unmoved(lines), *_silenced(out, [line["stage"] for line in lines]), *_mixed(lines), *_watched(out)
+    ]  # fmt: skip
+
+
+def _watched(out: Path) -> Iterator[str]:
+    """What fired in each round, which checkpoint is the best, and what ended the run."""
+    rounds = read_watched(out)
+    for number, watched in rounds.items():
+        for reading in watched.fired:
+            yield f"round {number}: {reading.monitor}: {reading.why}"
+    if best := best_sentence(rounds.values()):
+        yield f"best checkpoint: {best}"
+    if sentence := stop_sentence(out, read_recipe(out).get("stop_when") or ()):
+        yield sentence
 
 
 def _unmoved(lines: list[dict[str, Any]]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from loops.collect.controlled_hallucination import ControlledHallucination
 from loops.collect.given import GivenPairs
 from loops.documents import apply_change, read_document, validated
 from loops.kinds import Collector, Optimiser, Part, Selector, Study, Verifier
+from loops.monitors.settings import Monitor, Watch
 from loops.optimise.dpo import Dpo
 from loops.select.pairs import BestAgainstWorst
 from loops.setting import Setting
@@ -107,6 +108,12 @@ class Recipe(Part):
     select: Annotated[SerializeAsAny[Selector], BeforeValidator(SELECT.read)] = BestAgainstWorst()
     optimise: Annotated[SerializeAsAny[Optimiser], BeforeValidator(OPTIMISE.read)] = Dpo()
     evaluate: Evaluate = Evaluate()
+    watch: Watch | None = Field(
+        default=Watch(), description="what monitors look at after every round; null: at nothing"
+    )
+    stop_when: tuple[Monitor, ...] = Field(
+        default=(), description="monitors that end the run after the round they fire"
+    )
 
     @property
     def own_pictures(self) -> bool:
@@ -180,6 +187,8 @@ class Recipe(Part):
     def _parts_fit(self) -> Self:
         self.select.refuse_collector(self.collect)
         self.optimise.refuse_selector(self.select)
+        if self.stop_when and self.watch is None:
+            raise ValueError("field 'stop_when' names monitors, and watch is null: nothing is watched; leave one out")
         if self.source.startswith(GIVEN_PAIRS) != isinstance(self.collect, GivenPairs):
             raise ValueError(f"collect.kind {self.collect.kind}: pairs that are there are source={GIVEN_PAIRS}PATH")
         return self

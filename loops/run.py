@@ -1,4 +1,4 @@
-"""A run: the seed is measured, then rounds follow, and the checkpoint of each is measured.
+"""A run: the seed is measured, then rounds follow, and the checkpoint of each is watched and measured.
 
 Each stage goes through the ledger with all that its result depends on. Models, encoders and trainers are loaded inside
 the stage that needs them: a finished run is recognised without importing any of them.
@@ -20,12 +20,13 @@ from harness.types import Checkpoint
 from loops.check_recipe import check_recipe
 from loops.documents import read_document, validated
 from loops.kinds import Round, Study
-from loops.ledger import Outcome, open_run
+from loops.ledger import Done, Outcome, open_run
 from loops.measuring import baseline_tasks, baselines, evaluation
 from loops.recipe import Recipe
 from loops.revisions import record_revisions, revisions_of
 from loops.setting import Setting
 from loops.stages import Stage, Stages, all_stages_stand, plan_stages, run_stages
+from loops.watching import Watching, firing, remembered, watch_stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,12 +82,21 @@ def stages_of(recipe: Recipe, setting: Setting, answers: Path) -> Stages[tuple[C
     before = yield evaluation(study, measured, 0, seed, adapter, answers)
     if tasks := baseline_tasks(study, measured):
         yield baselines(study, measured, tasks, seed, adapter, before, answers)
+    watching = None
+    if recipe.watch and recipe.rounds:
+        watching = Watching(study=study, watch=recipe.watch, measured=measured, seed=seed, answers=answers)
+    watches = [(yield watch_stage(watching, 0, seed, adapter, (), {}))] if watching else []
     checkpoints = [seed]
     for number in range(1, recipe.rounds + 1):
-        start = Round(study=study, number=number, seed=seed, start=checkpoints[-1])
-        checkpoints.append((yield from study.optimise.round(start)))
-        if measured.rounds == "all" or number == recipe.rounds:
+        start, done = Round(study=study, number=number, seed=seed, start=checkpoints[-1]), dict[str, Done]()
+        checkpoints.append((yield from remembered(study.optimise.round(start), done)))
+        if watching:
+            watches.append((yield watch_stage(watching, number, checkpoints[-1], None, tuple(watches), done)))
+        is_last = number == recipe.rounds or any(firing(each, recipe.stop_when) for each in watches[-1:])
+        if measured.rounds == "all" or is_last:
             yield evaluation(study, measured, number, checkpoints[-1], None, answers)
+        if is_last:
+            break
     return tuple(checkpoints)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from harness.errors import RecipeError, StropError
 from harness.files import read_json, write_json
 from harness.runs.names import GRID, RECIPE, RESULTS, evaluation_folder
+from harness.runs.watches import stopped_round
 from loops.check_recipe import check_recipe
 from loops.grid import Budget, Cell, Grid
 from loops.ledger import hold
@@ -169,7 +170,8 @@ def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
 
 def _finished(run: Run, folder: Path) -> bool:
     """The last stage of this very recipe is there; stages appear whole and in order."""
-    if not (evaluation_folder(folder, run.recipe.rounds) / RESULTS).is_file():
+    last = stopped_round(folder, run.recipe.stop_when) or run.recipe.rounds
+    if not (evaluation_folder(folder, last) / RESULTS).is_file():
         return False
     try:
         return load_recipe(folder / RECIPE) == run.recipe

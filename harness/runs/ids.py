@@ -23,6 +23,7 @@ from harness.runs.names import (
     RECIPE,
     RESULTS,
     SHARED_FILES,
+    WATCH,
     finished_rounds,
     round_of,
 )
@@ -156,7 +157,7 @@ def _of_digest(digits: str, runs: Path, same_figures_do: bool) -> Location:
 
 def _evaluations(runs: Path) -> Iterator[Path]:
     """Every results folder below `runs` and, a few folders deep, below the working folder, each once. What a baseline
-    without training answered and what a grid's runs share are left out."""
+    without training answered, what monitors watched and what a grid's runs share are left out."""
     seen: set[Path] = set()
     for root, depth in ((runs, None), (Path(), SEARCH_DEPTH)):
         for name, below, files in os.walk(root):
@@ -169,7 +170,7 @@ def _evaluations(runs: Path) -> Iterator[Path]:
 
 
 def _is_searched(name: str) -> bool:
-    return not name.startswith((".", "_")) and name != BASELINES
+    return not name.startswith((".", "_")) and name not in (BASELINES, WATCH)
 
 
 def _without_results(folder: Path) -> Exception:

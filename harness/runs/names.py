@@ -18,7 +18,7 @@ ANSWERS = "answers.jsonl"
 REPLIES = "replies.jsonl"
 
 EVAL, COLLECT, VERIFY, SELECT, OPTIMISE = "eval", "collect", "verify", "select", "optimise"
-MERGE, BASELINES = "merge", "baselines"
+MERGE, BASELINES, WATCH = "merge", "baselines", "watch"
 
 # What a stage writes
 GROUPS = "groups.jsonl"
@@ -26,6 +26,7 @@ PAIRS = "pairs.jsonl"
 CHECKPOINT = "checkpoint"
 ADAPTER = "adapter"
 FILTER, RERANK = "filter", "rerank"
+READINGS = "readings.json"
 
 # A grid's folder: its cells and their runs, and the stages that runs share
 GRID = "grid.json"
@@ -71,6 +72,12 @@ def checkpoint_folder(run: Path, number: int) -> Path:
 def finished_rounds(run: Path) -> dict[int, Path]:
     """The results folders of a run's finished evaluations, by round; empty for any other folder."""
     return _by_round(path.parent for path in run.glob(f"round-*/{EVAL}/{RESULTS}"))
+
+
+def watched_rounds(run: Path) -> dict[int, Path]:
+    """The files of what a run's monitors read, by round."""
+    return {number: path / READINGS for number, path in _by_round(run.glob(f"round-*/{WATCH}")).items()
+            if (path / READINGS).is_file()}  # fmt: skip
 
 
 def judged_rounds(run: Path) -> dict[int, Path]:

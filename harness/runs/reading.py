@@ -14,6 +14,7 @@ from harness.files import digest_of_json, read_json, read_jsonl
 from harness.results import Results, read_results
 from harness.runs.ids import Location
 from harness.runs.names import LEDGER, RECIPE, RESULTS, round_of
+from harness.runs.watches import Watched, read_watched
 
 COST_FIRST = (
     "seconds", "forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "trained_tokens",
@@ -39,7 +40,7 @@ class Stage:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
     """A run folder, some rounds of one, or a results folder that stands alone (`recipe` and `stages` empty, its only
-    round is None)."""
+    round is None). `watched` is what the monitors of a whole run read, by round."""
 
     folder: Path
     name: str
@@ -47,6 +48,7 @@ class Run:
     rounds: Mapping[int | None, Results]
     stages: tuple[Stage, ...]
     level: str = ""
+    watched: Mapping[int, Watched] = field(default_factory=dict)
 
     @property
     def seed(self) -> str | None:
@@ -84,6 +86,7 @@ def read_run(location: Location, level_of: LevelOf = filed_level) -> Run:
         rounds=rounds,
         stages=stages if location.is_whole else tuple(each for each in stages if round_of(each.name) in rounds),
         level=level_of(recipe),
+        watched=read_watched(location.run) if location.is_whole else {},
     )
 
 

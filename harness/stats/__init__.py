@@ -10,6 +10,7 @@ per-cluster sums: no row is touched twice, whatever the number of draws.
 from __future__ import annotations
 
 from harness.stats.binomial import McNemar
+from harness.stats.confidence import calibration_difference
 from harness.stats.differences import (
     Difference,
     PooledDifference,
@@ -34,6 +35,7 @@ __all__ = [
     "McNemar",
     "PooledDifference",
     "as_plain",
+    "calibration_difference",
     "corrected",
     "difference",
     "enough_draws",

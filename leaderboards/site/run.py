@@ -16,6 +16,7 @@ from leaderboards.charts import Point, Series, rounds_drawing
 from leaderboards.render import MEANINGS, NOTHING, Board, Cell, Row, TaskView, arrow, interval
 from leaderboards.site.cells import Figure, bounds, on_axis, shown
 from leaderboards.site.folder import Chart, Link, SiteFolder
+from leaderboards.watched import monitor_sections
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +83,7 @@ def write_run(folder: SiteFolder, page: RunPage, board: Board, browsers: Mapping
         cost_names=[name.replace("_", " ") for name in cost_names(run.stages)],
         stages=[_stage(stage, cost_names(run.stages)) for stage in run.stages],
         total=_duration(sum(stage.cost.get("seconds", 0.0) for stage in run.stages)),
+        monitors=monitor_sections([(page.entry.name, run)]),
         recipe=_yaml(run.recipe),
         provenance=_yaml(list(run.rounds.values())[-1].provenance),
         notes=[note for note in board.notes if note.startswith((f"{page.entry.name}:", f"{page.entry.name},"))],

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from loops.grid import Grid
     from loops.run_grid import OnPoll, Run, State
 
-STAGES_A_ROUND = 5
+STAGES_A_ROUND = 6
 
 
 def grid(

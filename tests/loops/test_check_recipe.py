@@ -234,11 +234,12 @@ def test_check_says_what_was_checked_and_does_nothing_else(small: Callable[..., 
     assert messages.code == 0, messages.err
     lines = messages.out.splitlines()
     assert lines[0] == "evaluation: pictos_captions (6 samples of test), pictos_pope (6 samples of test)"
-    assert lines[1] == "pairs: 1 round of 4 pictures of pictos_captions"
-    assert lines[2].startswith("training: a step of training, ")
-    assert lines[3:] == ["nothing is wrong with the recipe"]
+    assert lines[1] == "watch: pictos_captions (dev), pictos_pope (dev)"
+    assert lines[2] == "pairs: 1 round of 4 pictures of pictos_captions"
+    assert lines[3].startswith("training: a step of training, ")
+    assert lines[4:] == ["nothing is wrong with the recipe"]
     content = json.loads(small("verify.kind=clip", more=("--check", "--json")).out)
-    assert list(content["checked"]) == ["evaluation", "pairs", "training", "encoder"]
+    assert list(content["checked"]) == ["evaluation", "watch", "pairs", "training", "encoder"]
     assert not (tmp_path / "out").exists()
 
 
@@ -248,6 +249,8 @@ def test_check_says_what_was_checked_and_does_nothing_else(small: Callable[..., 
     [
         (["evaluate.tasks=[]"], "evaluate.tasks: names no task, so nothing would be measured"),
         (["evaluate.tasks=[pictos_pope, pictos_pope]"], "evaluate.tasks: names pictos_pope twice; name it once"),
+        (["watch.tasks=[pictos_pop]"], "no task is called 'pictos_pop'; there are pictos_pope, "),
+        (["watch.choose_by=pictos_chair"], "watch.choose_by: pictos_chair is not among pictos_captions, pictos_pope"),
         (["evaluate.tasks=[pictos_pop]"], "no task is called 'pictos_pop'; there are pictos_pope, "),
         (["source=pictos_pope"], "task 'pictos_pope' has no training pool; these have one: "),
         (["evaluate.split=reserve-2"], "strop run: split reserve-2 is test pictures that one study opens, once;"),

@@ -37,7 +37,7 @@ SMALL: Mapping[str, Any] = {
     "name": "small", "model": "tiny", "rounds": 1,
     "collect": {"samples": 8, "temperature": 1.5, "max_tokens": 12, "unfinished": "keep", "max_unfinished": 1},
     "optimise": {"trl": {"max_steps": 1, "per_device_train_batch_size": 2}},
-    "evaluate": {"limit": 2, "tasks": ["pictos_captions"], "rerank": 2},
+    "evaluate": {"limit": 2, "tasks": ["pictos_captions"], "rerank": 2}, "watch": None,
 }  # fmt: skip
 
 

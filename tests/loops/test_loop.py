@@ -23,6 +23,7 @@ from harness.errors import DataError, RecipeError, RunError
 from harness.files import read_jsonl
 from harness.models.mixing import Mix
 from harness.results import read_results
+from harness.runs.watches import Reading
 from harness.types import Advance, Answer, Group, Sample, Sampling, Verdict
 from leaderboards.build import build_board
 from loops.collect.controlled_hallucination import ControlledHallucination, Ratio
@@ -30,6 +31,7 @@ from loops.collect.sampling import SampledAnswers
 from loops.groups import Pair, read_groups, read_rows, write_groups, write_rows
 from loops.kinds import Verifying
 from loops.ledger import Ledger, Outcome
+from loops.notes import notes_of_run
 from loops.optimise.dpo import Dpo
 from loops.optimise.parts import prepare
 from loops.optimise.training import check_settings, optimise
@@ -528,6 +530,7 @@ RECIPE = Recipe.model_validate(
         "verify": {"kind": "random"},
         "optimise": {"trl": TRL},
         "evaluate": {"limit": 12, "tasks": ["pictos_captions"]},
+        "watch": None,
     }
 )
 
@@ -717,3 +720,31 @@ def test_a_run_may_hold_sampled_answers_against_each_other(setting: Setting, tmp
     collected = read_jsonl(tmp_path / "run" / "round-1" / "collect" / "groups.jsonl")
     assert [len(row["answers"]) for row in collected] == [3] * 24
     assert len(list(read_jsonl(tmp_path / "run" / "round-1" / "select" / "pairs.jsonl"))) == 12
+
+
+# Watching -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_run_ends_after_the_round_in_which_a_monitor_fires_that_it_names(
+    setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fired = Reading(monitor="collapse", fired=True, why="planted", figures={})
+    monkeypatch.setattr("loops.monitors.MONITORS", {"collapse": lambda rounds, watch: fired})
+    fields = {"rounds": 2, "watch": {"limit": 4}, "evaluate": {"limit": 2, "tasks": ["pictos_pope", "pictos_chair"]}}
+    recipe, out = Recipe.model_validate(RECIPE.model_dump() | fields), tmp_path / "run"
+    stopping = recipe.model_copy(update={"stop_when": ("collapse",)})
+
+    finished = run_recipe(stopping, out, setting)
+    assert _stages(out)[0] == "round-0/eval" and _stages(out)[-2:] == ["round-1/watch", "round-1/eval"]
+    assert "stopped after round 1 by stop_when: collapse (planted)" in notes_of_run(out)
+    assert run_recipe(stopping, out, setting) == dataclasses.replace(finished, fresh_stages=0)
+
+    watched = read_results(out / "round-1/watch")
+    assert {(task.split, len(task.rows)) for task in watched.tasks} == {("dev", 4)}
+    assert all("watch/confidence" in row.counts for row in watched.task("pictos_pope").rows)
+    build_board([out], tmp_path / "board")
+    assert "| small | 0 | 1 | pictos\\_pope macro/f1 " in (tmp_path / "board/board.md").read_text()
+
+    longer = run_recipe(recipe, out, setting)
+    assert longer.checkpoints[:2] == finished.checkpoints and len(longer.checkpoints) == 3, "it went on from there"

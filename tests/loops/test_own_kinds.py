@@ -172,7 +172,7 @@ class OnPolicy(Optimiser):
 
 
 ON_POLICY = Recipe.model_validate({"name": "own", "rounds": 2, "evaluate": {"filter": False}}).model_copy(
-    update={"optimise": OnPolicy()}
+    update={"optimise": OnPolicy(), "watch": None}
 )
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from harness.errors import RunError
 from harness.runs.grids import read_grid
+from harness.runs.watches import Reading, Watched, write_watched
 from loops.grid import Grid, load_grid
 from loops.ledger import hold
 from loops.run_grid import Run, State, find_states, run_grid
@@ -95,6 +96,21 @@ def test_a_run_from_before_a_field_was_added_is_still_finished(grid: Grid, tmp_p
         del recipe["collect"]
         path.write_text(yaml.safe_dump(recipe))
     assert {state.state for state in find_states(grid, tmp_path / "out").values()} == {"done"}
+
+
+def test_a_run_that_a_monitor_ended_is_finished(grid: Grid, tmp_path: Path) -> None:
+    """Its recipe has more rounds than it came to."""
+    longer = _load(tmp_path, set={"rounds": 3, "stop_when": ["collapse"]})
+    Doing(tmp_path / "out")(longer)
+    assert {state.state for state in find_states(longer, tmp_path / "out").values()} == {"not run"}
+    fired = Reading(monitor="collapse", fired=True, why="planted", figures={})
+    watched = Watched(number=1, split="dev", choice=None, readings=(fired,))
+    for folder in (tmp_path / "out").glob("*/seed-0"):
+        write_watched(folder / "round-1/watch/readings.json", watched)
+    states = find_states(longer, tmp_path / "out")
+    assert {folder.partition("/")[2]: state.state for folder, state in states.items()} == {
+        "seed-0": "done", "seed-1": "not run"
+    }  # fmt: skip
 
 
 def test_another_recipe_is_not_finished(grid: Grid, tmp_path: Path) -> None:

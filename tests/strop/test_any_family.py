@@ -24,6 +24,7 @@ SMALL = {
     "optimise.trl.per_device_train_batch_size": 2,
     "optimise.trl.learning_rate": 1e-3,
     "evaluate.tasks": "[pictos_captions]",
+    "watch": "null",
     "evaluate.limit": 2,
     "evaluate.max_tokens": 8,
     "evaluate.filter": "false",

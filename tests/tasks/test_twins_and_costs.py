@@ -194,10 +194,12 @@ def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
     assert {name: set(cost) - always for name, cost in costs.items()} == {
         "round-0/eval": asking,
         "round-0/baselines": asking | verifying,
+        "round-0/watch": asking | verifying,
         "round-1/collect": asking,
         "round-1/verify": verifying,
         "round-1/select": set(),
         "round-1/optimise": training,
+        "round-1/watch": asking | verifying,
         "round-1/eval": asking,
     }
     assert all(always <= set(cost) for cost in costs.values())

@@ -154,7 +154,7 @@ def test_results_tell_what_was_seen(hub: Path, tmp_path: Path) -> None:
 def test_a_recipe_asks_and_trains_on_the_same_pictures(
     hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: Pictures | None
 ) -> None:
-    """The frames of all that a run makes: its check, two evaluations, collection, training."""
+    """The frames of all that a run makes: its check, two evaluations and watches, collection, training."""
     frames: list[str] = []
     making = PromptReader.__init__
 
@@ -164,7 +164,7 @@ def test_a_recipe_asks_and_trains_on_the_same_pictures(
 
     monkeypatch.setattr(PromptReader, "__init__", listening)
     run_recipe(_recipe(pictures), tmp_path / "run", _setting(hub))
-    assert frames == [pictures or "pad"] * 5
+    assert frames == [pictures or "pad"] * 7
 
 
 def test_stages_that_show_pictures_depend_on_how(hub: Path) -> None:

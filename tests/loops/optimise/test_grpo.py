@@ -157,7 +157,7 @@ def test_a_round_is_one_stage_with_the_answers_and_what_they_earned(tiny: Path, 
         **DRAWN, "model": tiny, "rounds": 1, "collect.samples": 4, "collect.max_tokens": 4,
         "collect.unfinished": "keep", "verify.kind": "shorter",
         "optimise.trl": "{per_device_train_batch_size: 8, max_steps: 2}",
-        "evaluate.tasks": "[pictos_captions]", "evaluate.limit": 2,
+        "evaluate.tasks": "[pictos_captions]", "evaluate.limit": 2, "watch": "null",
     }  # fmt: skip
     words = [word for name, value in fields.items() for word in ("--set", f"{name}={value}")]
     ran = strop("run", "judge_free", "--out", "out", *words)
