@@ -15,4 +15,5 @@ pytestmark = pytest.mark.slow
 def test_the_table_of_llava_is_what_the_command_prints(strop: Strop) -> None:
     save_published(Path("models"))
     words, printed = plan_shown("## LLaVA-1.5-7B on 80 GB")
-    assert strop(*words).out == printed
+    ran = strop(*words)
+    assert (ran.out, ran.code) == (printed, 0), ran.err

@@ -4,6 +4,7 @@ without, has the same tensors alive at once."""
 from __future__ import annotations
 
 import copy
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from harness.models.vlm import Vlm
 from harness.types import Sampling
 from tests.support.counted import Counted
 from tests.support.families.member import Member
+from tests.support.measured import TRAININGS, measured
 from tests.support.published import plan_shown, save_published
 from tests.support.shell import Strop
 
@@ -58,8 +60,17 @@ def test_a_batch_of_questions_takes_the_bytes_that_are_planned(
 
 
 @pytest.mark.families
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux tells how much memory a process had")
+@pytest.mark.parametrize("name", ["llava", "qwen2_vl"])
+def test_the_plan_is_within_15_percent_of_measured_memory(name: str) -> None:
+    for case, (planned, most) in measured(name, "asking", *TRAININGS).items():
+        assert 0.85 < planned / most < 1.15, (case, planned, most)
+
+
+@pytest.mark.families
 @pytest.mark.parametrize("title", ["## Qwen2.5-VL-7B on 80 GB", "## Qwen2.5-VL-3B on 24 GB"])
 def test_the_tables_of_the_page_are_what_the_command_prints(title: str, strop: Strop) -> None:
     save_published(Path("models"))
     words, printed = plan_shown(title)
-    assert strop(*words).out == printed
+    ran = strop(*words)
+    assert (ran.out, ran.code) == (printed, 0), ran.err
