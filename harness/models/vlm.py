@@ -9,10 +9,10 @@ own for each sample, so that no answer depends on which others are in its batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -33,6 +33,8 @@ from harness.sentences import sentence_spans
 from harness.thoughts import tags_of
 from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
 
+T = TypeVar("T")
+
 DECODING_VERSION = 3
 """Raised when this module would decode another answer from the same model, sample and sampling."""
 
@@ -45,9 +47,8 @@ these are pictures', and how many the twins'; tokens that were decoded."""
 @dataclass(frozen=True, slots=True)
 class Begun:
     """Rows whose prompts are read: `logits` (lanes, longest lead + 1, vocabulary) behind the prompt and each token of
-    the lead, on the right; twins are the lanes behind the rows. `done` samples end with them."""
+    the lead, on the right; twins are the lanes behind the rows."""
 
-    done: int
     rows: list[AnswerRow]
     heads: Heads
     logits: torch.Tensor
@@ -186,13 +187,15 @@ class Vlm:
     @torch.inference_mode()
     def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:
         """(log-probability of the continuation after the sample's prompt, whether it is the greedy one)."""
-        likelihoods: list[tuple[int, float, bool]] = []
-        for begun in self.begun(samples, Sampling(), None, continuations):
-            for row, log_probs in self._read(begun):
+
+        def read(places: Sequence[int]) -> Iterator[tuple[int, tuple[float, bool]]]:
+            for _, row, log_probs in self._read(samples, continuations, places):
                 targets = torch.tensor(row.lead, device=self.device)
                 total = log_probs.gather(1, targets[:, None]).sum()
-                likelihoods.append((row.sample, float(total), bool((log_probs.argmax(-1) == targets).all())))
-        return [(value, greedy) for _, value, greedy in sorted(likelihoods)]
+                yield row.sample, (float(total), bool((log_probs.argmax(-1) == targets).all()))
+
+        likelihoods = dict(self._as_memory_allows(len(samples), read))
+        return [likelihoods[number] for number in range(len(samples))]
 
     @torch.inference_mode()
     def sentence_log_likelihoods(
@@ -201,22 +204,27 @@ class Vlm:
         """For each answer the log-probability (natural logarithm, summed over tokens) of each of its sentences, as
         `harness.sentences` cuts them, given pictures, prompt and the sentences before it: how sure the model is of it.
         """
-        likelihoods: list[list[float]] = [[] for _ in samples]
-        for begun in self.begun(samples, Sampling(), None, answers):
-            for row, log_probs in self._read(begun):
-                answer = answers[row.sample]
+
+        def read(places: Sequence[int]) -> Iterator[tuple[int, list[float]]]:
+            for begun, row, log_probs in self._read(samples, answers, places):
+                answer = answers[places[row.sample]]
                 spans = sentence_spans(answer)
                 sums = [0.0] * len(spans)
                 if row.lead:
                     tokens = torch.tensor(row.lead, device=self.device)
                     values = log_probs.gather(1, tokens[:, None])[:, 0].tolist()
-                    ends = self.reader.answer_ends(samples[row.sample], answer, begun.heads.heads[row.head])
+                    head = begun.heads.heads[row.head]
+                    ends = self.reader.answer_ends(samples[places[row.sample]], answer, head)
                     for end, value in zip(ends, values, strict=True):
                         sentence = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
                         sums[sentence] += value
-                likelihoods[row.sample] = sums
+                yield row.sample, sums
+
+        likelihoods: list[list[float]] = [[] for _ in samples]
+        for number, sums in self._as_memory_allows(len(samples), read):
+            likelihoods[number] = sums
             if advance:
-                advance(begun.done)
+                advance(1)
         return likelihoods
 
     def answers(
@@ -234,28 +242,40 @@ class Vlm:
                 advance(1)
         return results
 
-    @torch.inference_mode()
     def _answered(
         self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Mix] | None
     ) -> Iterator[tuple[int, list[Answer]]]:
-        """(index of a sample, its answers), as they end. Where memory runs out, the remaining samples go on with
-        half the rows at once."""
-        left = dict(enumerate(samples))
+        """(index of a sample, its answers), as they end."""
+
+        def fill(places: Sequence[int]) -> Iterator[tuple[int, list[Answer]]]:
+            waiting = [samples[place] for place in places]
+            return self._fill(waiting, sampling, [how[place] for place in places] if how else None)
+
+        return self._as_memory_allows(len(samples), fill, rows=sampling.n)
+
+    @torch.inference_mode()
+    def _as_memory_allows(
+        self, count: int, work: Callable[[Sequence[int]], Iterator[tuple[int, T]]], *, rows: int = 1
+    ) -> Iterator[tuple[int, T]]:
+        """What `work` makes of `count` samples of so many rows each: (number of a sample, the result), as they come.
+
+        `work` is given the numbers of samples and yields (place among these, result). Where memory runs out, the
+        samples that are left go on with half the rows at once.
+        """
+        left = list(range(count))
         while left:
-            places = list(left)
+            places, ready = left, set[int]()
             try:
-                waiting = list(left.values())
-                for index, answers in self._fill(
-                    waiting, sampling, [how[number] for number in places] if how else None
-                ):
-                    del left[places[index]]
-                    yield places[index], answers
+                for place, result in work(places):
+                    ready.add(place)
+                    yield places[place], result
                 return
             except torch.OutOfMemoryError as error:
-                if self.batch <= sampling.n:
+                if self.batch <= rows:
                     raise ModelError(
                         f"{self.name}: {self.device} has not the memory for one sample; ask for fewer tokens or use cpu"
                     ) from error
+            left = [number for place, number in enumerate(places) if place not in ready]
             self.batch //= 2
             torch.cuda.empty_cache()
 
@@ -314,18 +334,23 @@ class Vlm:
             keep = 1 + max(len(row.lead) for row in rows) if continuations is not None else 1
             reader = Prefill(self.branching, self.reader, self.prefix, self._count)
             logits, lanes = reader.read(rows, heads, keep=keep, more=more)
-            yield Begun(len(chunk), rows, heads, logits, lanes)
+            yield Begun(rows, heads, logits, lanes)
 
     def _count(self, tokens: int, *, passes: int = 1, pictures: int = 0, twins: int = 0) -> None:
         """Forward passes over so many tokens, of which so many are pictures' and the twins'."""
         self.costs.update(forward_passes=passes, forward_tokens=tokens, picture_tokens=pictures, twin_tokens=twins)
 
-    def _read(self, begun: Begun) -> Iterator[tuple[AnswerRow, torch.Tensor]]:
-        """Each row with the log-probabilities (lead, vocabulary) of the tokens of its lead."""
-        for lane, row in enumerate(begun.rows):
-            logits = begun.logits[lane, -len(row.lead) - 1 : -1]
-            self.refuse_no_numbers(logits)
-            yield row, logits.float().log_softmax(-1)
+    def _read(
+        self, samples: Sequence[Sample], leads: Sequence[str], places: Sequence[int]
+    ) -> Iterator[tuple[Begun, AnswerRow, torch.Tensor]]:
+        """Each row of the samples in some places, whose `sample` is counted there, in its batch, with the
+        log-probabilities (lead, vocabulary) of the tokens of its lead."""
+        chosen, begins = [samples[place] for place in places], [leads[place] for place in places]
+        for begun in self.begun(chosen, Sampling(), None, begins):
+            for lane, row in enumerate(begun.rows):
+                logits = begun.logits[lane, -len(row.lead) - 1 : -1]
+                self.refuse_no_numbers(logits)
+                yield begun, row, logits.float().log_softmax(-1)
 
     def refuse_no_numbers(self, logits: torch.Tensor) -> None:
         """Raise `ModelError` where the model computes no numbers: its answers would be blank or the first token's."""
