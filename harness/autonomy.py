@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 CONTROL = "control"
 
-SELF_VERIFIED, OWN_QUESTIONS = "L4", "L5"
+EXTERNAL, SELF_VERIFIED, OWN_QUESTIONS = "L3", "L4", "L5"
 
 UNKNOWN = "pairs of unknown origin"
 """Of a run on pairs that somebody else made: who preferred is not in such files, whoever looks at them again here."""

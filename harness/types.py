@@ -224,6 +224,8 @@ class Sampling:
     """How answers are drawn. `temperature` 0 is greedy; `n` answers a prompt; `seed` feeds the generator. With `top_p`
     tokens are drawn from the likeliest that make up this share (nucleus sampling, arXiv 1904.09751).
 
+    With `sentences` an answer ends when so many are whole, beside those that it was given (`harness.sentences`).
+
     With `max_thought_tokens` a thought has so many tokens beside the `max_tokens` of the answer
     (`harness.models.thinking`); without, both share `max_tokens`.
     """
@@ -234,6 +236,7 @@ class Sampling:
     seed: int = 0
     max_thought_tokens: int | None = None
     top_p: float | None = None
+    sentences: int | None = None
 
     @property
     def greedy(self) -> Sampling:

@@ -72,8 +72,8 @@ def read_groups(path: Path, samples: Sequence[Sample]) -> list[Group]:
         Group(
             sample=_find(by_id, row, path),
             answers=tuple(row["answers"]),
-            notes=tuple(row["notes"]),
-            verdicts=tuple(Verdict(**verdict) for verdict in row["verdicts"]),
+            notes=tuple(row.get("notes", ())),
+            verdicts=tuple(Verdict(**verdict) for verdict in row.get("verdicts", ())),
         )
         for row in read_jsonl(path)
     ]
@@ -105,4 +105,5 @@ def _find(by_id: Mapping[str, Sample], row: Mapping[str, Any], path: Path) -> Sa
     """The sample of a row, under the row's prompt: a model's own question is none of the pool's."""
     if row["id"] not in by_id:
         raise RunError(f"{path}: sample {row['id']} is not in this recipe's pool; the file was edited or moved")
-    return replace(by_id[row["id"]], prompt=row["prompt"])
+    sample = by_id[row["id"]]
+    return replace(sample, prompt=row.get("prompt", sample.prompt))

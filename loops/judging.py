@@ -30,9 +30,14 @@ def judge_groups(
     """The groups with the verdicts of the study's verifier, and what is left of that for its facts and costs. `begin`
     is given how many groups are judged."""
     verifier = open_verifier(study, groups, draw)
+    return judged_by(verifier, study, groups, begin(len(groups))), verifier
+
+
+def judged_by(verifier: Verifying, study: Study, groups: Sequence[Group], advance: Advance) -> list[Group]:
+    """The groups with the verdicts of the study's verifier, which was opened before."""
     shown = groups if study.verify.is_shown_gold else blind_groups(groups)
-    verdicts = verifier.verify(shown, begin(len(shown)))
-    return [dataclasses.replace(group, verdicts=its) for group, its in zip(shown, verdicts, strict=True)], verifier
+    verdicts = verifier.verify(shown, advance)
+    return [dataclasses.replace(group, verdicts=its) for group, its in zip(shown, verdicts, strict=True)]
 
 
 def blind_groups(groups: Sequence[Group]) -> list[Group]:

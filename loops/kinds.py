@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.models.options import ModelOptions
     from harness.models.vlm import Vlm
     from loops.ledger import Outcome
+    from loops.plan import Planned, Planner
 
 
 class Part(BaseModel):
@@ -66,6 +67,10 @@ class Kind(Part):
     def trials(self, study: Study) -> Mapping[str, Trial]:
         """What takes longer to try, by the name under which `strop run --check` tells of it."""
         return {}
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        """What the stage takes of memory, by a planner that is asked for it; None where it runs no model."""
+        return None
 
 
 # Collect --------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from strop.commands.diff import diff
 from strop.commands.eval import evaluate
 from strop.commands.export import export
 from strop.commands.grid import grid
+from strop.commands.plan import plan
 from strop.commands.recipes import recipes
 from strop.commands.reported import reported
 from strop.commands.rerun import rerun
@@ -38,6 +39,7 @@ from strop.commands.run import run
 from strop.commands.score import score_app
 from strop.commands.show import show
 from strop.commands.tasks import tasks
+from strop.commands.verify import verify
 from strop.parsing import OnceCommand, current_word
 from strop.terminal import harmless_streams
 
@@ -46,10 +48,8 @@ app = typer.Typer(
 
     **Examples**
 
-    strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --out runs/seed
-
-    strop run judge_free --out runs/demo
-
+    strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --out runs/seed\\
+    strop run judge_free --out runs/demo\\
     strop compare runs/demo:0 runs/demo:2
     """,
     no_args_is_help=True,
@@ -69,7 +69,7 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "bench": bench,
         "data": data_app,
     },
-    "Hone": {"run": run, "recipes": recipes, "grid": grid, "build-vlm": build_vlm},
+    "Hone": {"run": run, "plan": plan, "recipes": recipes, "verify": verify, "grid": grid, "build-vlm": build_vlm},
     "Compare": {"compare": compare, "diff": diff, "show": show, "rerun": rerun, "calibrate": calibrate},
     "Publish": {"board": board, "export": export, "reported": reported},
 }

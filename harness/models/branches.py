@@ -251,7 +251,7 @@ class Lanes:
         alike: dict[tuple[Any, ...], list[tuple[Rows, Sequence[int]]]] = {}
         for rows, lanes in batches:
             alike.setdefault(rows.signature, []).append((rows, lanes))
-        self._batches = [
+        self.batches = [
             (joined([rows for rows, _ in group]), [lane for _, lanes in group for lane in lanes])
             for group in alike.values()
         ]
@@ -259,33 +259,33 @@ class Lanes:
     @property
     def passes(self) -> int:
         """How many forward passes a step takes."""
-        return len(self._batches)
+        return len(self.batches)
 
     def step(self, ids: torch.Tensor) -> torch.Tensor:
         """The logits (lanes, vocabulary) behind one more token (lanes, 1) each."""
         logits = []
-        for number, (rows, lanes) in enumerate(self._batches):
+        for number, (rows, lanes) in enumerate(self.batches):
             values, rows = self.branching.extend(rows, ids[lanes])
             logits.append(values[:, -1])
-            self._batches[number] = (rows, lanes)
-        return in_order(logits, [lane for _, lanes in self._batches for lane in lanes])
+            self.batches[number] = (rows, lanes)
+        return in_order(logits, [lane for _, lanes in self.batches for lane in lanes])
 
     def tokens(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(all tokens of the lanes so far, padded on the left, their mask), both (lanes, longest)."""
-        order = [lane for _, lanes in self._batches for lane in lanes]
-        ids, masks = (padded([getattr(rows, name) for rows, _ in self._batches], 1) for name in ("ids", "mask"))
+        order = [lane for _, lanes in self.batches for lane in lanes]
+        ids, masks = (padded([getattr(rows, name) for rows, _ in self.batches], 1) for name in ("ids", "mask"))
         return in_order([ids], order), in_order([masks], order)
 
     def keep(self, lanes: Sequence[int]) -> None:
         """Let these lanes alone go on; they are numbered anew in this order."""
         numbers = {lane: number for number, lane in enumerate(lanes)}
         remaining = []
-        for rows, owned in self._batches:
+        for rows, owned in self.batches:
             index = [row for row, lane in enumerate(owned) if lane in numbers]
             if index:
                 kept = rows.taken(torch.tensor(index, device=rows.ids.device))
                 remaining.append((kept, [numbers[owned[row]] for row in index]))
-        self._batches = remaining
+        self.batches = remaining
 
 
 def in_order(batches: Sequence[torch.Tensor], order: Sequence[int]) -> torch.Tensor:

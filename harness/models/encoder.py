@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ from PIL import Image
 from safetensors import safe_open
 
 from harness.errors import ModelError
-from harness.models.joined_encoder import is_joined, load_joined
+from harness.models.joined_encoder import is_joined, joined_outline, load_joined
 from harness.models.loading import model_errors, usable_device
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 
-TEXTS = 512
-"""Texts that are encoded together."""
+PICTURES, TEXTS = 64, 512
+"""So many are encoded together."""
 
 COSTS = ("verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds")
 """What `Encoder.costs` counts: passes through one of its two towers, the pictures and texts that went through, and the
@@ -61,7 +62,7 @@ class Encoder:
 
     @torch.inference_mode()
     def match(
-        self, pictures: Sequence[Image.Image], texts: Sequence[Sequence[str]], batch: int = 64
+        self, pictures: Sequence[Image.Image], texts: Sequence[Sequence[str]], batch: int = PICTURES
     ) -> list[list[float]]:
         """`texts[i]` against `pictures[i]`; `batch` pictures at a time, each encoded once, however many texts it has,
         and so is each text that several of them have."""
@@ -142,6 +143,35 @@ def load_encoder(name: str, device: str | None = None) -> Encoder:
         raise ModelError(f"encoder {name}: its scores are not finite (NaN or infinite); its weights are broken")
     encoder.costs = dict.fromkeys(COSTS, 0)
     return encoder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetaEncoder:
+    """An encoder without weights, the shape of a picture's pixels, and how many tokens it reads of a text at most."""
+
+    model: Any
+    pixels: tuple[int, ...]
+    tokens: int
+
+
+def meta_encoder(name: str) -> MetaEncoder:
+    """The encoder of that name on torch's meta device, from its configuration alone; raises `ModelError`, and what
+    open_clip does."""
+    folder = Path(name).expanduser()
+    with _silence(), torch.device("meta"):
+        if is_joined(folder):
+            joined, side, tokens = joined_outline(folder)
+            return MetaEncoder(model=joined.eval(), pixels=(3, side, side), tokens=tokens)
+        if folder.is_dir():
+            model = open_clip.create_model(f"local-dir:{folder.resolve()}", load_weights=False, device="meta")
+        else:
+            architecture, _, tag = name.partition("::")
+            if (architecture, tag) not in open_clip.list_pretrained():
+                raise ModelError(f"encoder {name}: no such folder, and not an open_clip ARCHITECTURE::TAG")
+            model = open_clip.create_model(architecture, pretrained=None, load_weights=False, device="meta")
+    size = model.visual.image_size
+    height, width = (size, size) if isinstance(size, int) else size
+    return MetaEncoder(model=model.float().eval(), pixels=(3, height, width), tokens=int(model.context_length))
 
 
 def _refuse_made_up(name: str, expected: Mapping[str, torch.Tensor], weights: Path) -> None:

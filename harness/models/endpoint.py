@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from json import JSONDecodeError
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from openai import (
@@ -30,14 +30,18 @@ from openai import (
     PermissionDeniedError,
     Timeout,
     UnprocessableEntityError,
+    omit,
 )
 
 from harness.concurrency import concurrently
 from harness.errors import OutageError, UsageError
 from harness.files import digest_of_json
 from harness.pictures import open_picture
-from harness.types import Advance, AnswerStream, Picture, Sample, Sampling
+from harness.types import Advance, Answer, AnswerStream, Picture, Sample, Sampling
 from harness.wording import mended
+
+if TYPE_CHECKING:
+    from harness.models.mixing import Mix
 
 KEY_VARIABLES = ("STROP_API_KEY", "OPENAI_API_KEY")
 """Where the key is looked for, in this order."""
@@ -71,10 +75,9 @@ _REASON_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """The answers to one sample, how many of them ended at `max_tokens`, and the tokens that the server counted."""
+    """The answers to one sample, and the tokens that the server counted."""
 
-    texts: tuple[str, ...]
-    cut: int
+    answers: tuple[Answer, ...]
     tokens: Mapping[str, int]
 
 
@@ -129,12 +132,37 @@ class Endpoint:
         return answers
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
-        """`sampling.n` answers to each sample as they come; a refusal is an empty answer.
+        """`sampling.n` answers to each sample as they come."""
+        for index, answers in self._answered(samples, sampling):
+            yield index, [answer.text for answer in answers]
+
+    def answers(
+        self,
+        samples: Sequence[Sample],
+        sampling: Sampling,
+        how: Sequence[Mix] | None = None,
+        advance: Advance | None = None,
+    ) -> list[list[Answer]]:
+        """All answers in the samples' order, with whether each ended by itself. Raises `UsageError` where passes are to
+        be mixed, which no server does."""
+        if how:
+            raise UsageError(f"endpoint {self.url}: a server gives no logits to mix; take a model that is loaded here")
+        results: list[list[Answer]] = [[] for _ in samples]
+        for index, answers in self._answered(samples, sampling):
+            results[index] = answers
+            if advance:
+                advance(1)
+        return results
+
+    def _answered(self, samples: Sequence[Sample], sampling: Sampling) -> Iterator[tuple[int, list[Answer]]]:
+        """(index of a sample, its answers) as they come; a refusal is an empty answer.
 
         Raises `OutageError` where the client's retries do not help, after the answers to what was asked at that time. A
         question that the server does not take (too long, too large a picture) does not keep the others from being
         asked. Raises `UsageError` for a bound on thoughts: a server's thoughts are its own.
         """
+        if sampling.sentences is not None:
+            raise UsageError(f"endpoint {self.url}: a server is not stopped at a sentence; take a model loaded here")
         if sampling.max_thought_tokens is not None:
             raise UsageError(
                 "--max-thought-tokens is for a model that is loaded here; raise --max-tokens, which a served model's "
@@ -159,10 +187,10 @@ class Endpoint:
             except Exception as error:  # noqa: BLE001 - raised below, when what is on its way has come
                 down.append(error)
             else:
-                self.answered += len(reply.texts)
-                self.cut += reply.cut
-                self.costs.update(endpoint_answers=len(reply.texts), **reply.tokens)
-                yield index, [mended(text) for text in reply.texts]
+                self.answered += len(reply.answers)
+                self.cut += sum(not answer.finished for answer in reply.answers)
+                self.costs.update(endpoint_answers=len(reply.answers), **reply.tokens)
+                yield index, list(reply.answers)
         if down:
             raise down[0]
         if refused:
@@ -173,7 +201,7 @@ class Endpoint:
             {"type": "image_url", "image_url": {"url": _data_url(picture)}} for picture in sample.images
         ]
         content.append({"type": "text", "text": sample.prompt})
-        texts, cut, tokens = [], 0, Counter[str]()
+        answers, tokens = [], Counter[str]()
         for draw in range(sampling.n):
             try:
                 reply = self._client.chat.completions.create(
@@ -182,19 +210,20 @@ class Endpoint:
                     temperature=sampling.temperature,
                     max_tokens=sampling.max_tokens,  # the newer name is not known to every server
                     seed=_seed(sampling, sample, draw),
+                    top_p=omit if sampling.top_p is None else sampling.top_p,
                 )
                 choices: Any = reply.choices  # whatever the server sent
                 if reason := _error_in(choices[0] if choices else reply):
                     raise OpenAIError(reason)
                 choice = choices[0]
-                texts.append(_text(choice.message.content).strip())
-                cut += choice.finish_reason == "length"
+                text = mended(_text(choice.message.content).strip())
+                answers.append(Answer(text=text, finished=choice.finish_reason != "length"))
                 tokens.update(_tokens(reply.usage))
-                if not texts[-1] and (why := _why_blank(choice)):
+                if not text and (why := _why_blank(choice)):
                     self.blank.append(why)
             except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
                 raise OpenAIError("what came back is no chat completion") from error
-        return _Said(texts=tuple(texts), cut=cut, tokens=tokens)
+        return _Said(answers=tuple(answers), tokens=tokens)
 
     def _message(self, error: OpenAIError, what: str) -> str:
         """One line for people: which endpoint, why, and the remedy; without the key, which a server may repeat."""

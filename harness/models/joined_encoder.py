@@ -81,17 +81,27 @@ def is_joined(folder: Path) -> bool:
 def load_joined(folder: Path) -> tuple[JoinedEncoder, Any, Any]:
     """(the encoder in a folder, what makes pixels of a picture, what makes ids of texts); raises what the libraries do,
     and `ModelError` where weights are missing or left over."""
-    document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    tower, sentences = (
-        AutoModel.from_config(AutoConfig.for_model(**document[half]), dtype=torch.float32)
-        for half in ("tower", "sentences")
-    )
-    model = JoinedEncoder(tower, sentences, document["width"])
+    model = _new(folder)
     report = model.load_state_dict(load_file(folder / WEIGHTS), strict=False)
     if strangers := [*report.missing_keys, *report.unexpected_keys]:
         raise ModelError(f"encoder {folder}: weights and config.json do not belong together, such as {strangers[0]}")
     image_processor = AutoImageProcessor.from_pretrained(folder)
     return model, pixels_by(image_processor), ids_by(AutoTokenizer.from_pretrained(folder))
+
+
+def joined_outline(folder: Path) -> tuple[JoinedEncoder, int, int]:
+    """(the encoder in a folder without its weights, the side of its pictures in pixels, the most tokens of a text)."""
+    model = _new(folder)
+    return model, int(model.tower.config.image_size), int(model.sentences.config.max_position_embeddings)
+
+
+def _new(folder: Path) -> JoinedEncoder:
+    document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    tower, sentences = (
+        AutoModel.from_config(AutoConfig.for_model(**document[half]), dtype=torch.float32)
+        for half in ("tower", "sentences")
+    )
+    return JoinedEncoder(tower, sentences, document["width"])
 
 
 def pixels_by(image_processor: Any) -> Any:

@@ -24,6 +24,8 @@ from transformers import (
     BitsAndBytesConfig,
 )
 from transformers.quantizers import AutoHfQuantizer
+from transformers.quantizers.base import get_keys_to_not_convert
+from transformers.quantizers.quantizers_utils import should_convert_module
 from transformers.utils import logging
 
 from harness.errors import ModelError, StropError
@@ -133,6 +135,16 @@ def _four_bits(kind: str, dtype: torch.dtype) -> BitsAndBytesConfig:
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type=kind, bnb_4bit_compute_dtype=dtype, bnb_4bit_use_double_quant=True
     )
+
+
+def four_bit_layers(model: Any) -> list[Any]:
+    """The layers of a model that `load_weights` would keep in 4 bits: all linear ones but the head."""
+    kept = get_keys_to_not_convert(model)
+    return [
+        layer
+        for name, layer in model.named_modules()
+        if type(layer) is torch.nn.Linear and should_convert_module(name, kept)
+    ]
 
 
 def load_processor(folder: Path, *, name: str) -> Any:

@@ -24,11 +24,11 @@ class Mix:
 
     They are ``(1 + w) * seeing - w * twin`` with ``w = weight + exp(growth * t) - 1`` for token t of the answer,
     counted from 0. Where the first pass gives a token less than `cutoff` of the probability of its likeliest one, it is
-    not chosen. The twin is asked `beside`, or else the same without pictures; `lead` is the part of the answer that is
-    given, not generated.
+    not chosen. The twin is asked `beside`, or else the same without pictures. `lead` is the part of the answer that is
+    given, not generated; without a `weight` it is all that there is, and no second pass is made.
     """
 
-    weight: float = 0.0
+    weight: float | None = None
     growth: float = 0.0
     cutoff: float = 0.0
     lead: str = ""
@@ -49,7 +49,7 @@ def vcd(beside: Sample | None, *, alpha: float = 1.0, beta: float = 0.1) -> Mix:
 def m3id(beside: Sample | None = None, *, decay: float = 0.02, beta: float = 0.1) -> Mix:
     """``seeing + (1 - g) / g * (seeing - image_free)`` with ``g = exp(-decay * t)``: the correction grows as the
     picture is forgotten (Favero et al., arXiv 2403.14003), among the tokens that VCD would allow."""
-    return Mix(growth=decay, cutoff=beta, beside=beside)
+    return Mix(weight=0.0, growth=decay, cutoff=beta, beside=beside)
 
 
 def mixed(
@@ -58,7 +58,7 @@ def mixed(
     """The logits (rows, vocabulary) of token ``steps[n]`` of each row; the columns `forbidden` are never chosen, and so
     do not say what is likely."""
     weights = [
-        mix.weight + math.expm1(min(mix.growth * step, _LARGEST_EXPONENT))
+        (mix.weight or 0.0) + math.expm1(min(mix.growth * step, _LARGEST_EXPONENT))
         for mix, step in zip(mixes, steps, strict=True)
     ]
     weight = torch.tensor(weights, device=seeing.device)[:, None]

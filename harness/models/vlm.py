@@ -9,10 +9,10 @@ own for each sample, so that no answer depends on which others are in its batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -21,7 +21,7 @@ from harness.files import digest_of_json
 from harness.models.branches import PREFIXES, WHOLE, Branching, Lanes, Prefix
 from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.generation import processing_of
-from harness.models.heads import Heads, framing_tokens
+from harness.models.heads import Head, Heads, framing_tokens
 from harness.models.loading import computed_by
 from harness.models.mixing import Mix, mixed
 from harness.models.options import ModelOptions
@@ -33,11 +33,11 @@ from harness.sentences import sentence_spans
 from harness.thoughts import tags_of
 from harness.types import Advance, Answer, AnswerStream, Sample, Sampling
 
-T = TypeVar("T")
-
 DECODING_VERSION = 3
 """Raised when this module would decode another answer from the same model, sample and sampling."""
 
+BATCH = 192
+"""Rows that are decoded together, until memory runs out."""
 
 COSTS = ("forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens")
 """What `Vlm.costs` counts: passes through the language model; tokens that they read, padding left out; how many of
@@ -85,7 +85,7 @@ class Vlm:
         self.frame = self.reader.frame
         self.branching = Branching(model, filler=self.reader.filler)
         self.prefix: Prefix = self.prefixes[0]
-        self.batch = 192
+        self.batch = BATCH
         self.answered = self.cut = 0
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self.stop = set(stop_tokens(model, self.tokenizer))
@@ -187,15 +187,12 @@ class Vlm:
     @torch.inference_mode()
     def log_likelihood(self, samples: Sequence[Sample], continuations: Sequence[str]) -> list[tuple[float, bool]]:
         """(log-probability of the continuation after the sample's prompt, whether it is the greedy one)."""
-
-        def read(places: Sequence[int]) -> Iterator[tuple[int, tuple[float, bool]]]:
-            for _, row, log_probs in self._read(samples, continuations, places):
-                targets = torch.tensor(row.lead, device=self.device)
-                total = log_probs.gather(1, targets[:, None]).sum()
-                yield row.sample, (float(total), bool((log_probs.argmax(-1) == targets).all()))
-
-        likelihoods = dict(self._as_memory_allows(len(samples), read))
-        return [likelihoods[number] for number in range(len(samples))]
+        likelihoods: dict[int, tuple[float, bool]] = {}
+        for index, row, _, log_probs in self._weighed(samples, continuations):
+            targets = torch.tensor(row.lead, device=self.device)
+            total = log_probs.gather(1, targets[:, None]).sum()
+            likelihoods[index] = float(total), bool((log_probs.argmax(-1) == targets).all())
+        return [likelihoods[index] for index in range(len(samples))]
 
     @torch.inference_mode()
     def sentence_log_likelihoods(
@@ -204,25 +201,19 @@ class Vlm:
         """For each answer the log-probability (natural logarithm, summed over tokens) of each of its sentences, as
         `harness.sentences` cuts them, given pictures, prompt and the sentences before it: how sure the model is of it.
         """
-
-        def read(places: Sequence[int]) -> Iterator[tuple[int, list[float]]]:
-            for begun, row, log_probs in self._read(samples, answers, places):
-                answer = answers[places[row.sample]]
-                spans = sentence_spans(answer)
-                sums = [0.0] * len(spans)
-                if row.lead:
-                    tokens = torch.tensor(row.lead, device=self.device)
-                    values = log_probs.gather(1, tokens[:, None])[:, 0].tolist()
-                    head = begun.heads.heads[row.head]
-                    ends = self.reader.answer_ends(samples[places[row.sample]], answer, head)
-                    for end, value in zip(ends, values, strict=True):
-                        sentence = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
-                        sums[sentence] += value
-                yield row.sample, sums
-
         likelihoods: list[list[float]] = [[] for _ in samples]
-        for number, sums in self._as_memory_allows(len(samples), read):
-            likelihoods[number] = sums
+        for index, row, head, log_probs in self._weighed(samples, answers):
+            answer = answers[index]
+            spans = sentence_spans(answer)
+            sums = [0.0] * len(spans)
+            if row.lead:
+                tokens = torch.tensor(row.lead, device=self.device)
+                values = log_probs.gather(1, tokens[:, None])[:, 0].tolist()
+                ends = self.reader.answer_ends(samples[index], answer, head)
+                for end, value in zip(ends, values, strict=True):
+                    sentence = next((n for n, span in enumerate(spans) if end <= span[1]), len(spans) - 1)
+                    sums[sentence] += value
+            likelihoods[index] = sums
             if advance:
                 advance(1)
         return likelihoods
@@ -242,42 +233,37 @@ class Vlm:
                 advance(1)
         return results
 
+    @torch.inference_mode()
     def _answered(
         self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Mix] | None
     ) -> Iterator[tuple[int, list[Answer]]]:
-        """(index of a sample, its answers), as they end."""
-
-        def fill(places: Sequence[int]) -> Iterator[tuple[int, list[Answer]]]:
-            waiting = [samples[place] for place in places]
-            return self._fill(waiting, sampling, [how[place] for place in places] if how else None)
-
-        return self._as_memory_allows(len(samples), fill, rows=sampling.n)
-
-    @torch.inference_mode()
-    def _as_memory_allows(
-        self, count: int, work: Callable[[Sequence[int]], Iterator[tuple[int, T]]], *, rows: int = 1
-    ) -> Iterator[tuple[int, T]]:
-        """What `work` makes of `count` samples of so many rows each: (number of a sample, the result), as they come.
-
-        `work` is given the numbers of samples and yields (place among these, result). Where memory runs out, the
-        samples that are left go on with half the rows at once.
-        """
-        left = list(range(count))
+        """(index of a sample, its answers), as they end. Where memory runs out, the remaining samples go on with
+        half the rows at once."""
+        left = dict(enumerate(samples))
         while left:
-            places, ready = left, set[int]()
+            places = list(left)
             try:
-                for place, result in work(places):
-                    ready.add(place)
-                    yield places[place], result
+                waiting = list(left.values())
+                for index, answers in self._fill(
+                    waiting, sampling, [how[number] for number in places] if how else None
+                ):
+                    del left[places[index]]
+                    yield places[index], answers
                 return
             except torch.OutOfMemoryError as error:
-                if self.batch <= rows:
-                    raise ModelError(
-                        f"{self.name}: {self.device} has not the memory for one sample; ask for fewer tokens or use cpu"
-                    ) from error
-            left = [number for place, number in enumerate(places) if place not in ready]
-            self.batch //= 2
-            torch.cuda.empty_cache()
+                self._refuse_less(sampling.n, error)
+            self._halve()
+
+    def _refuse_less(self, rows: int, error: Exception) -> None:
+        """Raise `ModelError` where fewer rows at once would be less than one sample."""
+        if self.batch <= rows:
+            raise ModelError(
+                f"{self.name}: {self.device} has not the memory for one sample; ask for fewer tokens or use cpu"
+            ) from error
+
+    def _halve(self) -> None:
+        self.batch //= 2
+        torch.cuda.empty_cache()
 
     def _fill(
         self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Mix] | None
@@ -303,6 +289,8 @@ class Vlm:
 
         Samples are taken in the order of their pictures, so that a picture's rows are decoded together.
         """
+        if len({mix.weight is None for mix in how or ()}) > 1:
+            raise ValueError("of the rows that are decoded together all are mixed or none is")
         order = sorted(range(len(samples)), key=lambda index: (samples[index].cluster, index))
         position = 0
         while position < len(order):
@@ -310,7 +298,7 @@ class Vlm:
             chunk = order[position : position + max(1, self.batch // sampling.n)]
             position += len(chunk)
             answers = [(index, draw) for index in chunk for draw in range(sampling.n)]
-            mixes = [how[index] if how else None for index, _ in answers]
+            mixes = [how[index] if how and how[index].weight is not None else None for index, _ in answers]
             beside = [mix.beside for mix in mixes if mix and mix.beside]
             heads = self.reader.heads(
                 [*(samples[index] for index, _ in answers), *beside],
@@ -319,7 +307,7 @@ class Vlm:
             )
             rows, owners = [], iter(heads.owners[len(answers) :])
             for (index, draw), mix, owner in zip(answers, mixes, heads.owners, strict=False):
-                lead = mix.lead if mix else continuations[index] if continuations else ""
+                lead = how[index].lead if how else continuations[index] if continuations else ""
                 prompt, begun = self.reader.answered(samples[index], lead, heads.heads[owner])
                 row = AnswerRow(
                     index, draw, owner, prompt, begun, mix, stream_seed(sampling.seed, samples[index].id, draw)
@@ -340,17 +328,32 @@ class Vlm:
         """Forward passes over so many tokens, of which so many are pictures' and the twins'."""
         self.costs.update(forward_passes=passes, forward_tokens=tokens, picture_tokens=pictures, twin_tokens=twins)
 
-    def _read(
-        self, samples: Sequence[Sample], leads: Sequence[str], places: Sequence[int]
-    ) -> Iterator[tuple[Begun, AnswerRow, torch.Tensor]]:
-        """Each row of the samples in some places, whose `sample` is counted there, in its batch, with the
-        log-probabilities (lead, vocabulary) of the tokens of its lead."""
-        chosen, begins = [samples[place] for place in places], [leads[place] for place in places]
-        for begun in self.begun(chosen, Sampling(), None, begins):
-            for lane, row in enumerate(begun.rows):
-                logits = begun.logits[lane, -len(row.lead) - 1 : -1]
-                self.refuse_no_numbers(logits)
-                yield begun, row, logits.float().log_softmax(-1)
+    def _weighed(
+        self, samples: Sequence[Sample], continuations: Sequence[str]
+    ) -> Iterator[tuple[int, AnswerRow, Head, torch.Tensor]]:
+        """(index of a sample, its row, its head, the log-probabilities of `_read`), as they are read. Where memory runs
+        out, the remaining samples go on with half the rows at once."""
+        left = dict.fromkeys(range(len(samples)))
+        while left:
+            places = list(left)
+            try:
+                for begun in self.begun(
+                    [samples[index] for index in places], Sampling(), None, [continuations[index] for index in places]
+                ):
+                    for row, log_probs in self._read(begun):
+                        del left[places[row.sample]]
+                        yield places[row.sample], row, begun.heads.heads[row.head], log_probs
+                return
+            except torch.OutOfMemoryError as error:
+                self._refuse_less(1, error)
+            self._halve()
+
+    def _read(self, begun: Begun) -> Iterator[tuple[AnswerRow, torch.Tensor]]:
+        """Each row with the log-probabilities (lead, vocabulary) of the tokens of its lead."""
+        for lane, row in enumerate(begun.rows):
+            logits = begun.logits[lane, -len(row.lead) - 1 : -1]
+            self.refuse_no_numbers(logits)
+            yield row, logits.float().log_softmax(-1)
 
     def refuse_no_numbers(self, logits: torch.Tensor) -> None:
         """Raise `ModelError` where the model computes no numbers: its answers would be blank or the first token's."""
@@ -393,7 +396,9 @@ class Vlm:
                     yield rows[number], generated[number], True
                     continue
                 generated[number].append(token)
-                if budget.is_full(number) if budget else len(generated[number]) == steps:
+                if sampling.sentences and self._sentences(rows[number], generated[number]) > sampling.sentences:
+                    yield rows[number], generated[number][:-1], True
+                elif budget.is_full(number) if budget else len(generated[number]) == steps:
                     yield rows[number], generated[number], False
                 else:
                     left.append(slot)
@@ -404,6 +409,12 @@ class Vlm:
                 chosen = torch.tensor([[tokens[slot]] for slot in left] * (2 if twins else 1), device=self.device)
                 logits = lanes.step(chosen)
                 self._count(len(going) * (1 + twins), passes=lanes.passes, twins=len(going) * twins)
+
+    def _sentences(self, row: AnswerRow, generated: Sequence[int]) -> int:
+        """How many sentences an answer has begun beside those of its lead."""
+        texts = (text_with_tags(self.tokenizer, tokens, self._tags) for tokens in ([*row.lead, *generated], row.lead))
+        whole, lead = (len(sentence_spans(text)) for text in texts)
+        return whole - lead
 
     def _chosen(self, logits: torch.Tensor, numbers: torch.Tensor | None, sampling: Sampling) -> list[int]:
         """The next token of each row: the likeliest or, with `numbers`, the one that its number draws."""

@@ -1,9 +1,7 @@
 """The verifiers' page: whether higher rewards went to better answers, judged afterwards by the oracle's marks.
 
 The unit is a pair of answers to one picture, since that is what a verifier decides about: does a higher reward mean a
-better answer? The receiver operating characteristic takes each pair both ways round, so that it does not depend on
-which answer the collector put first. Pairs of one picture stand and fall together: the interval of the area sums each
-picture's influence (Obuchowski, Nonparametric analysis of clustered ROC curve data, Biometrics 53, 1997).
+better answer?
 """
 
 from __future__ import annotations
@@ -14,44 +12,21 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from harness.errors import StropError
 from harness.files import read_jsonl
 from harness.profiles import scorer_of
 from harness.runs.names import judged_rounds
+from harness.stats.areas import Interval, Roc, mean_of, roc
 from leaderboards.charts import Curve, Drawing, Point, Series, rounds_drawing, unit_square
 from leaderboards.render import NOTHING
 from leaderboards.site.folder import Chart, SiteFolder
 from leaderboards.site.run import RunPage
 from leaderboards.site.samples import Questions
 
-Floats = NDArray[np.float64]
-
-_SURE = 1.96  # standard errors to either side of a 95 % interval
-
 FindPool = Callable[[Path, int], Questions]
 """Run folder and round -> the training samples that the round collected on. Raises a `StropError` where they are not at
 hand."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interval:
-    """A figure with its 95 % interval over pictures, None where one picture is all there is."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Roc:
-    """Shares of worse (`x`) and of better (`y`) answers preferred, as the reward asked for falls; the area below."""
-
-    x: Floats
-    y: Floats
-    area: Interval
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,45 +85,9 @@ def try_verifier(path: Path, questions: Questions) -> Trial:
         pairs=len(gaps),
         told_apart=int(apart.sum()),
         roc=roc(gap[apart], mark[apart] > 0, group[apart]) if apart.any() else None,
-        gap=_mean(np.abs(gap), group) if gaps else None,
-        worth=_mean(np.sign(gap) * mark, group) if gaps else None,
+        gap=mean_of(np.abs(gap), group) if gaps else None,
+        worth=mean_of(np.sign(gap) * mark, group) if gaps else None,
     )
-
-
-def roc(gaps: Floats, better: NDArray[np.bool_], groups: NDArray[np.int64]) -> Roc:
-    """The characteristic of pairs: reward of the first minus the second, whether the first is better, its picture."""
-    scores, labels = np.concatenate([gaps, -gaps]), np.concatenate([better, ~better])
-    order = np.argsort(-scores, kind="stable")
-    steps = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # equal rewards are one step
-    y = np.append(0, np.cumsum(labels[order])[steps] / labels.sum())
-    x = np.append(0, np.cumsum(~labels[order])[steps] / (~labels).sum())
-    area = float(np.trapezoid(y, x))
-    # what each answer's place adds to the area: the share of the other kind that it is rightly above or below
-    places = np.empty(len(scores))
-    for kind in (labels, ~labels):
-        above = (rankdata(scores)[kind] - rankdata(scores[kind])) / (~kind).sum()
-        places[kind] = ((above if kind is labels else 1 - above) - area) / kind.sum()
-    return Roc(x=x, y=y, area=_spread(area, _by_group(np.tile(groups, 2), places)))
-
-
-def _mean(values: Floats, groups: NDArray[np.int64]) -> Interval:
-    mean = float(values.mean())
-    return _spread(mean, _by_group(groups, (values - mean) / len(values)))
-
-
-def _by_group(groups: NDArray[np.int64], values: Floats) -> Floats:
-    """The sum of each group's values."""
-    _, places = np.unique(groups, return_inverse=True)
-    return np.bincount(places, values).astype(np.float64)
-
-
-def _spread(value: float, influence: Floats) -> Interval:
-    """A figure whose error is the sum of independent pictures' influences."""
-    k = len(influence)
-    if k < 2:
-        return Interval(value=value, low=None, high=None)
-    wide = _SURE * float(np.sqrt(k / (k - 1) * np.square(influence).sum()))
-    return Interval(value=value, low=value - wide, high=value + wide)
 
 
 def write_verifiers(folder: SiteFolder, pages: Sequence[RunPage], find_pool: FindPool) -> None:

@@ -1,6 +1,7 @@
 """The collectors: kinds of a recipe's `collect`, the default first."""
 
 from loops.collect.bad_prompt import BadPrompt
+from loops.collect.beam import BeamSearch
 from loops.collect.caption_dropout import CaptionDropout
 from loops.collect.contrastive import Contrastive
 from loops.collect.controlled_hallucination import ControlledHallucination
@@ -17,6 +18,7 @@ KINDS = (
     ControlledHallucination,
     SampledAnswers,
     GreedyAndSample,
+    BeamSearch,
     Guided,
     Contrastive,
     Distort,

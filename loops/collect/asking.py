@@ -17,11 +17,13 @@ from harness.errors import RunError
 from harness.sentences import whole_sentences
 from harness.thoughts import answer_of
 from harness.types import Advance, Answer, Group, Sample, Sampling
-from loops.kinds import Collecting, Collector, Round
+from loops.kinds import Collecting, Collector, Round, Study
 
 if TYPE_CHECKING:
+    from harness.models.endpoint import Endpoint
     from harness.models.mixing import Mix
     from harness.models.vlm import Vlm
+    from loops.plan import Planned, Planner
 
 MARK = "unfinished"
 """Stands in the notes of an answer that was cut, beside `left_out`: what was taken from its end."""
@@ -40,9 +42,10 @@ Kept = tuple[str, Mapping[str, Any]]
 
 class AskingCollector(Collector):
     """A collector that asks the model: how its answers are drawn, and what becomes of those that were cut. `passes` is
-    how often it asks each sample."""
+    how often it asks each sample, and `mixes` says whether a pass is mixed with another (`harness.models.mixing`)."""
 
     passes: ClassVar[int] = 1
+    mixes: ClassVar[bool] = False
 
     temperature: float = Field(default=0.0, ge=0, description="of all answers; 0 is greedy")
     top_p: float | None = Field(
@@ -72,6 +75,9 @@ class AskingCollector(Collector):
             max_thought_tokens=self.max_thought_tokens,
         )  # fmt: skip
 
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        return planner.asking(self.sampling(seed=0, n=getattr(self, "answers", 1)), twins=self.mixes)
+
     @abstractmethod
     def ask(self, model: Vlm, samples: Sequence[Sample], *, seed: int, advance: Advance | None = None) -> list[Group]:
         """A group of the model's answers to each sample. An answer depends on the seed, its sample and its place in the
@@ -93,7 +99,7 @@ class AskingCollector(Collector):
 
 
 def kept_answers(
-    model: Vlm,
+    model: Vlm | Endpoint,
     samples: Sequence[Sample],
     recipe: AskingCollector,
     sampling: Sampling,

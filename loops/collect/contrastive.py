@@ -26,6 +26,7 @@ class Contrastive(AskingCollector):
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
     passes: ClassVar[int] = 2
+    mixes: ClassVar[bool] = True
 
     formula: Literal["vcd", "m3id"] = "vcd"
     strength: float | None = Field(

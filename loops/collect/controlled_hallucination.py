@@ -37,6 +37,7 @@ class ControlledHallucination(AskingCollector):
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
     passes: ClassVar[int] = 2
+    mixes: ClassVar[bool] = True
 
     h_ratio: Ratio = Ratio()
     share_prefix: bool = Field(
@@ -61,15 +62,16 @@ class ControlledHallucination(AskingCollector):
 
         own = kept_answers(model, samples, self, self.sampling(seed=seed), advance=advance)
         rng = np.random.default_rng((seed, 11))
-        ratios = np.clip(rng.normal(self.h_ratio.mean, self.h_ratio.std, len(samples)), 0.0, 1.0)
+        drawn = np.clip(rng.normal(self.h_ratio.mean, self.h_ratio.std, len(samples)), 0.0, 1.0)
+        ratios = [round(float(ratio), 4) for ratio in drawn]
         mixes = []
         for ratio, ((positive, _),) in zip(ratios, own, strict=True):
             ends = [0, *(end for _, end in sentence_spans(positive))]
             shared = int(rng.integers(len(ends) - 1)) if self.share_prefix and len(ends) > 1 else 0
-            mixes.append(hallucination(round(float(ratio), 4), lead=positive[: ends[shared]]))
+            mixes.append(hallucination(ratio, lead=positive[: ends[shared]]))
         # numbers of its own: with the answer's, a weak mix would draw the answer again
-        drawn = kept_answers(model, samples, self, self.sampling(seed=seed + 1), mixes, advance)
+        negatives = kept_answers(model, samples, self, self.sampling(seed=seed + 1), mixes, advance)
         return [
-            group_of(sample, positive, noted(negative, h_ratio=-mix.weight, lead=mix.lead))
-            for sample, positive, negative, mix in zip(samples, own, drawn, mixes, strict=True)
+            group_of(sample, positive, noted(negative, h_ratio=ratio, lead=mix.lead))
+            for sample, positive, negative, ratio, mix in zip(samples, own, negatives, ratios, mixes, strict=True)
         ]

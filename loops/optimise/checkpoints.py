@@ -20,7 +20,7 @@ from harness.models.rounding import draws, rounded
 from harness.models.stopping import stop_tokens
 from harness.models.weights import parameters_in, stored_type
 from loops.optimise.parts import prepare, switched_off
-from loops.optimise.settings import LARGE, TrainedParts
+from loops.optimise.settings import TrainedParts
 from loops.optimise.soundness import refuse_numberless
 
 SHORT = {"BF16": torch.bfloat16, "F16": torch.float16}
@@ -65,7 +65,7 @@ def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelO
         reader=reader,
         end=end,
         switched_off=switched_off(prepared, settled),
-        checkpointing=settled.weights == "lora" and count >= LARGE and model.supports_gradient_checkpointing,
+        checkpointing=settled.checkpointed(count, model.supports_gradient_checkpointing),
         short=short,
         settings=settings,
     )

@@ -58,6 +58,10 @@ class TrainedParts(Part):
         dtype = ("bfloat16" if large and trained == "lora" else "float32") if self.dtype == "auto" else self.dtype
         return self.model_copy(update={"weights": trained, "dtype": dtype})
 
+    def checkpointed(self, weights: int, supported: bool) -> bool:
+        """Whether activations of a model of so many weights are better computed twice than kept, where its code can."""
+        return self.settled(weights).weights == "lora" and weights >= LARGE and supported
+
     def parts_input(self, weights: int) -> dict[str, Any]:
         """What a stage that trains a model of so many weights depends on beside the fields that are not at their
         default: what `auto` comes to, where that is not all weights in float32."""

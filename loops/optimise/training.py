@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.models.prompts import PromptReader
     from loops.optimise.agreement import Agreed
     from loops.optimise.collate import Collator
+    from loops.plan import Planned, Planner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +90,19 @@ class TrlOptimiser(TrlFields, RowOptimiser):
         fields = [study.model, study.asking, study.source, study.collect.prompt, self.model_dump(mode="json")]
         return {"training": Trial(depends=fields, run=try_a_step)}
 
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        def settings(recipe: TrlFields) -> Any:
+            assert isinstance(recipe, TrlOptimiser)
+            checkpointing = recipe.checkpointed(planner.outline.weights, planner.outline.checkpoints)
+            with tempfile.TemporaryDirectory() as scratch:
+                return trl_settings(
+                    recipe, scratch, seed=0, run_name="", checkpointing=checkpointing, device=planner.device
+                )
+
+        # the seed is the start of the first round alone
+        own_reference = getattr(self, "reference", None) == "seed" and study.rounds > 1
+        return planner.training(self, settings, own_reference=own_reference)
+
     def open(self, context: Round) -> Train:
         reference = self.reference_of(context)
 
@@ -139,11 +153,11 @@ def optimise(
     other = checkpoints.load_reference(reference, recipe, options) if reference is not None and needed else None
     passes = with_trl.Passes(begun.reader.picture_tokens)
     with tempfile.TemporaryDirectory() as scratch, with_trl.tensorboard_in(out.with_name("tensorboard")):
-        settings = _settings(
+        settings = trl_settings(
             recipe, scratch, seed=seed, run_name=run_name, checkpointing=begun.checkpointing, device=options.device
         )
         with with_trl.training_errors():
-            built = _agreed(begun.model, other, rows, recipe, settings, begun.reader, begun.end)
+            built = agreed_trainer(begun.model, other, rows, recipe, settings, begun.reader, begun.end)
         trainer, before = built.trainer, digests_of_trained(begun.model)
         for model in filter(None, (begun.model, other)):
             passes.watch(model)
@@ -185,8 +199,8 @@ def take_a_step(
              "report_to": "none", "torch_compile": False}  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
-        settings = _settings(only, scratch, seed=0, run_name="", device=device)
-        _agreed(model, reference, rows, recipe, settings, reader, end).trainer.train()
+        settings = trl_settings(only, scratch, seed=0, run_name="", device=device)
+        agreed_trainer(model, reference, rows, recipe, settings, reader, end).trainer.train()
 
 
 def check_settings(recipe: TrlOptimiser, device: str | None = None) -> None:
@@ -197,10 +211,10 @@ def check_settings(recipe: TrlOptimiser, device: str | None = None) -> None:
 
         refuse_without_bitsandbytes(f"optimise.quantise {recipe.quantise}")
     with tempfile.TemporaryDirectory() as scratch:
-        _settings(recipe, scratch, seed=0, run_name="", device=device)
+        trl_settings(recipe, scratch, seed=0, run_name="", device=device)
 
 
-def _settings(
+def trl_settings(
     recipe: TrlOptimiser,
     scratch: str,
     *,
@@ -218,7 +232,7 @@ def _settings(
     return settings_of(recipe.method, recipe.trl, scratch, seed=seed, run_name=run_name, **fixed)
 
 
-def _agreed(
+def agreed_trainer(
     model: Any,
     reference: Any,
     rows: Sequence[Row],

@@ -61,7 +61,7 @@ def try_training(
     recipe = recipe.settled(weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the training itself will tell them
-        prepared = prepare(shape, _without_first_values(recipe), seed=0)
+        prepared = prepare(shape, without_first_values(recipe), seed=0)
     trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
     reader = prompt_reader(config, processor, options.pictures, system=options.system, thinking=options.thinking)
     share = f"{trained:,} of {weights:,} weights trained"
@@ -79,7 +79,7 @@ def try_training(
     return f"a step of training, {share}"
 
 
-def _without_first_values(recipe: F) -> F:
+def without_first_values(recipe: F) -> F:
     """The recipe with adapters that start from nothing in particular: some are made from the model's weights (PiSSA,
     OLoRA), which a model without any has not."""
     return recipe.model_copy(update={"lora": {**recipe.lora, "init_lora_weights": False}})

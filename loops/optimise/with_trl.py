@@ -10,12 +10,13 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 import trl
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
@@ -140,6 +141,41 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
         trainer.remove_callback(callback)
     trainer.add_callback(_LastLog())
     return trainer
+
+
+def fuse_head(model: Any) -> None:
+    """Let a model take the log-probabilities of its labels as TRL's trainer does, the head's logits in pieces."""
+    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    trl.trainer.utils.add_fused_lm_head(inner, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
+
+
+@contextmanager
+def head_of_a_gpu() -> Iterator[None]:
+    """Within it, a model's fused head takes what it takes on a GPU: answers' tokens alone are scored, and TRL's kernels
+    copy no piece of the logits. Nothing is computed right."""
+    kernels, utils = import_module("trl.kernels.chunked_logprob"), trl.trainer.utils
+    changes = {(kernels, name): lambda *_, **__: None for name in ("_forward_tile", "_backward_tile", "_addmm_fp32")}
+    changes[utils, "_use_triton"] = lambda device: True  # type: ignore[assignment, misc]
+    originals = {(module, name): getattr(module, name) for module, name in changes}
+    try:
+        for (module, name), change in changes.items():
+            setattr(module, name, change)
+        yield
+    finally:
+        for (module, name), original in originals.items():
+            setattr(module, name, original)
+
+
+def optimiser_bytes(settings: Any) -> float:
+    """Bytes that the optimiser of TRL's settings keeps, after a step, for each byte of the weights that it trains."""
+    kind, options = Trainer.get_optimizer_cls_and_kwargs(settings)
+    weights = torch.nn.Parameter(torch.zeros(256, 256))
+    weights.grad = torch.ones_like(weights)
+    with training_errors():
+        optimiser = kind([weights], **options)
+        optimiser.step()
+    kept = [values for values in optimiser.state[weights].values() if torch.is_tensor(values)]
+    return sum(values.nbytes for values in kept) / weights.nbytes
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from loops.verify.zero import BATCH, Zero, find_zero
 
 if TYPE_CHECKING:
     from harness.models.encoder import Encoder
+    from loops.plan import Planned, Planner
 
 
 class Clip(Verifier):
@@ -64,6 +65,9 @@ class Clip(Verifier):
             return f"{self.encoder} loads"
 
         return {"encoder": Trial(depends=[self.encoder, study.options.device], run=load)}
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        return planner.encoding(str(self._folder(study)))
 
     def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
         from harness.models.encoder import load_encoder

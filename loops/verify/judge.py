@@ -12,7 +12,7 @@ from harness.errors import RunError
 from harness.judge import Judge as Judging
 from harness.judge import ModelJudge, ask_judge
 from harness.store import Store
-from harness.types import Advance, Group, Sample, Verdict
+from harness.types import Advance, Group, Sample, Sampling, Verdict
 from loops.kinds import Study, Trial, Verifier, Verifying
 from loops.verify.judge_forms import PROMPTS, Aggregate, Asking, Form, asking
 from loops.verify.models import SELF, is_judged, judge_digest, load_judge, replies_of
@@ -20,6 +20,7 @@ from loops.verify.models import SELF, is_judged, judge_digest, load_judge, repli
 if TYPE_CHECKING:
     from harness.models.endpoint import Endpoint
     from harness.models.vlm import Vlm
+    from loops.plan import Planned, Planner
 
 BATCH = 64
 """Groups that are asked about together."""
@@ -118,6 +119,12 @@ class Judge(Verifier):
 
             model = Served(self.model, self.endpoint, parallel=self.parallel)
         return ModelJudge(name=self.model, model=model, max_tokens=self.max_tokens), model
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        if self.endpoint is not None:
+            return None
+        judge = planner if self.model == SELF else planner.of(self.model)
+        return judge.asking(Sampling(max_tokens=self.max_tokens))
 
     def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
         judge, model = self._judge(study)

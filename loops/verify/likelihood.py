@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from harness.store import Store, ask_likelihoods
-from harness.types import Advance, Group, Sample, Verdict
+from harness.types import Advance, Group, Sample, Sampling, Verdict
 from loops.kinds import Study, Trial, Verifier, Verifying
 from loops.verify.models import SELF, is_judged, judge_digest, load_judge, replies_of
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
+    from loops.plan import Planned, Planner
 
 BATCH = 64
 """Groups that are judged before their number is told."""
@@ -62,6 +63,10 @@ class Likelihood(Verifier):
             return f"{self.model} loads"
 
         return {"judge": Trial(depends=[self.model, study.options.keywords], run=load)}
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        judge = planner if self.model == SELF else planner.of(self.model)
+        return judge.asking(Sampling(max_tokens=1), weighed=planner.answer)
 
     def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
         return ByLikelihood(model=load_judge(study, self.model), per=self.per, store=replies_of(study))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from strop.options import JsonOption
+from strop.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -160,7 +161,7 @@ def _print_cases(console: Console, rows: Sequence[Calibration]) -> None:
         )
         for row in rows
     ]
-    _print_table(console, "two models", headings, lines, 2)
+    print_table(console, "two models", headings, lines, 2)
 
 
 def _print_runs(console: Console, rows: Sequence[RunsCalibration]) -> None:
@@ -172,7 +173,7 @@ def _print_runs(console: Console, rows: Sequence[RunsCalibration]) -> None:
         )
         for row in rows
     ]
-    _print_table(console, "several training runs", headings, lines, 0)
+    print_table(console, "several training runs", headings, lines, 0)
 
 
 def _print_figures(console: Console, rows: Sequence[FigureCalibration]) -> None:
@@ -184,26 +185,8 @@ def _print_figures(console: Console, rows: Sequence[FigureCalibration]) -> None:
         )
         for row in rows
     ]
-    _print_table(console, "single figures", headings, lines, 2)
+    print_table(console, "single figures", headings, lines, 2)
 
 
 def _words(share: Share) -> str:
     return f"{100 * share.value:.1f} ± {100 * share.error:.1f}{'' if share.within else ' *'}"
-
-
-def _print_table(
-    console: Console, title: str, headings: Sequence[str], lines: Sequence[Sequence[str]], names: int
-) -> None:
-    """A table, its first `names` columns words and the others figures; nothing where it has no lines."""
-    from rich import box
-    from rich.table import Table
-
-    if not lines:
-        return
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
-    for column, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if column < names else "right")
-    for line in lines:
-        table.add_row(*line)
-    console.print(table)
-    console.print()

@@ -18,6 +18,7 @@ from PIL import Image
 
 from harness.errors import DataError, UsageError
 from harness.stats import difference, pooled_difference
+from harness.stats.areas import roc
 from harness.types import Sample
 from leaderboards.ablation import ablate
 from leaderboards.beside import Published
@@ -28,7 +29,7 @@ from leaderboards.site import samples as browser
 from leaderboards.site.cells import judged, shown
 from leaderboards.site.folder import site_folder, slug, visible
 from leaderboards.site.samples import Questions, parts
-from leaderboards.site.verifiers import roc, try_verifier
+from leaderboards.site.verifiers import try_verifier
 from strop import app as command_line
 from strop.commands.board import find_asked
 from tasks.data.root import DataRoot

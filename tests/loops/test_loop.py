@@ -85,7 +85,7 @@ def test_a_group_is_the_answer_and_its_hallucination_with_what_made_it() -> None
     model, groups = _collected(ControlledHallucination())
     for group, how in zip(groups, model.how, strict=True):
         assert group.answers == (SAID, f"{how.lead} A bear.".strip())
-        assert group.notes == ({}, {"h_ratio": -how.weight, "lead": how.lead})
+        assert group.notes == ({}, {"h_ratio": -(how.weight or 0), "lead": how.lead})
 
 
 def test_leads_are_whole_sentences_of_the_answer_and_never_all_of_it() -> None:
@@ -102,7 +102,7 @@ def test_without_a_shared_prefix_there_is_no_lead() -> None:
 
 def test_ratios_follow_the_seed_and_their_gaussian() -> None:
     recipe = ControlledHallucination(h_ratio=Ratio(mean=0.5, std=0.1))
-    ratios = [[-how.weight for how in _collected(recipe, seed, 1_000)[0].how] for seed in (1, 1, 2)]
+    ratios = [[-(how.weight or 0) for how in _collected(recipe, seed, 1_000)[0].how] for seed in (1, 1, 2)]
     assert ratios[0] == ratios[1] != ratios[2]
     mean = sum(ratios[0]) / 1_000
     assert mean == pytest.approx(0.5, abs=0.015)
@@ -120,7 +120,7 @@ def test_sampled_answers_are_drawn_in_one_pass() -> None:
 @pytest.mark.parametrize(("mean", "at"), [(3.0, 1.0), (-2.0, 0.0)])
 def test_ratios_are_clipped(mean: float, at: float) -> None:
     model, _ = _collected(ControlledHallucination(h_ratio=Ratio(mean=mean, std=0.1)))
-    assert {-how.weight for how in model.how} == {at}
+    assert {-(how.weight or 0) for how in model.how} == {at}
 
 
 def test_the_two_answers_are_drawn_with_different_numbers() -> None:

@@ -174,12 +174,15 @@ DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
         **ASKING, "h_ratio": {"mean": 0.5, "std": 0.15}, "share_prefix": True
     },
-    ("collect", "sampling", 1): {**ASKING, "answers": 4},
+    ("collect", "sampling", 1): {**ASKING, "answers": 4, "endpoint": None, "served": None, "parallel": 8},
     ("collect", "greedy_and_sample", 1): {**ASKING, "temperature": 0.8, "answers": 1},
     ("collect", "contrastive", 1): {
         **ASKING, "formula": "vcd", "strength": None, "away_from": None, "cutoff": 0.1
     },
     ("collect", "distort", 1): {**ASKING, "distortion": "noise", "strength": None},
+    ("collect", "beam", 1): {
+        **ASKING, "temperature": 1.0, "beams": 4, "branches": 4, "diversity": 1.0, "sentences": 12
+    },
     ("collect", "guided", 1): {**ASKING, "guide": STEPS, "answers": 1},
     ("collect", "bad_prompt", 1): {
         **ASKING, "good_prompt": GOOD_PROMPT, "bad_prompts": list(BAD_PROMPTS), "distorted": 0.5

@@ -11,9 +11,9 @@ from strop.app import app
 
 MEAN_ANOTHER_THING = {
     "--out", "--answers", "--truth", "--questions", "--profile", "--tasks", "--seed", "--draws", "--runs", "--images",
-    "--coco", "--pictures", "--from", "--file",
+    "--coco", "--pictures", "--from", "--file", "--set",
 }  # fmt: skip
-"""Options whose meaning is the command's own: what is written, which files, which draws."""
+"""Options whose meaning is the command's own: what is written, which files, which draws, whose fields."""
 
 
 def _options(command: Any, *above: str) -> Iterator[tuple[str, str, str]]:

@@ -277,6 +277,8 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(
     model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers, heard = _ask(model, samples), list[int]()
+    texts = [answer for (answer,) in answers]
+    sureness = model.sentence_log_likelihoods(samples, texts)
     extend = model.branching.extend
 
     def cramped(rows: Rows, *others: Any, **options: Any) -> Any:
@@ -289,32 +291,14 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_no_answer(
     room = 7
     assert model.generate(samples, GREEDY, heard.append) == answers
     assert (model.batch, sum(heard)) == (6, len(samples))
+    model.batch = 24
+    weighed = model.sentence_log_likelihoods(samples, texts, heard.append)
+    assert (model.batch, sum(heard)) == (6, 2 * len(samples))
+    for values, expected in zip(weighed, sureness, strict=True):
+        assert values == pytest.approx(expected, abs=1e-4)
     room = 0
     with pytest.raises(ModelError, match="tiny: cpu has not the memory for one sample"):
         _ask(model, samples)
-
-
-def test_where_memory_runs_out_likelihoods_are_read_in_smaller_batches(
-    model: Vlm, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    says = [f"A cat. {number} dogs." for number in range(len(samples))]
-    read, heard = (model.log_likelihood, model.sentence_log_likelihoods), list[int]()
-    exact = [reading(samples, says) for reading in read]
-    extend = model.branching.extend
-
-    def cramped(rows: Rows, *others: Any, **options: Any) -> Any:
-        if len(rows) > 7:
-            raise torch.OutOfMemoryError
-        return extend(rows, *others, **options)
-
-    monkeypatch.setattr(model, "batch", 24)
-    monkeypatch.setattr(model.branching, "extend", cramped)
-    whole = model.log_likelihood(samples, says)
-    assert model.batch == 6
-    assert [value for value, _ in whole] == pytest.approx([value for value, _ in exact[0]], abs=1e-4)
-    parts = model.sentence_log_likelihoods(samples, says, heard.append)
-    assert [sum(values) for values in parts] == pytest.approx([sum(values) for values in exact[1]], abs=1e-4)
-    assert sum(heard) == len(samples)
 
 
 def test_nothing_asked_is_nothing_answered(model: Vlm) -> None:

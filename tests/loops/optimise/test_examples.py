@@ -35,8 +35,8 @@ TRL = {"learning_rate": 1e-3, "num_train_epochs": 1, "per_device_train_batch_siz
 def _trainer(recipe: TrlOptimiser, start: Path, scratch: Path, other: Path | None = None) -> Any:
     begun = load_start(start, recipe, seed=0)
     reference = load_reference(other, recipe) if other else None
-    settings = training._settings(recipe, str(scratch), seed=0, run_name="")
-    built = training._agreed(begun.model, reference, EXAMPLES[:4], recipe, settings, begun.reader, begun.end)
+    settings = training.trl_settings(recipe, str(scratch), seed=0, run_name="")
+    built = training.agreed_trainer(begun.model, reference, EXAMPLES[:4], recipe, settings, begun.reader, begun.end)
     return built.trainer
 
 

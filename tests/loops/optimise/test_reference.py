@@ -17,7 +17,7 @@ from harness.models import adapters
 from harness.models.adapters import with_adapter
 from harness.models.loading import load_weights
 from loops.groups import Pair
-from loops.optimise import checkpoints, training
+from loops.optimise import checkpoints, settings, training
 from loops.optimise.collate import PairCollator
 from loops.optimise.dpo import Dpo
 from loops.optimise.training import optimise
@@ -164,17 +164,18 @@ def test_a_merged_checkpoint_answers_as_base_and_adapter_within_its_precision(
 def test_activations_are_computed_twice_for_a_large_model_only(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = _train(tiny, tmp_path / "kept" / "checkpoint", **LORA)
-    assert not checkpoints.load_start(tiny, Dpo(**LORA), seed=0).checkpointing
-    monkeypatch.setattr(checkpoints, "LARGE", 1000)
-    assert checkpoints.load_start(tiny, Dpo(**LORA), seed=0).checkpointing
+    lora = {**LORA, "dtype": "float32"}
+    kept = _train(tiny, tmp_path / "kept" / "checkpoint", **lora)
+    assert not checkpoints.load_start(tiny, Dpo(**lora), seed=0).checkpointing
+    monkeypatch.setattr(settings, "LARGE", 1000)
+    assert checkpoints.load_start(tiny, Dpo(**lora), seed=0).checkpointing
     seen: list[bool] = []
-    settings = training._settings
-    monkeypatch.setattr(training, "_settings", lambda *args, **named: _noted(seen, settings(*args, **named)))
-    again = _train(tiny, tmp_path / "again" / "checkpoint", **LORA)
+    trl_settings = training.trl_settings
+    monkeypatch.setattr(training, "trl_settings", lambda *args, **named: _noted(seen, trl_settings(*args, **named)))
+    again = _train(tiny, tmp_path / "again" / "checkpoint", **lora)
     assert seen == [True]
     assert all(torch.equal(kept[name], again[name]) for name in kept)
-    optimise(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **LORA), start=tiny, reference=tiny,
+    optimise(PAIRS, Dpo(trl=TRL | {"gradient_checkpointing": False}, **lora), start=tiny, reference=tiny,
                  out=tmp_path / "own" / "checkpoint", seed=3)  # fmt: skip
     assert seen == [True, False], "the recipe's own field decides"
 
@@ -216,8 +217,8 @@ def _built(start: Path, reference: Path, recipe: dict[str, Any]) -> tuple[checkp
     begun = checkpoints.load_start(start, chosen, seed=3)
     off = begun.switched_off and reference == start
     other = None if off else checkpoints.load_reference(reference, chosen)
-    settings = training._settings(chosen, str(start), seed=3, run_name="")
-    return begun, training._agreed(begun.model, other, PAIRS, chosen, settings, begun.reader, begun.end).trainer
+    settings = training.trl_settings(chosen, str(start), seed=3, run_name="")
+    return begun, training.agreed_trainer(begun.model, other, PAIRS, chosen, settings, begun.reader, begun.end).trainer
 
 
 def _log_probs(model: Any, begun: checkpoints.Start, row: Any) -> torch.Tensor:
