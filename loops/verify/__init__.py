@@ -2,6 +2,7 @@
 
 from loops.verify.clip import Clip
 from loops.verify.consistency import Consistency
+from loops.verify.ensemble import Ensemble
 from loops.verify.format import Format
 from loops.verify.judge import Judge
 from loops.verify.likelihood import Likelihood
@@ -11,4 +12,4 @@ from loops.verify.random import Random
 from loops.verify.rule import Rule
 from loops.verify.shorter import Shorter
 
-KINDS = (Clip, Consistency, Likelihood, Judge, Rule, Format, Oracle, Random, Shorter, NoVerifier)
+KINDS = (Clip, Consistency, Likelihood, Judge, Ensemble, Rule, Format, Oracle, Random, Shorter, NoVerifier)

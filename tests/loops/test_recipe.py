@@ -141,8 +141,8 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 
 def test_every_verifier_has_a_level() -> None:
     assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
-        "clip": "L3", "consistency": "L4", "likelihood": "L4", "judge": "L3", "rule": "L2", "format": "L2",
-        "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
+        "clip": "L3", "consistency": "L4", "likelihood": "L4", "judge": "L3", "ensemble": "L3", "rule": "L2",
+        "format": "L2", "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
     }  # fmt: skip
 
 
@@ -201,6 +201,7 @@ DEFAULTS = {
         "model": "self", "endpoint": None, "parallel": 8, "form": "sentences", "prompt": None, "aggregate": "sum",
         "max_tokens": 64, "max_unanswered": 0.2, "price_prompt": None, "price_generated": None,
     },
+    ("verify", "ensemble", 1): {"combine": "weights", "weights": None, "units": "spread"},
     ("verify", "rule", 1): {"mark": "task", "threshold": None},
     ("verify", "format", 1): {"pattern": None},
     ("verify", "oracle", 1): {},
