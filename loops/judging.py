@@ -33,7 +33,9 @@ def judge_groups(
     return judged_by(verifier, study, groups, begin(len(groups))), verifier
 
 
-def judged_by(verifier: Verifying, study: Study, groups: Sequence[Group], advance: Advance) -> list[Group]:
+def judged_by(
+    verifier: Verifying, study: Study, groups: Sequence[Group], advance: Advance | None = None
+) -> list[Group]:
     """The groups with the verdicts of the study's verifier, which was opened before."""
     shown = groups if study.verify.is_shown_gold else blind_groups(groups)
     verdicts = verifier.verify(shown, advance)

@@ -259,7 +259,8 @@ class Trained:
 
 class Optimiser(Kind):
     """A way to the next checkpoint. One that learns from rows is a `loops.rounds.offline.PairOptimiser` or
-    `ExampleOptimiser`; any other brings its own round."""
+    `ExampleOptimiser`, one that learns from answers as they are drawn a `loops.rounds.online.OnlineOptimiser`; any
+    other brings its own round."""
 
     def refuse_selector(self, selector: Selector) -> None:
         """Raise `ValueError` for rows that it cannot learn from."""

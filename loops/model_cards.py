@@ -30,11 +30,14 @@ base = AutoModelForImageTextToText.from_pretrained({base})
 model = PeftModel.from_pretrained(base, "FOLDER")"""
 
 
-def write_model_cards(context: Round, optimiser: Optimiser, stage: Path, trained: Trained, pairs: int) -> None:
-    """Write the cards of the checkpoint and of the adapter in a stage's folder, and name the adapter's base in it."""
+def write_model_cards(
+    context: Round, optimiser: Optimiser, stage: Path, trained: Trained, learnt: Mapping[str, str]
+) -> None:
+    """Write the cards of the checkpoint and of the adapter in a stage's folder, and name the adapter's base in it.
+    `learnt` is what it learnt from, as rows of the cards' table."""
     start = _start(context, stage)
     base = descent(context.study.seed_folder)
-    body = _body(context, optimiser, _last(start), trained, pairs)
+    body = _body(context, optimiser, _last(start), trained, learnt)
     write_model_card(stage / CHECKPOINT, _card(base, [optimiser.kind], "finetune", "transformers", body, _WHOLE))
     if (stage / ADAPTER).is_dir():
         name_base(stage / ADAPTER, context.start.path, start)
@@ -82,7 +85,7 @@ def _card(base: Mapping[str, Any], tags: Sequence[str], relation: str, library: 
     return ModelCard(metadata=metadata, body=f"{body}\n\n## Load\n\n```python\n{load}\n```")
 
 
-def _body(context: Round, optimiser: Optimiser, start: str, trained: Trained, pairs: int) -> str:
+def _body(context: Round, optimiser: Optimiser, start: str, trained: Trained, learnt: Mapping[str, str]) -> str:
     study, origin = context.study, origin_of(context.start.path)
     commit = f", commit {origin.revision}" if origin else ""
     fields = optimiser.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
@@ -91,7 +94,7 @@ def _body(context: Round, optimiser: Optimiser, start: str, trained: Trained, pa
         "pictures and prompts": f"training pool of {study.source}",
         "answers": study.collect.kind,
         "judged by": f"{study.verify.kind}, autonomy level {study.level}",
-        "pairs": f"{pairs}, selected by {study.select.kind}",
+        **learnt,
         "trained by": f"{optimiser.kind}, {counted(trained.steps, 'step')}"
         + (f", `{json.dumps(fields, sort_keys=True)}`" if fields else ""),
         "training seed": str(study.seed),

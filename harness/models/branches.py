@@ -21,6 +21,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import LinearAttentionCacheLayerMixin
 
 from harness.errors import ModelError
+from harness.models.hiding import Sight
 
 Prefix = Literal[
     "shared prefix",
@@ -131,10 +132,12 @@ def _join_layer(layer: Any, layers: Sequence[Any]) -> None:
 
 
 class Branching:
-    """A model that reads rows from a cache; `filler` is the number of any token of text."""
+    """A model that reads rows from a cache; `filler` is the number of any token of text. `sight`, where there is one,
+    is told what every pass reads."""
 
     def __init__(self, model: Any, *, filler: int) -> None:
         self.model, self.filler = model, filler
+        self.sight: Sight | None = None
         accepted = inspect.signature(model.forward).parameters
         self._keeps = "logits_to_keep" in accepted
         self._names = None if "kwargs" not in accepted else frozenset(accepted)
@@ -231,6 +234,8 @@ class Branching:
     def _forward(
         self, ids: torch.Tensor, keep: int, positions: torch.Tensor, **others: Any
     ) -> tuple[torch.Tensor, DynamicCache]:
+        if self.sight:
+            self.sight.ids, self.sight.mask = ids, others["attention_mask"]
         keeping = {"logits_to_keep": keep} if self._keeps else {}
         inputs = self.model.prepare_inputs_for_generation(
             ids, position_ids=positions, use_cache=True, **keeping, **others

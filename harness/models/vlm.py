@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,7 @@ from harness.models.branches import PREFIXES, WHOLE, Branching, Lanes, Prefix
 from harness.models.draws import inverse, stream_seed, uniforms
 from harness.models.generation import processing_of
 from harness.models.heads import Head, Heads, framing_tokens
+from harness.models.hiding import Sight, hidden_from, layers_of
 from harness.models.loading import computed_by
 from harness.models.mixing import Mix, mixed
 from harness.models.options import ModelOptions
@@ -53,6 +55,16 @@ class Begun:
     heads: Heads
     logits: torch.Tensor
     lanes: Lanes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """An answer in tokens: those of its prompt, the picture's among them, and those that were decoded behind it, with
+    the one that ended it where one did."""
+
+    answer: Answer
+    prompt: tuple[int, ...]
+    tokens: tuple[int, ...]
 
 
 class Vlm:
@@ -156,12 +168,25 @@ class Vlm:
             + ([others] if others else [])  # keys of answers that were kept before stay
         )
 
+    @contextmanager
+    def pictures_hidden(self, first: float, last: float) -> Iterator[None]:
+        """Within it, no token of text attends to a picture in the layers from `first` to `last` of the language model's
+        depth, both shares. Raises `ModelError` for a model whose layers do not allow it."""
+        layers = layers_of(self.model, self.name)
+        numbers = range(round(first * len(layers)), round(last * len(layers)))
+        self.branching.sight = Sight(self.reader.picture_tokens)
+        try:
+            with hidden_from(layers, numbers, self.name, self.branching.sight):
+                yield
+        finally:
+            self.branching.sight = None
+
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         """`sampling.n` answers to each sample, each sample's as soon as its last one has ended."""
-        for index, answers in self._answered(samples, sampling, None):
-            self.answered += len(answers)
-            self.cut += sum(not answer.finished for answer in answers)
-            yield index, [answer.text for answer in answers]
+        for index, drawn in self._answered(samples, sampling, None):
+            self.answered += len(drawn)
+            self.cut += sum(not row.answer.finished for row in drawn)
+            yield index, [row.answer.text for row in drawn]
 
     def generate(
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
@@ -227,16 +252,20 @@ class Vlm:
     ) -> list[list[Answer]]:
         """As `generate`, or as `hallucinate` where `how` is given, with whether each answer ended by itself."""
         results: list[list[Answer]] = [[] for _ in samples]
-        for index, answers in self._answered(samples, sampling, how):
-            results[index] = answers
+        for index, drawn in self._answered(samples, sampling, how):
+            results[index] = [row.answer for row in drawn]
             if advance:
                 advance(1)
         return results
 
+    def drawn(self, samples: Sequence[Sample], sampling: Sampling) -> list[list[Drawn]]:
+        """As `answers`, with the tokens that a training of this very model goes on from."""
+        return [drawn for _, drawn in sorted(self._answered(samples, sampling, None), key=lambda row: row[0])]
+
     @torch.inference_mode()
     def _answered(
         self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Mix] | None
-    ) -> Iterator[tuple[int, list[Answer]]]:
+    ) -> Iterator[tuple[int, list[Drawn]]]:
         """(index of a sample, its answers), as they end. Where memory runs out, the remaining samples go on with
         half the rows at once."""
         left = dict(enumerate(samples))
@@ -244,11 +273,9 @@ class Vlm:
             places = list(left)
             try:
                 waiting = list(left.values())
-                for index, answers in self._fill(
-                    waiting, sampling, [how[number] for number in places] if how else None
-                ):
+                for index, drawn in self._fill(waiting, sampling, [how[number] for number in places] if how else None):
                     del left[places[index]]
-                    yield places[index], answers
+                    yield places[index], drawn
                 return
             except torch.OutOfMemoryError as error:
                 self._refuse_less(sampling.n, error)
@@ -267,14 +294,17 @@ class Vlm:
 
     def _fill(
         self, samples: Sequence[Sample], sampling: Sampling, how: Sequence[Mix] | None
-    ) -> Iterator[tuple[int, list[Answer]]]:
+    ) -> Iterator[tuple[int, list[Drawn]]]:
         """The samples' answers, batch by batch and within a batch as they end."""
         for begun in self.begun(samples, sampling, how, None):
-            drawn: dict[int, dict[int, Answer]] = {row.sample: {} for row in begun.rows}
+            drawn: dict[int, dict[int, Drawn]] = {row.sample: {} for row in begun.rows}
             for row, tokens, finished in self._decode(begun, sampling):
-                text = text_with_tags(self.tokenizer, row.lead + tokens, self._tags)
+                words = tokens[:-1] if finished else tokens
+                text = text_with_tags(self.tokenizer, row.lead + words, self._tags)
                 answers = drawn[row.sample]
-                answers[row.draw] = Answer(text=text.strip(), finished=finished)
+                answers[row.draw] = Drawn(
+                    answer=Answer(text=text.strip(), finished=finished), prompt=tuple(row.ids), tokens=tuple(tokens)
+                )
                 if len(answers) == sampling.n:
                     yield row.sample, [answers[draw] for draw in range(sampling.n)]
 
@@ -364,7 +394,7 @@ class Vlm:
             )
 
     def _decode(self, begun: Begun, sampling: Sampling) -> Iterator[tuple[AnswerRow, list[int], bool]]:
-        """Each row with the tokens generated for it, without the stop token, and whether one ended it, as soon as it
+        """Each row with the tokens generated for it, and whether the last is a stop token that ended it, as soon as it
         has ended."""
         rows, lanes, logits = begun.rows, begun.lanes, begun.logits[:, -1]
         generated: list[list[int]] = [[] for _ in rows]
@@ -393,7 +423,7 @@ class Vlm:
             left = []
             for slot, (number, token) in enumerate(zip(going, tokens, strict=True)):
                 if token in self.stop:
-                    yield rows[number], generated[number], True
+                    yield rows[number], [*generated[number], token], True
                     continue
                 generated[number].append(token)
                 if sampling.sentences and self._sentences(rows[number], generated[number]) > sampling.sentences:

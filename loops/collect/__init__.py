@@ -9,6 +9,7 @@ from loops.collect.distort import Distort
 from loops.collect.given import GivenPairs
 from loops.collect.greedy_and_sample import GreedyAndSample
 from loops.collect.guided import Guided
+from loops.collect.masked_attention import MaskedAttention
 from loops.collect.random_negative import RandomNegative
 from loops.collect.sampling import SampledAnswers
 from loops.collect.self_question import SelfQuestion
@@ -22,6 +23,7 @@ KINDS = (
     Guided,
     Contrastive,
     Distort,
+    MaskedAttention,
     BadPrompt,
     WrongChain,
     SelfQuestion,

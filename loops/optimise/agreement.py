@@ -19,7 +19,6 @@ from harness.errors import ModelError, RecipeError
 from harness.wording import first_line
 from loops.optimise.collate import ANSWER, Collator
 from loops.optimise.settings import TROUBLE
-from loops.optimise.with_trl import log_probs_of
 
 EXACT, ROUNDED = 2e-3, 0.1
 """The largest mean difference of a token's log-probability, in nats, that batches and kernels explain: in float32, and
@@ -54,8 +53,9 @@ def agreed(build: Callable[[int | None], Any], collator: Collator) -> Agreed:
     """
     trainer = build(None)
     _refuse_out_of_reach(trainer.model)
-    rows = _unlike(trainer.train_dataset, min(COMPARED, trainer.args.per_device_train_batch_size))
-    read = [_read(trainer.model, collator, row, side) for side in collator.sides for row in rows]
+    rows = trainer.answered(_unlike(trainer.train_dataset, min(COMPARED, trainer.args.per_device_train_batch_size)))
+    scale = getattr(trainer, "temperature", 1.0)
+    read = [_read(trainer.model, collator, row, side, scale) for side in collator.sides for row in rows]
     unused = _scales(trainer) if all(reading.bare for reading in read) else []
     with _left_out(unused):
         if unused:
@@ -87,8 +87,8 @@ class _Reading:
     bare: bool
 
 
-def _read(model: Any, collator: Collator, row: Mapping[str, Any], side: str) -> _Reading:
-    """One side of a pair in the model's own forward pass."""
+def _read(model: Any, collator: Collator, row: Mapping[str, Any], side: str, temperature: float = 1.0) -> _Reading:
+    """One side of a pair in the model's own forward pass, as probable as it is at a temperature."""
     outputs: list[torch.Tensor] = []
     head = model.get_output_embeddings()
     hook = head.register_forward_hook(lambda module, inputs, output: outputs.append(output))
@@ -99,7 +99,7 @@ def _read(model: Any, collator: Collator, row: Mapping[str, Any], side: str) -> 
             logits = model.eval()(**inputs, use_cache=False).logits
     finally:
         hook.remove()
-    log_probs = logits[0, :-1][answer].float().log_softmax(-1)
+    log_probs = (logits[0, :-1][answer].float() / temperature).log_softmax(-1)
     tokens = inputs["input_ids"][0, 1:][answer]
     return _Reading(
         log_probs=log_probs.gather(1, tokens[:, None])[:, 0].cpu(),
@@ -111,7 +111,7 @@ def _trouble(trainer: Any, rows: Sequence[Mapping[str, Any]], read: Sequence[_Re
     """How a batch of pairs differs from what the model itself computes of each side; None where it does not. What a
     pair alone raises is raised."""
     try:
-        computed = log_probs_of(trainer, rows)
+        computed = trainer.log_probs(rows)
     except torch.OutOfMemoryError:
         raise
     except (ModelError, *TROUBLE) as error:

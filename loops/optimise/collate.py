@@ -27,6 +27,9 @@ from loops.groups import Example, Pair
 ANSWER = "completion_mask"
 """1 on the tokens of the answers."""
 
+PROMPT, SIDE = "prompt_ids", "completion_ids"
+"""The tokens of a prompt and of the answer that was drawn to it, in rows that are in tokens already."""
+
 TYPES = ("token_type_ids", "mm_token_type_ids")
 """Inputs beside the tokens of which TRL knows that they go along with them."""
 
@@ -69,16 +72,16 @@ class Collator(ABC):
         return self._batch([row], [side])
 
     def _batch(self, rows: Sequence[Mapping[str, Any]], sides: Sequence[str]) -> dict[str, torch.Tensor]:
-        samples = [_sample(row) for row in rows]
+        samples = [sample_of(row) for row in rows]
         heads = self.reader.heads(samples, shared=False, apart=None)
         conversations: list[Row] = []
         answers: list[int] = []
         for side in sides:
             for row, sample, head in zip(rows, samples, heads.heads, strict=True):
-                prompt, answer = self.reader.answered(sample, row[side][0]["content"], head)
+                prompt, answer = self._tokens(row, side, sample, head)
                 self._refuse_cut(prompt, head)
-                conversations.append(self.reader.row(head, prompt, [*answer, self.end]))
-                answers.append(len(answer) + 1)
+                conversations.append(self.reader.row(head, prompt, answer))
+                answers.append(len(answer))
         batch = self.reader.batch(conversations, side="right")
         longest = batch["input_ids"].shape[1]
         completion = [
@@ -96,6 +99,13 @@ class Collator(ABC):
             for name, values in inputs.items()
             if self.names is None or name in {*self.names, ANSWER}
         }
+
+    def _tokens(
+        self, row: Mapping[str, Any], side: str, sample: Sample, head: Head
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """(those of the prompt, those of the answer with the one that ends it)."""
+        prompt, answer = self.reader.answered(sample, row[side][0]["content"], head)
+        return prompt, [*answer, self.end]
 
     def _refuse_cut(self, prompt: Sequence[int], head: Head) -> None:
         """Raise `RecipeError` where `max_length` leaves nothing of an answer, or not even the whole picture."""
@@ -142,6 +152,20 @@ class VerdictCollator(Collator):
         return {**self._batch(rows, self.sides), **strangers, "label": labels}
 
 
+class DrawnCollator(Collator):
+    """Answers for GRPO, in the tokens in which they were drawn."""
+
+    sides = (SIDE,)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        return self._batch(rows, self.sides)
+
+    def _tokens(
+        self, row: Mapping[str, Any], side: str, sample: Sample, head: Head
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        return row[PROMPT], row[side]
+
+
 def rows_of(pairs: Sequence[Pair]) -> Dataset:
     """The pairs as TRL's rows: `images`, and `prompt`, `chosen`, `rejected` as one turn each."""
     return _dataset(pairs, lambda pair: {"chosen": _turn(pair.chosen), "rejected": _turn(pair.rejected)})
@@ -152,27 +176,31 @@ def example_rows_of(examples: Sequence[Example]) -> Dataset:
     return _dataset(examples, lambda row: {"completion": _turn(row.answer), "label": row.desirable})
 
 
+def sample_rows_of(samples: Sequence[Sample]) -> Dataset:
+    """The samples as rows of prompts: `images`, `prompt` as one turn, and the sample's number (`row`)."""
+    return Dataset.from_list([{**_asked(sample), "row": number} for number, sample in enumerate(samples)])
+
+
 R = TypeVar("R", Pair, Example)
 
 
 def _dataset(rows: Sequence[R], answers: Callable[[R], Mapping[str, Any]]) -> Dataset:
-    return Dataset.from_list(
-        [
-            {
-                "images": [open_picture(picture) for picture in row.sample.images],
-                "prompt": _turn(row.sample.prompt, "user"),
-                **answers(row),
-            }
-            for row in rows
-        ]
-    )
+    return Dataset.from_list([{**_asked(row.sample), **answers(row)} for row in rows])
+
+
+def _asked(sample: Sample) -> dict[str, Any]:
+    return {
+        "images": [open_picture(picture) for picture in sample.images],
+        "prompt": _turn(sample.prompt, "user"),
+    }
 
 
 def _turn(text: str, role: str = "assistant") -> list[dict[str, str]]:
     return [{"role": role, "content": text}]
 
 
-def _sample(row: Mapping[str, Any]) -> Sample:
+def sample_of(row: Mapping[str, Any]) -> Sample:
+    """What is asked by a row."""
     pictures = tuple(partial(_itself, picture) for picture in row["images"])
     return Sample(id="", prompt=row["prompt"][0]["content"], images=pictures, target=None, cluster="")
 

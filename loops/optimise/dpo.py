@@ -11,11 +11,11 @@ from harness.errors import RecipeError
 from harness.types import Checkpoint, Sample
 from loops.groups import Pair
 from loops.kinds import Round
-from loops.optimise.training import Material, TrlOptimiser
+from loops.optimise.training import Material, TrlRowOptimiser
 from loops.rounds.offline import PairOptimiser
 
 
-class Dpo(TrlOptimiser, PairOptimiser):
+class Dpo(TrlRowOptimiser, PairOptimiser):
     """Direct preference optimisation; `trl` takes the fields of TRL's DPOConfig."""
 
     kind: Literal["dpo"] = "dpo"

@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from harness.types import Checkpoint, Sample
 from loops.groups import Example, Row
 from loops.kinds import Round
-from loops.optimise.training import Material, TrlOptimiser
+from loops.optimise.training import Material, TrlRowOptimiser
 from loops.rounds.offline import ExampleOptimiser
 
 
-class Kto(TrlOptimiser, ExampleOptimiser):
+class Kto(TrlRowOptimiser, ExampleOptimiser):
     """Kahneman-Tversky optimisation; `trl` takes the fields of TRL's KTOConfig."""
 
     kind: Literal["kto"] = "kto"

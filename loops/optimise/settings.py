@@ -143,5 +143,7 @@ def refuse_values(fields: Sequence[Field[Any]], settings: Mapping[str, Any], our
         if field.name in NOT_TRLS and value not in (field.default, ours.get(field.name)):
             raise RecipeError(f"optimise.trl.{field.name}: {NOT_TRLS[field.name]}")
         words, within = BOUNDS.get(field.name, ("", lambda _: True))
+        if value == field.default:
+            continue
         if words and (isinstance(value, bool | str) or not math.isfinite(value) or not within(value)):
             raise RecipeError(f"optimise.trl.{field.name}: must be {words}, found {value!r}")

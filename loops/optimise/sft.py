@@ -7,18 +7,21 @@ from typing import ClassVar, Literal
 
 from harness.types import Sample
 from loops.groups import Example, Row
-from loops.optimise.training import Material, TrlOptimiser
+from loops.optimise.training import Material, TrlRowOptimiser
 from loops.rounds.offline import ExampleOptimiser
 
 
-class Sft(TrlOptimiser, ExampleOptimiser):
+class Sft(TrlRowOptimiser, ExampleOptimiser):
     """Fine-tuning on the chosen answers; `trl` takes the fields of TRL's SFTConfig. There is no reference policy."""
 
     kind: Literal["sft"] = "sft"
     version: ClassVar[int] = 1
     method: ClassVar[str] = "SFT"
-    relative: ClassVar[bool] = False
     figures: ClassVar[tuple[str, ...]] = ("loss", "entropy", "mean_token_accuracy")
+
+    @property
+    def relative(self) -> bool:
+        return False
 
     def rows(self, selected: Sequence[Row]) -> Sequence[Example]:
         return [row for row in super().rows(selected) if row.desirable]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from harness.errors import RecipeError
 from harness.models.options import ModelOptions
 from harness.models.weights import parameters_in
 from harness.types import Advance, Checkpoint, Sample
-from loops.groups import Row
-from loops.kinds import Round, Study, Trained, Trial
+from loops.kinds import Optimiser, Round, Study, Trained, Trial
 from loops.optimise.settings import TrlFields
 from loops.rounds.offline import RowOptimiser, Train
 
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from harness.models.prompts import PromptReader
+    from harness.models.vlm import Vlm
     from loops.optimise.agreement import Agreed
     from loops.optimise.collate import Collator
     from loops.plan import Planned, Planner
+    from loops.rounds.online import Judge
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,21 +39,38 @@ class Material:
     collator: type[Collator]
 
 
-class TrlOptimiser(TrlFields, RowOptimiser):
-    """An optimiser that trains through TRL's trainer of its `method`, such as DPO. `relative` says whether the loss is
-    relative to a reference policy; `figures` are what is kept of what TRL logs."""
+class TrlOptimiser(TrlFields, Optimiser):
+    """An optimiser that trains through TRL's trainer of its `method`, such as DPO. `figures` are what is kept of what
+    TRL logs. What is trained on (rows with answers, or samples that answers are drawn to) is `rows` here."""
 
     method: ClassVar[str]
-    relative: ClassVar[bool] = True
     figures: ClassVar[tuple[str, ...]] = ("loss",)
+
+    @property
+    def relative(self) -> bool:
+        """Whether the loss is relative to a reference policy."""
+        return True
 
     @abstractmethod
     def material(self, rows: Sequence[Any]) -> Material:
         """The rows as TRL takes them."""
 
     @abstractmethod
-    def trial_rows(self, sample: Sample) -> Sequence[Row]:
+    def trial_rows(self, sample: Sample) -> Sequence[Any]:
         """The fewest rows about a sample with which a step can be taken."""
+
+    def one_step(self, rows: int) -> Mapping[str, Any]:
+        """TRL's settings of a single step with so many rows."""
+        return {"per_device_train_batch_size": rows, "gradient_accumulation_steps": 1, "max_steps": 1}
+
+    def trial_judge(self) -> Judge | None:
+        """What rewards the answers of a step that is tried, where it draws any."""
+        return None
+
+    def within(self, study: Study) -> Self:
+        """This optimiser with what it takes from the other parts of a recipe; raises `RecipeError` where they do not
+        fit together."""
+        return self
 
     def reference_of(self, context: Round) -> Checkpoint | None:
         """The checkpoint whose log-probabilities the loss is relative to; None where there is none such."""
@@ -81,11 +100,11 @@ class TrlOptimiser(TrlFields, RowOptimiser):
         def try_a_step() -> str:
             from loops.optimise.trial import try_training
 
-            device = study.options.device
-            check_settings(self, device)
+            recipe, options = self.within(study), study.options
+            check_settings(recipe, options.device)
             sample = max(study.samples(1), key=lambda sample: len(sample.prompt)).blind()
-            step = partial(take_a_step, device=device)
-            return try_training(self, study.seed_folder, sample, step=step, options=study.options)
+            step = partial(take_a_step, options=options)
+            return try_training(recipe, study.seed_folder, sample, step=step, options=options)
 
         fields = [study.model, study.asking, study.source, study.collect.prompt, self.model_dump(mode="json")]
         return {"training": Trial(depends=fields, run=try_a_step)}
@@ -101,7 +120,11 @@ class TrlOptimiser(TrlFields, RowOptimiser):
 
         # the seed is the start of the first round alone
         own_reference = getattr(self, "reference", None) == "seed" and study.rounds > 1
-        return planner.training(self, settings, own_reference=own_reference)
+        return planner.training(self.within(study), settings, own_reference=own_reference)
+
+
+class TrlRowOptimiser(TrlOptimiser, RowOptimiser):
+    """One that learns from rows."""
 
     def open(self, context: Round) -> Train:
         reference = self.reference_of(context)
@@ -133,11 +156,13 @@ def optimise(
     run_name: str = "strop",
     options: ModelOptions = ModelOptions(),
     advance: Advance | None = None,
+    judge: Judge | None = None,
 ) -> Trained:
     """Train the checkpoint in `start` on the rows and save the next one, whole, into `out` (safetensors).
 
     Device, attention, pictures and what every prompt says are those of `options`, as when the answers were collected.
-    `reference` is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
+    `judge` rewards the answers of a training that draws them itself, whose rows are samples without gold. `reference`
+    is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
     adapter is trained, that model with the adapter switched off, else a copy of its own. TRL's settings come from
     `recipe.trl` untouched. A tracker (`report_to`; none unless asked for) shows this training as `run_name`;
     TensorBoard's files lie beside `out`. Raises `RecipeError` for a setting that TRL does not know, for a tracker that
@@ -157,12 +182,18 @@ def optimise(
             recipe, scratch, seed=seed, run_name=run_name, checkpointing=begun.checkpointing, device=options.device
         )
         with with_trl.training_errors():
-            built = agreed_trainer(begun.model, other, rows, recipe, settings, begun.reader, begun.end)
+            built = agreed_trainer(
+                begun.model, other, rows, recipe, settings, begun.reader, begun.end, judge=judge, options=options
+            )
         trainer, before = built.trainer, digests_of_trained(begun.model)
         for model in filter(None, (begun.model, other)):
             passes.watch(model)
+        if judge:
+            with with_trl.training_errors():
+                trainer.begin()
         with_trl.train(trainer, len(rows), advance)
-    costs = dict(passes.costs)
+    costs = Counter(passes.costs)
+    costs.update(trainer.drawing_costs)
     computed = {"policy": {"device": str(trainer.args.device), **computed_by(begun.model)}}
     with_trl.refuse_unsound(trainer)
     after = digests_of_trained(begun.model)
@@ -172,7 +203,7 @@ def optimise(
         steps=trainer.state.global_step,
         changed=sum(after[name] != digest for name, digest in before.items()),
         figures={**batch, **with_trl.last_figures(trainer, recipe.figures)},
-        costs=costs,
+        costs=dict(costs),
         computed=computed,
     )
 
@@ -180,27 +211,28 @@ def optimise(
 def take_a_step(
     model: Any,
     reference: Any,
-    rows: Sequence[Row],
+    rows: Sequence[Any],
     recipe: TrlOptimiser,
     reader: PromptReader,
     end: int,
     *,
-    device: str | None = None,
+    options: ModelOptions = ModelOptions(),
 ) -> None:
-    """Train a prepared model for a single step on a few rows, as `optimise` would on this device; nothing is saved or
-    reported.
+    """Train a prepared model for a single step on a few rows, as `optimise` would with these options; nothing is saved
+    or reported.
 
     Raises what TRL, torch and their helpers raise.
     """
     from loops.optimise.checkpoints import quiet
 
     quiet()
-    alone = {"per_device_train_batch_size": len(rows), "gradient_accumulation_steps": 1, "max_steps": 1,
-             "report_to": "none", "torch_compile": False}  # fmt: skip
+    alone = {**recipe.one_step(len(rows)), "report_to": "none", "torch_compile": False}
     with tempfile.TemporaryDirectory() as scratch:
         only = recipe.model_copy(update={"trl": {**recipe.trl, **alone}})
-        settings = trl_settings(only, scratch, seed=0, run_name="", device=device)
-        agreed_trainer(model, reference, rows, recipe, settings, reader, end).trainer.train()
+        settings = trl_settings(only, scratch, seed=0, run_name="", device=options.device)
+        judge = recipe.trial_judge()
+        built = agreed_trainer(model, reference, rows, recipe, settings, reader, end, judge=judge, options=options)
+        built.trainer.train()
 
 
 def check_settings(recipe: TrlOptimiser, device: str | None = None) -> None:
@@ -235,24 +267,31 @@ def trl_settings(
 def agreed_trainer(
     model: Any,
     reference: Any,
-    rows: Sequence[Row],
+    rows: Sequence[Any],
     recipe: TrlOptimiser,
     settings: Any,
     reader: PromptReader,
     end: int,
+    *,
+    judge: Judge | None = None,
+    options: ModelOptions = ModelOptions(),
 ) -> Agreed:
     """TRL's trainer of these rows, in the tokens that are asked, which computes what the model does."""
     from loops.optimise.agreement import agreed
     from loops.optimise.with_trl import build_trainer
 
     material = recipe.material(rows)
-    collator = material.collator.of(model, reader, end=end, max_length=settings.max_length)
+    collator = material.collator.of(model, reader, end=end, max_length=getattr(settings, "max_length", None))
+    drawing = {} if judge is None else {"samples": rows, "judge": judge, "engine": partial(_engine, reader, options)}
 
     def build(batch: int | None) -> Any:
         args = copy(settings)
         if batch is not None:
-            args.gradient_accumulation_steps *= args.per_device_train_batch_size // batch
+            parts = args.per_device_train_batch_size // batch
+            args.gradient_accumulation_steps *= parts
             args.per_device_train_batch_size = batch
+            if judge:
+                args.steps_per_generation *= parts
         return build_trainer(
             recipe.method,
             model=model,
@@ -260,7 +299,18 @@ def agreed_trainer(
             args=args,
             data_collator=collator,
             train_dataset=material.rows,
-            processing_class=reader.processor,
+            processing_class=reader.tokenizer if judge else reader.processor,
+            **drawing,
         )
 
     return agreed(build, collator)
+
+
+def _engine(reader: PromptReader, options: ModelOptions, model: Any, device: str) -> Vlm:
+    """What asks a model in training as the checkpoint that it becomes will be asked."""
+    from harness.models.probe import refuse_unusable
+    from harness.models.vlm import Vlm
+
+    vlm = Vlm(model, reader.processor, name="the model in training", digest="", device=device, options=options)
+    refuse_unusable(vlm)
+    return vlm

@@ -24,7 +24,6 @@ from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from harness.wording import first_line
-from loops.groups import Row
 from loops.optimise.narrow import narrowed
 from loops.optimise.parts import prepare, switched_off
 from loops.optimise.settings import TROUBLE
@@ -39,7 +38,7 @@ several GiB."""
 
 F = TypeVar("F", bound=TrlOptimiser)
 
-Step = Callable[[Any, Any, Sequence[Row], F, PromptReader, int], None]
+Step = Callable[[Any, Any, Sequence[Any], F, PromptReader, int], None]
 """Trains a prepared model for one step on a few rows: model, reference, rows, recipe, reader, end token."""
 
 
@@ -91,7 +90,7 @@ class _Trial(Generic[F]):
 
     kind: Any
     config: Any
-    rows: Sequence[Row]
+    rows: Sequence[Any]
     reader: PromptReader
     step: Step[F]
 

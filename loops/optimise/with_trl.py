@@ -19,10 +19,12 @@ import trl
 from transformers import Trainer, TrainerCallback
 from transformers.integrations import get_reporting_integration_callbacks
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from trl.trainer.utils import add_fused_lm_head
 
 from harness.errors import RecipeError
 from harness.types import Advance
 from harness.wording import counted, first_line
+from loops.optimise.on_policy import on_policy
 from loops.optimise.settings import TROUBLE, refuse_values
 from loops.optimise.soundness import REMEDY, gradient_norm, refuse_numberless
 
@@ -40,6 +42,8 @@ class Passes:
         model.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def _count(self, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if torch.is_inference_mode_enabled():  # answers are drawn, and counted where they are (`Vlm.costs`)
+            return
         tokens = int(named["attention_mask"].sum())
         pictures = int(torch.isin(named["input_ids"].cpu(), self.picture_tokens).sum())
         self.costs.update(
@@ -68,7 +72,7 @@ class _LastLog(TrainerCallback):  # type: ignore[misc]
 
 def trainer_of(method: str) -> Any:
     """TRL's trainer of a method, such as DPO, that stops where a step's loss or gradient is no number: what follows
-    would be trained on noise."""
+    would be trained on noise. Of GRPO, the one that learns from answers as they are drawn (`on_policy`)."""
 
     class WatchedTrainer(getattr(trl, f"{method}Trainer")):  # type: ignore[misc]
         def training_step(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -84,34 +88,48 @@ def trainer_of(method: str) -> Any:
                     )
             return loss
 
-    return WatchedTrainer
+        @property
+        def drawing_costs(self) -> Mapping[str, float]:
+            """What answers that were drawn in training took."""
+            return {}
+
+        def answered(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+            """The rows with answers; where a training draws its own, with one of each."""
+            return rows
+
+        def log_probs(self, rows: Sequence[Mapping[str, Any]]) -> list[torch.Tensor]:
+            """The log-probability of each of an answer's tokens as the loss computes it from these rows as a batch: of
+            the answers of the collator's first side, then of the next. Nothing is logged, and no gradient kept."""
+            batch = self._prepare_inputs(self.data_collator(rows))
+            passes: list[Any] = []
+
+            def keep(model: Any, arguments: Any, named: Mapping[str, Any], output: Any) -> None:
+                if torch.equal(named["input_ids"], batch["input_ids"]):  # KTO reads other answers to the prompts too
+                    passes.append(output)
+
+            hook = self.model.register_forward_hook(keep, with_kwargs=True)
+            try:
+                with torch.no_grad(), warnings.catch_warnings():
+                    warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers
+                    self.model.eval()
+                    self.compute_loss(self.model, batch)
+            finally:
+                hook.remove()
+                self._metrics["eval"].clear()
+            policy = passes[0]  # the reference comes after it
+            return [
+                values[mask].float().cpu() for values, mask in zip(policy.log_probs, policy.label_mask, strict=True)
+            ]
+
+    return on_policy(WatchedTrainer, _fused_head) if method == "GRPO" else WatchedTrainer
+
+
+def _fused_head(model: Any, args: Any) -> None:
+    add_fused_lm_head(model, temperature=args.temperature, cast_lm_head_to_fp32=args.cast_lm_head_to_fp32)
 
 
 COPY = "ref"
 """What TRL calls its copy of an adapter."""
-
-
-def log_probs_of(trainer: Any, rows: Sequence[Mapping[str, Any]]) -> list[torch.Tensor]:
-    """The log-probability of each of an answer's tokens as the trainer's loss computes it from these rows as a batch:
-    of the answers of the collator's first side, then of the next. Nothing is logged, and no gradient kept."""
-    batch = trainer._prepare_inputs(trainer.data_collator(rows))
-    passes: list[Any] = []
-
-    def keep(model: Any, arguments: Any, named: Mapping[str, Any], output: Any) -> None:
-        if torch.equal(named["input_ids"], batch["input_ids"]):  # KTO reads other answers to the prompts too
-            passes.append(output)
-
-    hook = trainer.model.register_forward_hook(keep, with_kwargs=True)
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
-            trainer.model.eval()
-            trainer.compute_loss(trainer.model, batch)
-    finally:
-        hook.remove()
-        trainer._metrics["eval"].clear()
-    policy = passes[0]  # the reference comes after it
-    return [values[mask].float().cpu() for values, mask in zip(policy.log_probs, policy.label_mask, strict=True)]
 
 
 def losses(state: Any) -> list[dict[str, float]]:
@@ -213,15 +231,18 @@ def train(trainer: Any, rows: int, advance: Advance | None) -> None:
 def last_figures(trainer: Any, names: Sequence[str]) -> dict[str, float | None]:
     """TRL's last averages of these names, None for what is no number."""
     history = losses(trainer.state)
-    figures = {name: float(history[-1][name]) for name in names if history and name in history[-1]}
-    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+    figures = {name: history[-1][name] for name in names if history and name in history[-1]}
+    return {
+        name: float(value) if value is not None and math.isfinite(value) else None for name, value in figures.items()
+    }
 
 
 def refuse_unsound(trainer: Any) -> None:
     """Raise `RecipeError` where a training left a model that no longer computes numbers."""
     model = trainer.model
     refuse_numberless(model, "training diverged", REMEDY)
-    if not all(torch.isfinite(values).all() for values in log_probs_of(trainer, [trainer.train_dataset[0]])):
+    first = trainer.answered([trainer.train_dataset[0]])
+    if not all(torch.isfinite(values).all() for values in trainer.log_probs(first)):
         raise RecipeError(f"training diverged: of its first row the model computes no numbers any more; {REMEDY}")
 
 
@@ -231,6 +252,7 @@ def settings_of(
     """TRL's config of a method: its own defaults, ours for a run of stages, `fixed` by the optimiser, and the recipe's
     `trl_fields` over them. Raises `RecipeError` for settings that TRL would refuse, or take and make nothing of."""
     config = getattr(trl, f"{method}Config")
+    fields = dataclasses.fields(config)
     ours = {
         "output_dir": scratch,
         "seed": seed,
@@ -250,7 +272,9 @@ def settings_of(
         "dataloader_pin_memory": torch.cuda.is_available(),
         **fixed,
     }
-    refuse_values(dataclasses.fields(config), trl_fields, ours)
+    if "max_length" not in {field.name for field in fields}:  # where answers are drawn, their prompts are never cut
+        del ours["max_length"]
+    refuse_values(fields, trl_fields, ours)
     settings = _config(config, ours, trl_fields)
     try:
         for tracker in get_reporting_integration_callbacks(settings.report_to):

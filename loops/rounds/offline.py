@@ -162,7 +162,8 @@ def _optimise(context: Round, optimiser: RowOptimiser, folder: Path, selected: P
     train = optimiser.open(context)
     with context.study.setting.bars() as bars:
         trained = train(rows, folder / CHECKPOINT, bars(f"round {context.number} optimise", len(rows)))
-    write_model_cards(context, optimiser, folder, trained, len(rows))
+    learnt = {"pairs": f"{len(rows)}, selected by {context.study.select.kind}"}
+    write_model_cards(context, optimiser, folder, trained, learnt)
     changed = {} if trained.changed is None else {"changed": trained.changed}
     return Outcome(
         facts={"steps": trained.steps, **changed, **trained.figures}, cost=trained.costs, computed=trained.computed

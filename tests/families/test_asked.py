@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import ImageOps
 from PIL.Image import Image
 
 from harness.errors import ModelError
@@ -26,6 +27,9 @@ pytestmark = pytest.mark.slow
 
 ANSWERS = ("a red square", "two circles next to a yellow square. It is on the left side!", "no")
 SHORT = Sampling(max_tokens=6)
+UNHIDDEN = ("has no attention over tokens", "are not known", "take no mask of tokens and keys")
+"""Why no picture can be hidden from some layers of a family."""
+
 NEAR = 2e-3
 """Of a sum of log-probabilities in nats: what float32 leaves; a wrong place or mask makes 0.1 and more."""
 
@@ -101,6 +105,28 @@ def test_sampled_answers_do_not_depend_on_their_batch(numbered: Vlm, samples: li
     together = numbered.generate(samples, sampling)
     assert together == [numbered.generate([sample], sampling)[0] for sample in samples]
     assert len({answer for answers in together for answer in answers}) > len(samples)
+
+
+def test_a_picture_that_is_hidden_from_all_layers_changes_nothing(vlm: Vlm, member: Member, family: str) -> None:
+    """Two pictures of one size, told apart by what is said next where they are seen; or the family is refused."""
+    picture = member.pictures[0]
+    pair = [_sample(QUESTIONS[1], [each], 0) for each in (picture, ImageOps.invert(picture))]
+
+    @torch.inference_mode()
+    def apart() -> float:
+        (begun,) = vlm.begun(pair, SHORT)
+        first, second = begun.logits[:, -1].float()
+        return float((first - second).abs().max())
+
+    assert apart() > 1e-3
+    try:
+        with vlm.pictures_hidden(0.0, 1.0):
+            hidden = apart()
+    except ModelError as refusal:
+        assert any(reason in str(refusal) for reason in UNHIDDEN), family
+    else:
+        assert hidden < 1e-5
+    assert apart() > 1e-3, "seen again"
 
 
 def test_a_twin_is_the_model_without_the_picture(

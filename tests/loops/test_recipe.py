@@ -191,6 +191,7 @@ DEFAULTS = {
     ("collect", "self_question", 1): {
         **ASKING, "temperature": 1.0, "answers": 4, "ask_for": ASK, "frame": None, "ending": ""
     },
+    ("collect", "masked_attention", 1): {**ASKING, "first": 0.5, "last": 1.0},
     ("collect", "random_negative", 1): ASKING,
     ("collect", "caption_dropout", 1): {**ASKING, "drop": 0.3, "part": "sentence"},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},

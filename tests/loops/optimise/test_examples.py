@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from loops.groups import Example, Pair
-from loops.optimise import agreement, training, with_trl
+from loops.optimise import agreement, training
 from loops.optimise.checkpoints import load_reference, load_start
 from loops.optimise.kto import Kto
 from loops.optimise.sft import Sft
@@ -55,7 +55,7 @@ def _sums(trainer: Any, rows: list[dict[str, Any]]) -> list[float]:
 def test_sft_is_the_mean_of_the_answers_tokens(tiny: Path, tmp_path: Path) -> None:
     trainer = _trainer(Sft(trl=TRL), tiny, tmp_path)
     rows = [trainer.train_dataset[number] for number in range(4)]
-    tokens = sum(len(values) for values in with_trl.log_probs_of(trainer, rows))
+    tokens = sum(len(values) for values in trainer.log_probs(rows))
     assert _loss(trainer) == pytest.approx(-sum(_sums(trainer, rows)) / tokens, abs=1e-4)
 
 
