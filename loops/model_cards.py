@@ -1,4 +1,5 @@
-"""The cards of what a round trained: of the whole checkpoint, and of the adapter beside it where there is one.
+"""The cards of what a round trained: of the whole checkpoint, and of the adapter beside it where there is one; and of a
+seed with its adapter merged in.
 
 A card holds nothing that another run of the same recipe would say otherwise: no time, no path of this machine. Figures
 are measured after a checkpoint is saved; `strop export --to model-card` writes the card with them.
@@ -7,7 +8,7 @@ are measured after a checkpoint is saved; `strop export --to model-card` writes 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from harness.models.hub import origin_of
 from harness.models.model_card import ModelCard, descent, name_base, write_model_card
 from harness.runs.names import ADAPTER, CHECKPOINT
 from harness.wording import counted
-from loops.kinds import Optimiser, Round, Trained
+from loops.kinds import Optimiser, Round, Study, Trained
 
 _WHOLE = """from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -37,14 +38,27 @@ def write_model_cards(
     start = _start(context, stage)
     base = descent(context.study.seed_folder)
     body = _body(context, optimiser, _last(start), trained, learnt)
-    write_model_card(stage / CHECKPOINT, _card(base, optimiser, "finetune", "transformers", body, _WHOLE))
+    write_model_card(stage / CHECKPOINT, _card(base, [optimiser.kind], "finetune", "transformers", body, _WHOLE))
     if (stage / ADAPTER).is_dir():
         name_base(stage / ADAPTER, context.start.path, start)
         origin = origin_of(context.start.path)
         words = [origin.repository if origin else _last(start), *([f'revision="{origin.revision}"'] if origin else [])]
         load = _ADAPTER.format(base=", ".join([json.dumps(words[0]), *words[1:]]))
         relation = "adapter" if origin else "finetune"  # of a later round: it fits the round before alone
-        write_model_card(stage / ADAPTER, _card(base, optimiser, relation, "peft", body, load))
+        write_model_card(stage / ADAPTER, _card(base, [optimiser.kind, "lora"], relation, "peft", body, load))
+
+
+def write_merged_card(study: Study, adapter: Path, stage: Path) -> None:
+    """Write the card of a seed that was saved with its adapter merged in, in a stage's folder."""
+    origins = {"model": origin_of(study.seed_folder), "adapter": origin_of(adapter)}
+    names = {"model": _last(study.model), "adapter": adapter.name}
+    named = {part: str(origin) if (origin := origins[part]) else name for part, name in names.items()}
+    body = (
+        f"# {study.name}, seed\n\nA vision-language model with a LoRA adapter merged into its weights, by Strop.\n\n"
+        f"| | |\n| --- | --- |\n| model | {named['model']} |\n| adapter | {named['adapter']} |"
+    )
+    base = descent(study.seed_folder)
+    write_model_card(stage / CHECKPOINT, _card(base, ["lora"], "finetune", "transformers", body, _WHOLE))
 
 
 def _start(context: Round, stage: Path) -> str:
@@ -60,15 +74,13 @@ def _last(name: str) -> str:
     return Path(name).name if name.startswith((".", "/", "~")) else name
 
 
-def _card(
-    base: Mapping[str, Any], optimiser: Optimiser, relation: str, library: str, body: str, load: str
-) -> ModelCard:
+def _card(base: Mapping[str, Any], tags: Sequence[str], relation: str, library: str, body: str, load: str) -> ModelCard:
     metadata = {
         **base,
         **({"base_model_relation": relation} if "base_model" in base else {}),
         "library_name": library,
         "pipeline_tag": "image-text-to-text",
-        "tags": ["strop", optimiser.kind, *(["lora"] if library == "peft" else [])],
+        "tags": ["strop", *tags],
     }
     return ModelCard(metadata=metadata, body=f"{body}\n\n## Load\n\n```python\n{load}\n```")
 

@@ -22,6 +22,7 @@ from loops.documents import read_document, validated
 from loops.kinds import Round, Study
 from loops.ledger import Done, Outcome, open_run
 from loops.measuring import baseline_tasks, baselines, evaluation
+from loops.model_cards import write_merged_card
 from loops.recipe import Recipe
 from loops.revisions import record_revisions, revisions_of
 from loops.setting import Setting
@@ -107,6 +108,7 @@ def _merge(study: Study, seed: Checkpoint, adapter: Path) -> Stage:
         vlm = study.load_model(seed.path, adapter=adapter)
         vlm.model.save_pretrained(folder / CHECKPOINT)
         vlm.processor.save_pretrained(folder / CHECKPOINT)
+        write_merged_card(study, adapter, folder)
         return Outcome(facts={}, cost={})
 
     dtype = {name: value for name, value in study.asking.items() if name == "dtype"}  # what is saved is of this type

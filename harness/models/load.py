@@ -81,7 +81,9 @@ def load_vlms(
         dtype=precision(options.dtype, place, weights_size(folder)),
         attn_implementation=options.attn_implementation,
     )
-    model, processor = model.eval().to(place), load_processor(folder, name=name)
+    processor = load_processor(folder, name=name)
+    with model_errors(f"{name}: cannot be asked"):  # where it has no room
+        model = model.eval().to(place)
     for index, adapters in enumerate(resolved):
         adapted = model if index == len(resolved) - 1 else sharing_copy(model)
         for lora in adapters:

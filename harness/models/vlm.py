@@ -49,9 +49,8 @@ these are pictures', and how many the twins'; tokens that were decoded."""
 @dataclass(frozen=True, slots=True)
 class Begun:
     """Rows whose prompts are read: `logits` (lanes, longest lead + 1, vocabulary) behind the prompt and each token of
-    the lead, on the right; twins are the lanes behind the rows. `done` samples end with them."""
+    the lead, on the right; twins are the lanes behind the rows."""
 
-    done: int
     rows: list[AnswerRow]
     heads: Heads
     logits: torch.Tensor
@@ -353,7 +352,7 @@ class Vlm:
             keep = 1 + max(len(row.lead) for row in rows) if continuations is not None else 1
             reader = Prefill(self.branching, self.reader, self.prefix, self._count)
             logits, lanes = reader.read(rows, heads, keep=keep, more=more)
-            yield Begun(len(chunk), rows, heads, logits, lanes)
+            yield Begun(rows, heads, logits, lanes)
 
     def _count(self, tokens: int, *, passes: int = 1, pictures: int = 0, twins: int = 0) -> None:
         """Forward passes over so many tokens, of which so many are pictures' and the twins'."""

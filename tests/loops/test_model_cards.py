@@ -14,6 +14,7 @@ from transformers import AutoModelForImageTextToText
 from harness.models.weights import tell_other_base
 from tests.support.hub import COMMIT, OTHER_COMMIT, hub_at
 from tests.support.shell import Strop
+from tests.support.tiny import save_adapter
 from tests.support.variants import variant
 
 pytestmark = pytest.mark.slow
@@ -67,6 +68,17 @@ def test_a_round_on_a_hub_model_leaves_a_card_and_an_adapter_that_others_load(
         torch.testing.assert_close(unmerged(input_ids=ids).logits, merged(input_ids=ids).logits, atol=1e-4, rtol=1e-4)
         before = AutoModelForImageTextToText.from_pretrained(snapshot)(input_ids=ids).logits
     assert not torch.equal(before, merged(input_ids=ids).logits)
+
+
+def test_a_seed_with_its_adapter_has_a_card_too(strop: Strop, tiny: Path, tmp_path: Path) -> None:
+    adapter = save_adapter(tiny, tmp_path / "lora")
+    run = _run(strop, tiny, "rounds=1", f"adapter={adapter}", "optimise.trl.max_steps=1")
+    card = ModelCard.load(run / "round-0/merge/checkpoint/README.md")
+    assert card.data.to_dict() == {
+        "library_name": "transformers", "pipeline_tag": "image-text-to-text", "tags": ["strop", "lora"]
+    }  # fmt: skip
+    assert f"| model | {tiny.name} |\n| adapter | lora |" in card.text
+    assert str(tmp_path) not in card.text
 
 
 def test_a_later_round_names_the_round_before_and_a_local_seed_its_name(strop: Strop, tiny: Path) -> None:
