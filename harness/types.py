@@ -168,6 +168,17 @@ class Pooled(Protocol):
 
 
 @runtime_checkable
+class Drawing(Protocol):
+    """A task of a world that can draw what a text describes.
+
+    `picture_of` gives a picture of which all of the text is true and that shows nothing else, the same for the same
+    seed; None for a text that describes nothing that can be drawn.
+    """
+
+    def picture_of(self, text: str, seed: int) -> Picture | None: ...
+
+
+@runtime_checkable
 class Readable(Protocol):
     """A task whose answers can be read without gold: what verifiers compare that may not see it.
 

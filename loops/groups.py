@@ -3,6 +3,7 @@ readers."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from harness.errors import RunError
 from harness.files import read_jsonl, write_jsonl
+from harness.pictures import open_picture
 from harness.types import Group, Sample, Verdict
 
 
@@ -49,13 +51,28 @@ def examples_of(rows: Sequence[Row]) -> list[Example]:
     return examples
 
 
+PICTURES = "pictures"
+"""The folder of pictures that a collector made, beside its groups; and in a row, where they lie from its file."""
+
+
+def keep_pictures(groups: Sequence[Group], folder: Path) -> list[Group]:
+    """The groups with their pictures as files in the folder's `PICTURES`."""
+    (folder / PICTURES).mkdir(parents=True)
+    kept = []
+    for number, group in enumerate(groups):
+        paths = [folder / PICTURES / f"{number}-{place}.png" for place, _ in enumerate(group.sample.images)]
+        for picture, path in zip(group.sample.images, paths, strict=True):
+            open_picture(picture).save(path)
+        kept.append(replace(group, sample=replace(group.sample, images=tuple(paths))))
+    return kept
+
+
 def write_groups(path: Path, groups: Sequence[Group]) -> None:
     write_jsonl(
         path,
         (
             {
-                "id": group.sample.id,
-                "prompt": group.sample.prompt,
+                **_named(group.sample, path),
                 "answers": list(group.answers),
                 "notes": [dict(note) for note in group.notes],
                 "verdicts": [{"reward": verdict.reward, "why": verdict.why} for verdict in group.verdicts],
@@ -80,7 +97,7 @@ def read_groups(path: Path, samples: Sequence[Sample]) -> list[Group]:
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    write_jsonl(path, ({"id": row.sample.id, "prompt": row.sample.prompt, **_texts(row)} for row in rows))
+    write_jsonl(path, ({**_named(row.sample, path), **_texts(row)} for row in rows))
 
 
 def read_rows(path: Path, samples: Sequence[Sample]) -> list[Row]:
@@ -101,8 +118,23 @@ def _row(sample: Sample, row: Mapping[str, Any]) -> Row:
     return Pair(sample=sample, chosen=row["chosen"], rejected=row["rejected"], reversed=row["reversed"])
 
 
+def _named(sample: Sample, path: Path) -> dict[str, Any]:
+    """What a row of the file says of its sample: pictures of the run's own are named by where they lie."""
+    made = [
+        picture
+        for picture in sample.images
+        if isinstance(picture, Path) and picture.parent.name == PICTURES and path.parent.parent in picture.parents
+    ]
+    named = {PICTURES: [os.path.relpath(picture, path.parent) for picture in made]} if made else {}
+    return {"id": sample.id, "prompt": sample.prompt, **named}
+
+
 def _find(by_id: Mapping[str, Sample], row: Mapping[str, Any], path: Path) -> Sample:
-    """The sample of a row, under the row's prompt: a model's own question is none of the pool's."""
+    """The sample of a row, under the row's prompt: a model's own question is none of the pool's, and its own picture is
+    in no pool."""
+    if PICTURES in row:
+        images = tuple(path.parent / place for place in row[PICTURES])
+        return Sample(id=row["id"], prompt=row["prompt"], images=images, target=None, cluster=row["id"])
     if row["id"] not in by_id:
         raise RunError(f"{path}: sample {row['id']} is not in this recipe's pool; the file was edited or moved")
     sample = by_id[row["id"]]

@@ -95,10 +95,12 @@ class Collecting:
 
 class Collector(Kind):
     """A way to come to candidate answers. `ordered` says whether a group's first answer is by its making the one to
-    prefer; `own_questions`, that they answer other questions than the pool's, which its task cannot read."""
+    prefer; `own_questions`, that they answer other questions than the pool's, which its task cannot read; and
+    `own_pictures`, that they are about pictures that it made, which are kept with the groups."""
 
     ordered: ClassVar[bool] = False
     own_questions: ClassVar[bool] = False
+    own_pictures: ClassVar[bool] = False
 
     samples: int = Field(default=1000, ge=1, description="pictures of the pool a round")
     prompt: str | None = Field(default=None, min_length=1, description="what is asked of each picture; else the pool's")

@@ -395,8 +395,8 @@ class Vlm:
             )
 
     def _decode(self, begun: Begun, sampling: Sampling) -> Iterator[tuple[AnswerRow, list[int], bool]]:
-        """Each row with the tokens generated for it, and whether the last is a stop token that ended it, as soon as it
-        has ended."""
+        """Each row with the tokens generated for it, and whether the last of them ended it (a stop token, or the first
+        of a sentence too many), as soon as it has ended."""
         rows, lanes, logits = begun.rows, begun.lanes, begun.logits[:, -1]
         generated: list[list[int]] = [[] for _ in rows]
         going = list(range(len(rows)))
@@ -428,7 +428,7 @@ class Vlm:
                     continue
                 generated[number].append(token)
                 if sampling.sentences and self._sentences(rows[number], generated[number]) > sampling.sentences:
-                    yield rows[number], generated[number][:-1], True
+                    yield rows[number], generated[number], True
                 elif budget.is_full(number) if budget else len(generated[number]) == steps:
                     yield rows[number], generated[number], False
                 else:

@@ -13,6 +13,7 @@ from loops.collect.masked_attention import MaskedAttention
 from loops.collect.random_negative import RandomNegative
 from loops.collect.sampling import SampledAnswers
 from loops.collect.self_question import SelfQuestion
+from loops.collect.self_scene import SelfScene
 from loops.collect.wrong_chain import WrongChain
 
 KINDS = (
@@ -27,6 +28,7 @@ KINDS = (
     BadPrompt,
     WrongChain,
     SelfQuestion,
+    SelfScene,
     RandomNegative,
     CaptionDropout,
     GivenPairs,

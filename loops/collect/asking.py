@@ -84,7 +84,10 @@ class AskingCollector(Collector):
         group, not on what else is asked. Raises `RunError` where too many were cut."""
 
     def open(self, context: Round) -> Collecting:
-        model = context.load_model()
+        return self.collecting(context.load_model(), context)
+
+    def collecting(self, model: Vlm, context: Round) -> Collecting:
+        """The collector at work on that model."""
 
         def collect(samples: Sequence[Sample], advance: Advance) -> list[Group]:
             return self.ask(model, samples, seed=context.draw, advance=advance)

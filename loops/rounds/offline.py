@@ -11,7 +11,17 @@ from typing import Any
 from harness.errors import RunError
 from harness.runs.names import CHECKPOINT, COLLECT, GROUPS, OPTIMISE, PAIRS, SELECT, VERIFY
 from harness.types import Advance, Checkpoint, Sample
-from loops.groups import Example, Pair, Row, examples_of, read_groups, read_rows, write_groups, write_rows
+from loops.groups import (
+    Example,
+    Pair,
+    Row,
+    examples_of,
+    keep_pictures,
+    read_groups,
+    read_rows,
+    write_groups,
+    write_rows,
+)
 from loops.judging import judge_groups
 from loops.kinds import Optimiser, Round, Selector, Study, Trained, computed_by
 from loops.ledger import Outcome
@@ -116,6 +126,8 @@ def _collect(context: Round, folder: Path, pool: Pool) -> Outcome:
     with context.study.setting.bars() as bars:
         advance = bars(f"round {context.number} collect", collecting.passes * len(samples))
         groups = collecting.collect(samples, advance)
+    if context.study.collect.own_pictures:
+        groups = keep_pictures(groups, folder)
     write_groups(folder / GROUPS, groups)
     differing = sum(len(set(group.answers)) > 1 for group in groups)
     return Outcome(

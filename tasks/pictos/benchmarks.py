@@ -10,13 +10,14 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from harness.types import Metric, Sample, Score
+from harness.types import Metric, Picture, Sample, Score
 from tasks.chair.marks import CHAIR_METRICS, score_mentions
 from tasks.data.pools import ComposedSamples
 from tasks.data.presence import Presence, most_frequent, presence
 from tasks.ic.marks import OBJECT_METRICS
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.charts import compose_chart, draw_chart
+from tasks.pictos.described import DescribedPicture, scene_of
 from tasks.pictos.language import DESCRIBE, is_there, read_names
 from tasks.pictos.world import SPLITS, VERSION, Scene, compose, draw, seeds_of
 from tasks.pope.build import GROUPS as POPE_GROUPS
@@ -113,6 +114,9 @@ class PictosChair:
 
     def pool(self) -> Sequence[Sample]:
         return ComposedSamples(size=len(SPLITS["pool"]), compose=caption_pool)
+
+    def picture_of(self, text: str, seed: int) -> Picture | None:
+        return None if scene_of(text, seed) is None else DescribedPicture(text, seed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

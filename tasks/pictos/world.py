@@ -140,6 +140,27 @@ def compose(seed: int) -> Scene:
     )
 
 
+def arranged(seed: int, glyphs: Sequence[tuple[str, Glyph]]) -> Scene | None:
+    """A scene of these pictograms, (category, pictogram) each, and of nothing else; None where too little of one could
+    be seen. Theme, ground and noise follow from the seed."""
+    layers = tuple(glyph for _, glyph in glyphs)
+    owners = np.full((SIDE, SIDE), -1, dtype=np.int16)
+    for index, glyph in enumerate(layers):
+        _stamp(owners, glyph, index)
+    if not _all_visible(owners, layers, range(len(layers))):
+        return None
+    rng = np.random.default_rng((seed, 4))
+    return Scene(
+        seed=seed,
+        theme=THEMES[rng.integers(len(THEMES))],
+        things=tuple(_thing(owners, BY_NAME[name], glyph, index) for index, (name, glyph) in enumerate(glyphs)),
+        layers=layers,
+        strokes=tuple(_stroke(rng) for _ in range(rng.integers(0, 6))),
+        horizon=int(rng.integers(20, 46)),
+        tint=(int(rng.integers(-18, 19)), int(rng.integers(-18, 19)), int(rng.integers(-18, 19))),
+    )
+
+
 def draw(scene: Scene) -> Image.Image:
     """The picture of a scene, RGB, SIDE x SIDE."""
     tint = np.asarray(scene.tint)

@@ -192,6 +192,7 @@ DEFAULTS = {
         **ASKING, "temperature": 1.0, "answers": 4, "ask_for": ASK, "frame": None, "ending": ""
     },
     ("collect", "masked_attention", 1): {**ASKING, "first": 0.5, "last": 1.0},
+    ("collect", "self_scene", 1): {**ASKING, "temperature": 1.0, "imagine": None},
     ("collect", "random_negative", 1): ASKING,
     ("collect", "caption_dropout", 1): {**ASKING, "drop": 0.3, "part": "sentence"},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
@@ -216,6 +217,7 @@ DEFAULTS = {
     ("optimise", "dpo", 2): {**TRAINED, "reference": "previous", "sft_weight": 0.0},
     ("optimise", "sft", 1): TRAINED,
     ("optimise", "kto", 1): {**TRAINED, "reference": "previous"},
+    ("optimise", "grpo", 1): {**TRAINED, "reference": "previous"},
 }  # fmt: skip
 
 

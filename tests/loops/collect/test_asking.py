@@ -30,7 +30,7 @@ def test_no_collector_is_given_gold(tmp_path: Path) -> None:
         asked.extend(samples)
         return [Group(sample=sample, answers=("A cat.", "A dog.")) for sample in samples]
 
-    curious = SimpleNamespace(open=lambda context: Collecting(collect=collect))
+    curious = SimpleNamespace(open=lambda context: Collecting(collect=collect), own_pictures=False)
     study = SimpleNamespace(collect=curious, setting=SimpleNamespace(bars=_no_bars))
     pool = caption_samples("pool", 5)
     _collect(SimpleNamespace(study=study, number=1), tmp_path, lambda: pool)  # type: ignore[arg-type]
