@@ -10,7 +10,7 @@ from rich.table import Table
 
 from strop.options import JsonOption
 
-COLUMNS = ("recipe", "level", "collect", "verify", "select", "optimise", "what it is, and whose")
+SLOTS = ("collect", "verify", "select", "optimise")
 
 
 def recipes(as_json: JsonOption = False) -> None:
@@ -33,7 +33,7 @@ def recipes(as_json: JsonOption = False) -> None:
         {
             "recipe": shipped.name,
             "level": shipped.recipe.study(here).level,
-            **{slot: getattr(shipped.recipe, slot).kind for slot in ("collect", "verify", "select", "optimise")},
+            **{slot: getattr(shipped.recipe, slot).kind for slot in SLOTS},
             "about": shipped.about,
         }
         for shipped in shipped_recipes()
@@ -41,7 +41,10 @@ def recipes(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    table = Table(*COLUMNS)
+    table = Table()
+    table.add_column("recipe", no_wrap=True)
+    for heading in ("level", ", ".join(SLOTS), "what it is, and whose"):
+        table.add_column(heading)
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(row["recipe"], row["level"], ", ".join(row[slot] for slot in SLOTS), row["about"])
     Console(markup=False, highlight=False).print(table)

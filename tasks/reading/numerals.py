@@ -62,7 +62,7 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\^ ?\{? ?\\(?:circ|degree)\b ?\}?|\\degree\b", "°"),
         (r"<sup>([^<>]{0,40})</sup>", r"^{\1}"),
         (r"</?[A-Za-z][^<>\n]{0,40}>", " "),
-        (r"[=-]+>", "→"),
+        (r"(?<![=-])[=-]+>", "→"),
         (r"\\[dtc]frac(?![a-z])", r"\\frac"),
         (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
         (r"\\frac\s*(\d)\s*(?=\{)", r"\\frac{\1}"),

@@ -141,13 +141,13 @@ def test_training_on_another_gpu_than_the_first_is_told_how(setting: Setting) ->
 
 def test_a_step_of_training_is_tried_where_the_recipe_says(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     placed: list[str | None] = []
-    settings = training._settings
+    settings = training.trl_settings
 
     def noted(recipe: Dpo, scratch: str, **named: Any) -> Any:
         placed.append(named.get("device"))
         return settings(recipe, scratch, **named)
 
-    monkeypatch.setattr(training, "_settings", noted)
+    monkeypatch.setattr(training, "trl_settings", noted)
     study = _recipe(device="cpu").study(setting)
     assert study.optimise.trials(study)["training"].run().startswith("a step of training")
     assert placed == ["cpu", "cpu"]

@@ -226,7 +226,7 @@ def test_a_run_that_diverged_keeps_its_stages_and_goes_on_with_the_mended_recipe
         error = hone(*DIVERGES).error()
         assert error.startswith("training diverged: at step 2 of ")
         assert error.endswith(
-            "(at round-1/optimise; 4 stages before it kept, the same command or a mended recipe goes on from there)"
+            "(at round-1/optimise; 5 stages before it kept, the same command or a mended recipe goes on from there)"
         )
     assert not list((tmp_path / "out").rglob("*.safetensors"))
     before = (tmp_path / "out/ledger.jsonl").read_text()
@@ -234,7 +234,7 @@ def test_a_run_that_diverged_keeps_its_stages_and_goes_on_with_the_mended_recipe
     assert mended.code == 0, mended.err
     assert (tmp_path / "out/ledger.jsonl").read_text().startswith(before), "no stage was done again"
     stages = [line["stage"] for line in read_jsonl(tmp_path / "out/ledger.jsonl")]
-    assert stages[-2:] == ["round-1/optimise", "round-1/eval"]
+    assert stages[-3:] == ["round-1/optimise", "round-1/watch", "round-1/eval"]
     assert yaml.safe_load((tmp_path / "out/recipe.yaml").read_text())["optimise"]["trl"] == SMALL
     refused = hone("optimise.trl.learning_rate=1e-4").error()
     assert refused == "out holds a run of another recipe (it differs in optimise); name another --out"
