@@ -49,19 +49,22 @@ def validated(model: type[M], document: Mapping[str, Any], what: str) -> M:
         raise RecipeError(f"{what}: {_first_fault(error, model)}") from error
 
 
+def shipped_files(kind: Literal["recipe", "grid"]) -> dict[str, Path]:
+    """The files that come with Strop, by the names under which they are found."""
+    return {file.stem: file for file in sorted((Path(__file__).parent / f"{kind}s").glob("*.yaml"))}
+
+
 def find_shipped(name: str, kind: Literal["recipe", "grid"]) -> Path:
     """The file of that path, or the one that comes with Strop under that name; raises `UsageError`."""
     path = Path(name)
     if path.suffix or path.exists():
         return path
-    shipped = Path(__file__).parent / f"{kind}s"
-    file = shipped / f"{name}.yaml"
-    if not file.exists():
-        names = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
+    files = shipped_files(kind)
+    if name not in files:
         raise UsageError(
-            f"{kind} {name}: no such file, and no {kind} of that name comes with Strop (there are {names})"
+            f"{kind} {name}: no such file, and no {kind} of that name comes with Strop (there are {', '.join(files)})"
         )
-    return file
+    return files[name]
 
 
 def apply_change(document: dict[str, Any], change: str) -> None:

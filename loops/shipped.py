@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
+from loops.documents import shipped_files
 from loops.recipe import Recipe, load_recipe
-
-FOLDER = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shipped:
-    """A recipe by the name that `strop run` takes; `about` is its file's first line."""
+    """A recipe by the name that `strop run` takes; `about` is the comment that its file begins with."""
 
     name: str
     about: str
@@ -22,17 +22,12 @@ class Shipped:
 def shipped_recipes() -> list[Shipped]:
     """All of them, by name."""
     return [
-        Shipped(name=path.stem, about=first_comment(path), recipe=load_recipe(path))
-        for path in sorted(FOLDER.glob("*.yaml"))
+        Shipped(name=name, about=first_comment(path), recipe=load_recipe(path))
+        for name, path in shipped_files("recipe").items()
     ]
 
 
 def first_comment(path: Path) -> str:
     """The comment that a file begins with, as one line."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    comment = []
-    for line in lines:
-        if not line.startswith("#"):
-            break
-        comment.append(line.lstrip("# ").strip())
-    return " ".join(comment)
+    return " ".join(line.lstrip("# ").strip() for line in takewhile(lambda line: line.startswith("#"), lines))

@@ -71,7 +71,7 @@ def load_vlms(
     """
     folder = model_folder(str(path or name))
     resolved = [[adapter_folder(str(adapter)) for adapter in stack] for stack in stacks]
-    for lora in {lora for adapters in resolved for lora in adapters}:
+    for lora in dict.fromkeys(lora for adapters in resolved for lora in adapters):
         tell_other_base(lora, name=name, folder=folder)
     place = usable_device(options.device)
     _refuse_missing(options.attn_implementation)

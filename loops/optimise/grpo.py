@@ -13,7 +13,7 @@ from harness.errors import RecipeError
 from harness.types import Advance, Answer, Checkpoint, Sample
 from loops.collect.sampling import SampledAnswers
 from loops.kinds import Round, Selector, Study, Trained
-from loops.optimise.training import Material, TrlOptimiser, optimise
+from loops.optimise.training import Material, TrlOptimiser
 from loops.rounds.online import Judge, Learn, OnlineOptimiser
 from loops.select.pairs import BestAgainstWorst
 from loops.verify.none import NoVerifier
@@ -180,21 +180,10 @@ class Grpo(TrlOptimiser, OnlineOptimiser):
         return _FirstIsBest()
 
     def open(self, context: Round) -> Learn:
-        reference, recipe = self.reference_of(context), self.within(context.study)
+        recipe = self.within(context.study)
 
         def learn(samples: Sequence[Sample], judge: Judge, out: Path, advance: Advance) -> Trained:
-            return optimise(
-                samples,
-                recipe,
-                start=context.start.path,
-                reference=reference.path if reference else None,
-                out=out,
-                seed=context.draw,
-                run_name=context.name,
-                options=context.study.options,
-                advance=advance,
-                judge=judge,
-            )
+            return recipe.train(context, samples, out, advance, judge)
 
         return learn
 

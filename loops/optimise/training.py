@@ -122,27 +122,30 @@ class TrlOptimiser(TrlFields, Optimiser):
         own_reference = getattr(self, "reference", None) == "seed" and study.rounds > 1
         return planner.training(self.within(study), settings, own_reference=own_reference)
 
+    def train(
+        self, context: Round, rows: Sequence[Any], out: Path, advance: Advance, judge: Judge | None = None
+    ) -> Trained:
+        """`optimise` from the round's start, by its draw and name."""
+        reference = self.reference_of(context)
+        return optimise(
+            rows,
+            self,
+            start=context.start.path,
+            reference=reference.path if reference else None,
+            out=out,
+            seed=context.draw,
+            run_name=context.name,
+            options=context.study.options,
+            advance=advance,
+            judge=judge,
+        )
+
 
 class TrlRowOptimiser(TrlOptimiser, RowOptimiser):
     """One that learns from rows."""
 
     def open(self, context: Round) -> Train:
-        reference = self.reference_of(context)
-
-        def train_rows(rows: Sequence[Any], out: Path, advance: Advance) -> Trained:
-            return optimise(
-                rows,
-                self,
-                start=context.start.path,
-                reference=reference.path if reference else None,
-                out=out,
-                seed=context.draw,
-                run_name=context.name,
-                options=context.study.options,
-                advance=advance,
-            )
-
-        return train_rows
+        return partial(self.train, context)
 
 
 def optimise(

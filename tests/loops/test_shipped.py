@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from loops.documents import find_shipped
 from loops.run import plan_recipe
-from loops.shipped import FOLDER, Shipped, shipped_recipes
+from loops.shipped import Shipped, shipped_recipes
 from strop.places import data_root
 from strop.running import setting
 from tests.support.shell import Strop
@@ -33,7 +34,7 @@ def test_a_recipes_level_follows_from_its_parts() -> None:
 
 @pytest.mark.parametrize("shipped", shipped_recipes(), ids=lambda shipped: shipped.name)
 def test_a_recipe_is_short_says_what_it_is_and_has_stages(shipped: Shipped) -> None:
-    assert len((FOLDER / f"{shipped.name}.yaml").read_text(encoding="utf-8").splitlines()) <= 30
+    assert len(find_shipped(shipped.name, "recipe").read_text(encoding="utf-8").splitlines()) <= 30
     assert shipped.about.endswith((".", ")."))
     stages = plan_recipe(shipped.recipe, setting(data_root(None), progress=False))
     assert [name for name in stages if name.endswith("optimise")] == ["round-1/optimise", "round-2/optimise"]
