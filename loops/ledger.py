@@ -116,6 +116,15 @@ class Ledger:
             return line
 
 
+def added(*costs: Mapping[str, float]) -> dict[str, float]:
+    """Costs of several models together: those of one name are summed, since a verifier may be a model that answers."""
+    total: dict[str, float] = {}
+    for its in costs:
+        for name, value in its.items():
+            total[name] = total.get(name, 0) + value
+    return total
+
+
 @contextmanager
 def open_run(root: Path, shared: Path | None = None) -> Iterator[Ledger]:
     """The ledger of a run folder, locked for this process; raises `RunError` where another has it locked."""

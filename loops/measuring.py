@@ -11,7 +11,7 @@ from harness.runs.names import BASELINES, EVAL, FILTER, RERANK, stage_name
 from harness.types import Checkpoint, Task
 from loops.judging import open_verifier
 from loops.kinds import Study, computed_by
-from loops.ledger import Done, Outcome
+from loops.ledger import Done, Outcome, added
 from loops.recipe import Evaluate
 from loops.stages import Stage
 
@@ -109,7 +109,7 @@ def baselines(
             write_measured(folder / RERANK, best)
             costs.update(vlm.costs)
             computed["model"] = vlm.computed
-        return Outcome(facts={"rerank": measured.rerank}, cost={**costs, **verifier.costs}, computed=computed)
+        return Outcome(facts={"rerank": measured.rerank}, cost=added(costs, verifier.costs), computed=computed)
 
     inputs: dict[str, Any] = {
         "version": BASELINES_VERSION,

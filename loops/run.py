@@ -26,8 +26,8 @@ from loops.model_cards import write_merged_card
 from loops.recipe import Recipe
 from loops.revisions import record_revisions, revisions_of
 from loops.setting import Setting
-from loops.stages import Stage, Stages, all_stages_stand, plan_stages, run_stages
-from loops.watching import Watching, firing, remembered, watch_stage
+from loops.stages import Stage, Stages, all_stages_stand, plan_stages, remembered, run_stages
+from loops.watching import Watching, firing, watch_stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

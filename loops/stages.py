@@ -45,6 +45,18 @@ def fold(stages: Stages[T], do: Callable[[Stage], Done]) -> T:
         done = do(stage)
 
 
+def remembered(stages: Stages[T], done: dict[str, Done]) -> Stages[T]:
+    """The same stages; what became of each is put into `done` by its name."""
+    outcome: Done | None = None
+    while True:
+        try:
+            stage = next(stages) if outcome is None else stages.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        outcome = done[stage.name] = yield stage
+
+
 def run_stages(stages: Stages[T], ledger: Ledger) -> tuple[T, int]:
     """The result, and how many stages were done now rather than before. An error of a stage says which one it is, and
     that those before it are kept."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from harness.errors import RecipeError, StropError
 from harness.results import Results, TaskResult, read_results
@@ -18,16 +18,14 @@ from harness.runs.watches import Choice, Watched, read_readings, write_watched
 from harness.types import Checkpoint, Ranked, Task
 from loops.judging import open_verifier
 from loops.kinds import Study, computed_by
-from loops.ledger import Done, Outcome, free_models
+from loops.ledger import Done, Outcome, added, free_models
 from loops.monitors.seen import Seen, choosing_task, headline_of
 from loops.monitors.settings import MOST_WATCHED, Watch
 from loops.recipe import Evaluate
-from loops.stages import Stage, Stages
+from loops.stages import Stage
 
 VERSION = 1
 """Raised when the watch's code, its monitors among it, would give another result from the same inputs."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,18 +41,6 @@ class Watching:
     @property
     def limit(self) -> int:
         return self.watch.limit or min(MOST_WATCHED, self.measured.limit or MOST_WATCHED)
-
-
-def remembered(stages: Stages[T], done: dict[str, Done]) -> Stages[T]:
-    """The same stages; what became of each is put into `done` by its name."""
-    outcome: Done | None = None
-    while True:
-        try:
-            stage = next(stages) if outcome is None else stages.send(outcome)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        outcome = done[stage.name] = yield stage
 
 
 def watch_stage(
@@ -203,14 +189,9 @@ def _rewarded(watching: Watching, answered: _Answered, seed: Results | None) -> 
     whole = tuple(rewarded.get(result.task, result) for result in results.tasks)
     return _Answered(
         results=replace(results, tasks=whole),
-        costs=_added(answered.costs, verifier.costs),
+        costs=added(answered.costs, verifier.costs),
         computed={**answered.computed, **computed_by(verifier)},
     )
-
-
-def _added(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
-    """Costs of two models of one kind count together: a verifier may be one that answers."""
-    return {name: a.get(name, 0) + b.get(name, 0) for name in (*a, *b)}
 
 
 def _seen_before(folder: Path, watch: Watch) -> Seen:

@@ -17,7 +17,7 @@ from loops.collect.asking import MARK, AskingCollector, count_unfinished, group_
 from loops.groups import write_groups
 from loops.judging import judged_by, open_verifier
 from loops.kinds import Optimiser, Round, Study, Trained, Verifying, computed_by
-from loops.ledger import Outcome
+from loops.ledger import Outcome, added
 from loops.model_cards import write_model_cards
 from loops.stages import Stages
 
@@ -106,7 +106,7 @@ def _optimise(context: Round, optimiser: OnlineOptimiser, folder: Path, pool: Po
             "steps": trained.steps, **changed, **trained.figures, **rewards_of(judge.groups),
             **count_unfinished(judge.groups),
         },
-        cost={**trained.costs, **judge.verifying.costs},
+        cost=added(trained.costs, judge.verifying.costs),
         computed={**trained.computed, **computed_by(judge.verifying)},
     )  # fmt: skip
 

@@ -52,9 +52,9 @@ def all_pairs(groups: Sequence[Group], recipe: AllPairs) -> Selection:
         if not alike:
             counts["length" if apart else "unsure"] += 1
             continue
-        widest = sorted(range(len(alike)), key=lambda place: -alike[place][0])[: recipe.each]
+        widest = sorted(range(len(alike)), key=lambda index: -alike[index][0])[: recipe.each]
         counts["beyond"] += len(alike) - len(widest)
-        pairs += [alike[place][1] for place in sorted(widest)]
+        pairs += [alike[index][1] for index in sorted(widest)]
     kept = balanced(pairs) if recipe.balance else pairs
     counts |= {"balanced": len(pairs) - len(kept), "pairs": len(kept)}
     counts["pictures"] = len({pair.sample.id for pair in kept})

@@ -59,8 +59,8 @@ def survivors(groups: Sequence[Group], recipe: Survivors) -> Selection:
         if not good:
             counts["failed" if judged else "unsure"] += 1
             continue
-        best = sorted(range(len(good)), key=lambda place: -good[place][1])[: recipe.each]
-        rows = [Example(sample=group.sample, answer=good[place][0]) for place in sorted(best)]
+        best = sorted(range(len(good)), key=lambda index: -good[index][1])[: recipe.each]
+        rows = [Example(sample=group.sample, answer=good[index][0]) for index in sorted(best)]
         digest = digest_of_bytes(group.sample.id.encode())
         passing.append((max(reward for _, reward in good), digest, rows))
     most = max(1, int(round(recipe.keep * len(groups), 6)))

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import DataError
-from loops.ledger import Ledger, Outcome, digest_of_folder, open_run
+from loops.ledger import Ledger, Outcome, added, digest_of_folder, open_run
 
 
 class Work:
@@ -331,3 +331,10 @@ def test_a_line_that_finds_no_room_is_told_and_the_stage_is_done_again(
         patch.setattr("os.fsync", full)
         Ledger(tmp_path).stage("a", {}, lambda folder: outcome)
     assert Ledger(tmp_path).stage("b", {}, lambda folder: outcome).facts == {"a": None}
+
+
+def test_costs_of_one_name_count_together() -> None:
+    assert added({"forward_passes": 3, "generated_tokens": 5}, {"forward_passes": 4}, {}) == {
+        "forward_passes": 7,
+        "generated_tokens": 5,
+    }
