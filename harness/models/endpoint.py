@@ -36,6 +36,7 @@ from openai import (
 from harness.concurrency import concurrently
 from harness.errors import OutageError, UsageError
 from harness.files import digest_of_json
+from harness.models.streams import in_order
 from harness.pictures import open_picture
 from harness.types import Advance, Answer, AnswerStream, Picture, Sample, Sampling
 from harness.wording import mended
@@ -124,12 +125,7 @@ class Endpoint:
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """All that `stream` gives, in the samples' order."""
-        answers: list[list[str]] = [[] for _ in samples]
-        for index, texts in self.stream(samples, sampling):
-            answers[index] = texts
-            if advance:
-                advance(1)
-        return answers
+        return in_order(self.stream(samples, sampling), advance)
 
     def stream(self, samples: Sequence[Sample], sampling: Sampling) -> AnswerStream:
         """`sampling.n` answers to each sample as they come."""
@@ -147,12 +143,7 @@ class Endpoint:
         be mixed, which no server does."""
         if how:
             raise UsageError(f"endpoint {self.url}: a server gives no logits to mix; take a model that is loaded here")
-        results: list[list[Answer]] = [[] for _ in samples]
-        for index, answers in self._answered(samples, sampling):
-            results[index] = answers
-            if advance:
-                advance(1)
-        return results
+        return in_order(self._answered(samples, sampling), advance)
 
     def _answered(self, samples: Sequence[Sample], sampling: Sampling) -> Iterator[tuple[int, list[Answer]]]:
         """(index of a sample, its answers) as they come; a refusal is an empty answer.

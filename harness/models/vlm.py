@@ -30,6 +30,7 @@ from harness.models.options import ModelOptions
 from harness.models.prefill import AnswerRow, Prefill
 from harness.models.prompts import prompt_reader
 from harness.models.stopping import stop_tokens
+from harness.models.streams import in_order
 from harness.models.thinking import ThoughtBudget, text_with_tags, thought_tags
 from harness.sentences import sentence_spans
 from harness.thoughts import tags_of
@@ -192,12 +193,7 @@ class Vlm:
         self, samples: Sequence[Sample], sampling: Sampling, advance: Advance | None = None
     ) -> list[list[str]]:
         """`sampling.n` answers to each sample, in the samples' order."""
-        texts: list[list[str]] = [[] for _ in samples]
-        for index, answers in self.stream(samples, sampling):
-            texts[index] = answers
-            if advance:
-                advance(1)
-        return texts
+        return in_order(self.stream(samples, sampling), advance)
 
     def hallucinate(
         self,
@@ -251,16 +247,12 @@ class Vlm:
         advance: Advance | None = None,
     ) -> list[list[Answer]]:
         """As `generate`, or as `hallucinate` where `how` is given, with whether each answer ended by itself."""
-        results: list[list[Answer]] = [[] for _ in samples]
-        for index, drawn in self._answered(samples, sampling, how):
-            results[index] = [row.answer for row in drawn]
-            if advance:
-                advance(1)
-        return results
+        drawn = in_order(self._answered(samples, sampling, how), advance)
+        return [[row.answer for row in rows] for rows in drawn]
 
     def drawn(self, samples: Sequence[Sample], sampling: Sampling) -> list[list[Drawn]]:
         """As `answers`, with the tokens that a training of this very model goes on from."""
-        return [drawn for _, drawn in sorted(self._answered(samples, sampling, None), key=lambda row: row[0])]
+        return in_order(self._answered(samples, sampling, None))
 
     @torch.inference_mode()
     def _answered(
