@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from harness.autonomy import lowest
 from harness.types import Advance, Group, Verdict
 from loops.kinds import Study, Trial, Verifier, Verifying, computed_by
+from loops.ledger import added
 
 
 def _member(value: Any) -> Any:
@@ -117,11 +118,7 @@ class Together:
 
     @property
     def costs(self) -> Mapping[str, float]:
-        spent: dict[str, float] = {}
-        for verifier in self.opened:
-            for name, amount in verifier.costs.items():
-                spent[name] = spent.get(name, 0) + amount
-        return spent
+        return added(*(verifier.costs for verifier in self.opened))
 
     @property
     def computed(self) -> Mapping[str, Mapping[str, str]]:
