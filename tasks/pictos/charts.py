@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from tasks.pictos.catalogue import BY_NAME, CATEGORIES
 from tasks.pictos.language import LETTERS, Question, hinted
-from tasks.pictos.world import SIDE, pictogram
+from tasks.pictos.world import SIDE, Box, pictogram
 from tasks.scienceqa.questions import scienceqa_prompt
 
 HIGHEST_BAR = "Which has the highest bar?"
@@ -55,12 +55,19 @@ def draw_chart(chart: Chart) -> Image.Image:
     colour = _COLOURS[rng.integers(len(_COLOURS))]
     for unit in range(1, TALLEST + 1):
         pen.line((0, floor - unit * _UNIT, SIDE, floor - unit * _UNIT), fill=(222, 222, 218))
-    for index, (name, height) in enumerate(chart.bars):
+    for index, (_, height) in enumerate(chart.bars):
         left = index * width + 2
         pen.rectangle((left, floor - height * _UNIT, left + width - 5, floor), fill=colour)
-        stamp = pictogram(BY_NAME[name].glyph, 13)
-        picture.paste(stamp, (left + (width - 17) // 2, SIDE - 14), stamp)
+    for (name, _), (x, y, side, _) in zip(chart.bars, stamp_boxes(chart), strict=True):
+        stamp = pictogram(BY_NAME[name].glyph, side)
+        picture.paste(stamp, (x, y), stamp)
     return picture
+
+
+def stamp_boxes(chart: Chart) -> list[Box]:
+    """Where the pictogram of each bar is pasted."""
+    width = SIDE // len(chart.bars)
+    return [(index * width + 2 + (width - 17) // 2, SIDE - 14, 13, 13) for index in range(len(chart.bars))]
 
 
 def height_of(name: str) -> str:

@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from tasks.pictos.language import things_alone
-from tasks.pictos.world import SIDE, Scene, Thing, compose, draw, pictogram
+from tasks.pictos.language import BRING, things_alone
+from tasks.pictos.world import SIDE, Box, Scene, Thing, compose, draw, pictogram
 
 GLYPH = "\u270b"
 HAND_SIDE = 11
@@ -51,12 +51,17 @@ class Hand:
 
     @property
     def prompt(self) -> str:
-        return f"Bring the hand to the {self.name}. Answer with one word: left, right, up, down or take."
+        return BRING.format(name=self.name)
 
     @property
     def thing(self) -> Thing:
         """What the hand is to be brought to."""
         return next(thing for thing in compose(self.seed).things if thing.category.name == self.name)
+
+    @property
+    def box(self) -> Box:
+        """Where the hand is drawn."""
+        return self.x - HAND_SIDE // 2, self.y - HAND_SIDE // 2, HAND_SIDE, HAND_SIDE
 
     @property
     def reached(self) -> bool:
@@ -95,7 +100,7 @@ class Hand:
         """The picture, RGB, SIDE x SIDE: the scene with the hand over it."""
         picture = draw(compose(self.seed))
         stamp = pictogram(GLYPH, HAND_SIDE)
-        picture.paste(stamp, (self.x - HAND_SIDE // 2, self.y - HAND_SIDE // 2), stamp)
+        picture.paste(stamp, self.box[:2], stamp)
         return picture
 
 
@@ -113,7 +118,7 @@ def started(seed: int) -> Hand | None:
     scene = compose(seed)
     rng = np.random.default_rng((seed, 12))
     x, y = (int(value) for value in rng.integers(HAND_SIDE // 2, SIDE - HAND_SIDE // 2, 2))
-    targets = [thing for thing in _large_alone(scene) if shortest(Hand(seed=seed, name=thing.category.name, x=x, y=y))]
+    targets = [thing for thing in large_alone(scene) if shortest(Hand(seed=seed, name=thing.category.name, x=x, y=y))]
     if not targets:
         return None
     return Hand(seed=seed, name=targets[rng.integers(len(targets))].category.name, x=x, y=y)
@@ -129,5 +134,6 @@ def shortest(hand: Hand) -> int | None:
     return None
 
 
-def _large_alone(scene: Scene) -> list[Thing]:
+def large_alone(scene: Scene) -> list[Thing]:
+    """The things that a hand may be sent to."""
     return [thing for thing in things_alone(scene) if min(thing.box[2:]) >= SMALLEST]

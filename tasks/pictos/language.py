@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.grounding.questions import REQUEST
 from tasks.pictos.catalogue import BY_NAME, CATEGORIES, COMPANIONS
-from tasks.pictos.world import SIDE, Scene, Thing
+from tasks.pictos.world import SIDE, Scene, Thing, corners
 from tasks.reading import readers
 from tasks.scienceqa.questions import INSTRUCTION, scienceqa_prompt
 
@@ -27,6 +27,9 @@ INTEGER_HINT = (
 OPTION_HINT = (
     "Hint: Please answer the question and provide the correct option letter, e.g., A, B, C, D, at the end.\nQuestion: "
 )
+ASK_QUESTION = "Ask one question about this image that can be answered by looking at it. Reply with the question alone."
+"""What a model is asked that asks its own questions (`loops.collect.self_question`)."""
+BRING = "Bring the hand to the {name}. Answer with one word: left, right, up, down or take."
 WHICH_IS_THERE = "Which of these is in the image?"
 PLACES = ("on the left", "in the middle", "on the right")
 NUMBERS = ("No", "A", "Two", "Three", "Four", "Five", "Six")
@@ -92,7 +95,11 @@ def human_captions(scene: Scene) -> list[str]:
 
 def is_there(name: str) -> str:
     """POPE's question with LLaVA's ending."""
-    return f"Is there {BY_NAME[name].article} {name} in the image?\n{SHORT}"
+    return f"{presence_of(name)}\n{SHORT}"
+
+
+def presence_of(name: str) -> str:
+    return f"Is there {BY_NAME[name].article} {name} in the image?"
 
 
 def is_true(sentence: str) -> str:
@@ -167,13 +174,26 @@ def presence_questions(scene: Scene, rng: np.random.Generator, pairs: int) -> li
 
 
 def place_questions(scene: Scene, rng: np.random.Generator, pairs: int) -> list[Question]:
-    """Where each thing is that is there once: its box, and `pairs` times which of two is further left."""
-    single = things_alone(scene)
+    """Where each thing is that is there once: its box, and `pairs` times which of two is further left; and how many
+    there are of all that is there several times, and of as many that are there once."""
+    single, counts = things_alone(scene), scene.counts()
     chosen = [box_question(thing) for thing in single]
     for _ in range(pairs if len(single) >= 2 else 0):
         first, second = (single[index] for index in rng.choice(len(single), 2, replace=False))
-        chosen.append(_further_left(first, second))
-    return chosen
+        chosen.append(_further_left(first, second, short=rng.random() < 0.25))
+    several = sorted(name for name, count in counts.items() if count > 1)
+    alone = rng.permutation([thing.category.name for thing in single])[: max(len(several), 1)]
+    return chosen + [_count_question(str(name), counts[str(name)], rng) for name in (*several, *alone)]
+
+
+def own_question(scene: Scene, rng: np.random.Generator) -> Question:
+    """A question of its own about the scene, as a short answer can be given to it."""
+    present, single = sorted(scene.counts()), things_alone(scene)
+    name = present[rng.integers(len(present))]
+    chosen = [presence_of(name), presence_of(tempting_absent(scene, rng)), how_many(name)]
+    if len(single) >= 2:
+        chosen.append(further_left(*(single[i].category.name for i in rng.choice(len(single), 2, replace=False))))
+    return Question(kind="question", prompt=ASK_QUESTION, answer=chosen[rng.integers(len(chosen))])
 
 
 def things_alone(scene: Scene) -> list[Thing]:
@@ -220,12 +240,10 @@ def hinted(question: str, options: Sequence[str] = ()) -> str:
 
 
 def box_question(thing: Thing) -> Question:
-    x, y, width, height = thing.box
-    corners = [min(value, SIDE - 1) for value in (x, y, x + width, y + height)]
     return Question(
         kind="box",
         prompt=REQUEST.format(name=thing.category.name),
-        answer=f"[{', '.join(str(value) for value in corners)}]",
+        answer=f"[{', '.join(str(value) for value in corners(thing.box))}]",
     )
 
 
@@ -241,6 +259,7 @@ def words() -> list[str]:
     texts += ["Provide the bounding box of the cat. How many does the chart show? Which has the highest bar?"]
     texts += ["Describe the picture briefly. What do you see? Look again. photo scene objects object list name number"]
     texts += ["It shows image with and it is not right wrong left bottom top above below same as fewer most least both"]
+    texts += [ASK_QUESTION, BRING]
     texts += ["better answer one two three four five six first second caption describes more fewer Which what Why"]
     texts += [" ".join(str(number) for number in range(101))]
     return sorted({word for text in texts for word in re.findall(r"\w+|[^\w\s]|\n", text)})
@@ -277,9 +296,11 @@ def _statement(scene: Scene, rng: np.random.Generator) -> Question:
     return Question(kind="truth", prompt=is_true(false_claim(scene, rng).sentence()), answer="No")
 
 
-def _further_left(first: Thing, second: Thing) -> Question:
+def _further_left(first: Thing, second: Thing, short: bool = False) -> Question:
     names = [first.category.name, second.category.name]
     left = min((first, second), key=lambda thing: thing.centre).category.name
+    if short:
+        return Question(kind="position", prompt=f"{further_left(*names)}\n{SHORT}", answer=left)
     return Question(kind="position", prompt=hinted(further_left(*names), names), answer=LETTERS[names.index(left)])
 
 

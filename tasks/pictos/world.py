@@ -43,6 +43,10 @@ _SMALLEST, _LARGEST = 10, 28
 _MINIMUM_VISIBLE = 0.45
 
 
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glyph:
     """A pictogram as it is pasted: which one, its side in pixels, mirrored or not, turned by how many degrees."""
@@ -57,11 +61,11 @@ class Glyph:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Thing:
-    """An annotated object. `box` is x, y, width, height in pixels of the visible part; `visible` the share of it."""
+    """An annotated object. `box` is of the visible part; `visible` the share of it."""
 
     category: Category
     glyph: Glyph
-    box: tuple[int, int, int, int]
+    box: Box
     area: int
     visible: float
 
@@ -89,6 +93,13 @@ class Scene:
     def counts(self) -> Counter[str]:
         """How many of each category are annotated."""
         return Counter(thing.category.name for thing in self.things)
+
+
+def corners(box: Box) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom edge of a box as its text has them: the last pixel is SIDE - 1."""
+    x, y, width, height = box
+    left, top, right, bottom = (min(value, SIDE - 1) for value in (x, y, x + width, y + height))
+    return left, top, right, bottom
 
 
 def seeds_of(split: str, count: int | None = None) -> range:
@@ -180,24 +191,13 @@ def draw(scene: Scene) -> Image.Image:
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
-def patch_labels(scene: Scene, patch: int) -> np.ndarray:
-    """What fills each patch, row by row: 0 for none, else 1 + the category's place in CATEGORIES.
-
-    A patch belongs to the object that covers most of it, if that is at least a fifth of its pixels.
-    """
+def owners_of(scene: Scene) -> np.ndarray:
+    """(SIDE, SIDE): the thing, by its place in `scene.things`, that each pixel shows; -1 for none."""
     owners = np.full((SIDE, SIDE), -1, dtype=np.int16)
     numbers = {thing.glyph: index for index, thing in enumerate(scene.things)}
     for glyph in scene.layers:
         _stamp(owners, glyph, numbers.get(glyph, -1))
-    grid = SIDE // patch
-    tiles = owners.reshape(grid, patch, grid, patch).transpose(0, 2, 1, 3).reshape(grid * grid, -1)
-    labels = np.zeros(grid * grid, dtype=np.int64)
-    best = np.full(grid * grid, patch * patch // 5)
-    for index, thing in enumerate(scene.things):
-        covered = (tiles == index).sum(1)
-        labels = np.where(covered > best, 1 + CATEGORIES.index(thing.category), labels)
-        best = np.maximum(best, covered)
-    return labels
+    return owners
 
 
 def _choose(rng: np.random.Generator, theme: Theme) -> list[str]:

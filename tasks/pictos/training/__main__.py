@@ -13,34 +13,32 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
 from transformers import CLIPVisionModel, LlavaForConditionalGeneration
 
 from tasks.pictos.training.build import SEED, Size, processor, vision_config, vlm
 from tasks.pictos.training.data import Conversations, Looks
 from tasks.pictos.training.encoder import ship_encoder, train_encoder
-from tasks.pictos.training.vlm import align, teach_places, train_tower, train_vlm
+from tasks.pictos.training.vlm import align, train_tower, train_vlm
 
-TOWER_STEPS, TOWER_BATCH = 1_150, 64
-ALIGN_STEPS = 200
-LOOK_STEPS, LOOK_BATCH = 500, 16
-PLACE_STEPS = 160
-SPEAK_STEPS, REFINE_STEPS, LOCATE_STEPS, SEED_BATCH = 1_900, 1_200, 1_000, 32
-PLACED = 0.45
-"""The share of scenes that are asked where everything is, once patches know where they are."""
+TOWER_STEPS, TOWER_BATCH = 2_000, 48
+ALIGN_STEPS, ALIGN_BATCH = 200, 64
+LOOK_STEPS, LOOK_BATCH = 800, 16
+SPEAK_STEPS, REFINE_STEPS, SEED_BATCH = 1_900, 1_200, 32
 PEER_STEPS, PEER_BATCH = 600, 32
 ENCODER_STEPS, ENCODER_BATCH = 900, 64
+PLACED = 0.4
+"""The share of scenes that are asked where things are and how many, instead of being captioned."""
 EMPHASIS = 3.0
 """Weight of the words that name objects, against the other words of a caption."""
 
-ALIGN_START = 500_000
-LOOK_START = 600_000
-SEED_START = 1_000_000
-REFINE_START = 2_000_000
-PEER_START = 3_000_000
-LOCATE_START = 4_000_000
-PLACE_START = 5_000_000
-"""Where in the split `models` each model's scenes begin: the tower's are from 0, nobody shares one."""
+TOWER_START = 0
+ALIGN_START = 150_000
+LOOK_START = 200_000
+SEED_START = 300_000
+REFINE_START = 400_000
+PEER_START = 500_000
+"""Where in the split `models` each stage's pictures begin, in blocks of `tasks.pictos.training.patches.BLOCK` seeds."""
 
 
 def main() -> None:
@@ -49,6 +47,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work/models"), help="where finished parts are kept")
     parser.add_argument("--only", choices=list(STAGES), help="this part alone; default: all, finished ones skipped")
     arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for name, stage in STAGES.items():
         if arguments.only in (None, name):
@@ -59,44 +58,40 @@ def tower(work: Path, out: Path, device: str) -> None:
     path = work / "tower.safetensors"
     if path.exists():
         return
+    report = _reporter(work / "tower.log")
     trained = train_tower(
-        SEED, steps=TOWER_STEPS, batch=TOWER_BATCH, seed=0, device=device, report=_reporter(work / "tower.log")
+        SEED, start=TOWER_START, steps=TOWER_STEPS, batch=TOWER_BATCH, seed=0, device=device, report=report
     )
-    work.mkdir(parents=True, exist_ok=True)
-    save_file(trained.cpu().state_dict(), path)
+    save_model(trained.cpu(), path)
 
 
 def seed(work: Path, out: Path, device: str) -> None:
-    """The seed: the trained tower, aligned with words; then a language model that learns to look, to speak,
-    and where things are."""
+    """The seed: the trained tower, aligned with words; then a language model that learns to look and to speak."""
     if (out / "pictos-seed" / "model.safetensors").exists():
         return
-    processing = processor()
-    model = vlm(SEED, processing.tokenizer, 1)
+    words, report = processor().tokenizer, _reporter(work / "pictos-seed.log")
+    model = vlm(SEED, words, 1)
     model.model.vision_tower.load_state_dict(load_tower(work, SEED).state_dict())
-    report = _reporter(work / "pictos-seed.log")
-    align(
-        model,
-        processing.tokenizer,
-        start=ALIGN_START,
-        steps=ALIGN_STEPS,
-        batch=TOWER_BATCH,
-        device=device,
-        report=report,
-    )
-    looks = Looks(LOOK_START, LOOK_STEPS, LOOK_BATCH, processing.tokenizer)
-    train_vlm(model, looks, rate=1.5e-3, device=device, report=report)
+    looks = Looks(LOOK_START, LOOK_STEPS, LOOK_BATCH, words)
     speak = Conversations(
-        SEED_START, SPEAK_STEPS, SEED_BATCH, processing.tokenizer, questions=2, pairs=1, emphasis=EMPHASIS
+        SEED_START, SPEAK_STEPS, SEED_BATCH, words, questions=2, pairs=1, placed=PLACED, emphasis=EMPHASIS
     )
-    train_vlm(model, speak, rate=1.5e-3, device=device, report=report)
-    refine = Conversations(REFINE_START, REFINE_STEPS, SEED_BATCH, processing.tokenizer, questions=4, emphasis=EMPHASIS)
-    train_vlm(model, refine, rate=1.2e-3, device=device, report=report)
-    teach_places(model, start=PLACE_START, steps=PLACE_STEPS, batch=TOWER_BATCH, device=device, report=report)
-    locate = Conversations(
-        LOCATE_START, LOCATE_STEPS, SEED_BATCH, processing.tokenizer, questions=4, placed=PLACED, emphasis=EMPHASIS
-    )
-    train_vlm(model, locate, rate=1.2e-3, device=device, report=report)
+    refine = Conversations(REFINE_START, REFINE_STEPS, SEED_BATCH, words, questions=4, placed=PLACED, emphasis=EMPHASIS)
+    stages: dict[str, Callable[[], object]] = {
+        "align": lambda: align(
+            model, words, start=ALIGN_START, steps=ALIGN_STEPS, batch=ALIGN_BATCH, device=device, report=report
+        ),
+        "look": lambda: train_vlm(model, looks, rate=1.5e-3, device=device, report=report),
+        "speak": lambda: train_vlm(model, speak, rate=1.5e-3, device=device, report=report),
+        "refine": lambda: train_vlm(model, refine, rate=1.2e-3, device=device, report=report),
+    }
+    for name, train in stages.items():
+        path = work / f"{name}.safetensors"
+        if path.exists():
+            load_model(model, path)
+            continue
+        train()
+        save_model(model, path)
     ship(model, "pictos-seed", out)
 
 
@@ -107,7 +102,14 @@ def peer(work: Path, out: Path, device: str) -> None:
     processing = processor()
     model = LlavaForConditionalGeneration.from_pretrained(out / "pictos-seed", dtype=torch.float32)
     conversations = Conversations(
-        PEER_START, PEER_STEPS, PEER_BATCH, processing.tokenizer, questions=4, pairs=2, emphasis=EMPHASIS
+        PEER_START,
+        PEER_STEPS,
+        PEER_BATCH,
+        processing.tokenizer,
+        questions=4,
+        pairs=2,
+        placed=PLACED,
+        emphasis=EMPHASIS,
     )
     train_vlm(model, conversations, rate=1e-3, device=device, report=_reporter(work / "pictos-peer.log"))
     ship(model, "pictos-peer", out)
@@ -134,7 +136,7 @@ def cards(work: Path, out: Path, device: str) -> None:
 
 def load_tower(work: Path, size: Size) -> CLIPVisionModel:
     trained = CLIPVisionModel(vision_config(size))
-    trained.load_state_dict(load_file(work / "tower.safetensors"))
+    load_model(trained, work / "tower.safetensors")
     return trained
 
 
@@ -146,7 +148,6 @@ def ship(model: LlavaForConditionalGeneration, name: str, out: Path) -> None:
 
 def _reporter(log: Path) -> Callable[[str, int, int, float], None]:
     console, began = Console(stderr=True), time.monotonic()
-    log.parent.mkdir(parents=True, exist_ok=True)
 
     def report(what: str, step: int, steps: int, loss: float) -> None:
         if step % 50 == 0 or step == steps - 1:

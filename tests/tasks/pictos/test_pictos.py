@@ -44,7 +44,6 @@ from tasks.pictos.world import (
     Thing,
     compose,
     draw,
-    patch_labels,
     pictogram,
     seeds_of,
 )
@@ -140,15 +139,6 @@ def test_a_things_pixels_are_its_pictograms(seed: int) -> None:
             *colour, alpha = stamp[row - glyph.y, column - glyph.x]
             if alpha == 255:
                 assert np.abs(picture[row, column] - colour).max() <= 40
-
-
-@FEW
-@given(SEEDS)
-def test_patch_labels_name_only_what_is_there(seed: int) -> None:
-    scene = compose(seed)
-    labels = patch_labels(scene, 8)
-    assert labels.shape == ((SIDE // 8) ** 2,)
-    assert {CATEGORIES[label - 1].name for label in set(labels.tolist()) - {0}} <= set(scene.counts())
 
 
 # Splits ---------------------------------------------------------------------------------------------------------------
