@@ -27,7 +27,7 @@ from harness.models.encoder import CONFIG, WEIGHTS, new_encoder
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.language import claims, false_claim
 from tasks.pictos.training.build import PATCH, SEED, tokenizer
-from tasks.pictos.training.data import MEAN, STD, pixels_of
+from tasks.pictos.training.patches import MEAN, STD, pixels_of
 from tasks.pictos.training.vlm import Report, one_cycle
 from tasks.pictos.world import SIDE, SPLITS, Scene, compose, draw, pictogram
 

@@ -21,7 +21,14 @@ Report = Callable[[str, int, int, float], None]
 EDGES, NUMBERS = 4, 10
 """What a patch tells beside its label: the edges of what fills it, each one of SIDE pixels, and a number."""
 
+EARLY, LATE = [LABELS, EDGES * SIDE, 1], [LABELS, EDGES * SIDE, NUMBERS]
+"""What is read off the tower's patches: `COUNTING` layers before its end, and at its end."""
+
+COUNTING = 2
+"""Layers of the tower behind those that tell things apart: a thing is counted among those of its kind."""
+
 BLUR = 1.0
+"""Pixels by which an edge may be missed and be half right."""
 
 SHARPNESS = 16.0
 """What cosines are multiplied by where patches are compared with words."""
@@ -42,14 +49,16 @@ def one_cycle(optimiser: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sc
 def train_tower(
     size: Size, *, start: int, steps: int, batch: int, seed: int, device: str, report: Report
 ) -> CLIPVisionModel:
-    """A vision tower whose patches know which object fills them, where its edges are, and how many there are."""
+    """A vision tower whose patches know which object fills them, where its edges are, and how many there are of it."""
     torch.manual_seed(seed)
     tower = CLIPVisionModel(vision_config(size)).to(device)
-    told = LABELS + EDGES * SIDE + NUMBERS
-    head = nn.Sequential(nn.LayerNorm(size.vision_width), nn.Linear(size.vision_width, told)).to(device)
+    early, late = (
+        nn.Sequential(nn.LayerNorm(size.vision_width), nn.Linear(size.vision_width, sum(sizes))).to(device)
+        for sizes in (EARLY, LATE)
+    )
     # position embeddings are a tenth as long as what becomes of a patch: they have a long way to go
     positions = [tower.vision_model.embeddings.position_embedding.weight]
-    parameters = [*tower.parameters(), *head.parameters()]
+    parameters = [*tower.parameters(), *early.parameters(), *late.parameters()]
     rest = [parameter for parameter in parameters if parameter is not positions[0]]
     optimiser = torch.optim.AdamW(
         [{"params": rest, "lr": 1.5e-3}, {"params": positions, "lr": 7.5e-3}], weight_decay=0.02, betas=(0.9, 0.98)
@@ -57,27 +66,39 @@ def train_tower(
     schedule = one_cycle(optimiser, steps)
     running = 0.0
     for step, labelled in enumerate(background(LabelledPictures(start, steps, batch))):
-        states = tower(pixel_values=labelled.pixels.to(device)).last_hidden_state[:, 1:]
-        labels, edges, number = head(states).split([LABELS, EDGES * SIDE, NUMBERS], dim=-1)
-        loss = patch_loss(labels, edges.unflatten(-1, (EDGES, SIDE)), number, labelled)
+        layers = tower(pixel_values=labelled.pixels.to(device), output_hidden_states=True).hidden_states
+        labels, edges, middle = early(layers[-1 - COUNTING][:, 1:]).split(EARLY, dim=-1)
+        loss = patch_loss(labels, edges, labelled) + middle_loss(middle[..., 0], labelled)
+        labels, edges, number = late(layers[-1][:, 1:]).split(LATE, dim=-1)
+        loss = 0.5 * loss + patch_loss(labels, edges, labelled) + number_loss(number, labelled)
         running = _step(loss, parameters, optimiser, schedule, running)
         report("tower", step, steps, running)
     return tower
 
 
-def patch_loss(labels: torch.Tensor, edges: torch.Tensor, number: torch.Tensor, truth: Labelled) -> torch.Tensor:
-    """Cross-entropy of what patches tell: `labels` (B, P, LABELS), `edges` (B, P, 4, SIDE), `number` (B, P, NUMBERS).
-
-    An edge that is missed by a pixel is nearly right: its target is a bell over the pixels. Most things are
-    alone of their kind: two alike count 2.8 times as much, three and the bars 5.2 times.
-    """
+def patch_loss(labels: torch.Tensor, edges: torch.Tensor, truth: Labelled) -> torch.Tensor:
+    """Cross-entropy of what fills patches and where its edges are: `labels` (B, P, LABELS), `edges` (B, P, 4 * SIDE).
+    An edge that is missed by a pixel is nearly right: its target is a bell over the pixels."""
     filled = (truth.labels > 0).to(labels.device)
-    told = truth.numbers.to(labels.device)[filled]
-    weights = told[:, EDGES].clamp(max=3).float() ** 1.5
-    missed = nn.functional.cross_entropy(number[filled], told[:, EDGES], reduction="none")
-    edge = nn.functional.cross_entropy(edges[filled].flatten(0, 1), bells(told[:, :EDGES]).flatten(0, 1))
-    label = nn.functional.cross_entropy(labels.flatten(0, 1), truth.labels.to(labels.device).flatten())
-    return label + 0.3 * edge + 0.5 * (missed * weights).sum() / weights.sum()
+    wanted = truth.numbers.to(labels.device)[filled][:, :EDGES]
+    told = edges[filled].unflatten(-1, (EDGES, SIDE))
+    edge = nn.functional.cross_entropy(told.flatten(0, 1), bells(wanted).flatten(0, 1))
+    return nn.functional.cross_entropy(labels.flatten(0, 1), truth.labels.to(labels.device).flatten()) + 0.3 * edge
+
+
+def number_loss(numbers: torch.Tensor, truth: Labelled) -> torch.Tensor:
+    """Cross-entropy of how many there are: `numbers` (B, P, NUMBERS). Most things are alone of their kind: two alike
+    count 2.8 times as much, three and the bars 5.2 times."""
+    filled = (truth.labels > 0).to(numbers.device)
+    wanted = truth.numbers.to(numbers.device)[filled][:, EDGES]
+    missed = nn.functional.cross_entropy(numbers[filled], wanted, reduction="none")
+    weights = wanted.clamp(max=3).float() ** 1.5
+    return 0.5 * (missed * weights).sum() / weights.sum()
+
+
+def middle_loss(middle: torch.Tensor, truth: Labelled) -> torch.Tensor:
+    """Cross-entropy of whether the middle of what fills a patch lies in it: `middle` (B, P)."""
+    return nn.functional.binary_cross_entropy_with_logits(middle, truth.middle.to(middle.device))
 
 
 def bells(pixels: torch.Tensor) -> torch.Tensor:
@@ -125,7 +146,8 @@ def align(
     nothing = nn.Parameter(torch.randn(width, device=device) * width**-0.5)
     forms = [_Form(words, device, plural=plural) for plural in (False, True)]
     maps = nn.Linear(width, (EDGES + 1) * width, bias=False).to(device)
-    rest = [table, nothing, *maps.parameters(), *core.multi_modal_projector.parameters()]
+    middle = nn.Linear(width, 1).to(device)
+    rest = [table, nothing, *maps.parameters(), *middle.parameters(), *core.multi_modal_projector.parameters()]
     tower = list(core.vision_tower.parameters())
     optimiser = torch.optim.AdamW([{"params": rest, "lr": 2e-3}, {"params": tower, "lr": 3e-4}], weight_decay=0.01)
     schedule = one_cycle(optimiser, steps)
@@ -140,7 +162,9 @@ def align(
             meanings = nn.functional.normalize(torch.cat([nothing[None], form.names @ table]), dim=-1)
             told = SHARPNESS * facts @ table[form.numerals].T
             labels = SHARPNESS * seen @ meanings.T
-            loss = loss + patch_loss(labels, told[..., :EDGES, :], told[..., EDGES, :NUMBERS], labelled) / len(forms)
+            missed = patch_loss(labels, told[..., :EDGES, :].flatten(-2), labelled)
+            loss = loss + (missed + number_loss(told[..., EDGES, :NUMBERS], labelled)) / len(forms)
+        loss = loss + middle_loss(middle(seen)[..., 0], labelled)
         loss = loss + 0.1 * projected.norm(dim=-1).log().square().mean()
         running = _step(loss, [*rest, *tower], optimiser, schedule, running)
         report("align", step, steps, running)

@@ -116,7 +116,7 @@ def test_a_scene_that_is_placed_is_asked_for_the_box_of_all_that_is_there_once()
                 answer = {"A": first, "B": other}.get(question.answer, question.answer)
                 assert answer == min(first, other, key=centres.__getitem__)
             else:
-                name = next(c.name for c in CATEGORIES if f" {c.plural} " in question.prompt)
+                name = next(c.name for c in CATEGORIES if f"many {c.plural} are" in question.prompt)
                 assert question.kind == "count" and question.answer == str(scene.counts()[name])
 
 
