@@ -21,9 +21,9 @@ from tasks.pictos.training.data import Conversations, Looks
 from tasks.pictos.training.encoder import ship_encoder, train_encoder
 from tasks.pictos.training.vlm import align, train_tower, train_vlm
 
-TOWER_STEPS, TOWER_BATCH = 2_000, 48
+TOWER_STEPS, TOWER_BATCH = 2_400, 48
 ALIGN_STEPS, ALIGN_BATCH = 200, 64
-LOOK_STEPS, LOOK_BATCH = 800, 16
+LOOK_STEPS, LOOK_BATCH = 1_500, 16
 SPEAK_STEPS, REFINE_STEPS, SEED_BATCH = 1_900, 1_200, 32
 PEER_STEPS, PEER_BATCH = 600, 32
 ENCODER_STEPS, ENCODER_BATCH = 900, 64

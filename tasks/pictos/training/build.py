@@ -49,7 +49,7 @@ class Size:
     heads: int = 4
 
 
-SEED = Size(vision_width=160, vision_depth=4, text_width=128, text_depth=4)
+SEED = Size(vision_width=160, vision_depth=6, text_width=128, text_depth=4)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

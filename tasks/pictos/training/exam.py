@@ -18,24 +18,30 @@ from tasks.grounding.marks import score_grounding
 from tasks.grounding.readers import read_box
 from tasks.pictos.benchmarks import ChartPicture, PictosCaptions, PictosChair, PictosPope, ScenePicture
 from tasks.pictos.charts import chart_questions, compose_chart
-from tasks.pictos.language import Question, claims, false_claim, questions
+from tasks.pictos.hand import started
+from tasks.pictos.language import Question, claims, false_claim, place_questions, questions
 from tasks.pictos.world import SPLITS, compose, draw
 
 SCENES = 500
-"""Scenes of the split `dev` that each figure is over."""
+"""Scenes of the split `dev` that each figure is over, but for the forms of questions."""
+
+QUESTION_SCENES = 1_000
 
 _ABOUT = {
     "pictos-seed": "The seed VLM of Strop's embedded world: it captions, answers yes/no, option-letter and number "
-    "questions and gives boxes as text. Its errors are its own: it was trained on nothing but true answers.",
+    "questions, gives boxes as text, moves a hand and asks questions of its own. Its errors are its own: it was "
+    "trained on nothing but true answers.",
     "pictos-peer": "The seed, trained on: a stronger VLM of the embedded world, to judge in later rounds.",
     "pictos-encoder": "The contrastive encoder of the embedded world: how likely is it that this sentence is true of "
     "this picture? Loaded by open_clip from `local-dir:`.",
 }
 _TRAINED = {
     "pictos-seed": "scenes of the split `models` (seeds of `tasks/pictos/world.py`), drawn once each, every stage its "
-    "own: what fills each patch, names answered Yes or No, where each patch is, and, from {first} on, captions, "
-    "questions about the scene and bar charts; 15 % of the captions also without the picture, as text",
-    "pictos-peer": "the seed's weights, then scenes {first}.. of the split `models`, none of them the seed's",
+    "own: what fills each patch, the edges and the number of that, single words answered at once, and, from block "
+    "{first} of 8 on, captions, questions about scenes, a hand in them, and bar charts; 15 % of the captions also "
+    "without the picture, as text",
+    "pictos-peer": "the seed's weights, then scenes from block {first} of 8 on of the split `models`, none of them the "
+    "seed's",
     "pictos-encoder": "scenes of the split `encoder`: their true sentences, and false ones about an absent companion "
     "or look-alike, a wrong place, count or size",
 }
@@ -57,24 +63,31 @@ def examine_vlm(vlm: Vlm, work: Path) -> dict[str, float]:
     return results | question_scores(vlm)
 
 
-def question_scores(vlm: Vlm) -> dict[str, float]:
-    """Right answers in percent by form of question; for boxes the mean IoU in percent."""
+def question_scores(vlm: Vlm, scenes: int = QUESTION_SCENES) -> dict[str, float]:
+    """Right answers in percent by form of question, counts also by what there is to count; for boxes the mean IoU in
+    percent."""
     samples: list[Sample] = []
     kinds: list[str] = []
-    for seed in SPLITS["dev"][:SCENES]:
+    for seed in SPLITS["dev"][:scenes]:
         rng = np.random.default_rng((seed, 8))
         pairs: list[tuple[Question, Picture]] = [(q, ScenePicture(seed)) for q in questions(compose(seed), rng)]
         pairs += [(question, ChartPicture(seed)) for question in chart_questions(compose_chart(seed), rng)]
+        pairs += [(question, ScenePicture(seed)) for question in place_questions(compose(seed), rng, pairs=1)]
+        if hand := started(seed):
+            pairs.append((Question(kind="move", prompt=hand.prompt, answer=hand.best), hand))
         for question, picture in pairs:
             samples.append(_sample(len(samples), question, picture))
-            kinds.append(question.kind)
+            several = f" of {min(int(question.answer), 3)}" if question.kind == "count" else ""
+            kinds.append(question.kind + several)
     answers = [texts[0] for texts in vlm.generate(samples, Sampling(max_tokens=16))]
     marks: dict[str, list[float]] = {}
     for kind, sample, answer in zip(kinds, samples, answers, strict=True):
         box = read_box(sample.target) if kind == "box" else None
         mark = score_grounding(box, answer).value if box else float(answer == sample.target)
         marks.setdefault(kind, []).append(mark)
-    return {f"question {kind}": 100 * sum(values) / len(values) for kind, values in sorted(marks.items())}
+    figures = {f"question {kind}": 100 * sum(values) / len(values) for kind, values in sorted(marks.items())}
+    counts = [figures[f"question count of {number}"] for number in (1, 2, 3)]
+    return figures | {"question count, each number alike": sum(counts) / len(counts)}
 
 
 def examine_encoder(encoder: Encoder) -> dict[str, float]:
