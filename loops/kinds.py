@@ -172,9 +172,9 @@ class Verifier(Kind):
 
     `level` is the autonomy level of who judges (`harness.autonomy`). One that does not declare `sees_gold` is given
     samples without targets. Where these two follow from its fields, it has properties for them, `judging_level` and
-    `is_shown_gold`. `widest` is the most that two of its rewards can differ by. `overrules` says that its order
-    owes nothing to whoever ordered the answers before, `abstains` that it has an opinion of none. `filters` says that it judges any single text by its picture:
-    then its worth without training is measured as a baseline.
+    `is_shown_gold`. `widest` is the most that two of its rewards can differ by. `overrules` says that its order owes
+    nothing to whoever ordered the answers before, `abstains` that it has an opinion of none. `filters` says that it
+    judges any single text by its picture: then its worth without training is measured as a baseline.
     """
 
     level: ClassVar[str]
