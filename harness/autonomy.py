@@ -4,6 +4,10 @@ L0 human labels (the oracle's gold), L2 a rule that somebody wrote for the task,
 L3 an external model, L4 the model that is honed, L5 the same where it also makes what it is asked; a control judges
 nothing that a method could be credited with. The survey has L3 and L5 (arXiv 2510.02665); the others are this project's
 reading of its scale. Each kind of verifier declares its own.
+
+Where no verifier has an opinion, pairs keep the order in which they were made. Two answers of the honed model of which
+one was asked for as the worse one (of a noised picture, SeVa; by a misleading prompt, STIC) depend on nobody but that
+model and its pictures: L4. A baseline's order (the answer to another picture) is a control.
 """
 
 from __future__ import annotations

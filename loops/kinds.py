@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.autonomy import CONTROL, OWN_WEIGHTS, SAW_GOLD
+from harness.autonomy import CONTROL, OWN_WEIGHTS, SAW_GOLD, SELF_VERIFIED
 from harness.models.weights import model_folder
 from harness.runs.names import stage_name
 from harness.types import Advance, Checkpoint, Group, Sample, Verdict
@@ -95,10 +95,13 @@ class Collecting:
 
 class Collector(Kind):
     """A way to come to candidate answers. `ordered` says whether a group's first answer is by its making the one to
-    prefer; `own_questions`, that they answer other questions than the pool's, which its task cannot read; and
-    `own_pictures`, that they are about pictures that it made, which are kept with the groups."""
+    prefer, and `order_level` is the autonomy level of that order where no verifier has an opinion of it: a baseline,
+    whose order nobody would learn from, declares a control. `own_questions` says that they answer other questions than
+    the pool's, which its task cannot read; and `own_pictures`, that they are about pictures that it made, which are
+    kept with the groups."""
 
     ordered: ClassVar[bool] = False
+    order_level: ClassVar[str] = SELF_VERIFIED
     own_questions: ClassVar[bool] = False
     own_pictures: ClassVar[bool] = False
 
@@ -111,7 +114,7 @@ class Collector(Kind):
 
     def level(self, verifier: Verifier) -> str:
         """The autonomy level that follows from these answers and their verifier."""
-        return verifier.judging_level
+        return self.order_level if self.ordered and verifier.abstains else verifier.judging_level
 
     @abstractmethod
     def open(self, context: Round) -> Collecting:
@@ -169,15 +172,16 @@ class Verifier(Kind):
 
     `level` is the autonomy level of who judges (`harness.autonomy`). One that does not declare `sees_gold` is given
     samples without targets. Where these two follow from its fields, it has properties for them, `judging_level` and
-    `is_shown_gold`. `widest` is the most that two of its rewards can differ by. `overrules` says that its order
-    owes nothing to whoever ordered the answers before. `filters` says that it judges any single text by its picture:
-    then its worth without training is measured as a baseline.
+    `is_shown_gold`. `widest` is the most that two of its rewards can differ by. `overrules` says that its order owes
+    nothing to whoever ordered the answers before, `abstains` that it has an opinion of none. `filters` says that it
+    judges any single text by its picture: then its worth without training is measured as a baseline.
     """
 
     level: ClassVar[str]
     sees_gold: ClassVar[bool] = False
     widest: ClassVar[float] = math.inf
     overrules: ClassVar[bool] = False
+    abstains: ClassVar[bool] = False
     filters: ClassVar[bool] = False
 
     @property

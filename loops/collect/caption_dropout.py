@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from harness.autonomy import CONTROL
 from harness.sentences import split_sentences
 from harness.types import Advance, Group, Sample
 from loops.collect.asking import AskingCollector, group_of, kept_answers
@@ -26,6 +27,7 @@ class CaptionDropout(AskingCollector):
     kind: Literal["caption_dropout"] = "caption_dropout"
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
+    order_level: ClassVar[str] = CONTROL
 
     drop: float = Field(default=0.3, gt=0, lt=1, description="the chance of each part to be dropped")
     part: Literal["sentence", "word"] = "sentence"

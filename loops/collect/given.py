@@ -18,12 +18,13 @@ class GivenPairs(Collector):
     kind: Literal["given"] = "given"
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
+    order_level: ClassVar[str] = UNKNOWN
 
     def inputs(self, context: Round) -> dict[str, Any]:
         return {"collect": self.as_input()}
 
     def level(self, verifier: Verifier) -> str:
-        return verifier.judging_level if verifier.overrules else UNKNOWN
+        return verifier.judging_level if verifier.overrules else self.order_level
 
     def refuse(self, study: Study) -> None:
         if self.prompt is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from harness.autonomy import CONTROL
 from harness.types import Advance, Group, Sample
 from loops.collect.asking import AskingCollector, group_of, kept_answers, noted
 
@@ -21,6 +22,7 @@ class RandomNegative(AskingCollector):
     kind: Literal["random_negative"] = "random_negative"
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
+    order_level: ClassVar[str] = CONTROL
 
     def ask(self, model: Vlm, samples: Sequence[Sample], *, seed: int, advance: Advance | None = None) -> list[Group]:
         """Groups of two: (the answer, that of another sample), with whose it is noted. Every answer is the negative of

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.autonomy import CONTROL, OWN_QUESTIONS, SELF_VERIFIED
+from harness.autonomy import OWN_QUESTIONS, SELF_VERIFIED
 from harness.errors import RecipeError, RunError
 from harness.files import digest_of_json
 from harness.types import Advance, Drawing, Group, Picture, Sample
@@ -49,8 +49,7 @@ class SelfScene(AskingCollector):
     def level(self, verifier: Verifier) -> str:
         """Pictures and texts of the model's own, unless somebody else judges them."""
         level = super().level(verifier)
-        alone = level == SELF_VERIFIED or (level == CONTROL and not verifier.overrules)
-        return OWN_QUESTIONS if alone else level
+        return OWN_QUESTIONS if level == SELF_VERIFIED else level
 
     def refuse(self, study: Study) -> None:
         if study.verify.sees_gold:

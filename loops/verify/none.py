@@ -16,6 +16,7 @@ class NoVerifier(Verifier):
     kind: Literal["none"] = "none"
     version: ClassVar[int] = 1
     level: ClassVar[str] = CONTROL
+    abstains: ClassVar[bool] = True
 
     def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
         return Each(judge=lambda sample, answer: Verdict(reward=None))

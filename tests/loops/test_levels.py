@@ -9,10 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
+from loops.collect.sampling import SampledAnswers
+from loops.collect.self_question import SelfQuestion
+from loops.kinds import Verifier
 from loops.ledger import Done
 from loops.recipe import level_of, load_recipe
 from loops.run import claim, plan_recipe, run_recipe, stages_of
+from loops.slots import COLLECT, name_of
 from loops.stages import Stage, fold
+from loops.verify.none import NoVerifier
+from loops.verify.random import Random
+from loops.verify.shorter import Shorter
 from strop.running import setting
 from tasks.data.root import DataRoot
 from tests.support.recipes import JUDGE_FREE
@@ -23,7 +30,8 @@ LEARNT = "L3, encoder trained on this world's gold"
 @pytest.mark.parametrize(
     ("recipe", "level"),
     [
-        ({"verify": {"kind": "none"}, "level": "L3"}, "control"),
+        ({"verify": {"kind": "none"}, "level": "L3"}, "L4"),
+        ({"verify": {"kind": "none"}, "select": {"disagreement": "coin"}, "level": "L3"}, "control"),
         ({"verify": {"kind": "random"}, "level": "L3"}, "control"),
         ({"verify": {"kind": "clip"}, "level": "L5"}, "L3"),
         ({"verify": {"kind": "oracle"}, "level": "L4"}, "L0"),
@@ -38,11 +46,29 @@ def test_a_board_shows_what_judged_and_not_what_was_typed(recipe: Mapping[str, A
     assert level_of(recipe) == level
 
 
+MADE_BY_THE_MODEL = ("controlled_hallucination", "guided", "contrastive", "distort", "masked_attention", "bad_prompt",
+                     "wrong_chain")  # fmt: skip
+ORDERS = {**dict.fromkeys(MADE_BY_THE_MODEL, "L4"), "self_scene": "L5", "random_negative": "control",
+          "caption_dropout": "control", "given": "pairs of unknown origin"}  # fmt: skip
+
+
+def test_pairs_that_nobody_judges_have_the_level_of_whoever_ordered_them() -> None:
+    """A collector that gives no order leaves nothing to be credited with."""
+    made = {name_of(kind): kind().level(NoVerifier()) for kind in COLLECT.shipped if kind.ordered}
+    assert made == ORDERS
+    assert {SampledAnswers(temperature=1).level(NoVerifier()), SelfQuestion().level(NoVerifier())} == {"control"}
+
+
+@pytest.mark.parametrize("verifier", [Random(), Shorter()])
+def test_a_control_that_orders_pairs_anew_is_a_control_whoever_ordered_them(verifier: Verifier) -> None:
+    assert {kind().level(verifier) for kind in COLLECT.shipped if kind.ordered} == {"control"}
+
+
 @pytest.mark.parametrize(
     ("changes", "level"),
     [
         ((), LEARNT),
-        (("verify.kind=none",), "control"),
+        (("verify.kind=none",), "L4"),
         (("select.disagreement=coin",), "control"),
         (("verify.kind=oracle",), "L0"),
         (("evaluate.tasks=[pope]", "verify.encoder=ViT-B-32::laion2b_s34b_b79k"), "L3"),

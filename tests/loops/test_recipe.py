@@ -128,7 +128,7 @@ def test_a_bad_set_is_named(change: str, message: str) -> None:
     [
         ("rounds=1", "L3"),
         ("verify.kind=oracle", "L0"),
-        ("verify.kind=none", "control"),
+        ("verify.kind=none", "L4"),
         ("verify.kind=random", "control"),
         ("verify.kind=shorter", "control"),
         ("select.disagreement=coin", "control"),

@@ -15,14 +15,14 @@ from tests.support.shell import Strop
 
 LEVELS = {
     "ai_feedback": "L3",
-    "bad_prompt": "control",
+    "bad_prompt": "L4",
     "clip_rank": "L3",
     "grounding_iou": "L2",
     "judge_endpoint": "L3",
     "judge_free": "L3",
     "judge_peer": "L3",
     "judge_self": "L4",
-    "negative_noise": "control",
+    "negative_noise": "L4",
     "rationale": "L2",
     "self_consistency": "L4",
 }
