@@ -142,7 +142,7 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 def test_every_verifier_has_a_level() -> None:
     assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
         "clip": "L3", "consistency": "L4", "likelihood": "L4", "judge": "L3", "detector": "L3", "ensemble": "L3",
-        "rule": "L2", "format": "L2", "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
+        "environment": "L3", "rule": "L2", "format": "L2", "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
     }  # fmt: skip
 
 
@@ -193,6 +193,7 @@ DEFAULTS = {
     },
     ("collect", "masked_attention", 1): {**ASKING, "first": 0.5, "last": 1.0},
     ("collect", "self_scene", 1): {**ASKING, "temperature": 1.0, "imagine": None},
+    ("collect", "episodes", 1): {**ASKING, "temperature": 1.0, "max_tokens": 16, "episodes": 8},
     ("collect", "random_negative", 1): ASKING,
     ("collect", "caption_dropout", 1): {**ASKING, "drop": 0.3, "part": "sentence"},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
@@ -205,6 +206,7 @@ DEFAULTS = {
     },
     ("verify", "detector", 1): {"model": "", "threshold": 0.5, "aggregate": "f1", "synonyms": {}},
     ("verify", "ensemble", 1): {"combine": "weights", "weights": None, "units": "spread"},
+    ("verify", "environment", 1): {"discount": 0.9},
     ("verify", "rule", 1): {"mark": "task", "threshold": None},
     ("verify", "format", 1): {"pattern": None},
     ("verify", "oracle", 1): {},

@@ -24,6 +24,8 @@ LEVELS = {
     "judge_self": "L4",
     "negative_noise": "L4",
     "rationale": "L2",
+    "reach_dpo": "L3",
+    "reach_grpo": "L3",
     "self_consistency": "L4",
 }
 
