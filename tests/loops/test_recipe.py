@@ -142,7 +142,8 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 def test_every_verifier_has_a_level() -> None:
     assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
         "clip": "L3", "consistency": "L4", "likelihood": "L4", "judge": "L3", "detector": "L3", "ensemble": "L3",
-        "environment": "L3", "rule": "L2", "format": "L2", "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
+        "environment": "L3", "rule": "L2", "format": "L2", "oracle": "L0", "random": "control", "shorter": "control",
+        "none": "control",
     }  # fmt: skip
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import RecipeError, RunError
+from harness.files import digest_of_bytes, read_jsonl
+from harness.models.vlm import Vlm
 from harness.pictures import open_picture
 from harness.types import Answer, Group, Sample, Sampling
 from loops.collect.episodes import Episodes, World
@@ -15,8 +18,10 @@ from loops.groups import ENDS, keep_pictures, read_groups, write_groups
 from loops.recipe import load_recipe
 from strop.running import setting
 from tasks.data.root import DataRoot
+from tasks.pictos.hand import MOVES, TAKE
 from tests.support.own_task import lamp
 from tests.support.recipes import JUDGE_FREE
+from tests.support.shell import Strop
 from tests.support.speaker import Speaker
 
 LAMP = lamp()
@@ -115,3 +120,36 @@ def test_what_cannot_work_is_refused(changes: list[str], message: str) -> None:
     study = load_recipe(JUDGE_FREE, ["collect.kind=episodes", *changes]).study(setting(DataRoot()))
     with pytest.raises(RecipeError, match="^" + message.replace(".", r"\.")):
         study.collect.refuse(study)
+
+
+def _by_chance(model: Vlm, samples: Sequence[Sample], sampling: Sampling, *_: Any) -> list[list[Answer]]:
+    """A move for each question, by its id."""
+    numbers = [int(digest_of_bytes(sample.id.encode())[:8], 16) for sample in samples]
+    return [[Answer(text=[*MOVES, TAKE][number % 5])] for number in numbers]
+
+
+@pytest.mark.slow
+def test_a_round_trains_on_the_moves_that_more_episodes_succeeded_by(
+    tiny: Path, strop: Strop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its episodes are a random walker's, since the tiny model has no words for moves."""
+    monkeypatch.setattr(Vlm, "answers", _by_chance)
+    fields = {
+        "model": tiny, "rounds": 1, "collect.samples": 6, "evaluate.tasks": "[pictos_reach]", "evaluate.limit": 2,
+        "optimise.trl": "{per_device_train_batch_size: 4, max_steps: 1}", "watch": "null",
+    }  # fmt: skip
+    words = [word for name, value in fields.items() for word in ("--set", f"{name}={value}")]
+    ran = strop("run", "reach_dpo", "--out", "out", *words)
+    assert ran.code == 0, ran.err
+    facts = {line["stage"]: line["facts"] for line in read_jsonl(Path("out/ledger.jsonl"))}
+    collected, selected = facts["round-1/collect"], facts["round-1/select"]
+    assert (collected["episodes"], facts["round-1/verify"]["verifier"]) == (48, "environment")
+    assert 0 < collected["succeeded"] < 48
+    assert 0 < selected["pairs"] < collected["groups"] == selected["groups"]
+    groups = {row["id"]: row for row in read_jsonl(Path("out/round-1/verify/groups.jsonl"))}
+    for row in read_jsonl(Path("out/round-1/select/pairs.jsonl")):
+        group = groups[row["id"]]
+        rewards = dict(zip(group["answers"], (verdict["reward"] for verdict in group["verdicts"]), strict=True))
+        assert rewards[row["chosen"]] == max(rewards.values()) > rewards[row["rejected"]] == min(rewards.values())
+    assert facts["round-1/optimise"]["changed"] > 0
+    assert facts["round-1/eval"] == {"pictos_reach": 0.0}
