@@ -25,7 +25,7 @@ SENTENCE = 3
 REMEDY = "lower optimise.trl.learning_rate or take fewer steps; optimise.stop_collapsed=false keeps such a checkpoint"
 
 
-def asked_of(rows: Sequence[Row | Sample]) -> list[Sample]:
+def prompts_of(rows: Sequence[Row | Sample]) -> list[Sample]:
     """Samples to ask: the first `PROMPTS` of the rows that differ in prompt or picture, none where they are fewer."""
     samples = [row if isinstance(row, Sample) else row.sample for row in rows]
     unlike = {(sample.prompt, sample.cluster): sample for sample in reversed(samples)}

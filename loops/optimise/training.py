@@ -17,7 +17,7 @@ from harness.models.options import ModelOptions
 from harness.models.weights import parameters_in
 from harness.types import Advance, Answer, Checkpoint, Sample, Sampling
 from loops.kinds import Optimiser, Round, Study, Trained, Trial
-from loops.optimise.collapse import LONGEST, asked_of, refuse_collapsed
+from loops.optimise.collapse import LONGEST, prompts_of, refuse_collapsed
 from loops.optimise.settings import TrlFields
 from loops.rounds.offline import RowOptimiser, Train
 
@@ -143,7 +143,7 @@ class TrlOptimiser(TrlFields, Optimiser):
             options=context.study.options,
             advance=advance,
             judge=judge,
-            asked=asked_of(rows) if self.stop_collapsed else (),
+            prompts=prompts_of(rows) if self.stop_collapsed else (),
             longest=min(LONGEST, getattr(context.study.collect, "max_tokens", LONGEST)),
         )
 
@@ -167,7 +167,7 @@ def optimise(
     options: ModelOptions = ModelOptions(),
     advance: Advance | None = None,
     judge: Judge | None = None,
-    asked: Sequence[Sample] = (),
+    prompts: Sequence[Sample] = (),
     longest: int = LONGEST,
 ) -> Trained:
     """Train the checkpoint in `start` on the rows and save the next one, whole, into `out` (safetensors).
@@ -177,7 +177,7 @@ def optimise(
     is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
     adapter is trained, that model with the adapter switched off, else a copy of its own. TRL's settings come from
     `recipe.trl` untouched. A tracker (`report_to`; none unless asked for) shows this training as `run_name`;
-    TensorBoard's files lie beside `out`. `asked` are samples that the model answers greedily before and after, in
+    TensorBoard's files lie beside `out`. `prompts` are samples that the model answers greedily before and after, in
     `longest` tokens at most, by which `loops.optimise.collapse` tells a model that answers nothing any more. Raises
     `RecipeError` for a setting that TRL does not know, for a tracker that is not installed, where TRL would compute
     other log-probabilities than the model (`agreement`), and for a training that diverged, collapsed or would take no
@@ -205,7 +205,7 @@ def optimise(
         if judge:
             with with_trl.training_errors():
                 trainer.begin()
-        greedy = _Greedy(trainer, begun.reader, options, asked, longest)
+        greedy = _Greedy(trainer, begun.reader, options, prompts, longest)
         earlier = greedy.answers()
         with_trl.train(trainer, len(rows), advance)
     computed = {"policy": {"device": str(trainer.args.device), **computed_by(begun.model)}}

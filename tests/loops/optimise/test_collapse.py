@@ -9,7 +9,7 @@ import pytest
 from harness.errors import RecipeError
 from harness.types import Answer, Sample
 from loops.groups import Example
-from loops.optimise.collapse import PROMPTS, asked_of, refuse_collapsed
+from loops.optimise.collapse import PROMPTS, prompts_of, refuse_collapsed
 
 SENTENCES = [f"There is a {thing} here." for thing in ("cat", "dog", "cup", "hat")]
 
@@ -55,5 +55,5 @@ def test_so_many_prompts_that_differ_are_asked_or_none() -> None:
         Example(sample=Sample(id=str(number), prompt="?", images=(), target=None, cluster=str(number // 2)), answer="a")
         for number in range(2 * PROMPTS + 4)
     ]
-    assert [sample.id for sample in asked_of(rows)] == [str(2 * number) for number in range(PROMPTS)]
-    assert asked_of(rows[: 2 * PROMPTS - 2]) == []
+    assert [sample.id for sample in prompts_of(rows)] == [str(2 * number) for number in range(PROMPTS)]
+    assert prompts_of(rows[: 2 * PROMPTS - 2]) == []
