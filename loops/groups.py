@@ -39,6 +39,11 @@ Row = Pair | Example
 """What is trained on."""
 
 
+def texts_of(row: Row) -> tuple[str, ...]:
+    """The answers of a row: of a pair, the one to prefer and the one to avoid."""
+    return (row.chosen, row.rejected) if isinstance(row, Pair) else (row.answer,)
+
+
 def examples_of(rows: Sequence[Row]) -> list[Example]:
     """The rows as examples: of a pair, the chosen answer and the rejected one."""
     examples: list[Example] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from loops.groups import (
     keep_pictures,
     read_groups,
     read_rows,
+    texts_of,
     write_groups,
     write_rows,
 )
@@ -152,7 +154,7 @@ def _verify(study: Study, context: Round, folder: Path, collected: Path, pool: P
 def _select(context: Round, folder: Path, verified: Path, pool: Pool) -> Outcome:
     selection = context.study.select.select(read_groups(verified / GROUPS, pool()), context.draw)
     write_rows(folder / PAIRS, selection.rows)
-    return Outcome(facts={**selection.counts, **mean_words(selection.rows)}, cost={})
+    return Outcome(facts={**selection.counts, **mean_words(selection.rows), **likeness(selection.rows)}, cost={})
 
 
 def mean_words(rows: Sequence[Row]) -> dict[str, float]:
@@ -163,6 +165,18 @@ def mean_words(rows: Sequence[Row]) -> dict[str, float]:
         side: [len(row.answer.split()) for row in examples if row.desirable == wanted] for side, wanted in sides.items()
     }
     return {side: round(sum(words) / len(words), 2) for side, words in lengths.items() if words}
+
+
+def likeness(rows: Sequence[Row]) -> dict[str, int]:
+    """How many different texts the rows are (a pair's two are one), how many rows the commonest is, and how many are
+    about one picture, whichever has most."""
+    texts = Counter(map(texts_of, rows))
+    pictures = Counter(row.sample.cluster for row in rows)
+    return {
+        "different_texts": len(texts),
+        "commonest_text": max(texts.values(), default=0),
+        "most_of_a_picture": max(pictures.values(), default=0),
+    }
 
 
 def _optimise(context: Round, optimiser: RowOptimiser, folder: Path, selected: Path, pool: Pool) -> Outcome:

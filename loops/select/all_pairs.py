@@ -8,13 +8,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.files import digest_of_bytes
 from harness.types import Group
 from loops.groups import Pair
-from loops.kinds import Selection, Selector
+from loops.kinds import Selection
+from loops.select.thinning import ThinnedPairs, balanced, share_of, surest, thinned, words_ahead
 
 
-class AllPairs(Selector):
+class AllPairs(ThinnedPairs):
     """Each two answers to a picture whose rewards differ by a margin, the better one chosen."""
 
     kind: Literal["all_pairs"] = "all_pairs"
@@ -22,14 +22,13 @@ class AllPairs(Selector):
 
     margin: float = Field(default=0.0, ge=0, description="pairs whose rewards differ by no more are left out")
     each: int | None = Field(
-        default=None, ge=1, description="pairs of a picture at most, those whose rewards differ most; else all"
+        default=None, ge=1, description="pairs of a question at most, those whose rewards differ most; else all"
     )
     max_word_gap: int | None = Field(
         default=None, ge=0, description="pairs whose lengths differ by more words are left out"
     )
-    balance: bool = Field(
-        default=False,
-        description="leave pairs out until chosen and rejected answers have as many words on average",
+    keep: float = Field(
+        default=1.0, gt=0, le=1, description="at most this share of the pairs, those whose rewards differ most"
     )
 
     def select(self, groups: Sequence[Group], draw: int) -> Selection:
@@ -39,13 +38,12 @@ class AllPairs(Selector):
 def all_pairs(groups: Sequence[Group], recipe: AllPairs) -> Selection:
     """The pairs of each group, in the order of collection; the same two texts are one pair of a group.
 
-    Without an opinion of an answer it is in no pair. With `balance`, pairs in which the side that is longer on average
-    is longer are left out, the longest gaps first (of equal ones by digests of id and text), unless the other side
-    would be longer then.
+    Without an opinion of an answer it is in no pair. With `balance`, what is left at last is `balanced`.
     """
-    counts = dict.fromkeys(("groups", "unsure", "length", "beyond", "balanced", "pictures", "pairs"), 0)
+    names = ("groups", "unsure", "length", "beyond", "repeated", "crowded", "balanced", "pictures", "pairs")
+    counts = dict.fromkeys(names, 0)
     counts["groups"] = len(groups)
-    pairs: list[Pair] = []
+    weighed: list[tuple[float, Pair]] = []
     for group in groups:
         apart = _apart(group, recipe.margin)
         alike = [(gap, pair) for gap, pair in apart if recipe.max_word_gap is None or _gap(pair) <= recipe.max_word_gap]
@@ -54,27 +52,15 @@ def all_pairs(groups: Sequence[Group], recipe: AllPairs) -> Selection:
             continue
         widest = sorted(range(len(alike)), key=lambda index: -alike[index][0])[: recipe.each]
         counts["beyond"] += len(alike) - len(widest)
-        pairs += [alike[index][1] for index in sorted(widest)]
+        weighed += [alike[index] for index in sorted(widest)]
+    unlike, left_out = thinned(weighed, recipe)
+    widest_of_all = surest(unlike, share_of(recipe.keep, len(unlike)))
+    pairs = [pair for _, pair in widest_of_all]
     kept = balanced(pairs) if recipe.balance else pairs
-    counts |= {"balanced": len(pairs) - len(kept), "pairs": len(kept)}
-    counts["pictures"] = len({pair.sample.id for pair in kept})
+    counts["beyond"] += len(unlike) - len(widest_of_all)
+    counts |= {**left_out, "balanced": len(pairs) - len(kept), "pairs": len(kept)}
+    counts["pictures"] = len({pair.sample.cluster for pair in kept})
     return Selection(rows=tuple(kept), counts=counts)
-
-
-def balanced(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs without those that make one side longer on average, as far as that goes without the other being so."""
-    total = sum(map(_ahead, pairs))
-    sign = 1 if total > 0 else -1
-    longer = sorted(
-        (pair for pair in pairs if sign * _ahead(pair) > 0),
-        key=lambda pair: (-sign * _ahead(pair), digest_of_bytes(pair.sample.id.encode(), pair.chosen.encode())),
-    )
-    left_out: set[int] = set()
-    for pair in longer:
-        if sign * _ahead(pair) <= sign * total:
-            total -= _ahead(pair)
-            left_out.add(id(pair))
-    return [pair for pair in pairs if id(pair) not in left_out]
 
 
 def _apart(group: Group, margin: float) -> list[tuple[float, Pair]]:
@@ -94,10 +80,5 @@ def _apart(group: Group, margin: float) -> list[tuple[float, Pair]]:
     return apart
 
 
-def _ahead(pair: Pair) -> int:
-    """By how many words the chosen answer is longer."""
-    return len(pair.chosen.split()) - len(pair.rejected.split())
-
-
 def _gap(pair: Pair) -> int:
-    return abs(_ahead(pair))
+    return abs(words_ahead(pair))

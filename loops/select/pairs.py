@@ -14,10 +14,11 @@ from harness.errors import RecipeError
 from harness.files import digest_of_bytes
 from harness.types import Group
 from loops.groups import Pair
-from loops.kinds import Collector, Selection, Selector, Study
+from loops.kinds import Collector, Selection, Study
+from loops.select.thinning import ThinnedPairs, balanced, share_of, surest, thinned
 
 
-class BestAgainstWorst(Selector):
+class BestAgainstWorst(ThinnedPairs):
     """A pair from each group: the two answers whose rewards are furthest apart."""
 
     kind: Literal["pairs"] = "pairs"
@@ -88,12 +89,13 @@ def select(groups: Sequence[Group], recipe: BestAgainstWorst, *, seed: int = 0) 
     Without an opinion (a reward is None) they are the first two that differ, as collected. Two answers whose lengths
     differ by more than `max_word_gap` words are no pair, so that length itself is not what is taught. Rewards closer
     than `margin` leave the group out; where the answer collected later earned more, `disagreement` decides. Of what is
-    left, `keep` takes the pairs whose rewards differ most, whatever unit the verifier counts in; where rewards do not
-    tell, the digests of the samples' ids do. `seed` is of the coins that `disagreement: coin` tosses, one a sample.
+    left and not `thinned` out, `keep` takes the pairs whose rewards differ most, whatever unit the verifier counts in;
+    where rewards do not tell, the digests of the samples' ids do. With `balance`, what is left at last is `balanced`.
+    `seed` is of the coins that `disagreement: coin` tosses, one a sample.
     """
-    counts = dict.fromkeys(("groups", "equal", "length", "unsure", "discarded", "beyond", "reversed", "pairs"), 0)
+    counts = dict.fromkeys(("groups", "equal", "length", "unsure", "discarded"), 0)
     counts["groups"] = len(groups)
-    kept: list[_Candidates] = []
+    weighed: list[tuple[float, Pair]] = []
     for group in groups:
         differing = _differing(group)
         alike = [both for both in differing if recipe.max_word_gap is None or both.word_gap <= recipe.max_word_gap]
@@ -106,13 +108,16 @@ def select(groups: Sequence[Group], recipe: BestAgainstWorst, *, seed: int = 0) 
         elif widest.ahead is not None and widest.ahead < 0 and recipe.disagreement == "discard":
             counts["discarded"] += 1
         else:
-            kept.append(widest)
-    surest = sorted(kept, key=lambda both: (-both.certainty, digest_of_bytes(both.group.sample.id.encode())))
-    most = int(round(recipe.keep * len(groups), 6))  # 0.29 of 100 groups is 28.999999999999996 in floats
-    beyond = {id(both) for both in surest[max(1, most) :]}
-    pairs = tuple(_pair(both, recipe, seed) for both in kept if id(both) not in beyond)
-    counts |= {"beyond": len(beyond), "reversed": sum(pair.reversed for pair in pairs), "pairs": len(pairs)}
-    return Selection(rows=pairs, counts=counts)
+            weighed.append((widest.certainty, _pair(widest, recipe, seed)))
+    unlike, left_out = thinned(weighed, recipe)
+    widest_of_all = surest(unlike, share_of(recipe.keep, len(groups)))
+    pairs = [pair for _, pair in widest_of_all]
+    kept = balanced(pairs) if recipe.balance else pairs
+    counts |= {
+        **left_out, "beyond": len(unlike) - len(widest_of_all), "balanced": len(pairs) - len(kept),
+        "reversed": sum(pair.reversed for pair in kept), "pairs": len(kept),
+    }  # fmt: skip
+    return Selection(rows=tuple(kept), counts=counts)
 
 
 def _differing(group: Group) -> list[_Candidates]:

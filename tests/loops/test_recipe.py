@@ -167,6 +167,7 @@ def test_a_stage_is_known_by_the_fields_that_are_not_at_their_default() -> None:
 
 ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "top_p": None, "max_tokens": 80,
           "max_thought_tokens": None, "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
+THINNED = {"deduplicate": "none", "per_picture": None}
 TRAINED = {
     "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None, "trl": {}
 }  # fmt: skip
@@ -211,9 +212,13 @@ DEFAULTS = {
     ("verify", "random", 1): {},
     ("verify", "shorter", 1): {},
     ("verify", "none", 1): {},
-    ("select", "pairs", 2): {"disagreement": "reverse", "margin": 0.0, "max_word_gap": None, "keep": 1.0},
-    ("select", "all_pairs", 1): {"margin": 0.0, "each": None, "max_word_gap": None, "balance": False},
-    ("select", "survivors", 1): {"least": None, "each": 1, "keep": 1.0, "others": False},
+    ("select", "pairs", 2): {
+        **THINNED, "balance": False, "disagreement": "reverse", "margin": 0.0, "max_word_gap": None, "keep": 1.0
+    },
+    ("select", "all_pairs", 1): {
+        **THINNED, "balance": False, "margin": 0.0, "each": None, "max_word_gap": None, "keep": 1.0
+    },
+    ("select", "survivors", 1): {**THINNED, "least": None, "each": 1, "keep": 1.0, "others": False},
     ("optimise", "dpo", 2): {**TRAINED, "reference": "previous", "sft_weight": 0.0},
     ("optimise", "sft", 1): TRAINED,
     ("optimise", "kto", 1): {**TRAINED, "reference": "previous"},

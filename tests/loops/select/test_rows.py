@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,12 +12,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness.types import Group, Sample, Verdict
-from loops.groups import Example, Pair, examples_of
+from loops.groups import Example, Pair, examples_of, texts_of
 from loops.kinds import Selection
 from loops.recipe import Recipe
-from loops.rounds.offline import mean_words
-from loops.select.all_pairs import AllPairs, all_pairs, balanced
+from loops.rounds.offline import likeness, mean_words
+from loops.select.all_pairs import AllPairs, all_pairs
+from loops.select.pairs import BestAgainstWorst, select
 from loops.select.survivors import Survivors, survivors
+from loops.select.thinning import balanced
 
 
 def sample(name: str) -> Sample:
@@ -66,6 +70,71 @@ def test_all_pairs_beyond_the_margin_are_taken_the_better_answer_chosen() -> Non
     assert selection.counts["unsure"] == 2
     widest = all_pairs(GROUPS, AllPairs(each=1)).rows
     assert [(row.chosen, row.rejected) for row in widest if isinstance(row, Pair)] == [("a cat", "one cat")]
+
+
+def asked(name: str, picture: str, rewards: Mapping[str, float | None], prompt: str = "Describe it.") -> Group:
+    """A group about a picture of which other things may be asked too."""
+    judged = group(name, rewards)
+    return replace(judged, sample=replace(judged.sample, cluster=picture, prompt=prompt))
+
+
+REPEATED = (
+    asked("1", "park", {"yes": 0.9, "no": 0.1}, "Is there a cat?"),
+    asked("2", "park", {"yes": 0.8, "no": 0.1}, "Is there a cat?"),
+    asked("3", "park", {"yes": 0.1, "no": 0.7}, "Is there a dog?"),
+    asked("4", "beach", {"yes": 0.5, "no": 0.1}, "Is there a cat?"),
+)
+
+
+@pytest.mark.parametrize(
+    ("deduplicate", "ids", "repeated"),
+    [("none", ["1", "2", "3", "4"], 0), ("picture", ["1", "3", "4"], 1), ("text", ["1", "3"], 2)],
+)
+def test_equal_answers_are_one_row_of_a_question_or_of_all_pictures_or_stay(
+    deduplicate: Any, ids: list[str], repeated: int
+) -> None:
+    for selection in (
+        select(REPEATED, BestAgainstWorst(deduplicate=deduplicate)),
+        all_pairs(REPEATED, AllPairs(deduplicate=deduplicate)),
+        survivors(REPEATED, Survivors(deduplicate=deduplicate)),
+    ):
+        assert [row.sample.id for row in selection.rows] == ids
+        assert (selection.counts["repeated"], selection.counts["crowded"]) == (repeated, 0)
+
+
+def test_a_picture_has_no_more_rows_than_it_may_the_surest_of_them_in_their_order() -> None:
+    for selection in (
+        select(REPEATED, BestAgainstWorst(per_picture=2)),
+        all_pairs(REPEATED, AllPairs(per_picture=2)),
+        survivors(REPEATED, Survivors(per_picture=2)),
+    ):
+        assert [row.sample.id for row in selection.rows] == ["1", "2", "4"]
+        assert selection.counts["crowded"] == 1
+    avoided = survivors(REPEATED, Survivors(least=1.0, others=True, per_picture=1)).rows
+    assert [(row.sample.id, *texts_of(row)) for row in avoided] == [("1", "no"), ("4", "no")]
+
+
+def test_keep_takes_of_all_pairs_those_whose_rewards_differ_most() -> None:
+    selection = all_pairs(GROUPS, AllPairs(keep=2 / 3))
+    assert [(row.chosen, row.rejected) for row in selection.rows if isinstance(row, Pair)] == [
+        ("a cat", "one cat"),
+        ("a cat", "a dog"),
+    ]
+    assert selection.counts["beyond"] == 1
+
+
+def test_pairs_are_balanced_in_length_by_whatever_they_are_selected() -> None:
+    longer, shorter = {"a b c": 1.0, "a": 0.0}, {"a": 1.0, "a b c": 0.0}
+    groups = [group(str(number), longer) for number in range(3)] + [group("3", shorter)]
+    for selection in (select(groups, BestAgainstWorst(balance=True)), all_pairs(groups, AllPairs(balance=True))):
+        assert mean_words(selection.rows) == {"chosen_words": 2.0, "rejected_words": 2.0}
+        assert (selection.counts["balanced"], selection.counts["pairs"]) == (2, 2)
+
+
+def test_the_ledger_tells_how_alike_the_rows_are() -> None:
+    rows = select(REPEATED, BestAgainstWorst()).rows
+    assert likeness(rows) == {"different_texts": 2, "commonest_text": 3, "most_of_a_picture": 3}
+    assert likeness([]) == {"different_texts": 0, "commonest_text": 0, "most_of_a_picture": 0}
 
 
 PAIRS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=12)
