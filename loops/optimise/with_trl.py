@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -142,6 +143,18 @@ def losses(state: Any) -> list[dict[str, float]]:
     return [entry for entry in state.log_history if "loss" in entry]
 
 
+class NoReference(torch.nn.Module):
+    """In the place of a reference model: every token has the log-probability 0, so that a loss that is relative to a
+    reference is about the policy alone. `config` is the policy's, which TRL reads."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, input_ids: torch.Tensor, **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(log_probs=torch.zeros_like(input_ids[:, 1:], dtype=torch.float32))
+
+
 def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
     """TRL's trainer, without its own bars. With no reference model, a peft model without its adapter is the reference:
     TRL's copy of a fresh adapter would be another one of no effect. What is trained stays as precise as it is: TRL
@@ -160,6 +173,8 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
             weights.data = values.to(weights.device)
     if COPY in getattr(model, "peft_config", {}):
         model.delete_adapter(COPY)
+    if isinstance(none := getattr(trainer, "ref_model", None), NoReference):
+        none.__dict__.pop("forward")  # TRL's, which looks for layers
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(_LastLog())

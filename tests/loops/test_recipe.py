@@ -169,7 +169,8 @@ ASKING = {"samples": 1000, "prompt": None, "temperature": 0.0, "top_p": None, "m
           "max_thought_tokens": None, "unfinished": "sentences", "max_unfinished": 0.2}  # fmt: skip
 THINNED = {"deduplicate": "none", "per_picture": None}
 TRAINED = {
-    "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None, "trl": {}
+    "weights": "auto", "freeze": ["vision_tower"], "lora": {}, "dtype": "auto", "quantise": None, "trl": {},
+    "stop_collapsed": True,
 }  # fmt: skip
 DEFAULTS = {
     ("collect", "controlled_hallucination", 1): {
@@ -219,7 +220,9 @@ DEFAULTS = {
         **THINNED, "balance": False, "margin": 0.0, "each": None, "max_word_gap": None, "keep": 1.0
     },
     ("select", "survivors", 1): {**THINNED, "least": None, "each": 1, "keep": 1.0, "others": False},
-    ("optimise", "dpo", 2): {**TRAINED, "reference": "previous", "sft_weight": 0.0},
+    ("optimise", "dpo", 2): {
+        **TRAINED, "reference": "previous", "length_normalised": False, "sft_weight": 0.0
+    },
     ("optimise", "sft", 1): TRAINED,
     ("optimise", "kto", 1): {**TRAINED, "reference": "previous"},
     ("optimise", "grpo", 1): {**TRAINED, "reference": "previous"},
