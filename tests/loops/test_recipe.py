@@ -191,7 +191,7 @@ DEFAULTS = {
         **ASKING, "good_prompt": GOOD_PROMPT, "bad_prompts": list(BAD_PROMPTS), "distorted": 0.5
     },
     ("collect", "wrong_chain", 1): {**ASKING, "temperature": 1.0, "chains": 8, "guide": STEPS},
-    ("collect", "self_question", 1): {
+    ("collect", "self_question", 2): {
         **ASKING, "temperature": 1.0, "answers": 4, "ask_for": ASK, "frame": None, "ending": ""
     },
     ("collect", "masked_attention", 1): {**ASKING, "first": 0.5, "last": 1.0},
@@ -201,7 +201,7 @@ DEFAULTS = {
     ("collect", "caption_dropout", 1): {**ASKING, "drop": 0.3, "part": "sentence"},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
     ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
-    ("verify", "consistency", 1): {"reward": "share"},
+    ("verify", "consistency", 1): {"reward": "share", "peer": None},
     ("verify", "likelihood", 1): {"model": "self", "per": "token"},
     ("verify", "judge", 1): {
         "model": "self", "endpoint": None, "parallel": 8, "form": "sentences", "prompt": None, "aggregate": "sum",
