@@ -6,12 +6,11 @@ own trials (`loops.kinds.Kind.trials`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from harness.errors import RecipeError, StropError, UnknownTaskError
 from harness.files import digest_of_json
-from harness.pictures import open_picture, picture_digest
 from harness.wording import counted
 from loops.kinds import Study, Trial
 from loops.monitors.settings import Watch
@@ -67,8 +66,9 @@ def _trials(recipe: Recipe, study: Study) -> dict[str, Trial]:
     trials["pairs"] = Trial(depends=collected, run=partial(_check_pool, study))
     for kind in (study.collect, study.select, study.optimise, study.verify):
         trials |= kind.trials(study)
-    depends = [collected, measured.tasks, measured.split, *watched]
-    trials["pictures"] = Trial(depends=depends, run=partial(_check_pictures, measured, watch, study))
+    allowed = recipe.allow_overlap
+    depends = [collected, measured.tasks, measured.split, *watched, allowed]
+    trials["pictures"] = Trial(depends=depends, run=partial(_check_pictures, measured, watch, allowed, study))
     return trials
 
 
@@ -126,29 +126,24 @@ def _check_pool(study: Study) -> str:
     return f"{counted(study.rounds, 'round')} of {counted(study.collect.samples, 'picture')} of {study.source}"
 
 
-def _check_pictures(measured: Evaluate, watch: Watch | None, study: Study) -> str:
-    """This run trains on no picture that it is measured or watched on, by their pixels."""
+def _check_pictures(measured: Evaluate, watch: Watch | None, allowed: Collection[str], study: Study) -> str:
+    """This run trains on no picture that it is measured or watched on, nor on a copy of one, but of the tasks that are
+    allowed to share some."""
     if study.pool.apart:
         return ""
-    trained = _trained_pictures(study)
+    from loops.overlap import Pictures
+
+    trained = Pictures(sample for number in range(1, study.rounds + 1) for sample in study.samples(number))
+    lines: list[str] = []
     asked = [(study.setting.tasks[name], measured.split) for name in measured.tasks]
     for task, split in [*asked, *(watched_tasks(study, watch, measured) if watch else [])]:
-        pictures = dict.fromkeys(picture for sample in task.samples(split) for picture in sample.images)
-        tested = {picture_digest([open_picture(picture)]) for picture in pictures}
-        if shared := sorted(trained[digest] for digest in trained.keys() & tested):
-            names = ", ".join(shared[:MOST_NAMES]) + (", ..." if len(shared) > MOST_NAMES else "")
+        if not (shared := trained.shared_with(task.samples(split))):
+            continue
+        names = ", ".join(shared[:MOST_NAMES]) + (", ..." if len(shared) > MOST_NAMES else "")
+        if task.name not in allowed:
             raise RecipeError(
-                f"source {study.source}: {len(shared)} of its pictures are {split} pictures of {task.name} "
-                f"({names}); take them out, or do not measure on it"
+                f"source {study.source}: {len(shared)} of its pictures are {split} pictures of {task.name} ({names}); "
+                f"take them out, do not measure on it, or allow it by allow_overlap=[{task.name}]"
             )
-    return f"{counted(len(trained), 'picture')}, none of which is measured on"
-
-
-def _trained_pictures(study: Study) -> dict[str, str]:
-    """The names of the pictures of all rounds by the digests of their pixels."""
-    trained: dict[str, str] = {}
-    for number in range(1, study.rounds + 1):
-        for sample in study.samples(number):
-            for picture in sample.images:
-                trained[picture_digest([open_picture(picture)])] = str(sample.meta.get("picture", sample.id))
-    return trained
+        lines.append(f"{len(shared)} of them {split} pictures of {task.name}, as allow_overlap allows ({names})")
+    return ", ".join([counted(len(trained.names), "picture"), *(lines or ["none of which is measured on"])])

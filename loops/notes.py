@@ -20,7 +20,8 @@ def notes_of_run(out: Path) -> list[str]:
     """The lines about a run in a folder, in the order of its rounds."""
     lines = read_ledger(out)
     return [
-        *_unmoved(lines), *_silenced(out, [line["stage"] for line in lines]), *_mixed(lines), *_watched(out)
+        *_overlapping(out), *_unmoved(lines), *_silenced(out, [line["stage"] for line in lines]), *_mixed(lines),
+        *_watched(out),
     ]  # fmt: skip
 
 
@@ -34,6 +35,15 @@ def _watched(out: Path) -> Iterator[str]:
         yield f"best checkpoint: {best}"
     if sentence := stop_sentence(out, read_recipe(out).get("stop_when") or ()):
         yield sentence
+
+
+def _overlapping(out: Path) -> Iterator[str]:
+    """That pictures of a task may have been trained on, where the recipe allowed it."""
+    if names := read_recipe(out).get("allow_overlap"):
+        yield (
+            f"pictures of {', '.join(names)} were allowed to be trained on (allow_overlap): their figures are no test "
+            "of pictures that the model has not seen"
+        )
 
 
 def _unmoved(lines: list[dict[str, Any]]) -> Iterator[str]:

@@ -103,6 +103,10 @@ class Recipe(Part):
         description="the task whose training pool is collected on, or pictures of the user's own as KIND:PATH; of "
         "pairs:PATH nothing is collected, the pairs are there",
     )
+    allow_overlap: tuple[str, ...] = Field(
+        default=(),
+        description="measured or watched tasks of whose pictures some may be trained on; else that is refused",
+    )
     collect: Annotated[SerializeAsAny[Collector], BeforeValidator(COLLECT.read)] = ControlledHallucination()
     verify: Annotated[SerializeAsAny[Verifier], BeforeValidator(VERIFY.read)] = Clip()
     select: Annotated[SerializeAsAny[Selector], BeforeValidator(SELECT.read)] = BestAgainstWorst()
@@ -189,6 +193,11 @@ class Recipe(Part):
         self.optimise.refuse_selector(self.select)
         if self.stop_when and self.watch is None:
             raise ValueError("field 'stop_when' names monitors, and watch is null: nothing is watched; leave one out")
+        looked_at = {*self.evaluate.tasks, *((*(self.watch.tasks or ()), *self.watch.guard) if self.watch else ())}
+        if strangers := sorted(set(self.allow_overlap) - looked_at):
+            raise ValueError(
+                f"field 'allow_overlap' names {strangers[0]}, which is neither measured nor watched; leave it out"
+            )
         if self.source.startswith(GIVEN_PAIRS) != isinstance(self.collect, GivenPairs):
             raise ValueError(f"collect.kind {self.collect.kind}: pairs that are there are source={GIVEN_PAIRS}PATH")
         return self

@@ -74,6 +74,11 @@ class TrlFields(TrainedParts):
     """The fields of every optimiser that trains through TRL. `trl` goes to TRL's own config untouched."""
 
     trl: dict[str, Any] = RecipeField(default_factory=dict, description="the fields of TRL's config")
+    stop_collapsed: bool = RecipeField(
+        default=True,
+        description="a checkpoint whose greedy answers are all empty, endless or one and the same, where those before "
+        "training were not, is an error and not kept",
+    )
 
 
 STAYS_HERE = "nothing leaves this machine; publish the checkpoint yourself"

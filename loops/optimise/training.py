@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from harness.errors import RecipeError
 from harness.models.options import ModelOptions
 from harness.models.weights import parameters_in
-from harness.types import Advance, Checkpoint, Sample
+from harness.types import Advance, Answer, Checkpoint, Sample, Sampling
 from loops.kinds import Optimiser, Round, Study, Trained, Trial
+from loops.optimise.collapse import LONGEST, prompts_of, refuse_collapsed
 from loops.optimise.settings import TrlFields
 from loops.rounds.offline import RowOptimiser, Train
 
@@ -75,6 +76,10 @@ class TrlOptimiser(TrlFields, Optimiser):
     def reference_of(self, context: Round) -> Checkpoint | None:
         """The checkpoint whose log-probabilities the loss is relative to; None where there is none such."""
         return None
+
+    def reference_argument(self, reference: Any, model: Any) -> Mapping[str, Any]:
+        """What TRL's trainer of the `model` is given as its reference policy."""
+        return {"ref_model": reference} if self.relative else {}
 
     def fixed(self) -> Mapping[str, Any]:
         """TRL's settings that follow from the recipe's other fields."""
@@ -138,6 +143,8 @@ class TrlOptimiser(TrlFields, Optimiser):
             options=context.study.options,
             advance=advance,
             judge=judge,
+            prompts=prompts_of(rows) if self.stop_collapsed else (),
+            longest=min(LONGEST, getattr(context.study.collect, "max_tokens", LONGEST)),
         )
 
 
@@ -160,6 +167,8 @@ def optimise(
     options: ModelOptions = ModelOptions(),
     advance: Advance | None = None,
     judge: Judge | None = None,
+    prompts: Sequence[Sample] = (),
+    longest: int = LONGEST,
 ) -> Trained:
     """Train the checkpoint in `start` on the rows and save the next one, whole, into `out` (safetensors).
 
@@ -168,9 +177,11 @@ def optimise(
     is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
     adapter is trained, that model with the adapter switched off, else a copy of its own. TRL's settings come from
     `recipe.trl` untouched. A tracker (`report_to`; none unless asked for) shows this training as `run_name`;
-    TensorBoard's files lie beside `out`. Raises `RecipeError` for a setting that TRL does not know, for a tracker that
-    is not installed, where TRL would compute other log-probabilities than the model (`agreement`), and for a training
-    that diverged or would take no step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
+    TensorBoard's files lie beside `out`. `prompts` are samples that the model answers greedily before and after, in
+    `longest` tokens at most, by which `loops.optimise.collapse` tells a model that answers nothing any more. Raises
+    `RecipeError` for a setting that TRL does not know, for a tracker that is not installed, where TRL would compute
+    other log-probabilities than the model (`agreement`), and for a training that diverged, collapsed or would take no
+    step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
     """
     from harness.models.loading import computed_by
     from loops.optimise import checkpoints, with_trl
@@ -194,11 +205,15 @@ def optimise(
         if judge:
             with with_trl.training_errors():
                 trainer.begin()
+        greedy = _Greedy(trainer, begun.reader, options, prompts, longest)
+        earlier = greedy.answers()
         with_trl.train(trainer, len(rows), advance)
-    costs = Counter(passes.costs)
-    costs.update(trainer.drawing_costs)
     computed = {"policy": {"device": str(trainer.args.device), **computed_by(begun.model)}}
     with_trl.refuse_unsound(trainer)
+    refuse_collapsed(earlier, greedy.answers())
+    costs = Counter(passes.costs)
+    costs.update(trainer.drawing_costs)
+    costs.update(greedy.costs)
     after = digests_of_trained(begun.model)
     checkpoints.save(begun, recipe, out)
     batch = {} if built.batch is None else {"per_device_train_batch_size": built.batch}
@@ -285,7 +300,7 @@ def agreed_trainer(
 
     material = recipe.material(rows)
     collator = material.collator.of(model, reader, end=end, max_length=getattr(settings, "max_length", None))
-    drawing = {} if judge is None else {"samples": rows, "judge": judge, "engine": partial(_engine, reader, options)}
+    drawing = {} if judge is None else {"samples": rows, "judge": judge, "engine": partial(_usable, reader, options)}
 
     def build(batch: int | None) -> Any:
         args = copy(settings)
@@ -298,7 +313,7 @@ def agreed_trainer(
         return build_trainer(
             recipe.method,
             model=model,
-            **({"ref_model": reference} if recipe.relative else {}),
+            **recipe.reference_argument(reference, model),
             args=args,
             data_collator=collator,
             train_dataset=material.rows,
@@ -309,11 +324,40 @@ def agreed_trainer(
     return agreed(build, collator)
 
 
-def _engine(reader: PromptReader, options: ModelOptions, model: Any, device: str) -> Vlm:
-    """What asks a model in training as the checkpoint that it becomes will be asked."""
+def _usable(reader: PromptReader, options: ModelOptions, model: Any, device: str) -> Vlm:
+    """The engine of a model that answers are drawn of; raises `ModelError` for one that cannot be asked."""
     from harness.models.probe import refuse_unusable
-    from harness.models.vlm import Vlm
 
-    vlm = Vlm(model, reader.processor, name="the model in training", digest="", device=device, options=options)
+    vlm = _engine(reader, options, model, device)
     refuse_unusable(vlm)
     return vlm
+
+
+def _engine(reader: PromptReader, options: ModelOptions, model: Any, device: str) -> Vlm:
+    """What asks a model in training as the checkpoint that it becomes will be asked."""
+    from harness.models.vlm import Vlm
+
+    return Vlm(model, reader.processor, name="the model in training", digest="", device=device, options=options)
+
+
+class _Greedy:
+    """A model in training, asked the same before and after; `costs` is what that took."""
+
+    def __init__(
+        self, trainer: Any, reader: PromptReader, options: ModelOptions, samples: Sequence[Sample], longest: int
+    ) -> None:
+        self.model, self.samples, self.sampling = trainer.model, samples, Sampling(max_tokens=longest)
+        self._engine = partial(_engine, reader, options, device=str(trainer.args.device))
+        self.costs = Counter[str]()
+
+    def answers(self) -> list[Answer]:
+        if not self.samples:
+            return []
+        inner = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+        was_training = self.model.training
+        self.model.eval()
+        engine = self._engine(inner)
+        drawn = engine.drawn(self.samples, self.sampling)
+        self.model.train(was_training)
+        self.costs.update(engine.costs)
+        return [row.answer for (row,) in drawn]

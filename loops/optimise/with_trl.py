@@ -10,8 +10,10 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl.trainer.utils import add_fused_lm_head
 
 from harness.errors import RecipeError
+from harness.models.flops import ESTIMATED_FLOPS, Weights, weights_of
 from harness.types import Advance
 from harness.wording import counted, first_line
 from loops.optimise.on_policy import on_policy
@@ -39,16 +42,19 @@ class Passes:
 
     def watch(self, model: torch.nn.Module) -> None:
         """Count what goes through this model from now on."""
-        model.register_forward_pre_hook(self._count, with_kwargs=True)
+        model.register_forward_pre_hook(partial(self._count, weights_of(model)), with_kwargs=True)
 
-    def _count(self, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def _count(
+        self, weights: Weights, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
         if torch.is_inference_mode_enabled():  # answers are drawn, and counted where they are (`Vlm.costs`)
             return
         tokens = int(named["attention_mask"].sum())
         pictures = int(torch.isin(named["input_ids"].cpu(), self.picture_tokens).sum())
+        trained = torch.is_grad_enabled()
         self.costs.update(
-            forward_passes=1, forward_tokens=tokens, picture_tokens=pictures,
-            trained_tokens=tokens * torch.is_grad_enabled(),
+            forward_passes=1, forward_tokens=tokens, picture_tokens=pictures, trained_tokens=tokens * trained,
+            **{ESTIMATED_FLOPS: weights.flops(tokens, pictures, backwards=trained)},
         )  # fmt: skip
 
 
@@ -137,6 +143,18 @@ def losses(state: Any) -> list[dict[str, float]]:
     return [entry for entry in state.log_history if "loss" in entry]
 
 
+class NoReference(torch.nn.Module):
+    """In the place of a reference model: every token has the log-probability 0, so that a loss that is relative to a
+    reference is about the policy alone. `config` is the policy's, which TRL reads."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, input_ids: torch.Tensor, **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(log_probs=torch.zeros_like(input_ids[:, 1:], dtype=torch.float32))
+
+
 def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
     """TRL's trainer, without its own bars. With no reference model, a peft model without its adapter is the reference:
     TRL's copy of a fresh adapter would be another one of no effect. What is trained stays as precise as it is: TRL
@@ -155,6 +173,8 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
             weights.data = values.to(weights.device)
     if COPY in getattr(model, "peft_config", {}):
         model.delete_adapter(COPY)
+    if isinstance(none := getattr(trainer, "ref_model", None), NoReference):
+        none.__dict__.pop("forward")  # TRL's, which looks for layers
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(_LastLog())

@@ -36,7 +36,7 @@ AWAY = 2
 TAKE = "take"
 MOVES = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 MOST_MOVES = 12
-"""Moves of an episode, the last of which is take where it succeeds: twice what the longest way needs."""
+"""Moves of an episode, the last of which is take where it succeeds: the longest way needs 11, most need 3 to 6."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +98,7 @@ class Hand:
 
     def __call__(self) -> Image.Image:
         """The picture, RGB, SIDE x SIDE: the scene with the hand over it."""
-        picture = draw(compose(self.seed))
+        picture = _scenery(self.seed).copy()
         stamp = pictogram(GLYPH, HAND_SIDE)
         picture.paste(stamp, self.box[:2], stamp)
         return picture
@@ -132,6 +132,11 @@ def shortest(hand: Hand) -> int | None:
             return number + 1 if number >= AWAY else None
         hand = hand.moved(hand.best)
     return None
+
+
+@lru_cache(maxsize=1_000)
+def _scenery(seed: int) -> Image.Image:
+    return draw(compose(seed))
 
 
 def large_alone(scene: Scene) -> list[Thing]:

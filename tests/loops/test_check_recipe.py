@@ -158,15 +158,40 @@ def test_two_fields_that_decide_the_loss_are_refused(name: str) -> None:
         training.check_settings(Dpo(sft_weight=2, trl={name: ["sigmoid"] if name == "loss_type" else [1.0]}))
 
 
+@settings
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (
+            {"length_normalised": True, "trl": {"loss_type": "ipo"}},
+            "optimise.trl.loss_type: optimise.length_normalised true decides it; set that to false, or leave this out",
+        ),
+        (
+            {"reference": "none", "trl": {"loss_type": ["sigmoid", "nca_pair"]}},
+            "optimise.trl.loss_type 'nca_pair': holds each answer against a reference policy, and optimise.reference",
+        ),
+        (
+            {"reference": "none", "trl": {"sync_ref_model": True}},
+            "optimise.trl.sync_ref_model True: is about a reference policy, and optimise.reference is none; leave it",
+        ),
+    ],
+)
+def test_losses_that_do_not_go_with_the_reference_are_refused(recipe: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        training.check_settings(Dpo(**recipe))
+    assert str(caught.value).startswith(message)
+
+
 @pytest.mark.parametrize(
     "recipe",
     [
         {},
+        {"reference": "none", "length_normalised": True, "sft_weight": 1, "trl": {"beta": 2}},
         {"sft_weight": 12},
         {**LORA, "lora": {"r": 2, "use_dora": True}},
         *({**LORA, "lora": {"r": 2, "init_lora_weights": made_of_weights}} for made_of_weights in FROM_WEIGHTS),
         {**LORA, "lora": {"r": 2, "target_modules": ["q_proj"], "layers_to_transform": [1]}},
-        {"trl": {"gradient_checkpointing": True}},
+        {"trl": {"gradient_checkpointing": True, "ld_alpha": 0.5}},
         {"trl": {"bf16": True}},
         {"trl": {"max_steps": 7, "per_device_train_batch_size": 64, "dataloader_drop_last": True}},
         {"trl": {"push_to_hub": False, "save_strategy": "no", "eval_strategy": "no", "max_length": 400}},

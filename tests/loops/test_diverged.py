@@ -241,6 +241,29 @@ def test_a_run_that_diverged_keeps_its_stages_and_goes_on_with_the_mended_recipe
 
 
 @training
+def test_a_run_whose_model_collapsed_keeps_its_stages_and_no_checkpoint(
+    hone: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a picture shows is lost, so that all of them get one answer."""
+    trained = DPOTrainer.train
+
+    def blind(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = trained(self, *args, **kwargs)
+        with torch.no_grad():
+            self.model.model.multi_modal_projector.linear_2.weight.zero_()
+        return result
+
+    monkeypatch.setattr(DPOTrainer, "train", blind)
+    many = ("collect.samples=40", "watch=null", "evaluate.rounds=last")
+    error = hone(*many).error()
+    assert error.startswith("training collapsed: of 16 greedy answers all are '")
+    assert "(at round-1/optimise; " in error
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+    assert hone(*many, "optimise.stop_collapsed=false").code == 0
+    assert len(list((tmp_path / "out").rglob("*.safetensors"))) == 1
+
+
+@training
 def test_a_checkpoint_that_equals_its_start_is_told(hone: Callable[..., Any]) -> None:
     output = hone("optimise.trl.learning_rate=0").out
     assert "round 1: training changed no weight; the checkpoint is the one it started from" in output

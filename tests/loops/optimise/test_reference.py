@@ -34,8 +34,9 @@ PAIRS = [
 ]
 
 
-def _train(start: Path, out: Path, reference: Path | None = None, **recipe: Any) -> dict[str, torch.Tensor]:
-    optimise(PAIRS, Dpo(trl=TRL, **recipe), start=start, reference=reference or start, out=out, seed=3)
+def _train(start: Path, out: Path, other: Path | None = None, **recipe: Any) -> dict[str, torch.Tensor]:
+    chosen = Dpo(trl=TRL, **recipe)
+    optimise(PAIRS, chosen, start=start, reference=(other or start) if chosen.relative else None, out=out, seed=3)
     return load_file(out / "model.safetensors")
 
 
@@ -73,6 +74,42 @@ def test_another_checkpoint_as_reference_is_that_checkpoint(tiny: Path, tmp_path
     assert built.ref_model is not None
     assert torch.equal(_log_probs(built.ref_model, begun, row), _log_probs(copy, begun, row))
     assert not torch.equal(_log_probs(begun.model, begun, row), _log_probs(copy, begun, row))
+
+
+@pytest.mark.parametrize("weights", ["all", "lora"])
+@pytest.mark.parametrize("reference", ["seed", "none"])
+@pytest.mark.parametrize("length_normalised", [False, True])
+def test_the_loss_is_the_fields_own_formula(
+    tiny: Path, tmp_path: Path, weights: str, reference: Any, length_normalised: bool
+) -> None:
+    """-log sigmoid of beta times the difference, chosen minus rejected, of log-probabilities less the reference's: of
+    sums over an answer's tokens, or of means."""
+    other = save_tiny(tmp_path / "other", seed=2)
+    recipe = {"weights": weights, "lora": {"r": 2}, "reference": reference, "length_normalised": length_normalised}
+    begun, trainer = _built(tiny, other, recipe)
+    rows = [trainer.train_dataset[number] for number in range(2)]
+    copy = load_weights(other, name="other", dtype=torch.float32)
+    losses = []
+    for row in rows:
+        scores = []
+        for side in ("chosen", "rejected"):
+            ratios = _log_probs(begun.model, begun, row, side)
+            if reference == "seed":
+                ratios = ratios - _log_probs(copy, begun, row, side)
+            scores.append(ratios.mean() if length_normalised else ratios.sum())
+        losses.append(-torch.nn.functional.logsigmoid(trainer.beta * (scores[0] - scores[1])))
+    batch = trainer.data_collator(rows)
+    with torch.no_grad():
+        loss = trainer.compute_loss(trainer.model.eval(), batch)
+    assert float(loss) == pytest.approx(float(torch.stack(losses).mean()), abs=1e-4)
+
+
+def test_training_without_a_reference_learns_and_holds_one_copy_of_the_weights(tiny: Path, tmp_path: Path) -> None:
+    alone = _train(tiny, tmp_path / "alone" / "checkpoint", reference="none", length_normalised=True)
+    before = load_file(tiny / "model.safetensors")
+    assert any(not torch.equal(alone[name], before[name]) for name in before)
+    _, trainer = _built(tiny, tiny, {"weights": "all", "reference": "none"})
+    assert not list(trainer.ref_model.parameters())
 
 
 def test_training_an_adapter_holds_one_copy_of_the_weights(tmp_path: Path) -> None:
@@ -215,16 +252,16 @@ def _built(start: Path, reference: Path, recipe: dict[str, Any]) -> tuple[checkp
     """What a training starts from, and its trainer before the first step."""
     chosen = Dpo(trl=TRL, **recipe)
     begun = checkpoints.load_start(start, chosen, seed=3)
-    off = begun.switched_off and reference == start
+    off = (begun.switched_off and reference == start) or not chosen.relative
     other = None if off else checkpoints.load_reference(reference, chosen)
     settings = training.trl_settings(chosen, str(start), seed=3, run_name="")
     return begun, training.agreed_trainer(begun.model, other, PAIRS, chosen, settings, begun.reader, begun.end).trainer
 
 
-def _log_probs(model: Any, begun: checkpoints.Start, row: Any) -> torch.Tensor:
+def _log_probs(model: Any, begun: checkpoints.Start, row: Any, side: str = "chosen") -> torch.Tensor:
     from loops.optimise.agreement import _read
 
-    return _read(model, PairCollator(reader=begun.reader, end=begun.end), row, "chosen").log_probs
+    return _read(model, PairCollator(reader=begun.reader, end=begun.end), row, side).log_probs
 
 
 def _stored(models: Iterable[torch.nn.Module]) -> int:

@@ -270,9 +270,9 @@ def hone(strop: Strop, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         )
     )  # fmt: skip
 
-    def run(*changes: str) -> object:
+    def run(*changes: str, more: tuple[str, ...] = ()) -> object:
         sets = [word for change in changes for word in ("--set", change)]
-        return strop("run", "small.yaml", "--out", "out", "--plugin-path", "my_tasks", *sets)
+        return strop("run", "small.yaml", "--out", "out", "--plugin-path", "my_tasks", *sets, *more)
 
     return run
 
@@ -334,7 +334,8 @@ def test_a_plug_in_task_may_offer_a_pool(hone: Callable[..., object], tmp_path: 
         (["source=greys", "rounds=1", "verify.kind=oracle"],
          "verify.kind oracle: source greys has no right answers to judge by; take clip, or a task's pool"),
         (["source=leaky", "rounds=1", "collect.samples=8", "evaluate.tasks=[greys]"],
-         "source leaky: 2 of its pictures are test pictures of greys (4, 5); take them out, or do not measure on it"),
+         "source leaky: 2 of its pictures are test pictures of greys (4, 5); take them out, do not measure on "
+         "it, or allow it by allow_overlap=[greys]"),
         (["source=greys", "rounds=1", "evaluate.tasks=[pope_]"], "no task is called 'pope_'; there are "),
     ],
 )  # fmt: skip
@@ -353,5 +354,12 @@ def test_a_picture_that_is_measured_on_is_found_by_its_content_under_any_name_an
     error = hone("source=folder:pictures", "collect.samples=11", "rounds=1").error()  # type: ignore[attr-defined]
     assert error == (
         "source folder:pictures: 1 of its pictures are test pictures of pictos_captions (holiday.webp); take them out, "
-        "or do not measure on it"
+        "do not measure on it, or allow it by allow_overlap=[pictos_captions]"
     )
+
+
+def test_an_overlap_that_is_allowed_by_name_is_told(hone: Callable[..., object]) -> None:
+    leaky = ("source=leaky", "rounds=1", "collect.samples=8", "verify.kind=random", "evaluate.tasks=[greys]")
+    checked = hone(*leaky, "allow_overlap=[greys]", more=("--check",))
+    line = "pictures: 8 pictures, 2 of them test pictures of greys, as allow_overlap allows (4, 5)"
+    assert line in checked.out  # type: ignore[attr-defined]
