@@ -77,7 +77,7 @@ class PictosReach:
     def score(self, sample: Sample, answer: str) -> Score:
         """Marks an episode; `parsed` are its moves, "-" for one that cannot be read, None where none can."""
         hand, moves = _hand_of(sample), list[str | None]()
-        for line in answers_in(answer)[:MOST_MOVES]:
+        for line in answers_in(answer)[:MOST_MOVES] or [""]:  # nothing at all is a move that cannot be read
             moves.append(read_move(line))
             hand = _obeyed(hand, line)
             if hand.taken:

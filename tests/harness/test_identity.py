@@ -27,7 +27,7 @@ EDITS: dict[str, tuple[str, dict[str, Any]]] = {
     "old picture settings": ("preprocessor_config.json", {"image_mean": [0.4, 0.4, 0.4]}),
     "special tokens": ("special_tokens_map.json", {"eos_token": "<unk>"}),
     "a word's number": ("tokenizer.json", {"model": {"vocab": {"▁cat": 31, "▁dog": 30}}}),
-    "a token added": ("added_tokens.json", {"<new>": 997}),
+    "a token added": ("added_tokens.json", {"<new>": 1033}),
     "old chat template": ("chat_template.json", {"chat_template": "{{ 'x' }}"}),
     "shards": ("model.safetensors.index.json", {"weight_map": {}}),
 }

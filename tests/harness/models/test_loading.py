@@ -80,7 +80,7 @@ GAPS = {
     "embeddings resized": (
         lambda weights: {**weights, EMBEDDINGS: torch.cat([weights[EMBEDDINGS], weights[EMBEDDINGS][:3]])},
         "1 weight has another shape than config.json says, such as model.language_model.embed_tokens.weight: "
-        "(1000, 32) in the file, (997, 32) by the config",
+        "(1036, 32) in the file, (1033, 32) by the config",
     ),
 }
 

@@ -255,16 +255,17 @@ def test_ones_are_two_in_five_counts() -> None:
 # The model cards ------------------------------------------------------------------------------------------------------
 
 
-def test_cards_give_full_marks_to_who_says_what_was_taught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cards_give_full_marks_to_who_says_what_was_taught() -> None:
     class Pupil:
         def generate(self, samples: list[Sample], sampling: Sampling) -> list[list[str]]:
             return [[str(sample.target)] for sample in samples]
 
-    monkeypatch.setattr(exam, "SCENES", 20)
-    figures = exam.question_scores(cast(Vlm, Pupil()))
+    figures = exam.question_scores(cast(Vlm, Pupil()), scenes=60)
     assert set(figures.values()) == {100.0}
-    kinds = "box chart-number chart-option count option position presence truth"
-    assert [name.removeprefix("question ") for name in figures] == kinds.split()
+    assert [name.removeprefix("question ") for name in figures] == [
+        "box", "chart-number", "chart-option", "count of 1", "count of 2", "count of 3", "move", "option", "position",
+        "presence", "truth", "count, each number alike",
+    ]  # fmt: skip
 
 
 def test_gold_of_a_box_may_reach_the_edge() -> None:
