@@ -4,7 +4,7 @@ VENV   := .venv
 STROP  := $(VENV)/bin/strop
 RUNS   ?= runs
 
-.PHONY: install demo demo-study models test test-fast test-families lint
+.PHONY: install demo demo-study study models test test-fast test-families lint
 
 install: $(VENV)/.installed
 
@@ -22,6 +22,15 @@ demo: install
 demo-study: install
 	$(STROP) grid pictos --out $(RUNS)/study --jobs $$(nproc)
 	cat $(RUNS)/study/ablation.md
+
+# Every study of docs/grids.md, one grid after another; stopped, it goes on where it was. A grid of which runs failed
+# does not stop the others, and the command then ends with an error; `floor` runs once its models are there.
+STUDIES := isolation h_ratio verifiers cost recipes levels ten_rounds $(if $(wildcard work/strengths),floor)
+
+study: install
+	failed=; for grid in $(STUDIES); do \
+	    $(STROP) grid $$grid --out $(RUNS)/studies/$$grid --jobs $$(nproc) || failed="$$failed $$grid"; \
+	done; test -z "$$failed" || { echo "not whole:$$failed"; exit 1; }
 
 # The models of the embedded world from nothing, into work/trained; on a GPU where there is one.
 models: install

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from harness.episodes import After, play, text_of
 from harness.errors import DataError, UsageError
 from harness.marking import Sureness, mark_with_readings
 from harness.models.vlm import Vlm
@@ -15,9 +16,9 @@ from harness.provenance import data_digest
 from harness.ranked import OWN
 from harness.results import TaskResult
 from harness.store import Answering, Likely, Store, ask, ask_likelihoods
-from harness.task_faults import samples_of, try_task
+from harness.task_faults import careful_world, samples_of, try_task
 from harness.thoughts import answer_of
-from harness.types import Advance, Continued, Picture, Ranked, Sample, Sampling, Task
+from harness.types import Advance, Continued, Interactive, Picture, Ranked, Sample, Sampling, Task
 
 Progress = Callable[[str, int], Advance]
 """Takes a task's name and its number of samples (of continuations, where it compares them); returns what is called
@@ -47,10 +48,12 @@ def evaluate(
     for task, samples in samples_by_task:
         longest = max_tokens.get(task.name, task.max_tokens)
         sampling = Sampling(max_tokens=longest, max_thought_tokens=max_thought_tokens)
-        # a model gets neither truth nor what reports want to know
-        questions = [replace(sample, target=None, meta={}) for sample in samples]
+        questions = [_question(sample) for sample in samples]
         if isinstance(task, Continued):
             answers = _likelihoods(model, task, questions, store, progress)
+        elif isinstance(task, Interactive):
+            advance = progress(task.name, len(samples)) if progress else None
+            answers = _episodes(model, careful_world(task.name, task), questions, sampling, store, advance)
         else:
             advance = progress(task.name, len(samples)) if progress else None
             answers = [texts[0].strip() for texts in ask(model, questions, sampling, store, advance)]
@@ -64,6 +67,28 @@ def evaluate(
             )
         )
     return results
+
+
+def _question(sample: Sample) -> Sample:
+    """A model gets neither truth nor what reports want to know."""
+    return replace(sample, target=None, meta={})
+
+
+def _episodes(
+    model: Answering,
+    after: After,
+    starts: Sequence[Sample],
+    sampling: Sampling,
+    store: Store | None,
+    advance: Advance | None,
+) -> list[str]:
+    """For each start the text that an `Interactive` task marks."""
+    kept = store or Store()
+
+    def reply(questions: Sequence[Sample]) -> list[str]:
+        return [texts[0].strip() for texts in ask(model, [_question(each) for each in questions], sampling, kept)]
+
+    return [text_of(episode.answers) for episode in play(after, starts, reply, advance)]
 
 
 def _likelihoods(

@@ -34,13 +34,13 @@ from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 from PIL.Image import Image
 
-from harness.errors import DataError
+from harness.errors import DataError, UsageError
 from harness.models.load import load_vlm
 from harness.models.options import AttnImplementation, Dtype
 from harness.pictures import open_picture
 from harness.profiles import details_of, scorer_of
 from harness.store import Answering, Likely, Store, ask, ask_likelihoods
-from harness.types import Advance, Metric, Picture, Sample, Sampling, Score, Task
+from harness.types import Advance, Interactive, Metric, Picture, Sample, Sampling, Score, Task
 from harness.wording import first_line
 
 STOCK = Path(lm_eval.tasks.__file__).parent
@@ -113,8 +113,11 @@ class StropLM(LM):  # type: ignore[misc]
 def lm_eval_task(task: Task, split: str = "test") -> ConfigurableTask:
     """One of our tasks for lm-eval's own command line; reads the task's data.
 
-    Pictures are given opened, each once: lm-eval's own models take nothing else.
+    Pictures are given opened, each once: lm-eval's own models take nothing else. Raises `UsageError` for a task of
+    episodes: lm-eval asks each document once.
     """
+    if isinstance(task, Interactive):
+        raise UsageError(f"task {task.name}: lm-eval asks once and has no episodes; measure it by `strop eval`")
     samples = task.samples(split)
     opened: dict[Picture, Image] = {}
 

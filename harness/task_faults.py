@@ -14,9 +14,10 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from harness.episodes import After, answers_in
 from harness.errors import DataError, StropError
 from harness.files import plain
-from harness.types import Metric, Profiled, Sample, Score, Scorer, Task
+from harness.types import Happened, Interactive, Metric, Profiled, Sample, Score, Scorer, Task
 from harness.wording import first_line, mended
 
 TRIED = 3
@@ -45,6 +46,26 @@ def careful(task: str, score: Scorer) -> Scorer:
         return mark
 
     return marked
+
+
+def careful_world(task: str, world: Interactive) -> After:
+    """What says what happened in the world of a task of that name; the task's mistakes are a `DataError`."""
+
+    def after(start: Sample, answers: Sequence[str]) -> Happened:
+        where = f"task {task}, sample {start.id}"
+        try:
+            happened: Any = world.after(start, answers)
+        except StropError:
+            raise
+        except Exception as error:
+            raise DataError(f"{where}: after fails on the answers {list(answers)!r:.60} ({_why(error)})") from error
+        if not isinstance(happened, Happened):
+            raise DataError(f"{where}: after gives {happened!r:.40} and no Happened")
+        if happened.question is not None and (fault := fault_of_sample(happened.question)):
+            raise DataError(f"{where}: the question after {len(answers)} answers {fault}")
+        return happened
+
+    return after
 
 
 def fault_of_score(mark: Any) -> str | None:
@@ -181,6 +202,8 @@ def try_task(task: Task, samples: Sequence[Sample], metrics: Sequence[Metric]) -
     if fault := fault_of_task(task, metrics):
         raise DataError(f"task {task.name}: {fault}")
     scorers: Mapping[str, Scorer] = task.profiles if isinstance(task, Profiled) else {"": task.score}
+    if isinstance(task, Interactive):
+        _try_world(task.name, careful_world(task.name, task), [(s, gold_of(task, s)) for s in samples[:TRIED]])
     counts = []
     for sample in samples[:TRIED]:
         for answer in dict.fromkeys((gold_of(task, sample), "")):
@@ -188,6 +211,16 @@ def try_task(task: Task, samples: Sequence[Sample], metrics: Sequence[Metric]) -
     headlines = [metric for metric in metrics if metric.name == task.headline]
     if samples and (fault := uncounted(headlines, task.headline, counts)):
         raise DataError(f"task {task.name}: {fault}")
+
+
+def _try_world(task: str, after: After, starts: Sequence[tuple[Sample, str]]) -> None:
+    """Of each start, with the right answers from there on: the world asks, and by them the episode ends well."""
+    for start, gold in starts:
+        begun, ended = after(start, ()), after(start, answers_in(gold))
+        if begun.question is None:
+            raise DataError(f"task {task}, sample {start.id}: the episode has ended before anything is asked")
+        if ended.question is not None or not ended.succeeded:
+            raise DataError(f"task {task}, sample {start.id}: the right answers {gold!r:.60} do not end it well")
 
 
 def gold_of(task: Task, sample: Sample) -> str:

@@ -178,6 +178,30 @@ class Drawing(Protocol):
     def picture_of(self, text: str, seed: int) -> Picture | None: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Happened:
+    """What a world is like after some answers: the `question` that it asks now, None where the episode has ended;
+    whether the episode `succeeded`; and `to_go`, how many answers at least are needed from here to succeed (0 where
+    none is), None in a world that does not tell."""
+
+    question: Sample | None
+    succeeded: bool
+    to_go: float | None = None
+
+
+@runtime_checkable
+class Interactive(Protocol):
+    """A task of a world that answers back: a sample is the start of an episode, in which each answer leads to the next
+    question. What `Task.score` marks is a whole episode: its answers, a line each (`harness.episodes`).
+
+    `after` follows from the start and the answers alone and looks at no target. Every answer leads somewhere, one that
+    cannot be read too, and every episode ends. A question has an id that no other of its episode has; where two
+    questions have equal pictures and prompts, the world is in the same state.
+    """
+
+    def after(self, start: Sample, answers: Sequence[str]) -> Happened: ...
+
+
 @runtime_checkable
 class Readable(Protocol):
     """A task whose answers can be read without gold: what verifiers compare that may not see it.

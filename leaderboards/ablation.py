@@ -19,6 +19,7 @@ from harness.runs.watches import last_evaluation
 from harness.stats import Corrected, Difference, corrected, untestable_notes, widening
 from harness.types import Metric
 from leaderboards.build import COMPANIONS
+from leaderboards.costs import LoopCost, loop_cost
 from leaderboards.paired import other_data, pair_seeds, same_answers
 from leaderboards.untrained import untrained, words_of
 
@@ -81,6 +82,7 @@ class Ablation:
     grid: Grid
     rows: tuple[AblationRow, ...]
     costs: tuple[CellCost, ...]
+    loops: tuple[LoopCost, ...]
     missing: tuple[tuple[GridCell, GridRun], ...]
     notes: tuple[str, ...]
 
@@ -109,6 +111,7 @@ def ablate(folder: Path, *, draws: int = DRAWS) -> Ablation:
     return Ablation(
         grid=grid,
         rows=tuple(_corrected(rows, notes)),
+        loops=tuple(filter(None, map(loop_cost, grid.cells))),
         costs=tuple(_cost(cell) for cell in grid.cells if any(run.state == "done" for run in cell.runs)),
         missing=tuple((cell, run) for cell in grid.cells for run in cell.runs if run.state != "done"),
         notes=tuple(dict.fromkeys(notes)),

@@ -9,6 +9,7 @@ from harness.files import write_text
 from harness.stats import SIGNIFICANT, Corrected, Difference, PooledDifference
 from harness.types import Metric
 from leaderboards.ablation import Ablation, AblationRow, ablate
+from leaderboards.costs import LoopCost, Unit, loop_cost_names, units_of
 from leaderboards.doubts import FRONTIER
 from leaderboards.render import (
     NOTHING,
@@ -27,18 +28,21 @@ from leaderboards.render import (
 
 UNTESTABLE = "°"
 DIGITS = 2  # cells differ by less than checkpoints of other models do
+RATIO_DIGITS = 3
 
 
 def write_ablation(folder: Path) -> list[Path]:
-    """Write ablation.md and ablation.csv into a grid's folder; what was written."""
+    """Write ablation.md, ablation.csv and cost.csv into a grid's folder; what was written."""
     ablation = ablate(folder)
-    write_text(folder / "ablation.md", ablation_markdown(ablation))
-    write_text(folder / "ablation.csv", ablation_csv(ablation))
-    return [folder / "ablation.md", folder / "ablation.csv"]
+    texts = {"ablation.md": ablation_markdown, "ablation.csv": ablation_csv, "cost.csv": loop_csv}
+    for name, text in texts.items():
+        write_text(folder / name, text(ablation))
+    return [folder / name for name in texts]
 
 
 def ablation_markdown(ablation: Ablation) -> str:
-    """ablation.md: a table for each metric shown, a line for each cell; then costs, and what failed or was not run."""
+    """ablation.md: a table for each metric shown, a line for each cell; then costs, what was gained for them, and what
+    failed or was not run."""
     tables: dict[tuple[str, str], list[AblationRow]] = {shown: [] for shown in ablation.grid.show}
     for row in sorted(ablation.rows, key=lambda row: bool(row.seeds)):  # what nobody trained stands first
         if row.shown:
@@ -49,8 +53,7 @@ def ablation_markdown(ablation: Ablation) -> str:
         sections.append(overview_section(ablation, list(tables.values())))
     sections += settings_section(ablation)
     sections += [_metric_section(rows) for rows in tables.values()]
-    if ablation.costs:
-        sections.append(cost_section(ablation))
+    sections += cost_sections(ablation, list(tables.values()))
     if ablation.missing:
         sections.append(missing_section(ablation))
     if ablation.notes:
@@ -71,13 +74,13 @@ def caption(ablation: Ablation) -> str:
 
 
 def settings_section(ablation: Ablation) -> list[Section]:
-    """What settings with a name stand for, where the labels have such names."""
-    if not any("setting" in cell.label for cell in ablation.grid.cells):
+    """What settings with a name stand for, where the labels have such names or cells differ in their level."""
+    cells = ablation.grid.cells
+    if not any("setting" in cell.label for cell in cells) and len({cell.level for cell in cells}) < 2:
         return []
-    lines = tuple((cell.name, cell.varied) for cell in ablation.grid.cells)
-    return [
-        Section(title="What each cell changes", words=(), table=Table(heading=("cell", "in the base"), lines=lines))
-    ]
+    lines = tuple((cell.name, cell.level or NOTHING, cell.varied) for cell in cells)
+    heading = ("cell", "level", "in the base")
+    return [Section(title="What each cell changes", words=(), table=Table(heading=heading, lines=lines))]
 
 
 def overview_section(ablation: Ablation, metrics: Sequence[Sequence[AblationRow]]) -> Section:
@@ -213,6 +216,68 @@ def cost_section(ablation: Ablation) -> Section:
     return Section(title="Cost, all training seeds together", words=(words,), table=Table(heading=heading, lines=lines))
 
 
+def cost_sections(ablation: Ablation, metrics: Sequence[Sequence[AblationRow]]) -> list[Section]:
+    """What each cell took, and what it gained of each metric shown for a unit of that."""
+    if not ablation.costs:
+        return []
+    units = units_of(ablation.loops) if metrics else []
+    return [cost_section(ablation), loop_section(ablation.loops), *(_gain_section(ablation, metrics, u) for u in units)]
+
+
+def loop_section(loops: Sequence[LoopCost]) -> Section:
+    """What a run's loop took in each cell."""
+    names = loop_cost_names(loops)
+    heading = (*loops[0].label, "runs", *(name.replace("_", " ") for name in names))
+    lines = tuple(
+        (*loop.label.values(), str(loop.runs), *(_spent(loop.took.get(name)) for name in names)) for loop in loops
+    )
+    words = (
+        "Of one training run, the mean over its training seeds: collect, verify, select and optimise of all rounds. "
+        "Measuring and watching models are left out, and a stage that another cell did counts in full. Operations are "
+        "estimated: two a weight and token read, six a token trained on (Kaplan et al. 2020, arXiv 2001.08361).",
+    )
+    return Section(title="What the loop took", words=words, table=Table(heading=heading, lines=lines))
+
+
+def _spent(amount: float | None) -> str:
+    if not amount:
+        return NOTHING
+    return f"{amount:.3g}" if amount >= 1e9 else f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
+
+
+def _gain_section(ablation: Ablation, metrics: Sequence[Sequence[AblationRow]], unit: Unit) -> Section:
+    firsts = [rows[0] for rows in metrics]
+    heading = (
+        *ablation.loops[0].label,
+        unit.several,
+        *(f"{row.metric.name}{arrow(row.metric)} ({row.task})" for row in firsts),
+    )
+    lines = []
+    for loop in ablation.loops:
+        spent = unit.of(loop.took)
+        cells = [next((row for row in rows if row.cell == loop.cell), None) for rows in metrics]
+        lines.append((*loop.label.values(), _spent(spent), *(_gain_cell(row, spent) for row in cells)))
+    words = (
+        f"The difference to the seed model, and its interval, divided by the {unit.several} that a run's loop "
+        "took: the cost counts as fixed. What costs little gains much for it even where the gain is none: read it "
+        "beside the gain itself.",
+    )
+    return Section(title=f"Gain for a {unit.name}", words=words, table=Table(heading=heading, lines=tuple(lines)))
+
+
+def _gain_cell(row: AblationRow | None, spent: float) -> str:
+    if row is None or row.to_seed.value is None:
+        return NOTHING
+    value, low, high = (
+        None if each is None else each / spent for each in (row.to_seed.value, row.to_seed.low, row.to_seed.high)
+    )
+    words = [
+        figure(value, row.metric, signed=True, digits=RATIO_DIGITS),
+        interval(low, high, row.metric, signed=True, digits=RATIO_DIGITS),
+    ]
+    return " ".join(word for word in words if word)
+
+
 def missing_section(ablation: Ablation) -> Section:
     """The runs that are in no figure."""
     return Section(
@@ -245,6 +310,17 @@ def ablation_csv(ablation: Ablation) -> str:
         for row in ablation.rows
     ]
     return csv_of(heading, lines)
+
+
+def loop_csv(ablation: Ablation) -> str:
+    """cost.csv: a line for each cell, what its loop took in a run, in the mean; empty for nothing."""
+    names = loop_cost_names(ablation.loops)
+    fields = tuple(ablation.loops[0].label) if ablation.loops else ()
+    lines = [
+        (loop.cell, *loop.label.values(), loop.runs, *(round(loop.took.get(name, 0.0), 6) or "" for name in names))
+        for loop in ablation.loops
+    ]
+    return csv_of(("cell", *fields, "runs", *names), lines)
 
 
 def _csv_difference(difference: Difference | None, corrected: float | None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from harness.errors import RecipeError
+from harness.errors import RecipeError, UsageError
 from harness.files import digest_of_json
 from loops.documents import find_shipped, read_document, validated
 from loops.kinds import Part
@@ -20,6 +20,9 @@ from loops.recipe import Recipe, load_recipe
 
 LABELS = ("name", "level")
 """Fields of a recipe that name it and change no result."""
+
+BASE = "base"
+"""Varied, it is the recipe that a cell starts from, by name or path."""
 
 SLUG_LENGTH = 80  # of a folder's name
 
@@ -29,11 +32,13 @@ Values = Annotated[list[Any], Field(min_length=1)]
 
 class Vary(Part):
     """The settings to try: every combination (`grid`), those listed (`list`; with `grid`, each in every combination),
-    or the base and one change at a time."""
+    or the base and one change at a time. The field `base` is another recipe to start from. Cells that have all that an
+    entry of `except` says are left out."""
 
     grid: dict[str, Values] = Field(default_factory=dict)
     listed: list[dict[str, Any]] = Field(default_factory=list, alias="list")
     one_at_a_time: dict[str, Values] = Field(default_factory=dict)
+    excepted: list[Annotated[dict[str, Any], Field(min_length=1)]] = Field(default_factory=list, alias="except")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -67,12 +72,13 @@ class GridFile(Part):
 class Cell:
     """One setting. `label` has the fields in which the cells differ, as text; where a list names its entries, the name
     stands for an entry's fields. `varied` says what the cell changes, `folder` is its name as a folder's; `changes`
-    make the base recipe into this cell's, as ``strop run --set`` takes them, and `recipe` is that."""
+    make the recipe in the file `base` into this cell's, as ``strop run --set`` takes them, and `recipe` is that."""
 
     name: str
     folder: str
     label: Mapping[str, str]
     varied: str
+    base: Path
     changes: tuple[str, ...]
     recipe: Recipe
 
@@ -82,7 +88,6 @@ class Grid:
     """A grid, unfolded. `baseline` names the cell that the others are compared with, None where there is none."""
 
     name: str
-    base: Path
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
     baseline: str | None
@@ -94,15 +99,17 @@ def load_grid(path: Path, changes: Sequence[str] = ()) -> Grid:
     """Read a grid, with further changes to its base recipe, and unfold it; raises `RecipeError` by field or cell."""
     what = f"grid {path}"
     file = validated(GridFile, read_document(path, "grid"), what)
-    base = find_shipped(file.base, "recipe")
     common = (*_as_changes(file.changes), *changes)
-    variations = _variations(file.vary)
+    start = _Start(base=find_shipped(file.base, "recipe"), common=common, what=what)
+    variations = [each for each in _variations(file.vary) if not any(map(each.has, file.vary.excepted))]
+    if not variations:
+        raise RecipeError(f"{what}: vary.except leaves no cell")
     fields = tuple(
         dict.fromkeys(field for variation in variations for field in variation.changes if field not in LABELS)
     )
     if "seed" in fields:
         raise RecipeError(f"{what}: vary names 'seed'; training seeds are their own field, e.g. seeds: [0, 1, 2]")
-    cells = _cells(variations, fields, base, common, what)
+    cells = _cells(variations, fields, start)
     show = [name.partition("/") for name in file.show]
     if unclear := [name for name, (task, _, metric) in zip(file.show, show, strict=True) if not (task and metric)]:
         raise RecipeError(f"{what}: show {unclear[0]}: expected task/metric, e.g. pictos_chair/CHAIRi")
@@ -110,10 +117,9 @@ def load_grid(path: Path, changes: Sequence[str] = ()) -> Grid:
         raise RecipeError(f"{what}: field 'seeds' names a training seed twice")
     return Grid(
         name=path.stem,
-        base=base,
         cells=cells,
         seeds=tuple(file.seeds),
-        baseline=_baseline(file.baseline, cells, fields, base, common, what),
+        baseline=_baseline(file.baseline, cells, fields, start),
         budget=file.budget,
         show=tuple((task, metric) for task, _, metric in show),
     )
@@ -128,6 +134,10 @@ class _Variation:
     label: Mapping[str, str]
     columns: Sequence[str]
     changes: Mapping[str, Any]
+
+    def has(self, changes: Mapping[str, Any]) -> bool:
+        """Whether all of these are among its own."""
+        return all(field in self.changes and self.changes[field] == value for field, value in changes.items())
 
 
 def _variations(vary: Vary) -> list[_Variation]:
@@ -155,30 +165,36 @@ def _named(changes: Mapping[str, Any], *before: str) -> str:
     return ", ".join([*before, *parts]) or "base"
 
 
-def _cells(
-    variations: Sequence[_Variation], fields: Sequence[str], base: Path, common: Sequence[str], what: str
-) -> tuple[Cell, ...]:
-    unfolded: list[tuple[_Variation, tuple[str, ...], Recipe, dict[str, Any]]] = []
-    for variation in variations:
-        changes = (*common, *_as_changes({**variation.changes, "name": variation.name}))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Start:
+    """What cells are made of: a recipe's file, the changes common to all, and how errors call the grid."""
+
+    base: Path
+    common: Sequence[str]
+    what: str
+
+    def changed(self, changes: Mapping[str, Any], name: str) -> tuple[Path, tuple[str, ...], Recipe]:
+        """(the file, the changes as ``--set`` takes them, the recipe) of a cell."""
+        own = {field: value for field, value in changes.items() if field != BASE}
+        texts = (*self.common, *_as_changes({**own, "name": name}))
         try:
-            recipe = load_recipe(base, changes)
-        except RecipeError as error:
-            raise RecipeError(f"{what}, cell {variation.name}: {error}") from error
-        values = _values(recipe, fields)
-        twin = next((other for other, _, _, theirs in unfolded if theirs == values), None)
+            base = find_shipped(str(changes[BASE]), "recipe") if BASE in changes else self.base
+            return base, texts, load_recipe(base, texts)
+        except (RecipeError, UsageError) as error:
+            raise RecipeError(f"{self.what}, cell {name}: {error}") from error
+
+
+def _cells(variations: Sequence[_Variation], fields: Sequence[str], start: _Start) -> tuple[Cell, ...]:
+    unfolded: list[tuple[_Variation, Path, tuple[str, ...], Recipe, dict[str, Any]]] = []
+    for variation in variations:
+        base, changes, recipe = start.changed(variation.changes, variation.name)
+        values = _values(base, recipe, fields)
+        twin = next((other for other, *_, theirs in unfolded if theirs == values), None)
         if twin is None:
-            unfolded.append((variation, changes, recipe, values))
+            unfolded.append((variation, base, changes, recipe, values))
         elif twin.name != "base":  # one at a time, the base's own value may be among those tried
-            raise RecipeError(f"{what}: cells '{twin.name}' and '{variation.name}' are the same; leave one out")
-    differing = {field for field in fields if any(values[field] != unfolded[0][3][field] for *_, values in unfolded)}
-
-    def label(variation: _Variation, values: Mapping[str, Any]) -> Mapping[str, str]:
-        return {
-            **variation.label,
-            **{field: _text(values[field]) for field in variation.columns if field in differing},
-        }
-
+            raise RecipeError(f"{start.what}: cells '{twin.name}' and '{variation.name}' are the same; leave one out")
+    differing = {field for field in fields if any(values[field] != unfolded[0][-1][field] for *_, values in unfolded)}
     return tuple(
         Cell(
             name=variation.name,
@@ -188,37 +204,34 @@ def _cells(
                 **{field: _text(values[field]) for field in variation.columns if field in differing},
             },
             varied=_named(variation.changes),
+            base=base,
             changes=changes,
             recipe=recipe,
         )
-        for variation, changes, recipe, values in unfolded
+        for variation, base, changes, recipe, values in unfolded
     )
 
 
 def _baseline(
-    baseline: str | dict[str, Any],
-    cells: Sequence[Cell],
-    fields: Sequence[str],
-    base: Path,
-    common: Sequence[str],
-    what: str,
+    baseline: str | dict[str, Any], cells: Sequence[Cell], fields: Sequence[str], start: _Start
 ) -> str | None:
     if isinstance(baseline, str):
         name = next((cell.name for cell in cells if cell.name == baseline), None)
     else:
         fields = (*fields, *baseline)
-        values = _values(load_recipe(base, (*common, *_as_changes(baseline))), fields)
-        name = next((cell.name for cell in cells if _values(cell.recipe, fields) == values), None)
+        base, _, recipe = start.changed(baseline, "baseline")
+        values = _values(base, recipe, fields)
+        name = next((cell.name for cell in cells if _values(cell.base, cell.recipe, fields) == values), None)
     if baseline and name is None:
         raise RecipeError(
-            f"{what}: no cell is the baseline {_text(baseline)}; there are {'; '.join(c.name for c in cells)}"
+            f"{start.what}: no cell is the baseline {_text(baseline)}; there are {'; '.join(c.name for c in cells)}"
         )
     return name
 
 
-def _values(recipe: Recipe, fields: Sequence[str]) -> dict[str, Any]:
+def _values(base: Path, recipe: Recipe, fields: Sequence[str]) -> dict[str, Any]:
     """What the recipe has in these fields; None in those that it leaves to others' defaults."""
-    document = recipe.model_dump(mode="json")
+    document = {**recipe.model_dump(mode="json"), BASE: base.stem}
     values = {}
     for field in fields:
         value: Any = document

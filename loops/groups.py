@@ -14,6 +14,10 @@ from harness.files import read_jsonl, write_jsonl
 from harness.pictures import open_picture
 from harness.types import Group, Sample, Verdict
 
+ENDS = "ends"
+"""Stands in the notes of an answer that was given within episodes (`loops.collect.episodes`): of each episode that gave
+it there, with how many answers from there on, it among them, it succeeded, None where it did not."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:

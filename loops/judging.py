@@ -1,7 +1,8 @@
 """Opening a verifier and asking it: one that may not see gold is given nothing that holds any.
 
 Not the samples' targets, and not the tasks and the pool of its study, which could give them: of a task it is handed the
-reader alone (`harness.types.Readable`), of the pool samples without targets.
+reader and the world that answers back alone (`harness.types.Readable`, `Interactive`), of the pool samples without
+targets.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from harness.errors import RunError
-from harness.types import Advance, Group, Metric, Readable, Sample, Task
+from harness.types import Advance, Group, Happened, Interactive, Metric, Readable, Sample, Task
 from loops.kinds import Study, Verifying
 from loops.setting import Pool
 
@@ -64,7 +65,13 @@ class _BlindTasks(Mapping[str, Task]):
 
     def __getitem__(self, name: str) -> Task:
         task = self._tasks[name]
-        return _BlindReadable(task, self._kind) if isinstance(task, Readable) else _BlindTask(task, self._kind)
+        kinds = {
+            (False, False): _BlindTask,
+            (True, False): _BlindReadable,
+            (False, True): _BlindWorld,
+            (True, True): _BlindReadableWorld,
+        }
+        return kinds[isinstance(task, Readable), isinstance(task, Interactive)](task, self._kind)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tasks)
@@ -108,6 +115,20 @@ class _BlindReadable(_BlindTask):
     def read(self, sample: Sample, answer: str) -> str | float | tuple[float, ...] | frozenset[str] | None:
         reading: str | float | tuple[float, ...] | frozenset[str] | None = self._read(sample.blind(), answer)
         return reading
+
+
+class _BlindWorld(_BlindTask):
+    def __init__(self, task: Any, kind: str) -> None:
+        super().__init__(task, kind)
+        self._after = task.after
+
+    def after(self, start: Sample, answers: Sequence[str]) -> Happened:
+        happened: Happened = self._after(start.blind(), answers)
+        return happened
+
+
+class _BlindReadableWorld(_BlindReadable, _BlindWorld):
+    pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,7 @@ def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
             "name": cell.name,
             "label": cell.label,
             "varied": cell.varied,
+            "level": cell.recipe.level,
             "rounds": cell.recipe.rounds,
             "runs": [
                 {"seed": seed, "folder": folder, "state": states[folder].state, "why": states[folder].why}

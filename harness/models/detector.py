@@ -16,6 +16,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForObjectDetection
 
 from harness.errors import ModelError
+from harness.models.flops import ESTIMATED_FLOPS, LayerFlops
 from harness.models.loading import model_errors, quiet, refuse_gaps, usable_device
 from harness.models.weights import model_folder, weight_files, without_weights
 
@@ -37,19 +38,21 @@ class Detector:
             if str(name).strip().lower() not in _NO_CLASS
         }
         self.classes = frozenset(self.names.values())
+        self._layers = LayerFlops(model)
         self.forget_costs()
 
     @property
     def costs(self) -> Mapping[str, float]:
-        """What was done since it was loaded: forward passes, pictures, seconds, called as an encoder's."""
+        """What was done since it was loaded: forward passes, pictures, seconds, operations, called as an encoder's."""
         return {
             "verifier_passes": self._passes,
             "verifier_pictures": self._pictures,
             "verifier_seconds": round(self._seconds, 3),
+            ESTIMATED_FLOPS: self._layers.flops,
         }
 
     def forget_costs(self) -> None:
-        self._seconds, self._passes, self._pictures = 0.0, 0, 0
+        self._seconds, self._passes, self._pictures, self._layers.flops = 0.0, 0, 0, 0
 
     @property
     def computed(self) -> Mapping[str, str]:

@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from harness.errors import ModelError
+from harness.models.flops import ESTIMATED_FLOPS, LayerFlops
 from harness.models.joined_encoder import is_joined, joined_outline, load_joined
 from harness.models.loading import model_errors, usable_device
 
@@ -30,9 +31,9 @@ CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 PICTURES, TEXTS = 64, 512
 """So many are encoded together."""
 
-COSTS = ("verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds")
-"""What `Encoder.costs` counts: passes through one of its two towers, the pictures and texts that went through, and the
-seconds that matching took, preparing the pictures included."""
+COSTS = ("verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds", ESTIMATED_FLOPS)
+"""What `Encoder.costs` counts: passes through one of its two towers, the pictures and texts that went through, the
+seconds that matching took, preparing the pictures included, and operations (`harness.models.flops`)."""
 
 
 class Encoder:
@@ -48,6 +49,7 @@ class Encoder:
         self.preprocess, self.tokenizer = preprocess, tokenizer
         self.device = device
         self.costs: dict[str, float] = dict.fromkeys(COSTS, 0)
+        self._layers = LayerFlops(model)
 
     @property
     def calibrated(self) -> bool:
@@ -92,7 +94,9 @@ class Encoder:
         """Unit vectors, (len(pictures), d)."""
         pixels = torch.stack([self.preprocess(picture) for picture in pictures]).to(self.device)
         self._count(verifier_passes=1, verifier_pictures=len(pictures))
-        return torch.nn.functional.normalize(self.model.encode_image(pixels), dim=-1)
+        vectors = torch.nn.functional.normalize(self.model.encode_image(pixels), dim=-1)
+        self._count_layers()
+        return vectors
 
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors, (len(texts), d)."""
@@ -101,7 +105,12 @@ class Encoder:
             tokens = self.tokenizer(list(texts[start : start + TEXTS])).to(self.device)
             self._count(verifier_passes=1, verifier_texts=len(tokens))
             vectors.append(torch.nn.functional.normalize(self.model.encode_text(tokens), dim=-1))
+            self._count_layers()
         return torch.cat(vectors)
+
+    def _count_layers(self) -> None:
+        self._count(**{ESTIMATED_FLOPS: self._layers.flops})
+        self._layers.flops = 0
 
     def _count(self, **spent: float) -> None:
         for name, amount in spent.items():

@@ -21,6 +21,7 @@ from harness.errors import ModelError
 from harness.files import digest_of_json
 from harness.models.branches import PREFIXES, WHOLE, Branching, Lanes, Prefix
 from harness.models.draws import inverse, stream_seed, uniforms
+from harness.models.flops import ESTIMATED_FLOPS, weights_of
 from harness.models.generation import processing_of
 from harness.models.heads import Head, Heads, framing_tokens
 from harness.models.hiding import Sight, hidden_from, layers_of
@@ -42,9 +43,9 @@ DECODING_VERSION = 3
 BATCH = 192
 """Rows that are decoded together, until memory runs out."""
 
-COSTS = ("forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens")
+COSTS = ("forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens", ESTIMATED_FLOPS)
 """What `Vlm.costs` counts: passes through the language model; tokens that they read, padding left out; how many of
-these are pictures', and how many the twins'; tokens that were decoded."""
+these are pictures', and how many the twins'; tokens that were decoded; and operations (`harness.models.flops`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Vlm:
         self.prefix: Prefix = self.prefixes[0]
         self.batch = BATCH
         self.answered = self.cut = 0
-        self.costs = Counter(dict.fromkeys(COSTS, 0))
+        self.costs, self.weights = Counter(dict.fromkeys(COSTS, 0)), weights_of(model)
         self.stop = set(stop_tokens(model, self.tokenizer))
         self.framing = self.reader.picture_tokens | framing_tokens(model.config)
         self._tags = tags_of([processor.chat_template or "", options.system or ""], self.tokenizer.get_vocab())
@@ -348,7 +349,10 @@ class Vlm:
 
     def _count(self, tokens: int, *, passes: int = 1, pictures: int = 0, twins: int = 0) -> None:
         """Forward passes over so many tokens, of which so many are pictures' and the twins'."""
-        self.costs.update(forward_passes=passes, forward_tokens=tokens, picture_tokens=pictures, twin_tokens=twins)
+        self.costs.update(
+            forward_passes=passes, forward_tokens=tokens, picture_tokens=pictures, twin_tokens=twins,
+            **{ESTIMATED_FLOPS: self.weights.flops(tokens, pictures)},
+        )  # fmt: skip
 
     def _weighed(
         self, samples: Sequence[Sample], continuations: Sequence[str]

@@ -25,13 +25,15 @@ class GridRun:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GridCell:
     """One setting of the fields that vary. `label` maps each of them to its value as text, in the grid's order; where
-    settings have names of their own it has the name as "setting", and `varied` says what the cell changes."""
+    settings have names of their own it has the name as "setting", and `varied` says what the cell changes. `level` is
+    its autonomy level; empty where an older version did not file it."""
 
     name: str
     label: Mapping[str, str]
     varied: str
     rounds: int
     runs: tuple[GridRun, ...]
+    level: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +62,7 @@ def read_grid(folder: Path) -> Grid:
                     label=cell["label"],
                     varied=cell["varied"],
                     rounds=cell["rounds"],
+                    level=cell.get("level", ""),
                     runs=tuple(GridRun(**{**run, "folder": folder / run["folder"]}) for run in cell["runs"]),
                 )
                 for cell in raw["cells"]

@@ -18,7 +18,7 @@ from harness.runs.watches import Watched, read_watched
 
 COST_FIRST = (
     "seconds", "forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "trained_tokens",
-    "generated_tokens", "verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds",
+    "generated_tokens", "estimated_flops", "verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds",
     "judge_replies", "endpoint_answers", "endpoint_prompt_tokens", "endpoint_generated_tokens", "price",
     "peak_memory_mb", "peak_device_memory_mb",
 )  # fmt: skip

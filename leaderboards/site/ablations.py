@@ -12,7 +12,7 @@ from leaderboards.ablation_text import (
     DIGITS,
     ablation_csv,
     caption,
-    cost_section,
+    cost_sections,
     missing_section,
     overview_section,
     settings_section,
@@ -61,7 +61,7 @@ def write_ablation(folder: SiteFolder, href: str, ablation: Ablation) -> None:
         overview=overview_section(ablation, list(metrics.values())) if metrics else None,
         sections=[
             *settings_section(ablation),
-            *([cost_section(ablation)] if ablation.costs else []),
+            *cost_sections(ablation, list(metrics.values())),
             *([missing_section(ablation)] if ablation.missing else []),
         ],
         notes=ablation.notes,

@@ -6,6 +6,7 @@ from loops.collect.caption_dropout import CaptionDropout
 from loops.collect.contrastive import Contrastive
 from loops.collect.controlled_hallucination import ControlledHallucination
 from loops.collect.distort import Distort
+from loops.collect.episodes import Episodes
 from loops.collect.given import GivenPairs
 from loops.collect.greedy_and_sample import GreedyAndSample
 from loops.collect.guided import Guided
@@ -29,6 +30,7 @@ KINDS = (
     WrongChain,
     SelfQuestion,
     SelfScene,
+    Episodes,
     RandomNegative,
     CaptionDropout,
     GivenPairs,

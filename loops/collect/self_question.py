@@ -1,8 +1,8 @@
 """Collect answers to questions that the model asks itself about each picture (MM-UPT, EvoLMM and VisPlay have such).
 
 The model is asked for a question, and then its own question several times; the question is the prompt of the training
-row. A model that cannot ask may be helped by a frame, into which a sentence of its own description goes. Nobody knows
-the right answer: a verifier that sees gold is refused.
+row. Where a reply asks nothing, a frame makes a question of it, into which one of its sentences goes. Nobody knows the
+right answer: a verifier that sees gold is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SelfQuestion(AskingCollector):
     """Several answers of the model to a question of its own about each picture."""
 
     kind: Literal["self_question"] = "self_question"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     passes: ClassVar[int] = 2
     own_questions: ClassVar[bool] = True
 
@@ -42,8 +42,8 @@ class SelfQuestion(AskingCollector):
     ask_for: str = Field(default=ASK, min_length=1, description="the prompt that asks for a question")
     frame: str | None = Field(
         default=None,
-        description="makes the question of a sentence of the reply, for which {sentence} stands; else the question is "
-        "the reply's first sentence that ends in a question mark",
+        description="makes a question of a reply without one (the first sentence that ends in a question mark): "
+        "{sentence} stands for one of its sentences",
     )
     ending: str = Field(default="", description="follows every question, such as how short the answer should be")
 
@@ -90,6 +90,7 @@ class SelfQuestion(AskingCollector):
     def _question(self, reply: str, rng: np.random.Generator) -> str:
         """The question in a reply; empty where there is none."""
         sentences = split_sentences(reply)
-        if self.frame is None:
-            return next((sentence for sentence in sentences if sentence.endswith("?")), "")
-        return self.frame.replace(PLACE, sentences[rng.integers(len(sentences))]) if sentences else ""
+        asked = next((sentence for sentence in sentences if sentence.endswith("?")), "")
+        if asked or self.frame is None or not sentences:
+            return asked
+        return self.frame.replace(PLACE, sentences[rng.integers(len(sentences))])

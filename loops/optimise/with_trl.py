@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl.trainer.utils import add_fused_lm_head
 
 from harness.errors import RecipeError
+from harness.models.flops import ESTIMATED_FLOPS, Weights, weights_of
 from harness.types import Advance
 from harness.wording import counted, first_line
 from loops.optimise.on_policy import on_policy
@@ -40,16 +42,19 @@ class Passes:
 
     def watch(self, model: torch.nn.Module) -> None:
         """Count what goes through this model from now on."""
-        model.register_forward_pre_hook(self._count, with_kwargs=True)
+        model.register_forward_pre_hook(partial(self._count, weights_of(model)), with_kwargs=True)
 
-    def _count(self, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def _count(
+        self, weights: Weights, model: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
         if torch.is_inference_mode_enabled():  # answers are drawn, and counted where they are (`Vlm.costs`)
             return
         tokens = int(named["attention_mask"].sum())
         pictures = int(torch.isin(named["input_ids"].cpu(), self.picture_tokens).sum())
+        trained = torch.is_grad_enabled()
         self.costs.update(
-            forward_passes=1, forward_tokens=tokens, picture_tokens=pictures,
-            trained_tokens=tokens * torch.is_grad_enabled(),
+            forward_passes=1, forward_tokens=tokens, picture_tokens=pictures, trained_tokens=tokens * trained,
+            **{ESTIMATED_FLOPS: weights.flops(tokens, pictures, backwards=trained)},
         )  # fmt: skip
 
 

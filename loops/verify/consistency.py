@@ -2,42 +2,104 @@
 
 The answers to one picture are read by the task's own reader where it has one, else compared word for word. Two short
 answers agree or do not; two descriptions agree by F1 over the objects that they name, two boxes by their overlap. An
-answer earns the mean of its agreement with the others of its group, or with what the majority says. EvoLMM (GRPO with
-either as the reward) reports that the majority gains about nothing and the continuous share does
-(docs/log/0017-composed-captions.md has what agreement knows of captions).
+answer earns the mean of its agreement with the others of its group, or with what the majority says, or with what
+another model, a peer, answers to the same question. EvoLMM (GRPO with either of the first two as the reward) reports
+that the majority gains about nothing and the continuous share does (docs/log/0017-composed-captions.md has what
+agreement knows of captions).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from harness.types import Advance, Group, Verdict
-from loops.kinds import Study, Verifier, Verifying
+from harness.autonomy import EXTERNAL, SELF_VERIFIED
+from harness.store import Store, ask
+from harness.types import Advance, Group, Sampling, Verdict
+from loops.kinds import Study, Trial, Verifier, Verifying
+from loops.verify.models import SELF, gold_of, is_judged, judge_digest, load_judge, replies_of
 from loops.verify.task import Reader, Reading, normalised, reader_of, task_input
+
+if TYPE_CHECKING:
+    from harness.models.vlm import Vlm
+    from loops.plan import Planned, Planner
+
+PEER_TOKENS = 80
+"""A peer's answers are as long as the collector's may be; so long where that says nothing."""
 
 
 class Consistency(Verifier):
-    """How much an answer agrees with the others to the same picture. Opens no picture."""
+    """How much an answer agrees with the others to the same picture, which needs no look at it; or with a peer's."""
 
     kind: Literal["consistency"] = "consistency"
     version: ClassVar[int] = 1
-    level: ClassVar[str] = "L4"
+    level: ClassVar[str] = SELF_VERIFIED
     widest: ClassVar[float] = 1.0
 
     reward: Literal["share", "majority"] = Field(
         default="share", description="mean agreement with the other answers; or agreement with the majority's"
     )
 
+    peer: str | None = Field(
+        default=None, min_length=1,
+        description="a shipped model, a folder or a hub id, whose greedy answer is what to agree with",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _a_peer_is_another_and_has_one_answer(self) -> Self:
+        if self.peer == SELF:
+            raise ValueError("field 'verify.peer': names another model; leave it out, and answers are held together")
+        if self.peer and self.reward == "majority":
+            raise ValueError("field 'verify.reward': a peer gives one answer; leave the field out")
+        return self
+
+    @property
+    def judging_level(self) -> str:
+        return EXTERNAL if self.peer else self.level
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return (self.peer,) if self.peer else ()
+
+    def learnt_from(self, study: Study) -> Sequence[str]:
+        return gold_of(study, self.peer) if self.peer else ()
+
+    def has_own_weights(self, study: Study) -> bool:
+        return self.peer is not None and is_judged(study, self.peer)
+
     def inputs(self, study: Study, draw: int) -> dict[str, Any]:
-        return {**self.as_input(), "task": task_input(study)}
+        asked = {"peer": judge_digest(study, self.peer), **study.asking} if self.peer else {}
+        return {**self.as_input("peer"), **asked, "task": task_input(study)}
+
+    def trials(self, study: Study) -> Mapping[str, Trial]:
+        peer = self.peer
+        if peer is None:
+            return {}
+
+        def load() -> str:
+            load_judge(study, peer)
+            return f"{peer} loads"
+
+        return {"peer": Trial(depends=[peer, study.options.keywords], run=load)}
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        return planner.of(self.peer).asking(Sampling(max_tokens=planner.answer)) if self.peer else None
 
     def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
-        return ByAgreement(read=reader_of(study) or normalised, reward=self.reward)
+        read = reader_of(study) or normalised
+        if self.peer is None:
+            return ByAgreement(read=read, reward=self.reward)
+        longest = int(getattr(study.collect, "max_tokens", PEER_TOKENS))
+        return ByPeer(
+            read=read,
+            model=load_judge(study, self.peer),
+            sampling=Sampling(max_tokens=longest),
+            store=replies_of(study),
+        )
 
 
 class ByAgreement:
@@ -71,6 +133,38 @@ class ByAgreement:
             return tuple(Verdict(reward=None, why="no majority") for _ in readings)
         return tuple(
             Verdict(reward=None, why="not read") if reading is None else Verdict(reward=agreement(reading, majority))
+            for reading in readings
+        )
+
+
+class ByPeer:
+    """Judges each answer by how far it agrees with the peer's; no opinion where either cannot be read."""
+
+    def __init__(self, *, read: Reader, model: Vlm, sampling: Sampling, store: Store) -> None:
+        self.read, self.model, self.sampling, self.store = read, model, sampling, store
+        self.facts: dict[str, float] = {"unread": 0, "peer_unread": 0}
+
+    @property
+    def costs(self) -> Mapping[str, float]:
+        return self.model.costs
+
+    @property
+    def computed(self) -> Mapping[str, Mapping[str, str]]:
+        return {"peer": self.model.computed}
+
+    def verify(self, groups: Sequence[Group], advance: Advance | None = None) -> list[tuple[Verdict, ...]]:
+        replies = ask(self.model, [group.sample for group in groups], self.sampling, self.store, advance)
+        return [self._judged(group, reply) for group, (reply,) in zip(groups, replies, strict=True)]
+
+    def _judged(self, group: Group, reply: str) -> tuple[Verdict, ...]:
+        right = self.read(group.sample, reply)
+        readings = [self.read(group.sample, answer) for answer in group.answers]
+        self.facts["unread"] += sum(reading is None for reading in readings)
+        self.facts["peer_unread"] += right is None
+        return tuple(
+            Verdict(reward=None, why="not read")
+            if right is None or reading is None
+            else Verdict(reward=agreement(reading, right), why=f"the peer: {reply[:40]}")
             for reading in readings
         )
 

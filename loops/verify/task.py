@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from harness.episodes import After
 from harness.errors import RecipeError
+from harness.task_faults import careful_world
 from harness.thoughts import answer_of
-from harness.types import Readable, Sample, Task
+from harness.types import Interactive, Readable, Sample, Task
 from loops.kinds import Study
 
 Reading = str | float | tuple[float, ...] | frozenset[str]
@@ -45,6 +47,15 @@ def reader_of(study: Study) -> Reader | None:
         return None
     read = task.read
     return lambda sample, answer: read(sample, answer_of(answer).answer)
+
+
+def world_of(study: Study, kind: str) -> After:
+    """The world of the pool's task; raises `RecipeError` where it has none, naming the `kind` that wants one, such as
+    "verify.kind environment"."""
+    task: object = task_of(study)
+    if not isinstance(task, Interactive):
+        raise RecipeError(f"{kind}: source {study.source} is no world that answers back; take pictos_reach")
+    return careful_world(study.source, task)
 
 
 def normalised(sample: Sample, answer: str) -> str | None:

@@ -127,17 +127,17 @@ def _run(grid: Grid, out: Path, data: DataRoot, *, jobs: int, opening: bool) -> 
         console.print(f"{run.name}: {end}", markup=False)
 
     def command(run: Run) -> list[str]:
-        return _command(grid, run, out, data.folder)
+        return _command(run, out, data.folder)
 
     with _progress(console, out) as show:
         return run_grid(grid, out, command, jobs=jobs, on_end=print_end, on_poll=show)
 
 
-def _command(grid: Grid, run: Run, out: Path, data: Path) -> list[str]:
+def _command(run: Run, out: Path, data: Path) -> list[str]:
     from harness.runs.names import SHARED
 
     # -P: what lies in the working folder is not imported
-    words = [sys.executable, "-P", "-m", "strop", "run", str(grid.base), "--out", str(out / run.folder)]
+    words = [sys.executable, "-P", "-m", "strop", "run", str(run.cell.base), "--out", str(out / run.folder)]
     words += ["--shared", str(out / SHARED), "--of-grid", "--data", str(data)]
     for change in (*run.cell.changes, f"seed={run.seed}"):
         words += ["--set", change]

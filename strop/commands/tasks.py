@@ -27,8 +27,8 @@ def tasks(
         Path | None,
         typer.Option(
             "--lm-eval",
-            help="Write a YAML file for each task into this folder, for `lm_eval run --include_path FOLDER --tasks "
-            "strop_pope`, and list nothing.",
+            help="Write a YAML file for each task but those of episodes into this folder, for `lm_eval run "
+            "--include_path FOLDER --tasks strop_pope`, and list nothing.",
             callback=writable_folder,
         ),
     ] = None,
@@ -42,6 +42,7 @@ def tasks(
 
     strop tasks --lm-eval for-lm-eval
     """
+    from harness.types import Interactive
     from tasks.registry import usable_tasks
 
     set_plugin_path(plugin_path)
@@ -52,7 +53,9 @@ def tasks(
     if lm_eval is not None:
         from tasks.in_lm_eval import write_task_files
 
-        written = write_task_files(lm_eval, usable)
+        written = write_task_files(
+            lm_eval, [name for name, task in usable.items() if not isinstance(task, Interactive)]
+        )
         typer.echo(json.dumps({"written": [str(path) for path in written]}) if as_json else f"written to {lm_eval}")
         return
     rows = {

@@ -1,9 +1,10 @@
-"""Pictos, the embedded world: six benchmarks on scenes of pictograms that are composed here."""
+"""Pictos, the embedded world: seven benchmarks on scenes of pictograms that are composed here."""
 
 from __future__ import annotations
 
 from tasks.pictos.benchmarks import PictosCaptions, PictosChair, PictosPope
 from tasks.pictos.quiz import PictosGrounding, PictosMathVista, PictosScienceQA
+from tasks.pictos.reach import PictosReach
 
 TASKS = {
     "pictos_pope": PictosPope,
@@ -12,4 +13,5 @@ TASKS = {
     "pictos_scienceqa": PictosScienceQA,
     "pictos_mathvista": PictosMathVista,
     "pictos_grounding": PictosGrounding,
+    "pictos_reach": PictosReach,
 }

@@ -49,7 +49,7 @@ def _ledger_of_a_round(strop: Strop, parts: Path, tiny: Path, *changes: str, out
 
 
 def test_a_file_is_at_most_thirty_lines_of_code_and_every_block_is_a_file() -> None:
-    names = ["colours.py", "pope_specificity.py", "distinct.py", "blurred.py", "averaged.py", "rst_table.py"]
+    names = ["colours.py", "lamp.py", "pope_specificity.py", "distinct.py", "blurred.py", "averaged.py", "rst_table.py"]
     assert list(SHOWN) == names
     assert len(blocks(PAGE, "python")) == len(names)
     for name, content in SHOWN.items():
@@ -62,6 +62,13 @@ def test_the_task_is_checked_and_asked(strop: Strop, parts: Path, tiny: Path) ->
     assert checked["tasks"]["colours"]["failures"] == []
     ran = strop("eval", "--model", tiny, "--tasks", "colours", "--plugin-path", parts, "--out", "out", "--json")
     assert json.loads(ran.out)["tasks"]["colours"]["accuracy"]["n"] == 40
+
+
+def test_the_task_of_episodes_is_checked_and_played(strop: Strop, parts: Path, tiny: Path) -> None:
+    checked = json.loads(strop("check", "lamp", "--plugin-path", parts, "--json").out)
+    assert checked["tasks"]["lamp"]["failures"] == []
+    ran = strop("eval", "--model", tiny, "--tasks", "lamp", "--plugin-path", parts, "--out", "out", "--json")
+    assert json.loads(ran.out)["tasks"]["lamp"]["success"]["n"] == 5
 
 
 def test_the_metric_has_an_interval_like_any_other(strop: Strop, parts: Path) -> None:

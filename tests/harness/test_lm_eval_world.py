@@ -17,10 +17,12 @@ from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
 from harness.engine import evaluate
-from harness.lm_eval_door import PLACEHOLDER
+from harness.errors import UsageError
+from harness.lm_eval_door import PLACEHOLDER, lm_eval_task
 from harness.models.load import load_vlm
 from harness.models.vlm import Vlm
 from harness.stats import estimate
+from harness.types import Interactive
 from tasks.data.root import DataRoot
 from tasks.in_lm_eval import write_task_files
 from tasks.pictos.models import shipped
@@ -35,6 +37,7 @@ assert lm_eval.models
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 24
+ASKED_ONCE = [name for name in TASKS if not isinstance(find_task(name), Interactive)]
 UNREAD = {"pictos_pope": "pooled/unread", "pope": "pooled/unread"}
 """The metric of unread answers, where it is called otherwise."""
 
@@ -43,7 +46,7 @@ UNREAD = {"pictos_pope": "pooled/unread", "pope": "pooled/unread"}
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `strop tasks --lm-eval FOLDER` writes."""
     folder = tmp_path_factory.mktemp("files")
-    write_task_files(folder, TASKS)
+    write_task_files(folder, ASKED_ONCE)
     return folder
 
 
@@ -59,16 +62,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_task_has_a_file_under_its_name(files: Path, manager: TaskManager) -> None:
-    assert manager.all_subtasks == sorted(f"strop_{name}" for name in TASKS)
-    for name in TASKS:
+    assert manager.all_subtasks == sorted(f"strop_{name}" for name in ASKED_ONCE)
+    for name in ASKED_ONCE:
         content = (files / f"strop_{name}.yaml").read_text()
         assert content == f"task: strop_{name}\nclass: !function tasks.in_lm_eval.{name}\n"
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name.startswith("pictos_")])
+@pytest.mark.parametrize("name", [name for name in ASKED_ONCE if name.startswith("pictos_")])
 def test_lm_eval_gets_the_figures_of_strop_eval(manager: TaskManager, tiny: Path, name: str) -> None:
     theirs = _lm_eval(manager, "strop", tiny, name, LIMIT)
     _same_figures(theirs, load_vlm("tiny", path=tiny, device="cpu"), name, LIMIT)
+
+
+def test_a_task_of_episodes_is_none_of_lm_evals() -> None:
+    with pytest.raises(UsageError, match=r"^task pictos_reach: lm-eval asks once and has no episodes; measure it by"):
+        lm_eval_task(find_task("pictos_reach"))
 
 
 @pytest.mark.parametrize("name", ["pictos_pope", "pope", "scienceqa"])

@@ -16,6 +16,7 @@ from harness.runs.grids import read_grid
 from harness.stats import difference, frontier_difference, holm, pooled_difference, widening
 from leaderboards.ablation import AblationRow, ablate
 from leaderboards.ablation_text import write_ablation
+from leaderboards.costs import LoopCost, units_of
 from leaderboards.paired import FRONTIER_DRAWS
 from tests.support.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
@@ -196,6 +197,52 @@ def test_pairs_of_a_selection_that_was_done_again_are_not_counted(tmp_path: Path
     assert ablate(folder).costs[1].pairs == 8
 
 
+def _spend(folder: Path, stage: str, cost: dict[str, float], **line: object) -> None:
+    """Two more lines in the ledger of one run: a stage, first done otherwise."""
+    ledger = folder / "verify.kind=none/seed-0/ledger.jsonl"
+    lines = [{"stage": stage, "cost": {"seconds": 1_000}}, {"stage": stage, "cost": cost, **line}]
+    ledger.write_text(ledger.read_text() + "".join(json.dumps(each) + "\n" for each in lines))
+
+
+def test_a_loop_costs_what_its_stages_took_wherever_they_were_done(tmp_path: Path) -> None:
+    """Each run collects twice for 12.5 seconds; what measures models is no part of it."""
+    folder = _write(tmp_path)
+    _spend(folder, "round-1/watch", {"seconds": 500, "forward_tokens": 5})
+    _spend(folder, "round-1/verify", {"seconds": 0.0}, shared_cost={"seconds": 60, "peak_memory_mb": 1_000})
+    _spend(folder, "round-1/optimise", {"seconds": 10, "estimated_flops": 6e12, "peak_memory_mb": 950})
+    base, none = ablate(folder).loops
+    assert base.took == {"seconds": 25, "generated_tokens": 300, "peak_memory_mb": 900}
+    assert none.took == {
+        "seconds": 25 + (60 + 10) / 2, "generated_tokens": 300, "estimated_flops": 3e12, "peak_memory_mb": 950
+    }  # fmt: skip
+    assert none.runs == 2
+
+
+def test_what_is_gained_is_told_for_each_unit_that_all_cells_took(tmp_path: Path) -> None:
+    folder = _write(tmp_path, show=[["quiz", "accuracy"]])
+    _spend(folder, "round-1/verify", {"seconds": 10, "price": 3})
+    row = _row(ablate(folder).rows, "none", "accuracy")
+    assert row.to_seed.value is not None and row.to_seed.low is not None and row.to_seed.high is not None
+    write_ablation(folder)
+    text = (tmp_path / "ablation.md").read_text()
+    minutes = (2 * 25 + 10) / 2 / 60
+    value, low, high = (f"{100 * each / minutes:+.3f}".replace("-", "−") for each in
+                        (row.to_seed.value, row.to_seed.low, row.to_seed.high))  # fmt: skip
+    assert (
+        f"| none | 0.5 | {value} \\[{low}, {high}\\] |" in text or f"| none | 0.5 | {value} [{low}, {high}] |" in text
+    )
+    assert "## Gain for a minute" in text and "unit of price" not in text, "the other cell costs no price"
+    with (tmp_path / "cost.csv").open(newline="") as stream:
+        lines = {line["cell"]: line for line in csv.DictReader(stream)}
+    assert (lines["verify.kind=none"]["price"], lines["verify.kind=clip"]["price"]) == ("1.5", "")
+
+
+def test_operations_are_told_in_a_unit_of_which_each_took_one() -> None:
+    loops = [LoopCost(cell="", label={}, runs=1, took={"estimated_flops": flops}) for flops in (2.5e12, 1e12, 9e15)]
+    (unit,) = units_of(loops)
+    assert (unit.name, unit.several, [unit.of(loop.took) for loop in loops]) == ("teraFLOP", "teraFLOPs", [2.5, 1, 9e3])
+
+
 def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: Path) -> None:
     _write(tmp_path, show=[["chair", "recall"]])
     write_ablation(tmp_path)
@@ -244,10 +291,10 @@ def test_settings_with_names_are_spelt_out_once(tmp_path: Path) -> None:
     assert "What each cell changes" not in (tmp_path / "ablation.md").read_text()
     grid = json.loads((tmp_path / "grid.json").read_text())
     for cell, name in zip(grid["cells"], ("with", "without"), strict=True):
-        cell |= {"name": name, "label": {"setting": name}}
+        cell |= {"name": name, "label": {"setting": name}, "level": "L3"}
     (tmp_path / "grid.json").write_text(json.dumps({**grid, "baseline": "with"}))
     write_ablation(tmp_path)
-    assert "| without | verify.kind=none |" in (tmp_path / "ablation.md").read_text()
+    assert "| without | L3 | verify.kind=none |" in (tmp_path / "ablation.md").read_text()
 
 
 def test_a_folder_without_a_grid_is_named(tmp_path: Path) -> None:

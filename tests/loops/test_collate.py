@@ -14,12 +14,14 @@ from safetensors.torch import load_file
 from transformers import LlavaProcessor
 from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
 
+from harness.models.flops import weights_of
 from harness.models.frames import Pictures, frame_of
 from harness.models.load import load_vlm
 from harness.models.prompts import PromptReader
 from loops.groups import Pair
 from loops.optimise.collate import PairCollator, rows_of
 from loops.optimise.dpo import Dpo
+from loops.optimise.parts import prepare
 from loops.optimise.training import optimise
 from tasks.pictos.benchmarks import caption_samples
 from tasks.pictos.training.build import processor
@@ -99,12 +101,14 @@ def test_training_counts_its_passes_and_tokens(tmp_path: Path) -> None:
     recipe = Dpo(trl={"per_device_train_batch_size": 2, "num_train_epochs": 3, "learning_rate": 1e-4})
     trained = optimise(PAIRS, recipe, start=folder, reference=folder, out=tmp_path / "checkpoint", seed=0)
     assert pictures == 4 * 64
+    weights = weights_of(prepare(load_vlm("tiny", path=folder).model, recipe.settled(0), seed=0))
     # the policy and the reference read each of three batches
     assert trained.costs == {
         "forward_passes": 6,
         "forward_tokens": 6 * tokens,
         "picture_tokens": 6 * pictures,
         "trained_tokens": 3 * tokens,
+        "estimated_flops": 3 * weights.flops(tokens, pictures) + 3 * weights.flops(tokens, pictures, backwards=True),
     }
 
 

@@ -63,6 +63,33 @@ def test_a_list_is_what_it_says_and_what_it_leaves_out_is_the_bases(unfold: Unfo
     assert [cell.varied for cell in grid.cells] == ["base", "verify.kind=random", "collect.samples=48"]
 
 
+def test_cells_may_start_from_several_recipes(unfold: Unfold) -> None:
+    grid = unfold(
+        {"grid": {"base": ["judge_free", "clip_rank"], "collect.samples": [24, 48]}},
+        baseline={"base": "clip_rank", "collect.samples": 24},
+    )
+    assert [(cell.base.stem, cell.recipe.collect.kind, cell.recipe.collect.samples) for cell in grid.cells] == [
+        ("judge_free", "controlled_hallucination", 24),
+        ("judge_free", "controlled_hallucination", 48),
+        ("clip_rank", "sampling", 24),
+        ("clip_rank", "sampling", 48),
+    ]
+    assert dict(grid.cells[2].label) == {"base": "clip_rank", "collect.samples": "24"}
+    assert grid.baseline == grid.cells[2].name == "base=clip_rank, collect.samples=24"
+    assert not any("base" in change for cell in grid.cells for change in cell.changes[:-1])
+    with pytest.raises(RecipeError, match=r"cell base=mine: recipe mine: no such file, and no recipe of that name"):
+        unfold({"grid": {"base": ["mine"]}})
+
+
+def test_cells_may_be_left_out(unfold: Unfold) -> None:
+    vary = {"grid": {"verify.kind": ["clip", "none"], "collect.samples": [24, 48]}}
+    left_out = {"verify.kind": "none", "collect.samples": 48}
+    assert _kinds(unfold({**vary, "except": [left_out]})) == [("clip", 24), ("clip", 48), ("none", 24)]
+    assert _kinds(unfold({**vary, "except": [{"verify.kind": "none"}]})) == [("clip", 24), ("clip", 48)]
+    with pytest.raises(RecipeError, match=r"toy\.yaml: vary\.except leaves no cell"):
+        unfold({**vary, "except": [{"collect.samples": 24}, {"collect.samples": 48}]})
+
+
 def test_a_list_without_names_is_labelled_by_its_fields(unfold: Unfold) -> None:
     grid = unfold({"list": [{}, {"verify.kind": "random", "rounds": 1}]})
     assert [dict(cell.label) for cell in grid.cells] == [{"verify.kind": "clip"}, {"verify.kind": "random"}]

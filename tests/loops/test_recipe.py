@@ -142,7 +142,8 @@ def test_a_level_follows_from_what_judges_whatever_an_older_recipe_says(write, c
 def test_every_verifier_has_a_level() -> None:
     assert {name_of(kind): kind.level for kind in VERIFY.shipped} == {
         "clip": "L3", "consistency": "L4", "likelihood": "L4", "judge": "L3", "detector": "L3", "ensemble": "L3",
-        "rule": "L2", "format": "L2", "oracle": "L0", "random": "control", "shorter": "control", "none": "control",
+        "environment": "L3", "rule": "L2", "format": "L2", "oracle": "L0", "random": "control", "shorter": "control",
+        "none": "control",
     }  # fmt: skip
 
 
@@ -190,16 +191,17 @@ DEFAULTS = {
         **ASKING, "good_prompt": GOOD_PROMPT, "bad_prompts": list(BAD_PROMPTS), "distorted": 0.5
     },
     ("collect", "wrong_chain", 1): {**ASKING, "temperature": 1.0, "chains": 8, "guide": STEPS},
-    ("collect", "self_question", 1): {
+    ("collect", "self_question", 2): {
         **ASKING, "temperature": 1.0, "answers": 4, "ask_for": ASK, "frame": None, "ending": ""
     },
     ("collect", "masked_attention", 1): {**ASKING, "first": 0.5, "last": 1.0},
     ("collect", "self_scene", 1): {**ASKING, "temperature": 1.0, "imagine": None},
+    ("collect", "episodes", 1): {**ASKING, "temperature": 1.0, "max_tokens": 16, "episodes": 8},
     ("collect", "random_negative", 1): ASKING,
     ("collect", "caption_dropout", 1): {**ASKING, "drop": 0.3, "part": "sentence"},
     ("collect", "given", 1): {"samples": 1000, "prompt": None},
     ("verify", "clip", 1): {"encoder": "pictos-encoder", "aggregate": "sum", "zero": None},
-    ("verify", "consistency", 1): {"reward": "share"},
+    ("verify", "consistency", 1): {"reward": "share", "peer": None},
     ("verify", "likelihood", 1): {"model": "self", "per": "token"},
     ("verify", "judge", 1): {
         "model": "self", "endpoint": None, "parallel": 8, "form": "sentences", "prompt": None, "aggregate": "sum",
@@ -207,6 +209,7 @@ DEFAULTS = {
     },
     ("verify", "detector", 1): {"model": "", "threshold": 0.5, "aggregate": "f1", "synonyms": {}},
     ("verify", "ensemble", 1): {"combine": "weights", "weights": None, "units": "spread"},
+    ("verify", "environment", 1): {"discount": 0.9},
     ("verify", "rule", 1): {"mark": "task", "threshold": None},
     ("verify", "format", 1): {"pattern": None},
     ("verify", "oracle", 1): {},

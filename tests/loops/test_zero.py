@@ -99,7 +99,11 @@ def test_the_shipped_encoder_keeps_zero_0_and_says_whose_gold_it_learnt_from() -
     assert folder is not None
     card = read_card(folder)
     assert card.zero == ABOUT["zero"] == 0.0
-    assert list(card.gold_of) == ABOUT["gold_of"] == sorted(name for name in TASKS if name.startswith("pictos_"))
+    assert (
+        list(card.gold_of)
+        == ABOUT["gold_of"]
+        == sorted(name for name in TASKS if name.startswith("pictos_") and name != "pictos_reach")
+    ), "the right moves were none of it"
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"zero": "x"}', '{"gold_of": "pictos_pope"}', '{"zero": true}'])

@@ -47,11 +47,13 @@ def test_a_model_that_asks_nothing_is_told_with_a_remedy() -> None:
         SelfQuestion().ask(Speaker(lambda *question: "A cat."), SAMPLES, seed=0)  # type: ignore[arg-type]
 
 
-def test_a_frame_makes_a_question_of_a_sentence_of_the_reply() -> None:
+def test_a_frame_makes_a_question_of_a_reply_that_asks_nothing() -> None:
     recipe = SelfQuestion(ask_for="Describe.", frame="Is this true? {sentence}")
     model = Speaker(lambda sample, sampling, draw: "A cat. A dog." if sample.prompt == "Describe." else "Yes.")
     groups = recipe.ask(model, SAMPLES * 10, seed=0)  # type: ignore[arg-type]
     assert {group.sample.prompt for group in groups} == {"Is this true? A cat.", "Is this true? A dog."}
+    asking = SelfQuestion(frame="Is this true? {sentence}").ask(Speaker(_says), SAMPLES, seed=0)  # type: ignore[arg-type]
+    assert [group.sample.prompt for group in asking] == ["What is this?", "Is this true? A cat.", "Where?"]
 
 
 def test_a_frame_without_a_place_is_refused() -> None:
