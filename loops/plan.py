@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.models.footprint import Memory, asking, encoding
+from harness.models.footprint import Memory, asking, detecting, encoding
 from harness.models.load import precision
 from harness.models.outline import Outline, Question, outline_of, question_of
 from harness.models.vlm import BATCH
 from harness.models.weights import settings_folder
 from harness.pictures import open_picture
-from harness.types import Ranked, Sampling
+from harness.types import Ranked, Sampling, Task
 from loops.kinds import Study
 from loops.measuring import baseline_tasks
-from loops.recipe import OWN_PICTURES_TOKENS, Recipe
+from loops.recipe import OWN_PICTURES_TOKENS, Evaluate, Recipe
 from loops.setting import Setting
+from loops.watching import watched_tasks
 
 if TYPE_CHECKING:
     from loops.optimise.training import TrlOptimiser
@@ -104,6 +106,11 @@ class Planner:
         """What a picture-text encoder takes."""
         return Planned(memory=encoding(encoder), dtype="float32")
 
+    def detecting(self, name: str, folder: Path) -> Planned | None:
+        """What an object detector takes; None where that cannot be told."""
+        memory = detecting(name, folder, self.shown[1])
+        return None if memory is None else Planned(memory=memory, dtype="float32")
+
     def training(
         self, recipe: TrlOptimiser, settings: Callable[[TrlOptimiser], Any], *, own_reference: bool
     ) -> Planned:
@@ -160,12 +167,9 @@ def plan_memory(
 def _stages(recipe: Recipe, planner: Planner) -> Iterator[tuple[str, Planned | None]]:
     """(a stage's name, what it takes, None where it runs no model that is known)."""
     study, measured = planner.study, recipe.evaluate
-    tasks = {name: study.setting.tasks[name] for name in measured.tasks}
-    tokens = {name: measured.longest.get(name, task.max_tokens) for name, task in tasks.items()}
-    weighed = max((tokens[name] for name, task in tasks.items() if isinstance(task, Ranked)), default=0)
-    greedy = Sampling(max_tokens=max(tokens.values()), max_thought_tokens=measured.max_thought_tokens)
-    if tokens:
-        yield "eval", planner.asking(greedy, weighed=weighed)
+    greedy, weighed = _measuring(measured, [study.setting.tasks[name] for name in measured.tasks])
+    evaluation = planner.asking(greedy, weighed=weighed)
+    yield "eval", evaluation
     if recipe.rounds == 0:
         return
     verify = study.verify.planned(study, planner)
@@ -175,6 +179,20 @@ def _stages(recipe: Recipe, planner: Planner) -> Iterator[tuple[str, Planned | N
     yield "collect", study.collect.planned(study, planner)
     yield "verify", verify
     yield "optimise", study.optimise.planned(study, planner)
+    tasks = [task for task, _ in watched_tasks(study, recipe.watch, measured)] if recipe.watch else []
+    if tasks:
+        again, also_weighed = _measuring(measured, tasks)
+        alike = (again, also_weighed) == (greedy, weighed)
+        answering = evaluation if alike else planner.asking(again, weighed=also_weighed)
+        judging = verify if also_weighed and study.verify.filters else None  # once the model that answered is gone
+        yield "watch", max(answering, judging or answering, key=lambda planned: planned.memory.total)
+
+
+def _measuring(measured: Evaluate, tasks: Sequence[Task]) -> tuple[Sampling, int]:
+    """(how the questions of some tasks are asked, the longest answers whose log-probabilities are read, 0: of none)."""
+    tokens = [measured.longest.get(task.name, task.max_tokens) for task in tasks]
+    weighed = max((count for task, count in zip(tasks, tokens, strict=True) if isinstance(task, Ranked)), default=0)
+    return Sampling(max_tokens=max(tokens), max_thought_tokens=measured.max_thought_tokens), weighed
 
 
 def _together(verifier: Planned, model: Planned) -> Planned:

@@ -13,12 +13,15 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModelForObjectDetection
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForObjectDetection
 
 from harness.errors import ModelError
 from harness.models.flops import ESTIMATED_FLOPS, LayerFlops
 from harness.models.loading import model_errors, quiet, refuse_gaps, usable_device
 from harness.models.weights import model_folder, weight_files, without_weights
+
+PICTURES = 16
+"""So many pictures of one size are computed together."""
 
 _NO_CLASS = {"n/a", "", "no-object", "background"}
 """Names that configurations give to numbers which no thing has."""
@@ -56,7 +59,7 @@ class Detector:
         return {"device": self.device, "dtype": str(self.model.dtype).removeprefix("torch.")}
 
     @torch.inference_mode()
-    def scores(self, pictures: Sequence[Image.Image], batch: int = 16) -> list[dict[str, float]]:
+    def scores(self, pictures: Sequence[Image.Image], batch: int = PICTURES) -> list[dict[str, float]]:
         """For each picture the best score of each class that it has a box of.
 
         Pictures of one size are computed together, others apart: a picture's boxes do not depend on the padding that
@@ -89,6 +92,15 @@ class Detector:
                     best[name] = max(score, best.get(name, 0.0))
             scores.append(best)
         return scores
+
+
+def meta_detector(name: str, folder: Path) -> tuple[Any, Any]:
+    """(the model of a folder's config.json on the meta device, its image processor); raises `ModelError`."""
+    with model_errors(f"detector {name}: does not load as an object-detection model"):
+        config = AutoConfig.from_pretrained(folder)
+        with torch.device("meta"):
+            model = AutoModelForObjectDetection.from_config(config, dtype=torch.float32)
+        return model.eval(), AutoImageProcessor.from_pretrained(folder)
 
 
 def load_detector(name: str, *, path: Path | None = None, device: str | None = None) -> Detector:

@@ -6,12 +6,16 @@ on with up to the last token. All that grows with the rows is taken to grow in p
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import _lru_cache_wrapper
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from harness.errors import ModelError
 from harness.models.branches import Branching, Lanes, Rows
@@ -55,16 +59,16 @@ class Asking:
 
 
 @contextmanager
-def shadow_errors(outline: Outline) -> Iterator[None]:
+def shadow_errors(name: str, config: Any) -> Iterator[None]:
     """What torch or a model's code raises over tensors without numbers becomes a `ModelError`."""
     try:
         yield
     except ModelError:
         raise
     except Exception as error:  # a model's code may do anything with numbers
-        kind = outline.config.model_type
+        kind = config.model_type
         raise ModelError(
-            f"{outline.name}: the memory of models of type '{kind}' cannot be planned: their code does not go through "
+            f"{name}: the memory of models of type '{kind}' cannot be planned: their code does not go through "
             f"by shapes alone ({type(error).__name__}: {first_line(error)}); run the recipe with rounds=1 and "
             "collect.samples=8, whose ledger has the peak"
         ) from error
@@ -85,7 +89,7 @@ def asking(
     Raises `ModelError` for a model whose code does not go through without numbers.
     """
     shadow = Shadow()
-    with shadow_errors(outline):
+    with shadow_errors(outline.name, outline.config):
         model = outline.model(shadow, dtype)
         weights = shadow.live
         inputs = {name: shadow.hollow(values) for name, values in question.heads(HEADS).items()}
@@ -193,3 +197,32 @@ def encoding(name: str) -> Memory:
             encoder.model.encode_image(pixels)
             encoder.model.encode_text(texts)
     return Memory(weights=weights, activations=shadow.peak - weights)
+
+
+def detecting(name: str, folder: Path, size: tuple[int, int]) -> Memory | None:
+    """What an object detector takes on as many pictures of a width and height as it computes at once; None of one whose
+    code does not go through by shapes alone."""
+    from harness.models.detector import PICTURES, meta_detector
+
+    shadow = Shadow()
+    model, processor = meta_detector(name, folder)
+    shadow.adopt(model)
+    weights = shadow.live
+    inputs = processor(images=[Image.new("RGB", size)] * PICTURES, return_tensors="pt")
+    hollow = {key: shadow.hollow(values) for key, values in inputs.items()}
+    shadow.watch()
+    try:
+        with shadow_errors(name, model.config), shadow, torch.no_grad():
+            model(**hollow)
+    except ModelError:
+        return None
+    finally:
+        _forget_kept()
+    return Memory(weights=weights, activations=shadow.peak - weights)
+
+
+def _forget_kept() -> None:
+    """Empty what models' code keeps by shapes for as long as a process lives (anchors, places): it has no numbers."""
+    for kept in gc.get_objects():
+        if isinstance(kept, _lru_cache_wrapper) and str(kept.__module__).startswith("transformers.models."):
+            kept.cache_clear()

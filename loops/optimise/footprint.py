@@ -94,7 +94,7 @@ def _taken(
             return prepare(model, without_first_values(recipe), seed=0)
 
     shadow = Shadow()
-    with shadow_errors(outline):
+    with shadow_errors(outline.name, outline.config):
         model = outline.model(shadow, dtype, prepared).train()
         apart = recipe.relative and (own_reference or not switched_off(model, recipe))
         reference = outline.model(shadow, dtype, fused) if apart else None

@@ -209,10 +209,10 @@ def optimise(
         earlier = greedy.answers()
         with_trl.train(trainer, len(rows), advance)
     computed = {"policy": {"device": str(trainer.args.device), **computed_by(begun.model)}}
-    with_trl.refuse_unsound(trainer)
-    refuse_collapsed(earlier, greedy.answers())
     costs = Counter(passes.costs)
     costs.update(trainer.drawing_costs)
+    with_trl.refuse_unsound(trainer)
+    refuse_collapsed(earlier, greedy.answers())
     costs.update(greedy.costs)
     after = digests_of_trained(begun.model)
     checkpoints.save(begun, recipe, out)

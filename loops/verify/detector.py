@@ -13,7 +13,7 @@ from pydantic import Field
 
 from harness.errors import RecipeError
 from harness.models.card import read_card
-from harness.models.weights import model_digest, model_folder
+from harness.models.weights import model_digest, model_folder, settings_folder
 from harness.pictures import open_picture
 from harness.thoughts import answer_of
 from harness.types import Advance, Group, Sample, Verdict
@@ -22,6 +22,7 @@ from loops.verify.task import Reader, reader_of, task_input
 
 if TYPE_CHECKING:
     from harness.models.detector import Detector as Detecting
+    from loops.plan import Planned, Planner
 
 BATCH = 64
 """Pictures that are open at once."""
@@ -69,6 +70,10 @@ class Detector(Verifier):
             return f"{self.model} loads, {len(detector.classes)} classes"
 
         return {"detector": Trial(depends=[self.model, study.options.device], run=load)}
+
+    def planned(self, study: Study, planner: Planner) -> Planned | None:
+        folder = study.setting.shipped(self.model) or settings_folder(study.setting.pinned(self.model))
+        return planner.detecting(self.model, folder)
 
     def open(self, study: Study, groups: Sequence[Group], draw: int) -> Verifying:
         detector = self._load(study)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoModelForObjectDetection
 
+from tests.support.detectors import save_detector
 from tests.support.families import FAMILIES
 from tests.support.shell import Strop
 
@@ -38,7 +40,7 @@ def _plan(strop: Strop, *words: object) -> dict[str, Any]:
 
 def test_each_stage_has_its_memory_and_the_total_is_the_sum(strop: Strop, described: Path) -> None:
     plan = _plan(strop, "--model", described, "--device-memory", "2GB")
-    assert list(plan["stages"]) == ["eval", "baselines", "collect", "verify", "optimise"]
+    assert list(plan["stages"]) == ["eval", "baselines", "collect", "verify", "optimise", "watch"]
     assert (plan["device"], plan["room"], plan["processor"]) == ("cuda", 1_800_000_000, True)
     assert sum(plan["parts"].values()) == plan["weights"] == 220_064
     for stage in plan["stages"].values():
@@ -46,6 +48,21 @@ def test_each_stage_has_its_memory_and_the_total_is_the_sum(strop: Strop, descri
         assert stage["fits"]
     assert plan["stages"]["eval"]["at_once"] == 192
     assert plan["stages"]["verify"]["weights"] == plan["stages"]["baselines"]["weights"] > 0
+    largest = max(("eval", "verify"), key=lambda name: int(plan["stages"][name]["total"]))
+    assert plan["stages"]["watch"] == plan["stages"][largest]
+
+
+def test_what_is_not_watched_has_no_row(strop: Strop, described: Path) -> None:
+    assert "watch" not in _plan(strop, "--model", described, "--set", "watch=null")["stages"]
+
+
+def test_a_detector_has_its_row(strop: Strop, described: Path, tmp_path: Path) -> None:
+    folder = save_detector(tmp_path / "detector")
+    detector = AutoModelForObjectDetection.from_pretrained(folder)
+    words = ("--set", "verify.kind=detector", "--set", f"verify.model={folder}", "--set", "watch=null")
+    stage = _plan(strop, "--model", described, *words)["stages"]["verify"]
+    assert (stage["dtype"], stage["weights"]) == ("float32", 4 * detector.num_parameters())
+    assert stage["activations"] > 16 * 3 * 32 * 32 * 4, "pictures of a batch, as its processor makes them"
 
 
 def test_a_batch_is_halved_as_the_engine_halves_it_and_training_is_told_what_makes_it_fit(

@@ -117,7 +117,10 @@ PICTURE = 64
 def _spent(model: Vlm, work: Callable[[], object]) -> dict[str, int]:
     model.costs = Counter()
     work()
-    return dict(+model.costs)
+    spent = dict(+model.costs)
+    flops = spent.pop("estimated_flops")
+    assert flops == model.weights.flops(spent["forward_tokens"], spent["picture_tokens"])
+    return spent
 
 
 def _lengths(model: Vlm, *samples: Sample) -> tuple[int, int]:
@@ -188,9 +191,10 @@ def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
     run_recipe(Recipe.model_validate(recipe), tmp_path / "run", setting)
     costs = {line["stage"]: line["cost"] for line in read_jsonl(tmp_path / "run/ledger.jsonl")}
     always = {"seconds", "peak_memory_mb", *(["peak_device_memory_mb"] if torch.cuda.is_initialized() else [])}
-    asking = {"forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "generated_tokens"}
-    verifying = {"verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds"}
-    training = {"forward_passes", "forward_tokens", "picture_tokens", "trained_tokens"}
+    passing = {"forward_passes", "forward_tokens", "picture_tokens", "estimated_flops"}
+    asking = passing | {"twin_tokens", "generated_tokens"}
+    verifying = {"verifier_passes", "verifier_pictures", "verifier_texts", "verifier_seconds", "estimated_flops"}
+    training = passing | {"trained_tokens"}
     assert {name: set(cost) - always for name, cost in costs.items()} == {
         "round-0/eval": asking,
         "round-0/baselines": asking | verifying,
