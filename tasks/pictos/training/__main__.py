@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from safetensors.torch import load_model, save_model
-from transformers import CLIPVisionModel, LlavaForConditionalGeneration
+from transformers import CLIPVisionModel, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from tasks.pictos.training.build import SEED, Size, processor, vision_config, vlm
 from tasks.pictos.training.data import Conversations, Looks
@@ -24,11 +24,10 @@ from tasks.pictos.training.vlm import align, train_tower, train_vlm
 TOWER_STEPS, TOWER_BATCH = 2_400, 48
 ALIGN_STEPS, ALIGN_BATCH = 200, 64
 LOOK_STEPS, LOOK_BATCH = 1_500, 16
-SPEAK_STEPS, REFINE_STEPS, SEED_BATCH = 1_900, 1_200, 32
-PEER_STEPS, PEER_BATCH = 600, 32
+SPEAK_STEPS, REFINE_STEPS, FINISH_STEPS, PEER_STEPS, SPEAKING_BATCH = 1_500, 900, 450, 400, 32
 ENCODER_STEPS, ENCODER_BATCH = 900, 64
-PLACED = 0.4
-"""The share of scenes that are asked where things are and how many, instead of being captioned."""
+PLACED, PLACED_AGAIN = 0.4, 0.25
+"""The share of scenes that are asked where things are and how many, instead of being captioned: at first, and later."""
 EMPHASIS = 3.0
 """Weight of the words that name objects, against the other words of a caption."""
 
@@ -37,6 +36,7 @@ ALIGN_START = 150_000
 LOOK_START = 200_000
 SEED_START = 300_000
 REFINE_START = 400_000
+FINISH_START = 450_000
 PEER_START = 500_000
 """Where in the split `models` each stage's pictures begin, in blocks of `tasks.pictos.training.patches.BLOCK` seeds."""
 
@@ -73,10 +73,9 @@ def seed(work: Path, out: Path, device: str) -> None:
     model = vlm(SEED, words, 1)
     model.model.vision_tower.load_state_dict(load_tower(work, SEED).state_dict())
     looks = Looks(LOOK_START, LOOK_STEPS, LOOK_BATCH, words)
-    speak = Conversations(
-        SEED_START, SPEAK_STEPS, SEED_BATCH, words, questions=2, pairs=1, placed=PLACED, emphasis=EMPHASIS
-    )
-    refine = Conversations(REFINE_START, REFINE_STEPS, SEED_BATCH, words, questions=4, placed=PLACED, emphasis=EMPHASIS)
+    speak = _conversations(words, SEED_START, SPEAK_STEPS, questions=3, placed=PLACED)
+    refine = _conversations(words, REFINE_START, REFINE_STEPS, questions=2, placed=PLACED_AGAIN)
+    finish = _conversations(words, FINISH_START, FINISH_STEPS, questions=2, placed=PLACED_AGAIN)
     stages: dict[str, Callable[[], object]] = {
         "align": lambda: align(
             model, words, start=ALIGN_START, steps=ALIGN_STEPS, batch=ALIGN_BATCH, device=device, report=report
@@ -84,6 +83,7 @@ def seed(work: Path, out: Path, device: str) -> None:
         "look": lambda: train_vlm(model, looks, rate=1.5e-3, device=device, report=report),
         "speak": lambda: train_vlm(model, speak, rate=1.5e-3, device=device, report=report),
         "refine": lambda: train_vlm(model, refine, rate=1.2e-3, device=device, report=report),
+        "finish": lambda: train_vlm(model, finish, rate=1e-3, device=device, report=report),
     }
     for name, train in stages.items():
         path = work / f"{name}.safetensors"
@@ -101,15 +101,8 @@ def peer(work: Path, out: Path, device: str) -> None:
         return
     processing = processor()
     model = LlavaForConditionalGeneration.from_pretrained(out / "pictos-seed", dtype=torch.float32)
-    conversations = Conversations(
-        PEER_START,
-        PEER_STEPS,
-        PEER_BATCH,
-        processing.tokenizer,
-        questions=4,
-        pairs=2,
-        placed=PLACED,
-        emphasis=EMPHASIS,
+    conversations = _conversations(
+        processing.tokenizer, PEER_START, PEER_STEPS, questions=4, pairs=2, placed=PLACED_AGAIN
     )
     train_vlm(model, conversations, rate=1e-3, device=device, report=_reporter(work / "pictos-peer.log"))
     ship(model, "pictos-peer", out)
@@ -132,6 +125,14 @@ def cards(work: Path, out: Path, device: str) -> None:
     from tasks.pictos.training.exam import write_cards
 
     write_cards(out, work, {"pictos-seed": SEED_START, "pictos-peer": PEER_START})
+
+
+def _conversations(
+    words: PreTrainedTokenizerFast, start: int, steps: int, *, questions: int, placed: float, pairs: int = 1
+) -> Conversations:
+    return Conversations(
+        start, steps, SPEAKING_BATCH, words, questions=questions, pairs=pairs, placed=placed, emphasis=EMPHASIS
+    )
 
 
 def load_tower(work: Path, size: Size) -> CLIPVisionModel:

@@ -275,7 +275,7 @@ def _pack(
         answer = words(" " + turn.answer + "</s>").input_ids
         weight = 1.0 if turn.kind in ("caption", BLIND) else 3.1 / max(len(answer) - 1, 1) ** 0.5
         if turn.kind == "count":
-            weight *= min(int(turn.answer), 3)  # most things are alone of their kind
+            weight *= min(int(turn.answer), 3) ** 1.5  # most things are alone of their kind
         packed.append(_Turn(prompt, answer, weight, blind=turn.kind == BLIND, blur=turn.kind == "box"))
     pack = _branches(prefix, packed)
     pack.weights[np.isin(pack.targets, names) & (pack.weights == 1.0)] *= emphasis
