@@ -240,7 +240,7 @@ class Conversations(IterableDataset[Packed]):
 
 def background(dataset: IterableDataset[Packed] | LabelledPictures) -> DataLoader[Any]:
     """The dataset's own batches, made in one worker process ahead of the model."""
-    return DataLoader(dataset, batch_size=None, num_workers=1, prefetch_factor=4)  # type: ignore[arg-type]
+    return DataLoader(dataset, batch_size=None, num_workers=1, prefetch_factor=4)
 
 
 @dataclass(frozen=True, slots=True)

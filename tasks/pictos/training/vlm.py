@@ -11,8 +11,8 @@ from transformers import CLIPVisionModel, LlavaForConditionalGeneration, PreTrai
 
 from tasks.pictos.catalogue import CATEGORIES
 from tasks.pictos.training.build import Size, vision_config
-from tasks.pictos.training.data import IGNORE, Conversations, Looks, Packed, background
-from tasks.pictos.training.patches import LABELS, Labelled, LabelledPictures
+from tasks.pictos.training.data import Conversations, Looks, Packed, background
+from tasks.pictos.training.patches import IGNORE, LABELS, Labelled, LabelledPictures
 from tasks.pictos.world import SIDE
 
 Report = Callable[[str, int, int, float], None]
@@ -81,8 +81,7 @@ def patch_loss(labels: torch.Tensor, edges: torch.Tensor, truth: Labelled) -> to
     An edge that is missed by a pixel is nearly right: its target is a bell over the pixels."""
     filled = (truth.labels > 0).to(labels.device)
     wanted = truth.numbers.to(labels.device)[filled][:, :EDGES]
-    told = edges[filled].unflatten(-1, (EDGES, SIDE))
-    edge = nn.functional.cross_entropy(told.flatten(0, 1), bells(wanted).flatten(0, 1))
+    edge = nn.functional.cross_entropy(edges[filled].view(-1, SIDE), bells(wanted).view(-1, SIDE))
     return nn.functional.cross_entropy(labels.flatten(0, 1), truth.labels.to(labels.device).flatten()) + 0.3 * edge
 
 
@@ -156,7 +155,7 @@ def align(
         pixels = labelled.pixels.to(device)
         projected = core.multi_modal_projector(core.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:])
         seen = nn.functional.normalize(projected, dim=-1)
-        facts = maps(seen).unflatten(-1, (EDGES + 1, width))
+        facts = maps(seen).view(*seen.shape[:2], EDGES + 1, width)
         loss = torch.zeros((), device=device)
         for form in forms:
             meanings = nn.functional.normalize(torch.cat([nothing[None], form.names @ table]), dim=-1)
