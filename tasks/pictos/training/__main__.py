@@ -24,7 +24,7 @@ from tasks.pictos.training.vlm import align, train_tower, train_vlm
 TOWER_STEPS, TOWER_BATCH = 2_400, 48
 ALIGN_STEPS, ALIGN_BATCH = 200, 64
 LOOK_STEPS, LOOK_BATCH = 1_500, 16
-SPEAK_STEPS, REFINE_STEPS, FINISH_STEPS, PEER_STEPS, SPEAKING_BATCH = 1_500, 900, 450, 400, 32
+SPEAK_STEPS, REFINE_STEPS, FINISH_STEPS, SETTLE_STEPS, PEER_STEPS, SPEAKING_BATCH = 1_500, 900, 1_000, 400, 350, 32
 ENCODER_STEPS, ENCODER_BATCH = 900, 64
 PLACED, PLACED_AGAIN = 0.4, 0.25
 """The share of scenes that are asked where things are and how many, instead of being captioned: at first, and later."""
@@ -37,7 +37,8 @@ LOOK_START = 200_000
 SEED_START = 300_000
 REFINE_START = 400_000
 FINISH_START = 450_000
-PEER_START = 500_000
+SETTLE_START = 500_000
+PEER_START = 550_000
 """Where in the split `models` each stage's pictures begin, in blocks of `tasks.pictos.training.patches.BLOCK` seeds."""
 
 
@@ -76,6 +77,7 @@ def seed(work: Path, out: Path, device: str) -> None:
     speak = _conversations(words, SEED_START, SPEAK_STEPS, questions=3, placed=PLACED)
     refine = _conversations(words, REFINE_START, REFINE_STEPS, questions=2, placed=PLACED_AGAIN)
     finish = _conversations(words, FINISH_START, FINISH_STEPS, questions=2, placed=PLACED_AGAIN)
+    settle = _conversations(words, SETTLE_START, SETTLE_STEPS, questions=4, pairs=2, placed=PLACED_AGAIN)
     stages: dict[str, Callable[[], object]] = {
         "align": lambda: align(
             model, words, start=ALIGN_START, steps=ALIGN_STEPS, batch=ALIGN_BATCH, device=device, report=report
@@ -83,7 +85,8 @@ def seed(work: Path, out: Path, device: str) -> None:
         "look": lambda: train_vlm(model, looks, rate=1.5e-3, device=device, report=report),
         "speak": lambda: train_vlm(model, speak, rate=1.5e-3, device=device, report=report),
         "refine": lambda: train_vlm(model, refine, rate=1.2e-3, device=device, report=report),
-        "finish": lambda: train_vlm(model, finish, rate=1e-3, device=device, report=report),
+        "finish": lambda: train_vlm(model, finish, rate=1.2e-3, device=device, report=report),
+        "settle": lambda: train_vlm(model, settle, rate=1e-3, device=device, report=report),
     }
     for name, train in stages.items():
         path = work / f"{name}.safetensors"
@@ -101,9 +104,7 @@ def peer(work: Path, out: Path, device: str) -> None:
         return
     processing = processor()
     model = LlavaForConditionalGeneration.from_pretrained(out / "pictos-seed", dtype=torch.float32)
-    conversations = _conversations(
-        processing.tokenizer, PEER_START, PEER_STEPS, questions=4, pairs=2, placed=PLACED_AGAIN
-    )
+    conversations = _conversations(processing.tokenizer, PEER_START, PEER_STEPS, questions=3, placed=PLACED_AGAIN)
     train_vlm(model, conversations, rate=1e-3, device=device, report=_reporter(work / "pictos-peer.log"))
     ship(model, "pictos-peer", out)
 
