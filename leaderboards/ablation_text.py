@@ -258,9 +258,8 @@ def _gain_section(ablation: Ablation, metrics: Sequence[Sequence[AblationRow]], 
         cells = [next((row for row in rows if row.cell == loop.cell), None) for rows in metrics]
         lines.append((*loop.label.values(), _spent(spent), *(_gain_cell(row, spent) for row in cells)))
     words = (
-        f"The difference to the seed model, and its interval, divided by the {unit.several} that a run's loop "
-        "took: the cost counts as fixed. What costs little gains much for it even where the gain is none: read it "
-        "beside the gain itself.",
+        f"The difference to the seed model, and its interval, by the {unit.several} that a run's loop took; the cost "
+        "counts as fixed. What costs little gains much for it even where the gain is none: read it beside the gain.",
     )
     return Section(title=f"Gain for a {unit.name}", words=words, table=Table(heading=heading, lines=tuple(lines)))
 

@@ -67,8 +67,8 @@ def grid(
 
     Each cell with each training seed is an ordinary run in the grid's folder. Stages that several need alike are done
     once. All cells are checked before the first is run. A run that fails is reported and the others go on; the command
-    then ends with 1. Stopped at any time, the same command goes on. The tables are ablation.md and ablation.csv in the
-    grid's folder.
+    then ends with 1. Stopped at any time, the same command goes on. The tables are ablation.md, ablation.csv and
+    cost.csv in the grid's folder.
 
     **Examples**
 
