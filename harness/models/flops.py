@@ -40,7 +40,7 @@ class Weights:
 
 def weights_of(model: Any) -> Weights:
     """The weights of a vision-language model of transformers, with adapters or without."""
-    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     encoder = inner.get_encoder(modality="image")
     pictures = [] if encoder in (inner, inner.base_model) else list(encoder.parameters())
     ends = [module for module in (inner.get_input_embeddings(), inner.get_output_embeddings()) if module is not None]
