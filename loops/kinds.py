@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.autonomy import CONTROL, OWN_WEIGHTS, SAW_GOLD, SELF_VERIFIED
+from harness.autonomy import CONTROL, OWN_QUESTIONS, OWN_WEIGHTS, SAW_GOLD, SELF_VERIFIED
 from harness.models.weights import model_folder
 from harness.runs.names import stage_name
 from harness.types import Advance, Checkpoint, Group, Sample, Verdict
@@ -98,12 +98,14 @@ class Collector(Kind):
     prefer, and `order_level` is the autonomy level of that order where no verifier has an opinion of it: a baseline,
     whose order nobody would learn from, declares a control. `own_questions` says that they answer other questions than
     the pool's, which its task cannot read; and `own_pictures`, that they are about pictures that it made, which are
-    kept with the groups."""
+    kept with the groups. `self_made` says that the honed model makes up what it is asked: if it verifies itself too, it
+    depends on nobody (L5)."""
 
     ordered: ClassVar[bool] = False
     order_level: ClassVar[str] = SELF_VERIFIED
     own_questions: ClassVar[bool] = False
     own_pictures: ClassVar[bool] = False
+    self_made: ClassVar[bool] = False
 
     samples: int = Field(default=1000, ge=1, description="pictures of the pool a round")
     prompt: str | None = Field(default=None, min_length=1, description="what is asked of each picture; else the pool's")
@@ -114,7 +116,8 @@ class Collector(Kind):
 
     def level(self, verifier: Verifier) -> str:
         """The autonomy level that follows from these answers and their verifier."""
-        return self.order_level if self.ordered and verifier.abstains else verifier.judging_level
+        level = self.order_level if self.ordered and verifier.abstains else verifier.judging_level
+        return OWN_QUESTIONS if self.self_made and level == SELF_VERIFIED else level
 
     @abstractmethod
     def open(self, context: Round) -> Collecting:

@@ -16,6 +16,12 @@ from harness.models.rounding import draws, rounded
 HALVES = (torch.bfloat16, torch.float16)
 
 
+def without_adapter(model: Any) -> Any:
+    """The model under a peft model, with its layers as the adapter left them; any other as it is. (That a model has a
+    `peft_config` does not tell them apart: peft sets it on the model under it too.)"""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def with_adapter(model: Any, adapter: Path) -> Any:
     """The model with an adapter merged into its weights; raises `ModelError` where it does not fit."""
     from peft import PeftConfig, PeftModel

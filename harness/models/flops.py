@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from harness.models.adapters import without_adapter
+
 ESTIMATED_FLOPS = "estimated_flops"
 """What the cost is called."""
 
@@ -40,7 +42,7 @@ class Weights:
 
 def weights_of(model: Any) -> Weights:
     """The weights of a vision-language model of transformers, with adapters or without."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    inner = without_adapter(model)
     encoder = inner.get_encoder(modality="image")
     pictures = [] if encoder in (inner, inner.base_model) else list(encoder.parameters())
     ends = [module for module in (inner.get_input_embeddings(), inner.get_output_embeddings()) if module is not None]

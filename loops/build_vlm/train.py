@@ -287,7 +287,9 @@ def _restore(model: Any, optimiser: torch.optim.Optimizer, work: Path) -> None:
 
 def _base(model: Any) -> Any:
     """The LLaVA model itself, under peft's wrapper where there is one."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
+    from harness.models.adapters import without_adapter
+
+    return without_adapter(model)
 
 
 def _whole(model: Any) -> Any:

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from harness.autonomy import OWN_QUESTIONS, SELF_VERIFIED
 from harness.errors import RecipeError, RunError
 from harness.sentences import split_sentences
 from harness.types import Advance, Group, Sample
 from harness.wording import counted, one_line
 from loops.collect.asking import AskingCollector, group_of, kept_answers
-from loops.kinds import Study, Verifier
+from loops.kinds import Study
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
@@ -35,6 +34,7 @@ class SelfQuestion(AskingCollector):
     kind: Literal["self_question"] = "self_question"
     version: ClassVar[int] = 2
     passes: ClassVar[int] = 2
+    self_made: ClassVar[bool] = True
     own_questions: ClassVar[bool] = True
 
     temperature: float = Field(default=1.0, gt=0, description="of questions and answers")
@@ -52,11 +52,6 @@ class SelfQuestion(AskingCollector):
         if self.frame is not None and PLACE not in self.frame:
             raise ValueError(f"collect.frame: has no place for a sentence; write {PLACE} in it")
         return self
-
-    def level(self, verifier: Verifier) -> str:
-        """A model that verifies itself makes its own questions too: it depends on nobody but for pictures."""
-        level = super().level(verifier)
-        return OWN_QUESTIONS if level == SELF_VERIFIED else level
 
     def refuse(self, study: Study) -> None:
         if study.verify.sees_gold:

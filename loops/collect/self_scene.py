@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.autonomy import OWN_QUESTIONS, SELF_VERIFIED
 from harness.errors import RecipeError, RunError
 from harness.files import digest_of_json
 from harness.types import Advance, Drawing, Group, Picture, Sample
 from harness.wording import one_line
 from loops.collect.asking import AskingCollector, group_of, kept_answers
-from loops.kinds import Collecting, Round, Study, Verifier
+from loops.kinds import Collecting, Round, Study
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
@@ -39,17 +38,13 @@ class SelfScene(AskingCollector):
     version: ClassVar[int] = 1
     ordered: ClassVar[bool] = True
     passes: ClassVar[int] = 2
+    self_made: ClassVar[bool] = True
     own_pictures: ClassVar[bool] = True
 
     temperature: float = Field(default=1.0, gt=0, description="of descriptions and answers")
     imagine: str | None = Field(
         default=None, min_length=1, description="what a scene is asked by, without a picture; else the pool's prompt"
     )
-
-    def level(self, verifier: Verifier) -> str:
-        """Pictures and texts of the model's own, unless somebody else judges them."""
-        level = super().level(verifier)
-        return OWN_QUESTIONS if level == SELF_VERIFIED else level
 
     def refuse(self, study: Study) -> None:
         if study.verify.sees_gold:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from harness.errors import ModelError, RecipeError
+from harness.models.adapters import without_adapter
 from harness.wording import first_line
 from loops.optimise.collate import ANSWER, Collator
 from loops.optimise.settings import TROUBLE
@@ -70,7 +71,7 @@ def agreed(build: Callable[[int | None], Any], collator: Collator) -> Agreed:
 
 def _refuse_out_of_reach(model: Any) -> None:
     """Raise `RecipeError` for a model whose layers below its head transformers does not name."""
-    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner = without_adapter(model)
     if inner.base_model is inner:
         raise RecipeError(
             f"optimise: TRL's loss takes a model's layers apart from its head, which models of type "

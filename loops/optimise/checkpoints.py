@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from harness.models.adapters import merged, with_adapter
+from harness.models.adapters import merged, with_adapter, without_adapter
 from harness.models.loading import load_processor, load_weights
 from harness.models.options import ModelOptions
 from harness.models.prompts import PromptReader, prompt_reader
@@ -103,7 +103,7 @@ def save(start: Start, recipe: TrainedParts, out: Path) -> None:
     is asked in 16, which undoes small changes (`harness.models.rounding`).
     """
     model, adapter, short = start.model, out.with_name("adapter"), start.short
-    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner = without_adapter(model)
     inner.config, inner.generation_config = start.settings
     if hasattr(model, "peft_config"):
         with warnings.catch_warnings():

@@ -18,6 +18,7 @@ from datasets import Dataset
 from PIL.Image import Image
 
 from harness.errors import RecipeError
+from harness.models.adapters import without_adapter
 from harness.models.heads import Head, Row
 from harness.models.prompts import PromptReader
 from harness.pictures import open_picture
@@ -59,7 +60,7 @@ class Collator(ABC):
     @classmethod
     def of(cls, model: Any, reader: PromptReader, *, end: int, max_length: int | None) -> Self:
         """The collator for a model, which may be one of peft's."""
-        inner = model.get_base_model() if hasattr(model, "peft_config") else model
+        inner = without_adapter(model)
         names = frozenset(inspect.signature(type(inner).forward).parameters)
         return cls(reader=reader, end=end, max_length=max_length, names=names, dtype=model.dtype)
 

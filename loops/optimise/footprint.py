@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from harness.models.adapters import without_adapter
 from harness.models.footprint import Memory, shadow_errors
 from harness.models.loading import four_bit_layers
 from harness.models.outline import Outline, Question
@@ -144,7 +145,7 @@ def _sides(recipe: TrlOptimiser) -> int:
 
 def batch_of(question: Question, model: Any, answer: int, rows: int, sides: int) -> Mapping[str, torch.Tensor]:
     """The inputs of a batch as `loops.optimise.collate` makes them, with its `completion_mask`."""
-    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner = without_adapter(model)
     accepted = inspect.signature(type(inner).forward).parameters
     heads = question.heads(rows)
     more = question.tail + answer

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from harness.models.adapters import without_adapter
 from harness.models.vlm import Drawn, Vlm
 from harness.types import Sample, Sampling
 from loops.optimise.collate import ANSWER, NO_TARGET, PROMPT, SIDE, Collator, sample_of
@@ -64,7 +65,7 @@ def on_policy(watched: Any, fused_head: Callable[[Any, Any], None]) -> Any:
             if beta and ref_model is not None:
                 fused_head(ref_model, args)
                 self.ref_model = self.accelerator.prepare_model(ref_model, evaluation_mode=True)
-            inner = model.get_base_model() if hasattr(model, "peft_config") else model
+            inner = without_adapter(model)
             self.engine = engine(inner, str(args.device))
             self.eos_token_ids = sorted(self.engine.stop)
 

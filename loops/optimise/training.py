@@ -353,7 +353,9 @@ class _Greedy:
     def answers(self) -> list[Answer]:
         if not self.samples:
             return []
-        inner = self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+        from harness.models.adapters import without_adapter
+
+        inner = without_adapter(self.model)
         was_training = self.model.training
         self.model.eval()
         engine = self._engine(inner)

@@ -24,6 +24,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl.trainer.utils import add_fused_lm_head
 
 from harness.errors import RecipeError
+from harness.models.adapters import without_adapter
 from harness.models.flops import ESTIMATED_FLOPS, Weights, weights_of
 from harness.types import Advance
 from harness.wording import counted, first_line
@@ -160,7 +161,7 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
     TRL's copy of a fresh adapter would be another one of no effect. What is trained stays as precise as it is: TRL
     rounds adapters on 4-bit weights to bfloat16, where a step of a small learning rate rounds to none."""
     trained = {weights: weights.data for weights in model.parameters() if weights.requires_grad}
-    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner = without_adapter(model)
     inner.__dict__.pop("forward", None)  # TRL's, of a trainer that was built before
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
@@ -183,7 +184,7 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
 
 def fuse_head(model: Any) -> None:
     """Let a model take the log-probabilities of its labels as TRL's trainer does, the head's logits in pieces."""
-    inner = model.get_base_model() if hasattr(model, "peft_config") else model
+    inner = without_adapter(model)
     trl.trainer.utils.add_fused_lm_head(inner, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
 
 

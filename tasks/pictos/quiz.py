@@ -1,9 +1,9 @@
 """Pictos asked in the forms of ScienceQA, MathVista and grounding, and marked by these benchmarks' own code.
 
 Prompts are the ones that the shipped seed was taught (`tasks.pictos.language`, `tasks.pictos.charts`), with these
-exceptions: no comparison was ever put to it, which is further left only in MathVista's form, which bar is the highest
-only in ScienceQA's. Right answers are balanced, so that what is earned without looking is known: the first paragraph of
-each task says how much. The kinds are spread evenly: the first N questions are a fair part of all.
+exceptions: no comparison was ever put to it, which is further left only in MathVista's form and for a name, which bar
+is the highest only in ScienceQA's. Right answers are balanced, so that what is earned without looking is known: the
+first paragraph of each task says how much. The kinds are spread evenly: the first N questions are a fair part of all.
 """
 
 from __future__ import annotations

@@ -92,8 +92,7 @@ def test_a_model_under_lm_evals_own_code_gets_the_figures_of_strop_eval(
     assert seed is not None
     theirs = _lm_eval(manager, "hf-multimodal", seed, name, 6)
     _same_figures(theirs, load_vlm("pictos-seed", path=seed, device="cpu"), name, 6)
-    if name != "scienceqa":  # in words that the seed does not know
-        assert theirs["results"][f"strop_{name}"][UNREAD.get(name, "unread") + ",none"] == 0
+    assert theirs["results"][f"strop_{name}"][UNREAD.get(name, "unread") + ",none"] == 0
 
 
 def _lm_eval(manager: TaskManager, model: str, folder: Path, name: str, limit: int) -> Mapping[str, Any]:

@@ -60,7 +60,7 @@ def write_all(data: Path) -> None:
     write_json(data / "chair/ground_truth_mine.json", {"categories": ["cat"], "images": {"1": [0]}})
     write_json(data / "chair/synonyms.json", {"cat": ["cat"]})
     write_json(data / "chair/double_words.json", {})
-    problem = {"question": "Which of these is in the image?", "choices": ["cat", "dog"], "answer": 1, "hint": "",
+    problem = {"question": "Which of these is in the image?", "choices": ["cat", "dog", "bus"], "answer": 1, "hint": "",
                "image": "image.png", "split": "test", "grade": "grade7", "subject": "natural science"}  # fmt: skip
     write_json(data / "scienceqa/problems.json", {"1": problem})
     metadata = {"category": "general-vqa", "context": "table", "grade": "not applicable", "language": "english",

@@ -18,6 +18,7 @@ from loops.verify.task import reader_of, task_input
 from strop.running import setting
 from tasks.data.root import DataRoot
 from tasks.pictos.benchmarks import caption_samples
+from tasks.pictos.language import ASK_QUESTION
 from tests.support.recipes import JUDGE_FREE
 from tests.support.speaker import Speaker
 
@@ -29,6 +30,10 @@ def _says(sample: Sample, sampling: Sampling, draw: int) -> str:
     if sample.prompt == ASK:
         return {IDS[0]: "Sure. What is this? And this?", IDS[1]: "A cat."}.get(sample.id, "Where?")
     return f"{sample.prompt} {draw}"
+
+
+def test_the_seed_is_taught_the_very_prompt_of_the_collector() -> None:
+    assert ASK == ASK_QUESTION
 
 
 def test_a_question_of_the_models_own_is_asked_several_times() -> None:

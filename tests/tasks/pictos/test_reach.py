@@ -18,6 +18,7 @@ from harness.store import Store
 from harness.types import Interactive, Readable, Sample
 from tasks.pictos.benchmarks import ScenePicture
 from tasks.pictos.hand import HAND_SIDE, MOST_MOVES, MOVES, REACH, STEP, TAKE, Hand
+from tasks.pictos.language import BRING
 from tasks.pictos.reach import REACH_METRICS, PictosReach, read_move
 from tasks.pictos.world import SIDE, SPLITS
 from tasks.registry import TASKS, training_pool
@@ -178,3 +179,7 @@ def test_a_picture_without_a_hand_is_named(starts: list[Sample]) -> None:
     sample = Sample(id="x", prompt="?", images=(ScenePicture(7),), target=None, cluster="x")
     with pytest.raises(DataError, match=r"^sample x: its picture shows no hand, so no episode can start from it"):
         TASK.after(sample, ["left"])
+
+
+def test_the_prompt_names_every_move() -> None:
+    assert [word for word in re.findall(r"\w+", BRING) if word in WORDS] == WORDS
