@@ -57,7 +57,7 @@ def train_tower(
         for sizes in (EARLY, LATE)
     )
     # position embeddings are a tenth as long as what becomes of a patch: they have a long way to go
-    positions = [tower.vision_model.embeddings.position_embedding.weight]
+    positions = [tower.embeddings.position_embedding.weight]
     parameters = [*tower.parameters(), *early.parameters(), *late.parameters()]
     rest = [parameter for parameter in parameters if parameter is not positions[0]]
     optimiser = torch.optim.AdamW(

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from harness.models.encoder import load_encoder
+from harness.models.load import load_vlm
+from harness.models.weights import model_digest
+from harness.types import Sample, Sampling
+from tasks.pictos.benchmarks import ScenePicture
 from tasks.pictos.catalogue import BY_NAME, CATEGORIES
 from tasks.pictos.charts import compose_chart
 from tasks.pictos.hand import Hand
 from tasks.pictos.language import DESCRIBE, box_question, caption, place_questions
+from tasks.pictos.training import __main__ as stages
 from tasks.pictos.training.build import tokenizer
 from tasks.pictos.training.data import IMAGE, PICTURE_TOKENS, Conversations, Looks, Packed
 from tasks.pictos.training.patches import BLOCK, HAND, IGNORE, chart_patches, scene_patches
 from tasks.pictos.training.vlm import nearness
-from tasks.pictos.world import SPLITS, compose, corners
+from tasks.pictos.world import SPLITS, compose, corners, draw
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +162,26 @@ def test_an_edge_that_is_missed_by_a_pixel_is_nearly_right() -> None:
     assert near[ten].sum() == pytest.approx(1) and near[ten, ten] == pytest.approx(0.399, abs=1e-3)
     assert near[ten, eleven] == pytest.approx(0.242, abs=1e-3)
     assert near[box].nonzero().flatten().tolist() == [box]
+
+
+def test_every_model_is_made_from_nothing_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in vars(stages):
+        if name.endswith(("_STEPS", "_BATCH")):
+            monkeypatch.setattr(stages, name, 2)
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    for make in (stages.tower, stages.seed, stages.encoder, stages.peer):
+        make(work, out, "cpu")
+    digests = {}
+    question = Sample(id="0", prompt="How many cats are there?", images=(ScenePicture(0),), target="0", cluster="0")
+    for name in ("pictos-seed", "pictos-peer"):
+        vlm = load_vlm(name, path=out / name)
+        assert len(vlm.generate([question], Sampling(max_tokens=4))) == 1
+        digests[name] = model_digest(out / name)
+    assert digests["pictos-seed"] != digests["pictos-peer"]
+    assert len(load_encoder(str(out / "pictos-encoder")).match([draw(compose(0))], [["There is a cat."]])[0]) == 1
+    kept = {path.name: path.stat().st_mtime_ns for path in work.glob("*.safetensors")}
+    shutil.rmtree(out / "pictos-seed")
+    stages.seed(work, out, "cpu")  # stopped and begun again, it goes on from the last finished part
+    assert {path.name: path.stat().st_mtime_ns for path in work.glob("*.safetensors")} == kept
+    assert model_digest(out / "pictos-seed") == digests["pictos-seed"]
