@@ -70,21 +70,21 @@ def parts_of(box: str) -> tuple[str, ...]:
     itself where it has one."""
     plain = _AROUND.sub(" ", box)
     parts: list[str] = []
-    depth = start = place = 0
-    while place < len(plain):
-        separator = _NEXT_PART.match(plain, place) if depth == 0 else None
-        if separator and separator.end() > place:
+    depth = start = spot = 0
+    while spot < len(plain):
+        separator = _NEXT_PART.match(plain, spot) if depth == 0 else None
+        if separator and separator.end() > spot:
             parts.append(plain[start : separator.start()])
-            start = place = separator.end()
+            start = spot = separator.end()
             continue
-        if plain[place] == "\\":
+        if plain[spot] == "\\":
             # an escaped bracket is a bracket; the letters of a command are no words
-            place += 1
-            while place < len(plain) - 1 and plain[place].isalpha() and plain[place + 1].isalpha():
-                place += 1
-        if place < len(plain):
-            depth = max(0, depth + (plain[place] in _OPENS) - (plain[place] in _CLOSES))
-        place += 1
+            spot += 1
+            while spot < len(plain) - 1 and plain[spot].isalpha() and plain[spot + 1].isalpha():
+                spot += 1
+        if spot < len(plain):
+            depth = max(0, depth + (plain[spot] in _OPENS) - (plain[spot] in _CLOSES))
+        spot += 1
     parts.append(plain[start:])
     shown = tuple(part.strip(" \n\t.") for part in parts if part.strip(" \n\t."))
     return shown if len(shown) > 1 else (box,)
@@ -101,10 +101,10 @@ def is_degenerate(response: str) -> bool:
 
 
 def _boxes(response: str) -> Iterator[str]:
-    place = 0
-    while box := _BOX.search(response, place):
-        place = _end_of_box(response, box.end())
-        yield response[box.end() : place].strip()
+    spot = 0
+    while box := _BOX.search(response, spot):
+        spot = _end_of_box(response, box.end())
+        yield response[box.end() : spot].strip()
 
 
 def _end_of_box(response: str, start: int) -> int:

@@ -76,9 +76,9 @@ def read_evaluation(row: Row, problem: Problem) -> Evaluation:
     checks: list[Check] = []
     verdicts = iter(results)
     for number, box in enumerate(boxes):
-        for place, answer in enumerate(problem.walk):
+        for answer_number, answer in enumerate(problem.walk):
             verdict = next(verdicts, None)
-            check = _check(row, verdict, number, place, box, answer)
+            check = _check(row, verdict, number, answer_number, box, answer)
             checks.append(check)
             if check.right:
                 break
@@ -161,13 +161,13 @@ def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _check(row: Row, verdict: Any, number: int, place: int, box: object, answer: str) -> Check:
+def _check(row: Row, verdict: Any, number: int, answer_number: int, box: object, answer: str) -> Check:
     content = as_row(f"{row.location}: verdict of box {number + 1}", verdict).content if verdict else {}
     shown = content.get("input_expressions")
     pair = (shown.get("expr1"), shown.get("expr2")) if isinstance(shown, Mapping) else None
     if pair != (box, answer):
         raise _other_answers(row)
-    return Check(box=number, answer=place, kind=_kind(str(box), answer, content))
+    return Check(box=number, answer=answer_number, kind=_kind(str(box), answer, content))
 
 
 def _kind(box: str, answer: str, content: Mapping[str, Any]) -> str:

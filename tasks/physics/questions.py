@@ -77,8 +77,8 @@ class Figure:
 def problem_files(folder: Path) -> tuple[Path, ...]:
     """The files of problems in a folder, or in PHYSICS below it, in the order of the subjects; none where there are
     none."""
-    for place in (folder, folder / "PHYSICS"):
-        paths = sorted(path for path in place.glob("*.jsonl*") if _FILES.fullmatch(path.name))
+    for parent in (folder, folder / "PHYSICS"):
+        paths = sorted(path for path in parent.glob("*.jsonl*") if _FILES.fullmatch(path.name))
         if paths:
             return tuple(paths)
     return ()
@@ -122,10 +122,10 @@ def _subject(row: Row, file: Path) -> str:
     return str(subject)
 
 
-def _problem(row: Row, file: Path, subject: str, place: int) -> Sample:
+def _problem(row: Row, file: Path, subject: str, row_number: int) -> Sample:
     walk = row.texts("final_answers")
     figures = tuple(_figures(row, file))
-    split = row.one_of("split", ("val", "test")) if "split" in row.content else _split_of(subject, place)
+    split = row.one_of("split", ("val", "test")) if "split" in row.content else _split_of(subject, row_number)
     cells = (f"subject/{subject}", PARTS[0] if figures else PARTS[1], f"split/{split}")
     return Sample(
         id=row.identifier("id"),
@@ -142,8 +142,8 @@ def _problem(row: Row, file: Path, subject: str, place: int) -> Sample:
     )
 
 
-def _split_of(subject: str, place: int) -> str:
-    return "val" if place < VALIDATION[subject] else "test"
+def _split_of(subject: str, row_number: int) -> str:
+    return "val" if row_number < VALIDATION[subject] else "test"
 
 
 def _figures(row: Row, file: Path) -> Iterator[Picture]:
