@@ -51,11 +51,11 @@ def judges(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a judge before it is believed: against itself, in both orders, on numbers and on near misses.
+    """Measure a judge before it is believed: against itself, on numbers, on near misses.
 
-    Pairs of LaTeX answers are made whose verdict is known. The judge is asked of each as by `strop score physics`; what
-    it says is kept in the data folder, each time by itself, and so are its figures, which then stand beside every
-    result that it judged. `--judge rule` measures the rule of PHYSICS.
+    Pairs of LaTeX answers are made whose verdict is known. The judge is asked of each as by `strop score physics`,
+    twice, and once in the other order. What it says is kept in the data folder, each time by itself, and so are its
+    figures, which then stand beside every result that it judged. `--judge rule` measures the rule of PHYSICS.
 
     **Examples**
 
