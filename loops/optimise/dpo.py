@@ -59,8 +59,9 @@ class Dpo(TrlRowOptimiser, PairOptimiser):
     def reference_argument(self, reference: Any, model: Any) -> Mapping[str, Any]:
         from loops.optimise.with_trl import NoReference
 
-        beside = self.relative and not self.ahead
-        return {"ref_model": reference if beside else NoReference(model.config)}
+        if self.relative and not self.ahead:
+            return {"ref_model": reference}
+        return {"ref_model": NoReference((model if reference is None else reference).config)}
 
     def material(self, rows: Sequence[Pair]) -> Material:
         from loops.optimise.collate import PairCollator, rows_of

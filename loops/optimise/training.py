@@ -182,13 +182,13 @@ def optimise(
     `judge` rewards the answers of a training that draws them itself, whose rows are samples without gold. `reference`
     is the checkpoint whose log-probabilities the loss is relative to: where it is the start, the model in training, as
     it is before the first step or with its adapter switched off, as far as that is the same; else a copy of its own,
-    which is let go where it is asked `ahead`. TRL's settings come from
-    `recipe.trl` untouched. A tracker (`report_to`; none unless asked for) shows this training as `run_name`;
-    TensorBoard's files lie beside `out`. `prompts` are samples that the model answers greedily before and after, in
-    `longest` tokens at most, by which `loops.optimise.collapse` tells a model that answers nothing any more. Raises
-    `RecipeError` for a setting that TRL does not know, for a tracker that is not installed, where TRL would compute
-    other log-probabilities than the model (`agreement`), and for a training that diverged, collapsed or would take no
-    step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
+    which is let go where it is asked `ahead`. TRL's settings come from `recipe.trl` untouched. A tracker (`report_to`;
+    none unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. `prompts` are
+    samples that the model answers greedily before and after, in `longest` tokens at most, by which
+    `loops.optimise.collapse` tells a model that answers nothing any more. Raises `RecipeError` for a setting that TRL
+    does not know, for a tracker that is not installed, where TRL would compute other log-probabilities than the model
+    (`agreement`), and for a training that diverged, collapsed or would take no step, `ModelError` for a checkpoint that
+    is not whole: nothing is saved then.
     """
     from harness.models.loading import computed_by
     from loops.optimise import checkpoints, with_trl
@@ -305,7 +305,7 @@ def agreed_trainer(
     """TRL's trainer of these rows, in the tokens that are asked, which computes what the model does; `passes` counts
     those of the training. A `reference` that is asked `ahead` has been when this returns."""
     from loops.optimise.agreement import agreed
-    from loops.optimise.with_trl import ask_ahead, build_trainer
+    from loops.optimise.with_trl import ask_ahead, build_trainer, fuse_head
 
     material = recipe.material(rows)
     collator = material.collator.of(model, reader, end=end, max_length=getattr(settings, "max_length", None))
@@ -319,6 +319,8 @@ def agreed_trainer(
             args.per_device_train_batch_size = batch
             if judge:
                 args.steps_per_generation *= parts
+        if recipe.ahead and reference is not None:
+            fuse_head(reference)  # here, where what TRL does to its logits may be left out
         return build_trainer(
             recipe.method,
             model=model,

@@ -157,7 +157,8 @@ def losses(state: Any) -> list[dict[str, float]]:
 
 class NoReference(torch.nn.Module):
     """In the place of a reference model: every token has the log-probability 0, so that a loss that is relative to a
-    reference is about the policy alone. `config` is the policy's, which TRL reads."""
+    reference is about the policy alone, until the reference was asked ahead. `config` is that of the model whose place
+    it takes, which TRL reads."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -208,6 +209,7 @@ def stock_trainer(method: str, **arguments: Any) -> Any:
 def fuse_head(model: Any) -> None:
     """Let a model take the log-probabilities of its labels as TRL's trainer does, the head's logits in pieces."""
     inner = without_adapter(model)
+    inner.__dict__.pop("forward", None)  # one that it was given before
     trl.trainer.utils.add_fused_lm_head(inner, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
     if inner.device.type in ("cpu", "meta"):  # of a plan
         _score_answers_alone(inner)
@@ -228,9 +230,7 @@ def _score_answers_alone(model: Any) -> None:
 
 def ask_ahead(trainer: Any, reference: Any) -> None:
     """Ask the reference of a trainer of pairs once, before the first step; None is the model in training, with its
-    adapter off. Another model is let go then."""
-    if reference is not None:
-        fuse_head(reference)
+    adapter off. Another model has a fused head, and is let go then."""
     trainer.ask_ahead(reference)
     if reference is not None:
         without_adapter(reference).__dict__.pop("forward")  # it holds the model, which would not be let go at once

@@ -18,7 +18,8 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
 
 TWO_ROWS = frozenset({
     "qwen3_5", "qwen3_5_moe", "qwen4_exp", "lfm2_vl", "lfm3_vl",  # states
-    "paligemma", "gemma3", "gemma3_short_window", "gemma4", "gemma4_short_window", "gemma4_unified", "molmo2",  # both ways
+    "paligemma", "gemma3", "gemma3_short_window", "gemma4", "gemma4_short_window", "gemma4_unified",  # both ways
+    "molmo2",
     "glm5_next", "hunyuan_vl",
 })  # fmt: skip
 """Families in which a pair cannot be read as one row."""
