@@ -31,7 +31,7 @@ def notes_of(marked: Sequence[TaskResult]) -> list[str]:
     (a judge's result comes last)."""
     info = marked[-1].info
     notes = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
-    notes += _unlikely(marked[0])
+    notes += [*_unlikely(marked[0]), *_evaluation(info)]
     return [*notes, *_characters(marked[0]), *_thoughts(marked), *_silence(marked), *_reading(marked)]
 
 
@@ -116,6 +116,22 @@ def _extractions(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Itera
         yield f"{blank} an extraction, which no model here said"
     if programs := info.get("blank_executions"):
         yield f"{counted(programs, 'program')} printed nothing (blank `execution`), which is no blank response"
+
+
+def _evaluation(info: Mapping[str, Any]) -> Iterator[str]:
+    """What stored verdicts come to, and what of a file's evaluation was lost."""
+    if (stored := info.get("evaluation")) is None:
+        return
+    total = stored["all"]
+    with_lost = f"{100 * total['accuracy']:.2f}"
+    if total["lost"]:
+        yield (
+            f"{total['lost']} of {counted(total['rows'], 'row')} were lost in the stored evaluation, which is no wrong "
+            f"answer: its accuracy is {with_lost} with them as 0 and {100 * total['accuracy_without_lost']:.2f} without"
+        )
+    if total["unlike_stored"]:
+        rows = counted(total["unlike_stored"], "row stores", "rows store")
+        yield f"{rows} another accuracy than its verdicts give"
 
 
 def _scarce(first: TaskResult) -> list[str]:
