@@ -60,6 +60,14 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
                 "of {asked} answers that strict leaves unread the judge reads {read} ({no_reply} without reply); "
                 "of {controls} that strict reads, it reads {agreed} alike".format_map(info["judge"])
             )
+        if measured := info["judge"].get("measured"):
+            shown = ("consistent", "symmetric", "equal", "equal though not")
+            shares = (f"{name} {100 * measured[name]['value']:.1f} %" for name in shown if measured[name]["total"])
+            yield f"the judge on pairs with known verdict: {', '.join(shares)} (`strop judges`)"
+        if info["judge"].get("unjudged"):
+            yield "{unjudged} of {pairs} pairs have no verdict of the judge and count as unequal".format_map(
+                info["judge"]
+            )
     for file, way in info.get("joined", {}).items():
         if way != "question_id":
             yield f"{file}: answers joined to questions by {way}"

@@ -185,15 +185,15 @@ def read_unit(shown: str) -> Unit | None:
 
 
 def _known(word: str) -> tuple[float, Mapping[str, int]] | None:
+    name = word.lower() if len(word) > LONGEST_SIGN else word
     for table in (_PLAIN, _UNITS):
-        for form in (word, word.removesuffix("s"), word.lower() if len(word) > LONGEST_SIGN else word):
-            if form in table:
-                return table[form]
+        if name in table:
+            return table[name]
     for prefix, scale in _PREFIXES.items():
         unit = word.removeprefix(prefix)
         if unit != word and unit in _UNITS:
             return scale * _UNITS[unit][0], _UNITS[unit][1]
-    return None
+    return _PLAIN.get(name.removesuffix("s"))  # ms are no metres
 
 
 def _half_digit(numeral: str, value: float) -> float:

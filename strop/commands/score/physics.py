@@ -14,7 +14,7 @@ from harness.models.options import ModelOptions
 from harness.profiles import ALL_PROFILES
 from strop.commands.score.options import DisagreementsOption, NameOption, OutOption, PartialOption
 from strop.commands.score.report import Output, score
-from strop.models import KEPT, open_judge
+from strop.models import KEPT, open_judge, with_measured
 from strop.options import (
     AttnImplementationOption,
     DataOption,
@@ -126,7 +126,7 @@ def explained(
         store = Store(data.expanduser() / task.name / KEPT)
         with progress_bars() as bars:
             by_judge = physics_judge.verdicts_of_judge(judge, pairs, store, partial_function(bars, "judge"))
-        judged = physics_judge.mark_by_judge(task, samples, answers, judge, by_judge)
+        judged = with_measured(physics_judge.mark_by_judge(task, samples, answers, judge, by_judge), data)
         if not side_by_side:
             return [judged]
         results = [*results, judged]

@@ -28,6 +28,8 @@ EQUAL = [
     (r"5\,\mu\text{m}", r"5 \times 10^{-6} \text{ m}"),
     (r"4.2 \text{ kJ/kg K}", r"4200 \text{ J kg}^{-1} \text{K}^{-1}"),
     (r"2.5 \text{ MeV}/c^2", r"4.457\times 10^{-30} \text{ kg}"),
+    (r"2824 \text{ ms}", r"t = 2.824 \text{ s}"),
+    (r"90 \text{ minutes}", r"1.5 \text{ hrs}"),
     (r"45^\circ", r"\frac{\pi}{4}"),
     (r"25\%", r"0.25"),
     (r"6000\,\mathrm{\AA}", r"600 \text{ nm}"),
