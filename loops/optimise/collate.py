@@ -34,6 +34,9 @@ PROMPT, SIDE = "prompt_ids", "completion_ids"
 TYPES = ("token_type_ids", "mm_token_type_ids")
 """Inputs beside the tokens of which TRL knows that they go along with them."""
 
+REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
+"""What TRL calls the log-probabilities that the reference gave both sides of a pair, in rows that have them."""
+
 NO_TARGET = -100
 """In the place of a token whose probability is no part of the loss."""
 
@@ -118,12 +121,14 @@ class Collator(ABC):
 
 
 class PairCollator(Collator):
-    """Pairs for DPO: all chosen answers, then all rejected ones."""
+    """Pairs for DPO: all chosen answers, then all rejected ones; and what the reference gave them, where rows have
+    it."""
 
     sides = ("chosen", "rejected")
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        return self._batch(rows, self.sides)
+        given = {name: torch.tensor([row[name] for row in rows]) for name in REFERENCE if name in rows[0]}
+        return {**self._batch(rows, self.sides), **given}
 
 
 class AnswerCollator(Collator):
