@@ -152,15 +152,18 @@ def _files(answers: Path) -> tuple[Path, ...]:
     return tuple(by_place.values())
 
 
-def _read(files: Iterable[Path]) -> _Rows:
+def _read(files: Sequence[Path]) -> _Rows:
+    """The rows of files. A subject's responses beside its final_evaluation are responses, whatever else they hold."""
+    places = {path: _FILE.fullmatch(path.as_posix()) for path in files}
+    judged = {match["subject"] for match in places.values() if match and match["kind"] == "final_evaluation"}
     evaluated: list[tuple[str, Row]] = []
     responses: list[tuple[str, Row]] = []
     lost: Counter[str] = Counter()
-    for path in files:
-        match = _FILE.fullmatch(path.as_posix())
+    for path, match in places.items():
         subject = match["subject"] if match else ""
+        are_responses = match is not None and match["kind"] == "response" and subject in judged
         for row in read_rows(path, _ANSWERS):
-            if not is_evaluated(row):
+            if are_responses or not is_evaluated(row):
                 responses.append((row.identifier("id"), row))
             elif is_lost(row):
                 lost[subject] += 1
@@ -200,14 +203,16 @@ def _lost(
     texts: Mapping[str, str],
 ) -> frozenset[str]:
     """The problems whose evaluation was lost; raises `DataError` where the files do not say which."""
-    asked = [identifier for identifier, _ in rows.responses] or list(_part(samples, texts))
+    responded = [identifier for identifier, _ in rows.responses]
+    part = list(_part(samples, texts))
     lost: set[str] = set()
     for subject, count in rows.lost.items():
-        missing = [
-            identifier
-            for identifier in asked
-            if identifier not in evaluations and subject in ("", samples[identifier].target.subject)
-        ]
+
+        def of_subject(identifiers: Iterable[str], subject: str = subject) -> list[str]:
+            return [name for name in identifiers if subject in ("", samples[name].target.subject)]
+
+        asked = of_subject(responded) or of_subject(part)
+        missing = [identifier for identifier in asked if identifier not in evaluations]
         if len(missing) != count:
             raise DataError(
                 f"{answers}: of {subject or 'the problems'} {counted(count, 'row was', 'rows were')} lost and "

@@ -16,11 +16,14 @@ from harness.errors import DataError
 from harness.files import write_jsonl
 from harness.marking import Answered
 from harness.profiles import profiles_of
+from harness.results import mark
 from harness.types import Score
 from strop.notes import notes_of
 from strop.scoring import score_answered
 from tasks.physics.answers import load_answers, open_answers
 from tasks.physics.questions import load_problems
+from tests.support.pages import read_page
+from tests.support.physics_page import rows_of
 
 MODELS = ("gpt-4o", "internvl2.5-38b-awq", "llama-3.3-70b-awq")
 COUNTS = {
@@ -275,3 +278,19 @@ def test_gzipped_files_by_subject_are_one_model_and_two_models_are_refused(tmp_p
     write_jsonl(tmp_path / "model/other/optics_dataset/response.jsonl", [RIGHT])
     with pytest.raises(DataError, match="name the folder of one model"):
         load_answers(tmp_path / "model", tmp_path, size=None)
+
+
+def test_the_page_shows_the_models_as_their_evaluations_have_them(
+    outputs: dict[str, tuple[Answered, dict[str, Score]]],
+) -> None:
+    order = ("gpt-4o", "llama-3.3-70b-awq", "internvl2.5-38b-awq")
+    rows = {
+        model: [mark(sample, "", scores[sample.id]) for sample in answered.samples]
+        for model, (answered, scores) in outputs.items()
+    }
+    shared = frozenset(row.id for row in rows["llama-3.3-70b-awq"])
+    lost = frozenset(outputs["llama-3.3-70b-awq"][0].info["evaluation"]["lost"])
+    page = read_page("docs/physics.md")
+    for heading, ids in {"official": shared, "official, not lost": shared - lost}.items():
+        for name, figures in rows_of({model: rows[model] for model in order}, ids).items():
+            assert f"| {name} | {heading} | {' | '.join(figures)} |" in page
