@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -31,6 +31,9 @@ ANSWER = "completion_mask"
 PROMPT, SIDE = "prompt_ids", "completion_ids"
 """The tokens of a prompt and of the answer that was drawn to it, in rows that are in tokens already."""
 
+KEPT = 20_000
+"""Of so many answers the tokens are kept."""
+
 TYPES = ("token_type_ids", "mm_token_type_ids")
 """Inputs beside the tokens of which TRL knows that they go along with them."""
 
@@ -49,7 +52,8 @@ class Collator(ABC):
     side, then those of the next: `input_ids`, `attention_mask`, `completion_mask` (1 on the answers) and what goes
     along with the tokens, all (sides B, longest, ...), padded on the right and cut to `max_length` tokens where one is
     given; the pictures of each side in order, processed once, in the model's `dtype`. Only inputs that the model names
-    (`names`) are kept.
+    (`names`) are inputs. `kept` are the tokens behind the head of a question and of an answer to it, by head, question
+    and answer: epochs and passes do not tokenise again.
     """
 
     sides: ClassVar[tuple[str, ...]]
@@ -59,6 +63,7 @@ class Collator(ABC):
     max_length: int | None = None
     names: frozenset[str] | None = None
     dtype: torch.dtype = torch.float32
+    kept: dict[tuple[int, str, str], tuple[list[int], list[int]]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, model: Any, reader: PromptReader, *, end: int, max_length: int | None) -> Self:
@@ -108,8 +113,14 @@ class Collator(ABC):
         self, row: Mapping[str, Any], side: str, sample: Sample, head: Head
     ) -> tuple[Sequence[int], Sequence[int]]:
         """(those of the prompt, those of the answer with the one that ends it)."""
-        prompt, answer = self.reader.answered(sample, row[side][0]["content"], head)
-        return prompt, [*answer, self.end]
+        text, first = row[side][0]["content"], len(head.ids)
+        if (key := (hash(head.ids), sample.prompt, text)) not in self.kept:
+            if len(self.kept) == KEPT:
+                self.kept.clear()
+            prompt, answer = self.reader.answered(sample, text, head)
+            self.kept[key] = (prompt[first:], answer)
+        behind, answer = self.kept[key]
+        return [*head.ids, *behind], [*answer, self.end]
 
     def _refuse_cut(self, prompt: Sequence[int], head: Head) -> None:
         """Raise `RecipeError` where `max_length` leaves nothing of an answer, or not even the whole picture."""

@@ -59,6 +59,20 @@ def test_a_word_level_model_is_trained_on_the_batch_that_trl_makes() -> None:
         assert torch.equal(ours[name], values), name
 
 
+def test_an_answer_is_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    collator, answers, answered = _collator(processor()), [], PromptReader.answered
+
+    def counting(self: PromptReader, sample: Any, answer: str, *head: Any) -> Any:
+        answers.append(answer)
+        return answered(self, sample, answer, *head)
+
+    monkeypatch.setattr(PromptReader, "answered", counting)
+    first, again = _batch(collator), _batch(collator, PAIRS[::-1])
+    assert sorted(answers) == sorted(text for pair in ANSWERS for text in pair)
+    order = [1, 0, 3, 2]
+    assert all(torch.equal(values[order], again[name]) for name, values in first.items())
+
+
 @pytest.mark.parametrize("template", [None, HUB_TEMPLATE], ids=["ours", "the hub's"])
 @pytest.mark.parametrize("spaces", ["first", "legacy"])
 def test_a_llama_like_model_is_trained_on_the_tokens_that_it_is_asked_and_says(
