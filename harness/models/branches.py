@@ -21,6 +21,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import LinearAttentionCacheLayerMixin
 
 from harness.errors import ModelError
+from harness.models.growing import growing_cache
 from harness.models.hiding import Sight
 
 Prefix = Literal[
@@ -169,7 +170,7 @@ class Branching:
         return dict(inputs)
 
     def empty_cache(self) -> DynamicCache:
-        return DynamicCache(config=self.model.config)
+        return growing_cache(self.model.config)
 
     def tidy(self, rows: Rows, more: int) -> bool:
         """Whether no padding may lie between the tokens of these rows, `more` tokens on: recurrent layers read it, and
