@@ -12,13 +12,15 @@ ROOM = 32
 """Tokens that there is room for, beside a sixteenth of those that are there, when a layer is copied."""
 
 
-class GrowingLayer(DynamicLayer):
+class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     """A full layer whose keys and values are the beginning of longer tensors.
 
     They stay what they are in a `DynamicLayer`, (rows, heads, tokens, width), and may be replaced from outside: what
     does not lie in this layer's own room any more is copied into a new one with the next token.
     """
 
+    keys: torch.Tensor
+    values: torch.Tensor
     _room: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def update(
@@ -28,8 +30,8 @@ class GrowingLayer(DynamicLayer):
         length, new = self.get_seq_length(), key_states.shape[-2]
         if not length or torch.is_grad_enabled():  # a prompt's own are not copied; gradients bear no writing in place
             self._room = None
-            states: tuple[torch.Tensor, torch.Tensor] = super().update(key_states, value_states, *args, **kwargs)
-            return states
+            added: tuple[torch.Tensor, torch.Tensor] = super().update(key_states, value_states, *args, **kwargs)
+            return added
         if self._room is None or not self._lies_in(self._room, length + new):
             more = max(new, ROOM + length // 16)
             self._room = _with_room(self.keys, more), _with_room(self.values, more)
