@@ -52,8 +52,12 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Forget all tokens."""
-        self._room = None
+        self.drop_room()
         super().reset()
+
+    def drop_room(self) -> None:
+        """Keep no room: for when keys and values were replaced from outside, since it takes memory."""
+        self._room = None
 
     def _lies_in(self, room: tuple[torch.Tensor, torch.Tensor], length: int) -> bool:
         """Whether keys and values are the beginning of these tensors, which have room for so many tokens."""
