@@ -119,12 +119,12 @@ def test_a_model_knows_which_of_its_answers_ended_by_themselves() -> None:
     samples = caption_samples("pool", 12)
     now, longer = (
         [answer[0] for answer in model.answers(samples, Sampling(max_tokens=most, temperature=1.0, seed=2))]
-        for most in (19, 80)
+        for most in (17, 80)
     )
     assert {item.finished for item in now} == {True, False}
     assert {item.finished for item in longer} == {True}
     for here, present in zip(now, longer, strict=True):
         assert present.text.startswith(here.text)
         assert (present.text == here.text) == here.finished
-    texts = model.generate(samples, Sampling(max_tokens=19, temperature=1.0, seed=2))
+    texts = model.generate(samples, Sampling(max_tokens=17, temperature=1.0, seed=2))
     assert [text[0] for text in texts] == [item.text for item in now]
