@@ -116,15 +116,19 @@ class Planner:
     ) -> Planned:
         """What training takes under TRL's settings of a recipe, on answers as long as they may be; and the first
         remedies with which it fits, where it does not."""
-        from loops.optimise.footprint import training
+        from loops.optimise.footprint import pairs_join, training
+
+        pairs = recipe.method == "DPO"
+        joins = pairs and pairs_join(self.outline, self.question)
 
         def taken(changed: TrlOptimiser) -> Planned:
             settled, chosen = changed.settled(self.outline.weights), settings(changed)
             memory = training(
                 self.outline, self.question, settled, chosen,
                 answer=self.answer, own_reference=own_reference, gpu=self.device != "cpu",
+                joins=joins,
             ).memory  # fmt: skip
-            batch, things = chosen.per_device_train_batch_size, "pairs" if recipe.method == "DPO" else "rows"
+            batch, things = chosen.per_device_train_batch_size, "pairs" if pairs else "rows"
             return Planned(memory=memory, dtype=settled.quantise or settled.dtype, batch=batch, things=things)
 
         planned = taken(recipe)

@@ -30,6 +30,7 @@ from strop.commands.diff import diff
 from strop.commands.eval import evaluate
 from strop.commands.export import export
 from strop.commands.grid import grid
+from strop.commands.judges import judges
 from strop.commands.plan import plan
 from strop.commands.recipes import recipes
 from strop.commands.reported import reported
@@ -66,6 +67,7 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "rescore": rescore,
         "tasks": tasks,
         "check": check,
+        "judges": judges,
         "bench": bench,
         "data": data_app,
     },

@@ -31,7 +31,7 @@ def notes_of(marked: Sequence[TaskResult]) -> list[str]:
     (a judge's result comes last)."""
     info = marked[-1].info
     notes = [*_provenance(marked, info), *_completeness(info), *_extractions(marked, info), *_scarce(marked[0])]
-    notes += _unlikely(marked[0])
+    notes += [*_unlikely(marked[0]), *_evaluation(info)]
     return [*notes, *_characters(marked[0]), *_thoughts(marked), *_silence(marked), *_reading(marked)]
 
 
@@ -59,6 +59,14 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
             yield (
                 "of {asked} answers that strict leaves unread the judge reads {read} ({no_reply} without reply); "
                 "of {controls} that strict reads, it reads {agreed} alike".format_map(info["judge"])
+            )
+        if measured := info["judge"].get("measured"):
+            shown = ("consistent", "symmetric", "equal", "equal though not")
+            shares = (f"{name} {100 * measured[name]['value']:.1f} %" for name in shown if measured[name]["total"])
+            yield f"the judge on pairs with known verdict: {', '.join(shares)} (`strop judges`)"
+        if info["judge"].get("unjudged"):
+            yield "{unjudged} of {pairs} pairs have no verdict of the judge and count as unequal".format_map(
+                info["judge"]
             )
     for file, way in info.get("joined", {}).items():
         if way != "question_id":
@@ -116,6 +124,22 @@ def _extractions(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Itera
         yield f"{blank} an extraction, which no model here said"
     if programs := info.get("blank_executions"):
         yield f"{counted(programs, 'program')} printed nothing (blank `execution`), which is no blank response"
+
+
+def _evaluation(info: Mapping[str, Any]) -> Iterator[str]:
+    """What stored verdicts come to, and what of a file's evaluation was lost."""
+    if (stored := info.get("evaluation")) is None:
+        return
+    total = stored["all"]
+    with_lost = f"{100 * total['accuracy']:.2f}"
+    if total["lost"]:
+        yield (
+            f"{total['lost']} of {counted(total['rows'], 'row')} were lost in the stored evaluation, which is no wrong "
+            f"answer: its accuracy is {with_lost} with them as 0 and {100 * total['accuracy_without_lost']:.2f} without"
+        )
+    if total["unlike_stored"]:
+        rows = counted(total["unlike_stored"], "row stores", "rows store")
+        yield f"{rows} another accuracy than its verdicts give"
 
 
 def _scarce(first: TaskResult) -> list[str]:

@@ -22,7 +22,7 @@ from tasks.data.pools import OwnPool, WorldPool, own_pool, task_pool
 from tasks.data.root import DataRoot
 from tasks.data.sources import Source
 
-BENCHMARKS = ("pictos", "pope", "chair", "scienceqa", "mathvista", "ic", "grounding")
+BENCHMARKS = ("pictos", "pope", "chair", "scienceqa", "mathvista", "physics", "ic", "grounding")
 """The folders of this package that are benchmarks. Each offers `TASKS`, as a file of a plug-in folder does, and lists
 the data that it needs in its `sources.py`."""
 

@@ -34,6 +34,10 @@ BEHIND_HEAD: Mapping[str, float | None] = {
 }
 """The fields of a text configuration by which TRL changes logits, and the value at which it does not."""
 
+JOINED, NOISE = 1e-5, 0.01
+"""By how much a token's log-probability may differ, in nats, where a pair is read as one row and not as two: at most in
+float32, and of 16 bits in the mean, beyond which it may not be twice as far from the model's own as two rows are."""
+
 PROBED, COMPARED = 64, 8
 """Of so many first pairs, so many of the most unlike are compared."""
 
@@ -62,10 +66,10 @@ def agreed(build: Callable[[int | None], Any], collator: Collator) -> Agreed:
         if unused:
             trainer = build(None)
         if (trouble := _trouble(trainer, rows, read)) is None:
-            return Agreed(trainer=trainer)
+            return Agreed(trainer=_joining(trainer, rows))
         alone = [_trouble(trainer, [row], read[number :: len(rows)]) for number, row in enumerate(rows)]
         if len(rows) > 1 and not any(alone):
-            return Agreed(trainer=build(1), batch=1)
+            return Agreed(trainer=_joining(build(1), rows[:1]), batch=1)
     raise RecipeError(f"optimise: {next(filter(None, alone), trouble)}")
 
 
@@ -129,6 +133,47 @@ def _trouble(trainer: Any, rows: Sequence[Mapping[str, Any]], read: Sequence[_Re
                 "head), so this kind of model cannot be trained by TRL's loss; take another model"
             )
     return None
+
+
+def _joining(trainer: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """The trainer; one of pairs reads each as one row from here on, where of these rows as a batch, and of the longest
+    of all, that computes the same as two rows do."""
+    if not getattr(trainer, "joinable", False):
+        return trainer
+    batches = [rows, [_longest(trainer.train_dataset)]]
+    apart = [values for batch in batches for values in trainer.log_probs(batch)]
+    trainer.joins = True
+    try:
+        joined = [values for batch in batches for values in trainer.log_probs(batch)]
+    except torch.OutOfMemoryError:
+        raise
+    except (ModelError, *TROUBLE):
+        trainer.joins = False
+        return trainer
+    if trainer.model.dtype == torch.float32 and not _quantised(trainer.model):
+        trainer.joins = _furthest(joined, apart) <= JOINED
+        return trainer
+    collator, model = trainer.data_collator, trainer.model
+    own = [_read(model, collator, row, side).log_probs for batch in batches for side in collator.sides for row in batch]
+    trainer.joins = _mean(joined, own) <= max(2 * _mean(apart, own), NOISE)
+    return trainer
+
+
+def _longest(dataset: Any) -> Mapping[str, Any]:
+    lengths = [
+        sum(len(turn[0]["content"]) for turn in turns)
+        for turns in zip(dataset["prompt"], dataset["chosen"], dataset["rejected"], strict=True)
+    ]
+    row: Mapping[str, Any] = dataset[max(range(len(lengths)), key=lengths.__getitem__)]
+    return row
+
+
+def _furthest(values: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
+    return float((torch.cat(list(values)) - torch.cat(list(others))).abs().max())
+
+
+def _mean(values: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> float:
+    return float((torch.cat(list(values)) - torch.cat(list(others))).abs().mean())
 
 
 def _quantised(model: Any) -> bool:

@@ -19,7 +19,7 @@ from harness.models.prompts import PromptReader, prompt_reader
 from harness.models.rounding import draws, rounded
 from harness.models.stopping import stop_tokens
 from harness.models.weights import parameters_in, stored_type
-from loops.optimise.parts import prepare, switched_off
+from loops.optimise.parts import prepare, switched_off, untouched
 from loops.optimise.settings import TrainedParts
 from loops.optimise.soundness import refuse_numberless
 
@@ -30,16 +30,17 @@ SHORT = {"BF16": torch.bfloat16, "F16": torch.float16}
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
     """What a training starts from: the model with what is to be trained marked so, its processor, the reader of its
-    prompts and the token that ends an answer. `switched_off` says that the model without its adapter is and stays the
-    checkpoint in `folder`; `checkpointing` that it is large and activations are better computed twice than kept.
-    `short` are the float32 weights that the folder holds in 16 bits, by name; `settings` the model's configuration and
-    generation settings, which a trainer changes."""
+    prompts and the token that ends an answer. `untouched` says that the model without its adapter is the checkpoint in
+    `folder` up to the first step, `switched_off` that it stays so; `checkpointing` that it is large and activations are
+    better computed twice than kept. `short` are the float32 weights that the folder holds in 16 bits, by name;
+    `settings` the model's configuration and generation settings, which a trainer changes."""
 
     folder: Path
     model: Any
     processor: Any
     reader: PromptReader
     end: int
+    untouched: bool
     switched_off: bool
     checkpointing: bool
     short: Mapping[str, torch.dtype]
@@ -64,6 +65,7 @@ def load_start(folder: Path, recipe: TrainedParts, *, seed: int, options: ModelO
         processor=processor,
         reader=reader,
         end=end,
+        untouched=untouched(settled),
         switched_off=switched_off(prepared, settled),
         checkpointing=settled.checkpointed(count, model.supports_gradient_checkpointing),
         short=short,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -31,8 +31,14 @@ ANSWER = "completion_mask"
 PROMPT, SIDE = "prompt_ids", "completion_ids"
 """The tokens of a prompt and of the answer that was drawn to it, in rows that are in tokens already."""
 
+KEPT = 20_000
+"""Of so many answers the tokens are kept."""
+
 TYPES = ("token_type_ids", "mm_token_type_ids")
 """Inputs beside the tokens of which TRL knows that they go along with them."""
+
+REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
+"""What TRL calls the log-probabilities that the reference gave both sides of a pair, in rows that have them."""
 
 NO_TARGET = -100
 """In the place of a token whose probability is no part of the loss."""
@@ -46,7 +52,8 @@ class Collator(ABC):
     side, then those of the next: `input_ids`, `attention_mask`, `completion_mask` (1 on the answers) and what goes
     along with the tokens, all (sides B, longest, ...), padded on the right and cut to `max_length` tokens where one is
     given; the pictures of each side in order, processed once, in the model's `dtype`. Only inputs that the model names
-    (`names`) are kept.
+    (`names`) are inputs. `kept` are the tokens behind the head of a question and of an answer to it, by head, question
+    and answer: epochs and passes do not tokenise again.
     """
 
     sides: ClassVar[tuple[str, ...]]
@@ -56,6 +63,7 @@ class Collator(ABC):
     max_length: int | None = None
     names: frozenset[str] | None = None
     dtype: torch.dtype = torch.float32
+    kept: dict[tuple[int, str, str], tuple[list[int], list[int]]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, model: Any, reader: PromptReader, *, end: int, max_length: int | None) -> Self:
@@ -105,8 +113,14 @@ class Collator(ABC):
         self, row: Mapping[str, Any], side: str, sample: Sample, head: Head
     ) -> tuple[Sequence[int], Sequence[int]]:
         """(those of the prompt, those of the answer with the one that ends it)."""
-        prompt, answer = self.reader.answered(sample, row[side][0]["content"], head)
-        return prompt, [*answer, self.end]
+        text, first = row[side][0]["content"], len(head.ids)
+        if (key := (hash(head.ids), sample.prompt, text)) not in self.kept:
+            if len(self.kept) == KEPT:
+                self.kept.clear()
+            prompt, answer = self.reader.answered(sample, text, head)
+            self.kept[key] = (prompt[first:], answer)
+        behind, answer = self.kept[key]
+        return [*head.ids, *behind], [*answer, self.end]
 
     def _refuse_cut(self, prompt: Sequence[int], head: Head) -> None:
         """Raise `RecipeError` where `max_length` leaves nothing of an answer, or not even the whole picture."""
@@ -118,12 +132,14 @@ class Collator(ABC):
 
 
 class PairCollator(Collator):
-    """Pairs for DPO: all chosen answers, then all rejected ones."""
+    """Pairs for DPO: all chosen answers, then all rejected ones; and what the reference gave them, where rows have
+    it."""
 
     sides = ("chosen", "rejected")
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        return self._batch(rows, self.sides)
+        given = {name: torch.tensor([row[name] for row in rows]) for name in REFERENCE if name in rows[0]}
+        return {**self._batch(rows, self.sides), **given}
 
 
 class AnswerCollator(Collator):

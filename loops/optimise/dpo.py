@@ -25,7 +25,7 @@ class Dpo(TrlRowOptimiser, PairOptimiser):
     """Direct preference optimisation; `trl` takes the fields of TRL's DPOConfig."""
 
     kind: Literal["dpo"] = "dpo"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     method: ClassVar[str] = "DPO"
     figures: ClassVar[tuple[str, ...]] = (
         "loss", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected",
@@ -52,10 +52,16 @@ class Dpo(TrlRowOptimiser, PairOptimiser):
             return None
         return context.seed if self.reference == "seed" else context.start
 
+    @property
+    def ahead(self) -> bool:
+        return self.relative and not self.trl.get("sync_ref_model")
+
     def reference_argument(self, reference: Any, model: Any) -> Mapping[str, Any]:
         from loops.optimise.with_trl import NoReference
 
-        return {"ref_model": reference if self.relative else NoReference(model.config)}
+        if self.relative and not self.ahead:
+            return {"ref_model": reference}
+        return {"ref_model": NoReference((model if reference is None else reference).config)}
 
     def material(self, rows: Sequence[Pair]) -> Material:
         from loops.optimise.collate import PairCollator, rows_of

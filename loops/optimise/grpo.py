@@ -45,7 +45,7 @@ class Grpo(TrlOptimiser, OnlineOptimiser):
     how many answers a group has and how they are drawn; the verifier is the reward function."""
 
     kind: Literal["grpo"] = "grpo"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     method: ClassVar[str] = "GRPO"
     figures: ClassVar[tuple[str, ...]] = (
         "loss", "kl", "entropy", "frac_reward_zero_std", "completions/mean_length",

@@ -18,7 +18,7 @@ class Kto(TrlRowOptimiser, ExampleOptimiser):
     """Kahneman-Tversky optimisation; `trl` takes the fields of TRL's KTOConfig."""
 
     kind: Literal["kto"] = "kto"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     method: ClassVar[str] = "KTO"
     figures: ClassVar[tuple[str, ...]] = ("loss", "kl", "rewards/chosen", "rewards/rejected", "rewards/margins")
 

@@ -71,10 +71,16 @@ def frozen_weights(model: Any, freeze: Collection[str]) -> set[str]:
     return frozen
 
 
+def untouched(recipe: TrainedParts) -> bool:
+    """Whether a prepared model without its adapter, if it has one, is the checkpoint that it was loaded from, up to the
+    first step of a training."""
+    return recipe.weights != "lora" or recipe.lora.get("init_lora_weights", True) in APART
+
+
 def switched_off(model: Any, recipe: TrainedParts) -> bool:
     """Whether a prepared model without its adapter is the checkpoint that it was loaded from, during all of the
     training: then it needs no second copy of the weights as a reference."""
-    if recipe.weights != "lora" or recipe.lora.get("init_lora_weights", True) not in APART:
+    if recipe.weights != "lora" or not untouched(recipe):
         return False
     return all(".default" in name for name, weights in model.named_parameters() if weights.requires_grad)
 

@@ -15,7 +15,7 @@ class Sft(TrlRowOptimiser, ExampleOptimiser):
     """Fine-tuning on the chosen answers; `trl` takes the fields of TRL's SFTConfig. There is no reference policy."""
 
     kind: Literal["sft"] = "sft"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     method: ClassVar[str] = "SFT"
     figures: ClassVar[tuple[str, ...]] = ("loss", "entropy", "mean_token_accuracy")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.models.vlm import Vlm
     from loops.optimise.agreement import Agreed
     from loops.optimise.collate import Collator
+    from loops.optimise.with_trl import Passes
     from loops.plan import Planned, Planner
     from loops.rounds.online import Judge
 
@@ -51,6 +52,11 @@ class TrlOptimiser(TrlFields, Optimiser):
     def relative(self) -> bool:
         """Whether the loss is relative to a reference policy."""
         return True
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the reference is asked once, before the first step, and not beside each."""
+        return False
 
     @abstractmethod
     def material(self, rows: Sequence[Any]) -> Material:
@@ -174,22 +180,23 @@ def optimise(
 
     Device, attention, pictures and what every prompt says are those of `options`, as when the answers were collected.
     `judge` rewards the answers of a training that draws them itself, whose rows are samples without gold. `reference`
-    is the checkpoint whose log-probabilities the loss is relative to: where it is the start and only an
-    adapter is trained, that model with the adapter switched off, else a copy of its own. TRL's settings come from
-    `recipe.trl` untouched. A tracker (`report_to`; none unless asked for) shows this training as `run_name`;
-    TensorBoard's files lie beside `out`. `prompts` are samples that the model answers greedily before and after, in
-    `longest` tokens at most, by which `loops.optimise.collapse` tells a model that answers nothing any more. Raises
-    `RecipeError` for a setting that TRL does not know, for a tracker that is not installed, where TRL would compute
-    other log-probabilities than the model (`agreement`), and for a training that diverged, collapsed or would take no
-    step, `ModelError` for a checkpoint that is not whole: nothing is saved then.
+    is the checkpoint whose log-probabilities the loss is relative to: where it is the start, the model in training, as
+    it is before the first step or with its adapter switched off, as far as that is the same; else a copy of its own,
+    which is let go where it is asked `ahead`. TRL's settings come from `recipe.trl` untouched. A tracker (`report_to`;
+    none unless asked for) shows this training as `run_name`; TensorBoard's files lie beside `out`. `prompts` are
+    samples that the model answers greedily before and after, in `longest` tokens at most, by which
+    `loops.optimise.collapse` tells a model that answers nothing any more. Raises `RecipeError` for a setting that TRL
+    does not know, for a tracker that is not installed, where TRL would compute other log-probabilities than the model
+    (`agreement`), and for a training that diverged, collapsed or would take no step, `ModelError` for a checkpoint that
+    is not whole: nothing is saved then.
     """
     from harness.models.loading import computed_by
     from loops.optimise import checkpoints, with_trl
     from loops.optimise.soundness import digests_of_trained
 
     begun = checkpoints.load_start(start, recipe, seed=seed, options=options)
-    needed = reference is not None and not (begun.switched_off and reference == start)
-    other = checkpoints.load_reference(reference, recipe, options) if reference is not None and needed else None
+    itself = reference == start and (begun.untouched if recipe.ahead else begun.switched_off)
+    other = None if reference is None or itself else checkpoints.load_reference(reference, recipe, options)
     passes = with_trl.Passes(begun.reader.picture_tokens)
     with tempfile.TemporaryDirectory() as scratch, with_trl.tensorboard_in(out.with_name("tensorboard")):
         settings = trl_settings(
@@ -197,18 +204,18 @@ def optimise(
         )
         with with_trl.training_errors():
             built = agreed_trainer(
-                begun.model, other, rows, recipe, settings, begun.reader, begun.end, judge=judge, options=options
-            )
+                begun.model, other, rows, recipe, settings, begun.reader, begun.end, judge=judge, options=options,
+                passes=passes,
+            )  # fmt: skip
+        del other
         trainer, before = built.trainer, digests_of_trained(begun.model)
-        for model in filter(None, (begun.model, other)):
-            passes.watch(model)
         if judge:
             with with_trl.training_errors():
                 trainer.begin()
         greedy = _Greedy(trainer, begun.reader, options, prompts, longest)
         earlier = greedy.answers()
         with_trl.train(trainer, len(rows), advance)
-    computed = {"policy": {"device": str(trainer.args.device), **computed_by(begun.model)}}
+    policy = {"device": str(trainer.args.device), **computed_by(begun.model), **trainer.ways}
     costs = Counter(passes.costs)
     costs.update(trainer.drawing_costs)
     with_trl.refuse_unsound(trainer)
@@ -222,7 +229,7 @@ def optimise(
         changed=sum(after[name] != digest for name, digest in before.items()),
         figures={**batch, **with_trl.last_figures(trainer, recipe.figures)},
         costs=dict(costs),
-        computed=computed,
+        computed={"policy": policy},
     )
 
 
@@ -293,10 +300,12 @@ def agreed_trainer(
     *,
     judge: Judge | None = None,
     options: ModelOptions = ModelOptions(),
+    passes: Passes | None = None,
 ) -> Agreed:
-    """TRL's trainer of these rows, in the tokens that are asked, which computes what the model does."""
+    """TRL's trainer of these rows, in the tokens that are asked, which computes what the model does; `passes` counts
+    those of the training. A `reference` that is asked `ahead` has been when this returns."""
     from loops.optimise.agreement import agreed
-    from loops.optimise.with_trl import build_trainer
+    from loops.optimise.with_trl import ask_ahead, build_trainer, fuse_head
 
     material = recipe.material(rows)
     collator = material.collator.of(model, reader, end=end, max_length=getattr(settings, "max_length", None))
@@ -310,6 +319,8 @@ def agreed_trainer(
             args.per_device_train_batch_size = batch
             if judge:
                 args.steps_per_generation *= parts
+        if recipe.ahead and reference is not None:
+            fuse_head(reference)  # here, where what TRL does to its logits may be left out
         return build_trainer(
             recipe.method,
             model=model,
@@ -321,7 +332,13 @@ def agreed_trainer(
             **drawing,
         )
 
-    return agreed(build, collator)
+    built = agreed(build, collator)
+    if passes:
+        for each in filter(None, (model, reference)):
+            passes.watch(each)
+    if recipe.ahead:
+        ask_ahead(built.trainer, reference)
+    return built
 
 
 def _usable(reader: PromptReader, options: ModelOptions, model: Any, device: str) -> Vlm:

@@ -25,7 +25,7 @@ from harness.models.stopping import stop_tokens
 from harness.types import Sample
 from harness.wording import first_line
 from loops.optimise.narrow import narrowed
-from loops.optimise.parts import prepare, switched_off
+from loops.optimise.parts import prepare, switched_off, untouched
 from loops.optimise.settings import TROUBLE
 from loops.optimise.training import TrlOptimiser
 
@@ -64,9 +64,7 @@ def try_training(
     trained = sum(weights.numel() for weights in prepared.parameters() if weights.requires_grad)
     reader = prompt_reader(config, processor, options.pictures, system=options.system, thinking=options.thinking)
     share = f"{trained:,} of {weights:,} weights trained"
-    if weights < SMALL:
-        small: Any = config
-    elif (small := narrowed(config)) is None or (size := _size(kind, small)) is None or size > LARGEST:
+    if (small := small_enough(kind, config, weights)) is None:
         return f"its names and settings alone, {share}: a model of this kind does not come small enough for a step"
     trial = _Trial(kind=kind, config=small, rows=recipe.trial_rows(sample), reader=reader, step=step)
     if trouble := trial.trouble(recipe):
@@ -82,6 +80,15 @@ def without_first_values(recipe: F) -> F:
     """The recipe with adapters that start from nothing in particular: some are made from the model's weights (PiSSA,
     OLoRA), which a model without any has not."""
     return recipe.model_copy(update={"lora": {**recipe.lora, "init_lora_weights": False}})
+
+
+def small_enough(kind: Any, config: Any, weights: int) -> Any:
+    """The configuration of a model of so many weights, or of a smaller one of the kind; None where none is small enough
+    to be made for a trial."""
+    if weights < SMALL:
+        return config
+    small = narrowed(config)
+    return small if small is not None and (size := _size(kind, small)) is not None and size <= LARGEST else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,10 +109,9 @@ class _Trial(Generic[F]):
                 model = self.kind.from_config(self.config, dtype=torch.float32)
                 end = self.reader.end_token(stop_tokens(model, self.reader.tokenizer))
                 prepared = prepare(model, recipe, seed=0)
-                off = switched_off(prepared, recipe)
-                reference = (
-                    None if off or not recipe.relative else self.kind.from_config(self.config, dtype=torch.float32)
-                )
+                itself = untouched(recipe) if recipe.ahead else switched_off(prepared, recipe)
+                alone = itself or not recipe.relative
+                reference = None if alone else self.kind.from_config(self.config, dtype=torch.float32)
                 self.step(prepared, reference, self.rows, recipe, self.reader, end)
         except TROUBLE as error:
             return error

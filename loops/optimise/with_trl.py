@@ -8,9 +8,9 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +29,7 @@ from harness.models.flops import ESTIMATED_FLOPS, Weights, weights_of
 from harness.types import Advance
 from harness.wording import counted, first_line
 from loops.optimise.on_policy import on_policy
+from loops.optimise.paired import paired
 from loops.optimise.settings import TROUBLE, refuse_values
 from loops.optimise.soundness import REMEDY, gradient_norm, refuse_numberless
 
@@ -50,7 +51,11 @@ class Passes:
     ) -> None:
         if torch.is_inference_mode_enabled():  # answers are drawn, and counted where they are (`Vlm.costs`)
             return
-        tokens = int(named["attention_mask"].sum())
+        mask = named["attention_mask"]
+        if mask.dim() == 4:  # (rows, 1, tokens, tokens): only padding does not see itself
+            sight = mask.diagonal(dim1=-2, dim2=-1)
+            mask = sight if sight.dtype == torch.bool else sight == 0
+        tokens = int(mask.sum())
         pictures = int(torch.isin(named["input_ids"].cpu(), self.picture_tokens).sum())
         trained = torch.is_grad_enabled()
         self.costs.update(
@@ -96,6 +101,11 @@ def trainer_of(method: str) -> Any:
             return loss
 
         @property
+        def ways(self) -> Mapping[str, str]:
+            """How rows are read, where there are several ways."""
+            return {}
+
+        @property
         def drawing_costs(self) -> Mapping[str, float]:
             """What answers that were drawn in training took."""
             return {}
@@ -128,7 +138,8 @@ def trainer_of(method: str) -> Any:
                 values[mask].float().cpu() for values, mask in zip(policy.log_probs, policy.label_mask, strict=True)
             ]
 
-    return on_policy(WatchedTrainer, _fused_head) if method == "GRPO" else WatchedTrainer
+    kinds: Mapping[str, Callable[[Any], Any]] = {"GRPO": partial(on_policy, fused_head=_fused_head), "DPO": paired}
+    return kinds[method](WatchedTrainer) if method in kinds else WatchedTrainer
 
 
 def _fused_head(model: Any, args: Any) -> None:
@@ -146,7 +157,8 @@ def losses(state: Any) -> list[dict[str, float]]:
 
 class NoReference(torch.nn.Module):
     """In the place of a reference model: every token has the log-probability 0, so that a loss that is relative to a
-    reference is about the policy alone. `config` is the policy's, which TRL reads."""
+    reference is about the policy alone, until the reference was asked ahead. `config` is that of the model whose place
+    it takes, which TRL reads."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -172,6 +184,8 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
     for weights, values in trained.items():
         if weights.dtype != values.dtype:
             weights.data = values.to(weights.device)
+    if trainer.args.device.type == "cpu":
+        _score_answers_alone(inner)
     if COPY in getattr(model, "peft_config", {}):
         model.delete_adapter(COPY)
     if isinstance(none := getattr(trainer, "ref_model", None), NoReference):
@@ -182,10 +196,44 @@ def build_trainer(method: str, *, model: Any, **arguments: Any) -> Any:
     return trainer
 
 
+def stock_trainer(method: str, **arguments: Any) -> Any:
+    """TRL's trainer of a method as it is, with a collator of its own: what ours is timed against."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between TRL and transformers; no user could change it
+        trainer = getattr(trl, f"{method}Trainer")(**arguments)
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    return trainer
+
+
 def fuse_head(model: Any) -> None:
     """Let a model take the log-probabilities of its labels as TRL's trainer does, the head's logits in pieces."""
     inner = without_adapter(model)
+    inner.__dict__.pop("forward", None)  # one that it was given before
     trl.trainer.utils.add_fused_lm_head(inner, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
+    if inner.device.type in ("cpu", "meta"):  # of a plan
+        _score_answers_alone(inner)
+
+
+def _score_answers_alone(model: Any) -> None:
+    """Let a fused head score answers' tokens alone, which TRL does on a GPU only: elsewhere it scores every token of
+    the prompt too, and throws that away."""
+    fused = model.forward
+
+    @wraps(fused)
+    def forward(*args: Any, **named: Any) -> Any:
+        with _changed({(trl.trainer.utils, "_use_triton"): lambda device: True}):
+            return fused(*args, **named)
+
+    model.forward = forward
+
+
+def ask_ahead(trainer: Any, reference: Any) -> None:
+    """Ask the reference of a trainer of pairs once, before the first step; None is the model in training, with its
+    adapter off. Another model has a fused head, and is let go then."""
+    trainer.ask_ahead(reference)
+    if reference is not None:
+        without_adapter(reference).__dict__.pop("forward")  # it holds the model, which would not be let go at once
 
 
 @contextmanager
@@ -195,6 +243,13 @@ def head_of_a_gpu() -> Iterator[None]:
     kernels, utils = import_module("trl.kernels.chunked_logprob"), trl.trainer.utils
     changes = {(kernels, name): lambda *_, **__: None for name in ("_forward_tile", "_backward_tile", "_addmm_fp32")}
     changes[utils, "_use_triton"] = lambda device: True  # type: ignore[assignment, misc]
+    with _changed(changes):
+        yield
+
+
+@contextmanager
+def _changed(changes: Mapping[tuple[Any, str], Any]) -> Iterator[None]:
+    """Within it, modules have other functions of these names."""
     originals = {(module, name): getattr(module, name) for module, name in changes}
     try:
         for (module, name), change in changes.items():

@@ -1,4 +1,4 @@
-"""`strop bench`: how fast this machine marks captions, draws a bootstrap and answers questions.
+"""`strop bench`: how fast this machine marks captions, draws a bootstrap, answers questions and trains on pairs.
 
 Each figure is the median of several runs, after what is loaded once. The JSON is {"machine", "measured": {name:
 {"value" (None: not measured), "unit", "runs", "about"}}}.
@@ -25,7 +25,10 @@ from tasks.data.root import DEFAULT_DATA
 if TYPE_CHECKING:
     from tasks.reading.object_words import ChairTables
 
-CAPTIONS, SCENES, DRAWS = 5_000, 20, 10_000
+CAPTIONS, SCENES, DRAWS, PAIRS = 5_000, 20, 10_000, 64
+
+BATCH = 16
+"""Pairs of a step of training."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +57,7 @@ def bench(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Time this machine: marking captions, a bootstrap, answering questions.
+    """Time this machine: marking captions, a bootstrap, answering questions, training on pairs.
 
     **Examples**
 
@@ -64,9 +67,13 @@ def bench(
     """
     measured = {}
     options = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
-    for timing in chain(
-        _captions(captions, runs, data.expanduser()), _bootstrap(runs), _questions(model, options, runs)
-    ):
+    timings = chain(
+        _captions(captions, runs, data.expanduser()),
+        _bootstrap(runs),
+        _questions(model, options, runs),
+        _training(model, options, runs),
+    )
+    for timing in timings:
         measured[timing.name] = {"value": timing.value, **asdict(timing)}
         if not as_json:
             typer.echo(_as_text(timing))
@@ -177,6 +184,48 @@ def _questions(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]
     about = f"{len(samples)} questions about {SCENES} pictures by {vlm.name} on {vlm.device} in {vlm.about['dtype']}"
     for name, rates in {"questions, prefix shared": shared, "questions, one by one": alone}.items():
         yield Timing(name=name, unit="questions/s", about=about, runs=tuple(rates))
+
+
+def _training(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
+    """How many times as fast a step of DPO is as by stock TRL, and what share of its memory it takes: medians of paired
+    runs. A pair is a scene's caption, and one that goes on halfway with another scene's."""
+    from harness.errors import StropError
+    from loops.groups import Pair
+    from loops.optimise.timing import epochs
+    from tasks.pictos.benchmarks import caption_samples
+    from tasks.pictos.language import claims
+    from tasks.pictos.models import shipped
+    from tasks.pictos.world import compose, seeds_of
+
+    speed, memory = "vision DPO step against stock TRL", "vision DPO, peak memory against stock TRL"
+    folder = shipped(model) or Path(model)
+    sentences = [[claim.sentence() for claim in claims(compose(seed))] for seed in seeds_of("pool", PAIRS + 1)]
+    pairs = [
+        Pair(
+            sample=sample,
+            chosen=" ".join(own),
+            rejected=" ".join([*own[: len(own) // 2], *other[len(own) // 2 :]]),
+            reversed=False,
+        )
+        for sample, own, other in zip(caption_samples("pool", PAIRS), sentences, sentences[1:], strict=False)
+    ]
+    try:
+        timed = [epochs(folder, pairs, BATCH, options) for _ in range(runs)]
+        ours, stock = epochs(folder, pairs[: 2 * BATCH], BATCH, options, count=True)
+    except StropError as error:
+        for name in (speed, memory):
+            yield Timing(name=name, unit="x", about=f"skipped: {error}")
+        return
+    about = f"{len(pairs)} pairs in batches of {BATCH}, one epoch"
+    rates = [1 / median(taken.seconds for taken in way) for way in zip(*timed, strict=True)]
+    yield Timing(
+        name=speed, unit="x", about=f"{_short(rates[0])} steps/s, {_short(rates[1])} by stock TRL; {about}",
+        runs=tuple(other.seconds / own.seconds for own, other in timed),
+    )  # fmt: skip
+    yield Timing(
+        name=memory, unit="x", about=f"bytes of tensors at once: {ours.bytes:,}, {stock.bytes:,} by stock TRL",
+        runs=(ours.bytes / stock.bytes,) * runs,
+    )  # fmt: skip
 
 
 def _short(number: float) -> str:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.counted import Counted
 from harness.errors import ModelError
 from harness.models.branches import Branching
 from harness.models.footprint import HEADS, asking, steps_of
 from harness.models.outline import outline_of, question_of
 from harness.models.vlm import Vlm
 from harness.types import Sampling
-from tests.support.counted import Counted
 from tests.support.families.member import Member
 from tests.support.measured import TRAININGS, measured
 from tests.support.published import plan_shown, save_published

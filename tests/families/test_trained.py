@@ -15,13 +15,14 @@ from harness.models.options import ModelOptions
 from harness.models.vlm import Vlm
 from harness.types import Sample
 from loops.groups import Pair
+from loops.optimise import paired
 from loops.optimise.dpo import Dpo
 from loops.optimise.parts import prepare
 from loops.optimise.training import optimise
 from tests.families.conftest import Claims
 from tests.support.families import FAMILIES
 from tests.support.families.alone import QUESTIONS, forced, inputs, stops
-from tests.support.families.limits import LIMITS, WITHOUT_ENCODER
+from tests.support.families.limits import LIMITS, TWO_ROWS, WITHOUT_ENCODER
 from tests.support.families.member import Member
 
 pytestmark = pytest.mark.slow
@@ -94,6 +95,7 @@ def test_a_step_of_dpo_is_of_the_models_own_log_probabilities(
             sums.append(_sum(forced(member, pair.sample.prompt, [picture], pair.chosen, end)))
         assert trained.steps == 1
         assert trained.changed
+        assert trained.computed["policy"]["pairs"] == (paired.TWO_ROWS if family in TWO_ROWS else paired.ONE_ROW)
         assert trained.figures["logps/chosen"] == pytest.approx(sum(sums) / len(sums), abs=NEAR)
         values = _likelihoods(load_vlm("honed", path=out, **OPTIONS.keywords), pairs)
         assert _far(values, _likelihoods(vlm, pairs)) > 10 * NEAR

@@ -59,6 +59,20 @@ def test_a_word_level_model_is_trained_on_the_batch_that_trl_makes() -> None:
         assert torch.equal(ours[name], values), name
 
 
+def test_an_answer_is_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    collator, answers, answered = _collator(processor()), [], PromptReader.answered
+
+    def counting(self: PromptReader, sample: Any, answer: str, *head: Any) -> Any:
+        answers.append(answer)
+        return answered(self, sample, answer, *head)
+
+    monkeypatch.setattr(PromptReader, "answered", counting)
+    first, again = _batch(collator), _batch(collator, PAIRS[::-1])
+    assert sorted(answers) == sorted(text for pair in ANSWERS for text in pair)
+    order = [1, 0, 3, 2]
+    assert all(torch.equal(values[order], again[name]) for name, values in first.items())
+
+
 @pytest.mark.parametrize("template", [None, HUB_TEMPLATE], ids=["ours", "the hub's"])
 @pytest.mark.parametrize("spaces", ["first", "legacy"])
 def test_a_llama_like_model_is_trained_on_the_tokens_that_it_is_asked_and_says(
@@ -101,14 +115,17 @@ def test_training_counts_its_passes_and_tokens(tmp_path: Path) -> None:
     recipe = Dpo(trl={"per_device_train_batch_size": 2, "num_train_epochs": 3, "learning_rate": 1e-4})
     trained = optimise(PAIRS, recipe, start=folder, reference=folder, out=tmp_path / "checkpoint", seed=0)
     assert pictures == 4 * 64
+    prompt = len(_row(batch, 0)[0])
+    tokens -= 2 * prompt - 1  # read once: a prompt and "A" but for the last token, a prompt but for the last token
+    pictures //= 2
     weights = weights_of(prepare(load_vlm("tiny", path=folder).model, recipe.settled(0), seed=0))
-    # the policy and the reference read each of three batches
+    # the reference reads the batch once, the policy three times
     assert trained.costs == {
-        "forward_passes": 6,
-        "forward_tokens": 6 * tokens,
-        "picture_tokens": 6 * pictures,
+        "forward_passes": 4,
+        "forward_tokens": 4 * tokens,
+        "picture_tokens": 4 * pictures,
         "trained_tokens": 3 * tokens,
-        "estimated_flops": 3 * weights.flops(tokens, pictures) + 3 * weights.flops(tokens, pictures, backwards=True),
+        "estimated_flops": weights.flops(tokens, pictures) + 3 * weights.flops(tokens, pictures, backwards=True),
     }
 
 

@@ -92,7 +92,14 @@ def test_the_ledger_names_device_and_precision_of_each_stages_models(setting: Se
         "round-1/collect": model,
         "round-1/verify": encoder,
         "round-1/select": None,
-        "round-1/optimise": {"policy": {"device": "cpu", "dtype": "float32", "attn_implementation": "eager"}},
+        "round-1/optimise": {
+            "policy": {
+                "device": "cpu",
+                "dtype": "float32",
+                "attn_implementation": "eager",
+                "pairs": "behind one prefix",
+            }
+        },
         "round-1/eval": model,
     }
 

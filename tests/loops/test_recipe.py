@@ -223,12 +223,12 @@ DEFAULTS = {
         **THINNED, "balance": False, "margin": 0.0, "each": None, "max_word_gap": None, "keep": 1.0
     },
     ("select", "survivors", 1): {**THINNED, "least": None, "each": 1, "keep": 1.0, "others": False},
-    ("optimise", "dpo", 2): {
+    ("optimise", "dpo", 3): {
         **TRAINED, "reference": "previous", "length_normalised": False, "sft_weight": 0.0
     },
-    ("optimise", "sft", 1): TRAINED,
-    ("optimise", "kto", 1): {**TRAINED, "reference": "previous"},
-    ("optimise", "grpo", 1): {**TRAINED, "reference": "previous"},
+    ("optimise", "sft", 2): TRAINED,
+    ("optimise", "kto", 2): {**TRAINED, "reference": "previous"},
+    ("optimise", "grpo", 2): {**TRAINED, "reference": "previous"},
 }  # fmt: skip
 
 

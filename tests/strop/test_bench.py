@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A tiny model to measure, on few questions and draws, where NLTK has no data."""
     module = importlib.import_module("strop.commands.bench")
-    for name, size in {"CAPTIONS": 9, "SCENES": 1, "DRAWS": 100}.items():
+    for name, size in {"CAPTIONS": 9, "SCENES": 1, "DRAWS": 100, "PAIRS": 4, "BATCH": 2}.items():
         monkeypatch.setattr(module, name, size)
     monkeypatch.setattr(text, "missing_data", lambda: ["wordnet"])
     return save_tiny(tmp_path / "tiny")
@@ -39,13 +39,18 @@ def test_every_figure_is_the_median_of_its_runs_or_says_why_there_is_none(small:
     nltk = measured.pop("CHAIR by nltk")
     assert (nltk["value"], nltk["runs"]) == (None, [])
     assert nltk["about"] == "skipped: NLTK's data are missing (wordnet); set NLTK_DATA"
-    assert list(measured) == ["CHAIR by lemminflect", "bootstrap", "questions, prefix shared", "questions, one by one"]
+    assert list(measured) == [
+        "CHAIR by lemminflect", "bootstrap", "questions, prefix shared", "questions, one by one",
+        "vision DPO step against stock TRL", "vision DPO, peak memory against stock TRL",
+    ]  # fmt: skip
     for value in measured.values():
         assert len(value["runs"]) == 3
         assert value["value"] == median(value["runs"]) > 0
     assert measured["CHAIR by lemminflect"]["about"] == "9 captions of Pictos, each marked once"
     assert measured["bootstrap"]["about"] == "100 draws of 26 metrics over 9000 answers to 500 pictures"
     assert measured["questions, one by one"]["about"].startswith("18 questions about 1 pictures by ")
+    assert "; 4 pairs in batches of 2" in measured["vision DPO step against stock TRL"]["about"]
+    assert measured["vision DPO, peak memory against stock TRL"]["value"] < 1
     assert {"cpu", "usable_cores", "threads", "gpus", "memory_gib", "peak_memory_mb", "commit", "torch"} <= set(
         printed["machine"]
     )

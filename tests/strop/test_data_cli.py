@@ -70,7 +70,7 @@ def _states(data: Path) -> dict[str, str]:
 
 def test_every_task_of_others_data_says_what_it_needs_and_whose_it_is(tmp_path: Path) -> None:
     listed = json.loads(_run("list", "--data", tmp_path, "--json").stdout)
-    assert list(listed["tasks"]) == ["pope", "chair", "scienceqa", "mathvista", "ic", "grounding"]
+    assert list(listed["tasks"]) == ["pope", "chair", "scienceqa", "mathvista", "physics", "ic", "grounding"]
     for rows in listed["tasks"].values():
         assert any(row["needed"] for row in rows)
         for row in rows:
@@ -232,7 +232,9 @@ def test_an_option_that_names_nothing_is_told(quiz: Path, words: tuple[str, ...]
 
 def test_a_task_without_data_of_others_is_told_which_have_some(tmp_path: Path) -> None:
     error = _error("fetch", "pictos_pope", "--from", tmp_path)
-    assert str(error).endswith("'pictos_pope'; these need some: pope, chair, scienceqa, mathvista, ic, grounding")
+    assert str(error).endswith(
+        "'pictos_pope'; these need some: pope, chair, scienceqa, mathvista, physics, ic, grounding"
+    )
 
 
 # Beside `strop score` -------------------------------------------------------------------------------------------------

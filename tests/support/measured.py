@@ -29,6 +29,7 @@ WIDE = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 6, "
 """Of the language model: sixty million weights, two thirds of them words."""
 
 ROWS, ANSWER, PAIRS = 16, 24, 2
+REJECTED = "a blue circle and a red square. " * 4
 QUESTION = "what is in this picture? " * 8
 CHOSEN = "a red square and a blue circle. " * 4
 
@@ -78,7 +79,7 @@ def _measure(family: str, names: list[str]) -> Mapping[str, tuple[int, int]]:
     from loops.groups import Pair
     from loops.optimise.dpo import Dpo
     from loops.optimise.footprint import training
-    from loops.optimise.parts import prepare, switched_off
+    from loops.optimise.parts import prepare
     from loops.optimise.training import agreed_trainer, trl_settings
     from tests.support.families import FAMILIES
     from tests.support.families.member import picture
@@ -91,7 +92,7 @@ def _measure(family: str, names: list[str]) -> Mapping[str, tuple[int, int]]:
                cluster=str(number))
         for number in range(ROWS)
     ]  # fmt: skip
-    pairs = [Pair(sample=sample, chosen=CHOSEN, rejected=CHOSEN, reversed=False) for sample in samples[:PAIRS]]
+    pairs = [Pair(sample=sample, chosen=CHOSEN, rejected=REJECTED, reversed=False) for sample in samples[:PAIRS]]
     length = len(reader.answered(samples[0], CHOSEN)[1]) + 1
     end = reader.end_token([reader.tokenizer.eos_token_id])
 
@@ -114,8 +115,7 @@ def _measure(family: str, names: list[str]) -> Mapping[str, tuple[int, int]]:
             return
         with tempfile.TemporaryDirectory() as scratch:
             model = prepare(new(config), recipe(case), seed=0)
-            reference = None if switched_off(model, recipe(case)) else new(config)
-            agreed_trainer(model, reference, pairs, recipe(case), settings(case, scratch), reader, end).trainer.train()
+            agreed_trainer(model, None, pairs, recipe(case), settings(case, scratch), reader, end).trainer.train()
 
     def planned(case: str, config: Any) -> int:
         with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +127,7 @@ def _measure(family: str, names: list[str]) -> Mapping[str, tuple[int, int]]:
                 return asking(outline, question, sampling, dtype=torch.float32).at(ROWS).total
             chosen = settings(case, folder)
             return training(
-                outline, question, recipe(case), chosen, answer=length, own_reference=False, gpu=False
+                outline, question, recipe(case), chosen, answer=length, own_reference=False, gpu=False, joins=True
             ).memory.total
 
     small, large = member.model.config, copy.deepcopy(member.model.config)

@@ -14,6 +14,8 @@ from tasks import registry
 from tasks.chair.task import Chair
 from tasks.mathvista.questions import Size as MathVistaSize
 from tasks.mathvista.task import MathVista
+from tasks.physics.questions import Size as PhysicsSize
+from tasks.physics.task import Physics
 from tasks.pope.questions import ROWS
 from tasks.pope.task import Pope
 from tasks.scienceqa.questions import Size as ScienceQaSize
@@ -27,6 +29,7 @@ PICTURES = {
     "scienceqa": "scienceqa/test/1/image.png",
     "scienceqa_img": "scienceqa/test/1/image.png",
     "mathvista": "mathvista/images/1.jpg",
+    "physics": "physics/optics.png",
     "ic": f"pope/val2014/{PHOTO}",
     "grounding": f"pope/val2014/{PHOTO}",
 }
@@ -43,6 +46,7 @@ def expect_one(monkeypatch: pytest.MonkeyPatch) -> None:
         scienceqa=partial(ScienceQa, size=science),
         scienceqa_img=partial(ScienceQaImg, size=science),
         mathvista=partial(MathVista, size=mathematics),
+        physics=partial(Physics, size=PhysicsSize(questions=1, with_figure=1)),
     )
 
 
@@ -71,6 +75,8 @@ def write_all(data: Path) -> None:
                 "metadata": metadata}  # fmt: skip
     write_json(data / "mathvista/testmini.json", {"1": question})
     write_json(data / "mathvista/query.json", {"1": "Hint: a number.\nQuestion: How many?"})
+    problem = {"id": "optics/1", "questions": "How far?", "final_answers": ["5"], "figures": ["optics.png"]}
+    write_jsonl(data / "physics/optics_dataset.jsonl", [problem])
     seen = {"file_name": PHOTO, "objects": ["cat"], "counts": {"cat": 1}}
     write_json(data / "ic/truth.json", {"benchmark": "ic", "version": 1, "categories": ["cat"], "images": {"1": seen}})
     instances = {

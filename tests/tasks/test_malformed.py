@@ -167,6 +167,7 @@ def test_a_picture_that_does_not_open_is_one_line_with_its_file(data: Path, name
 POPE = "pope/coco_pope_random.json"
 COCO = "grounding/annotations/instances_val2014.json"
 PROBLEMS = "scienceqa/problems.json"
+PHYSICS = "physics/optics_dataset.jsonl"
 
 ROWS: dict[tuple[str, str], tuple[str, str, str, str]] = {
     ("pope", "missing field"): (POPE, '"label"', '"lable"', r":1: field 'label' is missing; found question_id"),
@@ -186,6 +187,14 @@ ROWS: dict[tuple[str, str], tuple[str, str, str, str]] = {
         '{\n "1": {}, "1"',
         r"key '1' is given twice",
     ),
+    ("physics", "missing field"): (
+        PHYSICS,
+        '"final_answers"',
+        '"answers"',
+        r":1: field 'final_answers' is missing",
+    ),
+    ("physics", "wrong type"): (PHYSICS, '["5"]', '"5"', r":1: field 'final_answers' must be a list of strings"),
+    ("physics", "duplicate id"): ("", "", "", r":2: id optics/1 was already given at"),
     ("ic", "missing field"): ("ic/truth.json", '"file_name"', '"file"', r": 1: field 'file_name' is missing"),
     ("ic", "wrong type"): ("ic/truth.json", '"cat": 1', '"cat": "one"', r"counts: field 'cat' must be an integer"),
     ("ic", "duplicate id"): ("ic/truth.json", '"images": {', '"images": {"1": {}, ', r": the key '1' is given twice"),
@@ -195,7 +204,7 @@ ROWS: dict[tuple[str, str], tuple[str, str, str, str]] = {
 }
 """(task, fault) -> file, what stands in it, what stands there instead, the complaint."""
 
-TWICE = {"pope": POPE, "chair": "chair/greedy.jsonl"}
+TWICE = {"pope": POPE, "chair": "chair/greedy.jsonl", "physics": PHYSICS}
 """Files of rows, in which a row is given twice."""
 
 

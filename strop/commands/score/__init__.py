@@ -15,6 +15,7 @@ from strop.commands.score.chair import chair
 from strop.commands.score.grounding import grounding
 from strop.commands.score.ic import ic
 from strop.commands.score.mathvista import mathvista
+from strop.commands.score.physics import physics
 from strop.commands.score.pope import pope
 from strop.commands.score.scienceqa import scienceqa
 from strop.parsing import OnceCommand
@@ -31,5 +32,5 @@ score_app = typer.Typer(
     """,
     no_args_is_help=True,
 )
-for command in (pope, chair, ic, grounding, scienceqa, mathvista):
+for command in (pope, chair, ic, grounding, scienceqa, mathvista, physics):
     score_app.command(command.__name__, cls=OnceCommand)(command)

@@ -24,7 +24,7 @@ from strop.commands.score.options import (
 )
 from strop.commands.score.report import Output, score
 from strop.commands.score.words import offer_download
-from strop.models import KEPT, open_judge
+from strop.models import KEPT, open_judge, with_measured
 from strop.options import (
     AttnImplementationOption,
     DataOption,
@@ -113,7 +113,7 @@ def _judged(
             *(judge, answered.samples, answered.answers, images, store), bars("judge", len(answered.samples))
         )
     about = {"id": judge.id, "prompt": ic_judge.PROMPT_VERSION, "sees_pictures": images is not None}
-    return [
+    judged = [
         replace(
             result,
             rows=tuple(
@@ -125,3 +125,4 @@ def _judged(
         )
         for result in results
     ]
+    return [with_measured(result, data) for result in judged]

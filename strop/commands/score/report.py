@@ -152,8 +152,23 @@ def print_marked(marked: Sequence[TaskResult], estimates: Sequence[Mapping[str, 
             console.print(f"{metric.name}: {', '.join(headlines)}", highlight=False, markup=False, soft_wrap=True)
     for note in notes_of(marked):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
+    if first.info.get("differences") and not alone:
+        _print_differences(first.info["differences"])
     if first.info.get("disagreements") and not alone:
         _print_disagreements(first.info["disagreements"])
+
+
+def _print_differences(differences: Sequence[Mapping[str, Any]]) -> None:
+    """Which verdicts of the profiles stand against each other, how often, and where."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="why the profiles part", min_width=40)
+    for heading in differences[0]:
+        table.add_column(heading, justify="right" if heading in ("pairs", "samples") else "left", overflow="fold")
+    for row in differences:
+        table.add_row(*map(str, row.values()))
+    Console(markup=False).print(table)
 
 
 def write_disagreements(path: Path | None, marked: Sequence[Sequence[TaskResult]]) -> None:

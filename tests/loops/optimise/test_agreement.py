@@ -32,8 +32,10 @@ PAIRS = [
 ]
 
 
-def _train(start: Path, out: Path, pairs: list[Pair] = PAIRS, **trl: Any) -> Trained:
-    return optimise(pairs, Dpo(trl=TRL | trl), start=start, reference=start, out=out / "checkpoint", seed=3)
+def _train(start: Path, out: Path, reference: Path | None = None, **trl: Any) -> Trained:
+    return optimise(
+        PAIRS, Dpo(trl=TRL | trl), start=start, reference=reference or start, out=out / "checkpoint", seed=3
+    )
 
 
 def _changed(method: Callable[..., Any], change: Callable[[Any, dict[str, Any]], None]) -> Callable[..., Any]:
@@ -55,7 +57,8 @@ def test_a_scale_that_the_models_own_code_does_not_know_is_left_out(tiny: Path, 
     config = read_json(scaled / "config.json")
     config["text_config"][field] = 0.0625
     write_json(scaled / "config.json", config)
-    plain, other = _train(tiny, tmp_path / "plain"), _train(scaled, tmp_path / "out")
+    apart = [shutil.copytree(start, tmp_path / f"reference of {start.name}") for start in (tiny, scaled)]
+    plain, other = _train(tiny, tmp_path / "plain", apart[0]), _train(scaled, tmp_path / "out", apart[1])
     assert plain.figures == other.figures
     first, again = (load_file(tmp_path / name / "checkpoint/model.safetensors") for name in ("plain", "out"))
     assert all(torch.equal(first[name], again[name]) for name in first)

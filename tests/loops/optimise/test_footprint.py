@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from harness.counted import Counted
 from harness.models.footprint import Memory
 from harness.models.outline import Outline, Question, outline_of, question_of
 from loops.optimise import footprint
 from loops.optimise.dpo import Dpo
 from loops.optimise.kto import Kto
-from loops.optimise.parts import prepare, switched_off
+from loops.optimise.parts import prepare
 from loops.optimise.sft import Sft
 from loops.optimise.training import TrlOptimiser, trl_settings
-from tests.support.counted import Counted
 from tests.support.families import FAMILIES
 from tests.support.families.member import Member
 from tests.support.measured import measured
@@ -51,30 +51,27 @@ def _settings(recipe: TrlOptimiser, folder: Path, *, recomputed: bool = False) -
 
 
 @pytest.mark.parametrize("recomputed", [False, True], ids=["kept", "recomputed"])
-@pytest.mark.parametrize("weights", ["all", "lora"])
+@pytest.mark.parametrize(("weights", "joins"), [("all", True), ("lora", True), ("lora", False)])
 def test_a_step_takes_the_bytes_that_are_planned(
-    member: Member, outline: Outline, question: Question, weights: str, recomputed: bool, tmp_path: Path
+    member: Member, outline: Outline, question: Question, weights: str, recomputed: bool, joins: bool, tmp_path: Path
 ) -> None:
     recipe = Dpo(weights=weights, trl={"per_device_train_batch_size": 2}).settled(outline.weights)
     settings = _settings(recipe, tmp_path, recomputed=recomputed)
     planned = footprint.training(
-        outline, question, recipe, settings, answer=ANSWER, own_reference=False, gpu=False
+        outline, question, recipe, settings, answer=ANSWER, own_reference=False, gpu=False, joins=joins
     ).memory
 
     model = copy.deepcopy(member.model)
     footprint.fuse_head(model)
     model = prepare(model, recipe, seed=0).train()
-    reference = None if switched_off(model, recipe) else footprint.fused(copy.deepcopy(member.model))
     if recomputed:
         footprint.recompute(model, settings)
     counted = Counted()
-    resident = counted.of(
-        values for each in (model, reference) if each for values in [*each.parameters(), *each.buffers()]
-    )
+    resident = counted.of([*model.parameters(), *model.buffers()])
     batch = footprint.batch_of(question, model, ANSWER, rows=2, sides=2)
     counted.of(batch.values())
     with counted:
-        footprint.step(model, reference, batch)
+        footprint.step(model, None, batch, beside=False, joins=joins)
     gradients = sum(values.grad.nbytes for values in model.parameters() if values.grad is not None)
     assert planned.weights == resident
     assert planned.activations == counted.peak - resident - gradients
@@ -100,7 +97,7 @@ def test_a_large_batch_is_reckoned_from_smaller_ones(
     assert smaller.total == pytest.approx(whole.total, rel=0.02)
 
 
-def test_four_bits_take_a_quarter_and_a_reference_of_its_own_a_second_copy(
+def test_four_bits_take_a_quarter_and_a_reference_that_follows_a_second_copy(
     outline: Outline, question: Question, tmp_path: Path
 ) -> None:
     def weights(own_reference: bool = False, **fields: Any) -> int:
@@ -112,13 +109,14 @@ def test_four_bits_take_a_quarter_and_a_reference_of_its_own_a_second_copy(
 
     whole, adapters = weights(), weights() - 2 * outline.weights
     assert 0 < adapters < whole / 4
-    assert weights(own_reference=True) - whole == pytest.approx(2 * outline.weights, rel=1e-3)
+    following = {"trl": {"sync_ref_model": True}}
+    assert weights(own_reference=True, **following) - whole == pytest.approx(2 * outline.weights, rel=1e-3)
     words = 2 * (outline.parts["embeddings"] + outline.parts["head"])
     linear = 2 * outline.weights - words
     assert words < weights(quantise="nf4") < words + linear / 2 + adapters
 
 
-def test_answers_alone_take_half_of_what_pairs_do_and_sft_has_no_reference(
+def test_answers_alone_take_half_of_what_pairs_do_and_kto_asks_its_reference_beside(
     outline: Outline, question: Question, tmp_path: Path
 ) -> None:
     def taken(recipe: TrlOptimiser) -> Memory:
@@ -129,8 +127,9 @@ def test_answers_alone_take_half_of_what_pairs_do_and_sft_has_no_reference(
         ).memory  # fmt: skip
 
     pairs, verdicts, answers = taken(Dpo()), taken(Kto()), taken(Sft())
-    assert pairs.weights == verdicts.weights == pytest.approx(2 * answers.weights, rel=0.1)
-    assert verdicts.activations == pytest.approx(pairs.activations / 2, rel=0.1)
+    assert verdicts.weights == pytest.approx(2 * answers.weights, rel=0.1)
+    assert pairs.weights == answers.weights, "the reference is asked ahead, and is the model itself"
+    assert answers.activations == pytest.approx(pairs.activations / 2, rel=0.1)
     assert pairs.optimiser == verdicts.optimiser == answers.optimiser
 
 

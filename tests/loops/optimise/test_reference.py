@@ -69,11 +69,12 @@ def test_the_model_with_its_adapter_off_trains_as_a_copy_of_the_checkpoint_does(
 def test_another_checkpoint_as_reference_is_that_checkpoint(tiny: Path, tmp_path: Path) -> None:
     other = save_tiny(tmp_path / "other", seed=2)
     begun, built = _built(tiny, other, LORA)
-    row = built.train_dataset[0]
     copy = load_weights(other, name="other", dtype=torch.float32)
-    assert built.ref_model is not None
-    assert torch.equal(_log_probs(built.ref_model, begun, row), _log_probs(copy, begun, row))
-    assert not torch.equal(_log_probs(begun.model, begun, row), _log_probs(copy, begun, row))
+    for row in built.train_dataset:
+        for side in ("chosen", "rejected"):
+            asked = pytest.approx(row[f"ref_{side}_logps"], abs=1e-4)
+            assert float(_log_probs(copy, begun, row, side).sum()) == asked
+            assert float(_log_probs(begun.model, begun, row, side).sum()) != asked
 
 
 @pytest.mark.parametrize("weights", ["all", "lora"])
@@ -112,11 +113,15 @@ def test_training_without_a_reference_learns_and_holds_one_copy_of_the_weights(t
     assert not list(trainer.ref_model.parameters())
 
 
-def test_training_an_adapter_holds_one_copy_of_the_weights(tmp_path: Path) -> None:
-    base = save_tiny(tmp_path / "base", seed=1)
+def test_training_holds_one_copy_of_the_weights_unless_the_reference_follows(tmp_path: Path) -> None:
+    base, other = (save_tiny(tmp_path / str(seed), seed=seed) for seed in (1, 2))
     weights = sum(values.nbytes for values in load_file(base / "model.safetensors").values())
-    for recipe, copies in ((LORA, 1), ({"weights": "all"}, 2), (LORA | {"lora": {"r": 2, "bias": "all"}}, 2)):
-        begun, trainer = _built(base, base, recipe)
+    biases = LORA | {"lora": {"r": 2, "bias": "all"}}
+    following = {"weights": "all", "trl": {**TRL, "sync_ref_model": True}}
+    for recipe, reference, copies in (
+        (LORA, base, 1), ({"weights": "all"}, base, 1), (biases, base, 1), (LORA, other, 1), (following, base, 2),
+    ):  # fmt: skip
+        begun, trainer = _built(base, reference, recipe)
         adapter = sum(values.nbytes for name, values in begun.model.named_parameters() if ".lora_" in name)
         models = [model for model in (trainer.model, trainer.ref_model) if model is not None]
         assert _stored(models) == copies * weights + adapter
@@ -250,10 +255,10 @@ def _noted(seen: list[bool], settings: Any) -> Any:
 
 def _built(start: Path, reference: Path, recipe: dict[str, Any]) -> tuple[checkpoints.Start, Any]:
     """What a training starts from, and its trainer before the first step."""
-    chosen = Dpo(trl=TRL, **recipe)
+    chosen = Dpo(**{"trl": TRL, **recipe})
     begun = checkpoints.load_start(start, chosen, seed=3)
-    off = (begun.switched_off and reference == start) or not chosen.relative
-    other = None if off else checkpoints.load_reference(reference, chosen)
+    itself = (begun.untouched if chosen.ahead else begun.switched_off) and reference == start
+    other = None if itself or not chosen.relative else checkpoints.load_reference(reference, chosen)
     settings = training.trl_settings(chosen, str(start), seed=3, run_name="")
     return begun, training.agreed_trainer(begun.model, other, PAIRS, chosen, settings, begun.reader, begun.end).trainer
 

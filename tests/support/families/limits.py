@@ -16,5 +16,13 @@ LIMITS: Mapping[str, Mapping[str, str]] = {
 }
 """Family -> column of the table in docs/models.md -> a part of the message."""
 
+TWO_ROWS = frozenset({
+    "qwen3_5", "qwen3_5_moe", "qwen4_exp", "lfm2_vl", "lfm3_vl",  # states
+    "paligemma", "gemma3", "gemma3_short_window", "gemma4", "gemma4_short_window", "gemma4_unified",  # both ways
+    "molmo2",
+    "glm5_next", "hunyuan_vl",
+})  # fmt: skip
+"""Families in which a pair cannot be read as one row."""
+
 WITHOUT_ENCODER = frozenset({"gemma4_unified", "phi4_multimodal"})
 """Families in which nothing can be frozen as the encoder of pictures."""

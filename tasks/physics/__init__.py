@@ -1,0 +1,7 @@
+"""PHYSICS: university physics, answered in boxes."""
+
+from __future__ import annotations
+
+from tasks.physics.task import Physics
+
+TASKS = {"physics": Physics}

@@ -1,0 +1,95 @@
+"""PHYSICS as a task that asks a model: problems and figures from the data folder, or from a copy of the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MissingError
+from harness.types import Details, Metric, Sample, Score, Scorer
+from tasks.data.folder import missing_file
+from tasks.data.root import HUB_VARIABLE, DataRoot
+from tasks.data.splits import refuse_other_split
+from tasks.physics import marks, questions, sources
+from tasks.physics.evaluations import Evaluation, score_evaluation
+from tasks.physics.rule import score_by_rule
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Physics:
+    """PHYSICS: 1,297 problems of university physics, 298 of them with figures, answered in boxes."""
+
+    name: str = marks.NAME
+    version: int = marks.VERSION
+    metrics: tuple[Metric, ...] = marks.physics_metrics()
+    headline: str = marks.HEADLINE
+    max_tokens: int = 8192  # the authors' offline_evaluation
+    profile: str = marks.RULE
+    data_root: DataRoot = field(default_factory=DataRoot)
+    size: questions.Size | None = questions.WHOLE
+    about: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What results tell of problems that a file of responses was joined to; None: of those in the data folder."""
+    evaluations: Mapping[str, Evaluation] | None = field(default=None, hash=False)
+    """Id -> stored verdicts; None: none are stored."""
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        refuse_other_split(self.name, split)
+        return list(questions.load_problems(self._folder(), self.size).values())
+
+    def score(self, sample: Sample, answer: str) -> Score:
+        return self.profiles[self.profile](sample, answer)
+
+    @property
+    def profiles(self) -> Mapping[str, Scorer]:
+        """`official` where verdicts are stored, which replays them; and `rule`."""
+        stored = {} if self.evaluations is None else {marks.OFFICIAL: partial(_score_official, self.evaluations)}
+        return {**stored, marks.RULE: _score_by_rule}
+
+    @property
+    def replicas(self) -> Collection[str]:
+        return (marks.OFFICIAL,)
+
+    def gold(self, sample: Sample) -> str:
+        return "\n\n".join(f"\\[\\boxed{{{answer}}}\\]" for answer in sample.target.answers)
+
+    def details(self, samples: Sequence[Sample]) -> Details:
+        cells = dict.fromkeys(cell for sample in samples for cell in sample.target.cells)
+        info = self.about
+        if info is None:
+            where = f"{sources.REPOSITORY}@{sources.REVISION}" if self.data_root.hub else "data folder"
+            info = {"questions": where, "prompt": "the authors' system message before the problem, all figures"}
+        return Details(metrics=marks.physics_metrics(info.get("cells", list(cells))), info=info)
+
+    def _folder(self) -> Path:
+        """The folder of the problems: the data folder's, or with STROP_HUB a copy of the authors' repository."""
+        hub = self.data_root.hub
+        if not hub:
+            folder = self.data_root.folder / self.name
+            if not questions.problem_files(folder):
+                raise missing_file(self.data_root.folder, self.name, sources.SOURCES[0].file)
+            return folder
+        if not isinstance(hub, Path) or not questions.problem_files(hub / sources.REPOSITORY):
+            copy = hub / sources.REPOSITORY if isinstance(hub, Path) else f"FOLDER/{sources.REPOSITORY}"
+            raise MissingError(
+                f"PHYSICS is published on GitHub and not on the hub: clone {sources.REPOSITORY} at {sources.REVISION} "
+                f"to {copy} and set {HUB_VARIABLE}=FOLDER, or leave {HUB_VARIABLE} unset to read the data folder"
+            )
+        return hub / sources.REPOSITORY
+
+
+def _score_official(evaluations: Mapping[str, Evaluation], sample: Sample, answer: str) -> Score:
+    stored = evaluations.get(sample.id)
+    if stored is None:
+        # lost: the response, where it is there, was not judged
+        empty = Evaluation(boxes=(), checks=(), accuracy=0.0, has_response=True)
+        score = score_evaluation(sample.target, "", empty)
+        cells = {f"{cell}/unread": 0.0 for cell in sample.target.cells}
+        return Score(value=0.0, parsed=None, counts={**score.counts, **cells, "unread": 0.0, "lost": 1.0})
+    return score_evaluation(sample.target, answer, stored)
+
+
+def _score_by_rule(sample: Sample, answer: str) -> Score:
+    return score_by_rule(sample.target, answer)
