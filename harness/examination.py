@@ -1,8 +1,9 @@
-"""Judges under the lamp: how far a judge of pairs can be believed, measured where the verdict is known.
+"""Judges under the lamp: how far a judge can be believed, measured where the verdict is known.
 
-A judge says of two texts whether they are the same answer. It is asked of pairs whose verdict is known, each kind by
-itself, twice over, and with the two exchanged. What comes of it stands beside the judge's figures on a board: a judge
-that finds one answer in twenty where there is none gives away as much as a model can gain.
+A judge says yes or no of a case: that two texts are the same answer, what an answer settles on, that a caption says
+what is there. It is asked of cases whose verdict is known, each kind by itself, twice over, and turned: the two texts
+exchanged, the options in another order. What comes of it stands beside the judge's figures: a judge that finds one
+answer in twenty where there is none gives away as much as a model can gain.
 """
 
 from __future__ import annotations
@@ -10,18 +11,31 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from harness.files import digest_of_json, read_json, write_json
 
 FOLDER = "judges"
 """Where measurements are kept, below the data folder."""
 
-PairVerdicts = Callable[[Sequence[tuple[str, str]], int], Sequence[bool | None]]
-"""The verdicts of (left, right) pairs, None without one that can be read; the number says the how manieth time they are
-asked, so that nobody's first reply is taken for a second."""
+
+class KnownCase(Protocol):
+    """Something whose verdict is known: `equal` is what a good judge says, `kind` why."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def equal(self) -> bool: ...
+
+
+Case = TypeVar("Case", bound=KnownCase)
+
+Verdicts = Callable[[Sequence[Case], int], Sequence[bool | None]]
+"""The verdicts of cases, None without one that can be read; the number says the how manieth time they are asked, so
+that nobody's first reply is taken for a second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,28 +71,35 @@ def share_of(name: str, count: int, total: int, better: int = 1) -> Share:
     return Share(name=name, count=count, total=total, better=better, value=count / total, low=low, high=high)
 
 
-def examine(verdicts: PairVerdicts, pairs: Sequence[KnownPair], repeats: int = 2) -> list[Share]:
-    """What a judge makes of pairs whose verdict is known.
+def exchanged(pair: KnownPair) -> KnownPair:
+    """The pair in the other order."""
+    return replace(pair, left=pair.right, right=pair.left)
 
-    `read`: verdicts that could be read; `consistent`: pairs with one verdict in all `repeats`; `symmetric`: pairs with
-    one verdict in both orders; `equal/KIND`: equal pairs that are found equal; `equal though not/KIND`: unequal ones
-    that are. A verdict that cannot be read is none of the four, and counts as "not equal" in the last two, as a
+
+def examine(
+    verdicts: Verdicts[Case], cases: Sequence[Case], repeats: int = 2, turn: Callable[[Case], Case] | None = None
+) -> list[Share]:
+    """What a judge makes of cases whose verdict is known.
+
+    `read`: verdicts that could be read; `consistent`: cases with one verdict in all `repeats`; `symmetric`: cases with
+    one verdict also when turned; `equal/KIND`: cases that are equal and are found so; `equal though not/KIND`: unequal
+    ones that are. A verdict that cannot be read is none of the four, and counts as "not equal" in the last two, as a
     scorer has it.
     """
-    texts = [(pair.left, pair.right) for pair in pairs]
-    times = [list(verdicts(texts, number)) for number in range(repeats)]
-    turned = list(verdicts([(right, left) for left, right in texts], 0))
+    times = [list(verdicts(cases, number)) for number in range(repeats)]
+    turned = [] if turn is None else list(verdicts([turn(case) for case in cases], 0))
     every = [verdict for each in (*times, turned) for verdict in each]
     again = [each for each in zip(*times, strict=True) if None not in each]
-    both = [each for each in zip(times[0], turned, strict=True) if None not in each]
     shares = [
         share_of("read", sum(verdict is not None for verdict in every), len(every)),
         share_of("consistent", sum(len(set(each)) == 1 for each in again), len(again)),
-        share_of("symmetric", sum(first == second for first, second in both), len(both)),
     ]
+    if turn is not None:
+        both = [each for each in zip(times[0], turned, strict=True) if None not in each]
+        shares.append(share_of("symmetric", sum(first == second for first, second in both), len(both)))
     by_kind: dict[tuple[bool, str], list[bool | None]] = defaultdict(list)
-    for pair, verdict in zip(pairs, times[0], strict=True):
-        by_kind[pair.equal, pair.kind].append(verdict)
+    for case, verdict in zip(cases, times[0], strict=True):
+        by_kind[case.equal, case.kind].append(verdict)
     for equal in (True, False):
         here = {kind: said for (truth, kind), said in by_kind.items() if truth == equal}
         heading = "equal" if equal else "equal though not"
@@ -111,16 +132,16 @@ def examine_stored(
     return shares
 
 
-def keep(data: Path, judge: str, measured: dict[str, Any]) -> Path:
-    """Keep what was measured of a judge in the data folder; returns the file."""
-    path = _file(data, judge)
-    write_json(path, {"judge": judge, **measured})
+def keep(data: Path, judge: str, form: str, measured: dict[str, Any]) -> Path:
+    """Keep what was measured of a judge, asked in a form, in the data folder; returns the file."""
+    path = _file(data, judge, form)
+    write_json(path, {"judge": judge, "form": form, **measured})
     return path
 
 
-def kept(data: Path, judge: str) -> dict[str, Any] | None:
-    """What was measured of a judge of that id, None where nothing was."""
-    path = _file(data, judge)
+def kept(data: Path, judge: str, form: str) -> dict[str, Any] | None:
+    """What was measured of a judge of that id in that form, None where nothing was."""
+    path = _file(data, judge, form)
     return read_json(path) if path.is_file() else None
 
 
@@ -129,6 +150,6 @@ def as_plain(shares: Sequence[Share]) -> dict[str, dict[str, Any]]:
     return {share.name: {name: value for name, value in asdict(share).items() if name != "name"} for share in shares}
 
 
-def _file(data: Path, judge: str) -> Path:
+def _file(data: Path, judge: str, form: str) -> Path:
     name = re.sub(r"[^\w.@-]+", "_", judge)[:80]
-    return data.expanduser() / FOLDER / f"{name}.{digest_of_json(judge)[:8]}.json"
+    return data.expanduser() / FOLDER / f"{name}.{form}.{digest_of_json(judge)[:8]}.json"

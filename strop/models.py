@@ -128,19 +128,19 @@ def with_judge(
     with progress_bars() as bars:
         store = Store(data.expanduser() / plain.task / KEPT)
         judged = judge_unread(plain, samples, strict, judge, store, partial(bars, f"judge, {plain.task}"))
-    judged = with_measured(judged, data)
+    judged = with_measured(judged, data, "reading")
     return [judged] if len(marked) == 1 else [*marked, judged]
 
 
-def with_measured(judged: TaskResult, data: Path) -> TaskResult:
-    """A judge's result with what `strop judges` measured of it, where the data folder has that: in
+def with_measured(judged: TaskResult, data: Path, form: str) -> TaskResult:
+    """A judge's result with what `strop judges` measured of it in that form, where the data folder has that: in
     `info["judge"]["measured"]`."""
     from dataclasses import replace
 
     from harness.examination import kept
 
     about = judged.info["judge"]
-    measured = kept(data, about["id"])
+    measured = kept(data, about["id"], form)
     if measured is None:
         return judged
     return replace(judged, info={**judged.info, "judge": {**about, "measured": measured["shares"]}})

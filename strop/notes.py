@@ -62,8 +62,10 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
             )
         if measured := info["judge"].get("measured"):
             shown = ("consistent", "symmetric", "equal", "equal though not")
-            shares = (f"{name} {100 * measured[name]['value']:.1f} %" for name in shown if measured[name]["total"])
-            yield f"the judge on pairs with known verdict: {', '.join(shares)} (`strop judges`)"
+            shares = (
+                f"{name} {100 * measured[name]['value']:.1f} %" for name in shown if measured.get(name, {}).get("total")
+            )
+            yield f"the judge where the verdict is known: {', '.join(shares)} (`strop judges`)"
         if info["judge"].get("unjudged"):
             yield "{unjudged} of {pairs} pairs have no verdict of the judge and count as unequal".format_map(
                 info["judge"]

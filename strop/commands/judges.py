@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -32,9 +32,20 @@ RULE = "rule"
 """The judge of that name is no model: it is the rule of PHYSICS."""
 
 
+Form = Literal["equality", "reading", "captions"]
+
+
 def judges(
     judge: JudgeOption = None,
     judge_endpoint: JudgeEndpointOption = None,
+    form: Annotated[
+        Form,
+        typer.Option(
+            help="What it is asked, in the words in which it judges. equality: whether two LaTeX answers are the same "
+            "(PHYSICS); reading: which option an answer in words settles on (ScienceQA, MathVista); captions: how much "
+            "of a caption is true, and of what is there said (IC)."
+        ),
+    ] = "equality",
     evaluations: Annotated[
         list[Path] | None,
         typer.Option(
@@ -43,8 +54,8 @@ def judges(
         ),
     ] = None,
     questions: Annotated[Path | None, typer.Option(help="The problems of --evaluations.")] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Pairs of each kind.")] = 40,
-    repeats: Annotated[int, typer.Option(min=2, help="How often each pair is asked.")] = 2,
+    pairs: Annotated[int, typer.Option(min=1, help="Cases of each kind.")] = 40,
+    repeats: Annotated[int, typer.Option(min=2, help="How often each case is asked.")] = 2,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     attn_implementation: AttnImplementationOption = None,
@@ -53,13 +64,15 @@ def judges(
 ) -> None:
     """Measure a judge before it is believed: against itself, on numbers, on near misses.
 
-    Pairs of LaTeX answers are made whose verdict is known. The judge is asked of each as by `strop score physics`,
-    twice, and once in the other order. What it says is kept in the data folder, each time by itself, and so are its
-    figures, which then stand beside every result that it judged. `--judge rule` measures the rule of PHYSICS.
+    Cases are made whose verdict is known. The judge is asked of each as where it judges, twice, and once with the two
+    texts exchanged or the options in reverse. What it says is kept in the data folder, each time by itself, and so are
+    its figures, which then stand beside every result that it judged. `--judge rule` measures the rule of PHYSICS.
 
     **Examples**
 
     strop judges --judge my/judge --judge-endpoint http://localhost:8000/v1
+
+    strop judges --judge my/judge --form reading
 
     strop judges --evaluations outputs/gpt-4o --questions problems.jsonl.gz
     """
@@ -68,6 +81,8 @@ def judges(
     options = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
     if (judge is None) == (not evaluations):
         raise UsageError("name a judge by --judge, or the stored verdicts of one by --evaluations")
+    if (evaluations or judge == RULE) and form != "equality":
+        raise UsageError(f"--form {form} is asked of a model; leave it away")
     if evaluations:
         named, shares = "the judge of the stored evaluations", _stored(evaluations, questions, data)
     elif judge == RULE:
@@ -75,41 +90,56 @@ def judges(
     else:
         opened = open_judge(judge, judge_endpoint, options)
         assert opened is not None
-        named, shares = opened.id, _asked(opened, pairs, repeats, data)
-        keep(data, opened.id, {"pairs": pairs, "repeats": repeats, "shares": as_plain(shares)})
+        named, shares = opened.id, _asked(opened, form, pairs, repeats, data)
+        keep(data, opened.id, form, {"cases": pairs, "repeats": repeats, "shares": as_plain(shares)})
     if as_json:
-        typer.echo(json.dumps({"judge": named, "shares": as_plain(shares)}, ensure_ascii=False))
+        typer.echo(json.dumps({"judge": named, "form": form, "shares": as_plain(shares)}, ensure_ascii=False))
     else:
         _print(named, shares)
 
 
-def _asked(judge: Judge, pairs: int, repeats: int, data: Path) -> list[Share]:
-    from harness.examination import FOLDER, examine
+def _asked(judge: Judge, form: Form, count: int, repeats: int, data: Path) -> list[Share]:
+    from harness.examination import FOLDER, KnownPair, examine, exchanged
     from harness.store import Store
     from strop.progress import progress_bars
+    from tasks.ic.known_captions import KnownCaption, known_captions, verdicts_of_captions
     from tasks.physics.judge import verdicts_of_judge
     from tasks.physics.known_pairs import known_pairs
+    from tasks.reading.known_answers import KnownAnswer, known_answers, verdicts_of_readings, with_options_reversed
+
+    def store(time: int) -> Store:
+        return Store(data.expanduser() / FOLDER / f"{time}.{KEPT}")
 
     with progress_bars() as bars:
 
-        def verdicts(texts: Sequence[tuple[str, str]], time: int) -> list[bool | None]:
-            store = Store(data.expanduser() / FOLDER / f"{time}.{KEPT}")
-            said = verdicts_of_judge(judge, texts, store, lambda total: bars(f"asking, {time + 1}", total))
+        def of_pairs(cases: Sequence[KnownPair], time: int) -> list[bool | None]:
+            texts = [(case.left, case.right) for case in cases]
+            said = verdicts_of_judge(judge, texts, store(time), lambda total: bars(f"asking, {time + 1}", total))
             return [said[pair] for pair in texts]
 
-        return examine(verdicts, known_pairs(pairs), repeats)
+        def of_answers(cases: Sequence[KnownAnswer], time: int) -> list[bool | None]:
+            return verdicts_of_readings(judge, cases, store(time), lambda total: bars(f"asking, {time + 1}", total))
+
+        def of_captions(cases: Sequence[KnownCaption], time: int) -> list[bool | None]:
+            return verdicts_of_captions(judge, cases, store(time), bars(f"asking, {time + 1}", len(cases)))
+
+        if form == "reading":
+            return examine(of_answers, known_answers(count), repeats, with_options_reversed)
+        if form == "captions":
+            return examine(of_captions, known_captions(count), repeats)
+        return examine(of_pairs, known_pairs(count), repeats, exchanged)
 
 
-def _by_rule(pairs: int, repeats: int) -> list[Share]:
-    from harness.examination import examine
+def _by_rule(count: int, repeats: int) -> list[Share]:
+    from harness.examination import KnownPair, examine, exchanged
     from tasks.physics.known_pairs import known_pairs
     from tasks.physics.rule import judge_pairs
 
-    def verdicts(texts: Sequence[tuple[str, str]], time: int) -> list[bool | None]:
-        said = judge_pairs(texts)
-        return [said[pair].equal for pair in texts]
+    def verdicts(cases: Sequence[KnownPair], time: int) -> list[bool | None]:
+        said = judge_pairs((case.left, case.right) for case in cases)
+        return [said[case.left, case.right].equal for case in cases]
 
-    return examine(verdicts, known_pairs(pairs), repeats)
+    return examine(verdicts, known_pairs(count), repeats, exchanged)
 
 
 def _stored(folders: Sequence[Path], questions: Path | None, data: Path) -> list[Share]:

@@ -84,12 +84,12 @@ def judge_unread(
     few = min(CONTROLS, len(clear)) if unread else 0
     controls = [clear[k * len(clear) // few] for k in range(few)]
     shown = [*unread, *controls]
-    questions = [_question(samples[i], answers[i]) for i in shown]
+    questions = [question_of(samples[i], answers[i]) for i in shown]
     replies = dict(zip(shown, ask_judge(judge, questions, store, begin and begin(len(shown))), strict=True))
     read = {
         i: mark(samples[i], marked.rows[i].answer, score(samples[i], reply))
         for i, reply in replies.items()
-        if reply is not None and not _UNCLEAR.search(reply)
+        if reply is not None and settles(reply)
     }
     rows = list(marked.rows)
     for i in unread:
@@ -108,7 +108,13 @@ def judge_unread(
     return replace(marked, profile=judged_profile(judge), rows=tuple(rows), info={**marked.info, "judge": about})
 
 
-def _question(sample: Sample, answer: str) -> Sample:
+def settles(reply: str) -> bool:
+    """Whether a reply says that the answer settles on something."""
+    return _UNCLEAR.search(reply) is None
+
+
+def question_of(sample: Sample, answer: str) -> Sample:
+    """What a judge is asked of an answer to a `Problem` or a `Question`."""
     target: Problem | Question = sample.target
     listed = "".join(f"{letter}. {text}\n" for letter, text in zip(LETTERS, target.options, strict=False))
     form = _LETTER if isinstance(target, Problem) or target.options else _FORMS[target.answer_type]

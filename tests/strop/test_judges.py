@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.errors import UsageError
-from harness.examination import KnownPair, examine, examine_stored, keep, kept, share_of
+from harness.examination import KnownPair, examine, examine_stored, exchanged, keep, kept, share_of
 from harness.types import Sample
 from strop.app import app
 from tasks.physics.known_pairs import known_pairs, stored_kind
@@ -64,10 +64,11 @@ PAIRS = [
 
 
 def test_a_judge_is_held_against_itself_and_the_known_verdicts() -> None:
-    def fickle(texts: Sequence[tuple[str, str]], time: int) -> list[bool | None]:
-        return [left == "a" or (left == "c" and time == 0) or (None if left == "e" else False) for left, _ in texts]
+    def fickle(pairs: Sequence[KnownPair], time: int) -> list[bool | None]:
+        left = [pair.left for pair in pairs]
+        return [text == "a" or (text == "c" and time == 0) or (None if text == "e" else False) for text in left]
 
-    shares = {share.name: (share.count, share.total) for share in examine(fickle, PAIRS)}
+    shares = {share.name: (share.count, share.total) for share in examine(fickle, PAIRS, turn=exchanged)}
     assert shares == {
         "read": (7, 9), "consistent": (1, 2), "symmetric": (0, 2), "equal": (1, 1), "equal/form": (1, 1),
         "equal though not": (1, 2), "equal though not/sign": (1, 2),
@@ -118,11 +119,35 @@ def test_a_model_is_asked_twice_and_once_in_the_other_order_and_its_figures_are_
     assert asked == 3 * len(known_pairs(1))
     assert _run(*arguments) == printed
     assert len(model.samples) == asked  # every reply was kept
-    measured = kept(tmp_path, printed["judge"])
+    measured = kept(tmp_path, printed["judge"], "equality")
     assert measured is not None
     assert measured["shares"] == printed["shares"]
-    assert kept(tmp_path, "another") is None
-    assert keep(tmp_path, "a/b c", {}).name.startswith("a_b_c.")
+    assert kept(tmp_path, printed["judge"], "reading") is None
+    assert keep(tmp_path, "a/b c", "reading", {}).name.startswith("a_b_c.reading.")
+
+
+def test_a_reader_of_short_answers_is_measured_on_what_they_settle_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that always says A reads the right option by chance, and one where there is none to read."""
+    monkeypatch.setattr("strop.models.load_model", lambda name, **_: Scripted(lambda question: "A"))
+    shares = _run("--judge", "x", "--form", "reading", "--pairs", 8, "--data", tmp_path, "--json")["shares"]
+    assert (shares["read"]["value"], shares["consistent"]["value"]) == (1.0, 1.0)
+    assert 0.1 < shares["equal"]["value"] < 0.6
+    assert shares["equal though not"]["value"] == 1.0
+    assert shares["symmetric"]["value"] < 1.0
+    monkeypatch.setattr("strop.models.load_model", lambda name, **_: Scripted(lambda question: "unclear"))
+    shares = _run("--judge", "y", "--form", "reading", "--pairs", 8, "--data", tmp_path / "y", "--json")["shares"]
+    assert (shares["equal"]["value"], shares["equal though not"]["value"]) == (0.0, 0.0)
+
+
+def test_a_judge_of_captions_is_measured_on_what_they_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "strop.models.load_model", lambda name, **_: Scripted(lambda question: "precision: 100\nrecall: 100")
+    )
+    shares = _run("--judge", "x", "--form", "captions", "--pairs", 3, "--data", tmp_path, "--json")["shares"]
+    assert "symmetric" not in shares
+    assert shares["equal/all"]["value"] == shares["equal though not/one more"]["value"] == 1.0
 
 
 def test_one_judge_is_measured_at_a_time() -> None:

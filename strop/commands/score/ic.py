@@ -125,4 +125,4 @@ def _judged(
         )
         for result in results
     ]
-    return [with_measured(result, data) for result in judged]
+    return [with_measured(result, data, "captions") for result in judged]

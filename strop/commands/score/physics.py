@@ -126,7 +126,7 @@ def explained(
         store = Store(data.expanduser() / task.name / KEPT)
         with progress_bars() as bars:
             by_judge = physics_judge.verdicts_of_judge(judge, pairs, store, partial_function(bars, "judge"))
-        judged = with_measured(physics_judge.mark_by_judge(task, samples, answers, judge, by_judge), data)
+        judged = with_measured(physics_judge.mark_by_judge(task, samples, answers, judge, by_judge), data, "equality")
         if not side_by_side:
             return [judged]
         results = [*results, judged]
