@@ -21,6 +21,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import LinearAttentionCacheLayerMixin
 
 from harness.errors import ModelError
+from harness.models.growing import GrowingLayer, growing_cache
 from harness.models.hiding import Sight
 
 Prefix = Literal[
@@ -118,6 +119,8 @@ def _join_layer(layer: Any, layers: Sequence[Any]) -> None:
     for name, dim in _JOINED:
         if torch.is_tensor(getattr(layer, name, None)):
             setattr(layer, name, padded([getattr(each, name) for each in layers], dim))
+    if isinstance(layer, GrowingLayer):
+        layer.drop_room()
     if torch.is_tensor(getattr(layer, "indexer_position_ids", None)):  # (planes, rows, tokens)
         layer.indexer_position_ids = padded(
             [each.indexer_position_ids.transpose(0, 1) for each in layers], 2
@@ -169,7 +172,7 @@ class Branching:
         return dict(inputs)
 
     def empty_cache(self) -> DynamicCache:
-        return DynamicCache(config=self.model.config)
+        return growing_cache(self.model.config)
 
     def tidy(self, rows: Rows, more: int) -> bool:
         """Whether no padding may lie between the tokens of these rows, `more` tokens on: recurrent layers read it, and

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
@@ -20,6 +20,9 @@ from harness.errors import DataError
 _OPEN, _CLOSE, _NAME = "\ufdd0", "\ufdd1", "\ufdd3"
 """Around the number of a token whose spelling is text, and of one that is a token: characters that Unicode sets
 aside."""
+
+KEPT = 256
+"""Texts of which the tokens are kept: of a large model one may be of tens of thousands of tokens."""
 
 
 class Markup:
@@ -37,6 +40,7 @@ class Markup:
         words = self.tokenizer
         self._structure = {*picture_tokens, words.bos_token_id, words.eos_token_id, words.pad_token_id}
         longest_first = sorted(self.spellings, key=len, reverse=True)
+        self._kept = lru_cache(maxsize=KEPT)(self._tokenised)  # many pictures are asked the same
         self._spelled = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def marked(self, text: str) -> str:
@@ -59,11 +63,15 @@ class Markup:
         `first` is whether the tokenizer puts its first token (and what else it adds) there, where the text does not
         begin with it. Raises `DataError` for a tokenizer that makes a special token of plain text all the same.
         """
+        ids, ends, length = self._kept(text, first)
+        return list(ids), list(ends), length
+
+    def _tokenised(self, text: str, first: bool) -> tuple[tuple[int, ...], tuple[int, ...], int]:
         beginning = self.tokenizer.bos_token
         adds = first and not (beginning and text.startswith(beginning))  # as in transformers
         if _OPEN not in text:
             encoded = self.tokenizer(text, add_special_tokens=adds, return_offsets_mapping=True)
-            return encoded.input_ids, [end for _, end in encoded.offset_mapping], len(text)
+            return tuple(encoded.input_ids), tuple(end for _, end in encoded.offset_mapping), len(text)
         pieces = re.split(f"{_OPEN}([0-9]+){_CLOSE}", text)
         plain = "".join(
             self._written[int(piece)] if number % 2 else self._renamed(piece) for number, piece in enumerate(pieces)
@@ -74,7 +82,8 @@ class Markup:
             if token in self._structure and not added:
                 spelling = self.tokenizer.convert_ids_to_tokens(token)
                 raise DataError(f"the tokenizer reads '{spelling}' in a text as markup; take it out of the text")
-        return [numbers.get(token, token) for token in encoding.ids], [end for _, end in encoding.offsets], len(plain)
+        ids = tuple(numbers.get(token, token) for token in encoding.ids)
+        return ids, tuple(end for _, end in encoding.offsets), len(plain)
 
     def _renamed(self, piece: str) -> str:
         return self._spelled.sub(lambda match: f"{_NAME}{self.spellings[match[0]]}{_NAME}", piece)

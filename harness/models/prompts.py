@@ -18,6 +18,7 @@ import copy
 import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -34,6 +35,9 @@ from harness.models.spelling import SpellingTokenizer
 from harness.models.template import ChatTemplate
 from harness.pictures import open_picture, picture_digest
 from harness.types import Sample
+
+RENDERED = 1024
+"""Conversations of which the chat template's text is kept."""
 
 _ANSWER = "\ufdd2"
 """Stands where the template writes an answer: a character that Unicode sets aside and no text holds."""
@@ -91,6 +95,7 @@ class PromptReader:
         self.placeholder = str(processor.image_token)
         spelled = None if system is None else self.markup.marked(system)
         self.template = ChatTemplate(processor, system=spelled, thinking=thinking)
+        self._rendered = lru_cache(maxsize=RENDERED)(self._render)  # many pictures are asked the same
         special = {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder, *framing_tokens}
         self._closing = frozenset(special - {self.tokenizer.eos_token_id})
         self._framing = frozenset(framing_tokens)
@@ -349,11 +354,14 @@ class PromptReader:
         return before, behind
 
     def _turns(self, sample: Sample, answer: str | None = None) -> str:
-        pictures = [{"type": "image"} for _ in sample.images]
-        prompt = self.markup.marked(sample.prompt)
+        return self._rendered(len(sample.images), self.markup.marked(sample.prompt), answer)
+
+    def _render(self, pictures: int, prompt: str, answer: str | None) -> str:
         if self.suffixes and not self.processor.chat_template:
-            return self.placeholder * len(pictures) + prompt
-        return self.template.written([*pictures, {"type": "text", "text": prompt}], answer)
+            return self.placeholder * pictures + prompt
+        return self.template.written(
+            [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": prompt}], answer
+        )
 
     def _tokens(self, sample: Sample, written: _Written, head: Head) -> tuple[list[int], list[int]]:
         """(tokens, where each ends in the characters of the answer: at or below 0 before it)."""

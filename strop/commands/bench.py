@@ -57,7 +57,7 @@ def bench(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Time this machine: marking captions, a bootstrap, answering questions, training on pairs.
+    """Time this machine: marking captions, a bootstrap, answering, training on pairs.
 
     **Examples**
 

@@ -86,7 +86,7 @@ def load_answers(answers: Path, questions: Path, *, partial: bool = False, size:
     if evaluations:
         info["evaluation"] = _evaluation(samples, evaluations, lost)
     return Answered(
-        task=Physics(about=info, evaluations=evaluations or None),
+        task=Physics(about=info, evaluations=evaluations or None, lost=lost),
         samples=present,
         answers=responses,
         files=files,

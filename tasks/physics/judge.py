@@ -17,9 +17,10 @@ from harness.profiles import details_of
 from harness.results import TaskResult, mark
 from harness.store import Store
 from harness.thoughts import answer_of
-from harness.types import Advance, Sample, Task
-from tasks.physics.marks import JUDGE, score_verdicts
+from harness.types import Advance, Sample
+from tasks.physics.marks import JUDGE, score_lost, score_verdicts
 from tasks.physics.rule import Pair, boxes_of, pairs_of
+from tasks.physics.task import Physics
 
 PROMPT_VERSION = 1
 
@@ -68,7 +69,7 @@ def verdicts_of_judge(
 
 
 def mark_by_judge(
-    task: Task, samples: Sequence[Sample], answers: Sequence[str], judge: Judge, verdicts: dict[Pair, bool | None]
+    task: Physics, samples: Sequence[Sample], answers: Sequence[str], judge: Judge, verdicts: dict[Pair, bool | None]
 ) -> TaskResult:
     """The answers marked by a judge's verdicts; `info["judge"]` tells how many pairs there were, and of how many no
     verdict could be read: these are unequal."""
@@ -77,6 +78,9 @@ def mark_by_judge(
     rows = []
     for sample, text in zip(samples, answers, strict=True):
         answer = answer_of(text).answer
+        if sample.id in task.lost and not answer.strip():
+            rows.append(mark(sample, text, score_lost(sample.target)))
+            continue
         unjudged = sum(verdicts[pair] is None for pair in pairs_of(sample.target, answer))
         score = score_verdicts(sample.target, answer, boxes_of(answer), equal, unjudged=float(unjudged))
         rows.append(mark(sample, text, score))

@@ -17,7 +17,7 @@ Source: yale-nlp/Physics (Feng et al., 2025), api_evaluation/ and offline_evalua
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.types import Metric, Score
 from tasks.physics.boxes import is_degenerate
@@ -82,6 +82,13 @@ def score_reading(problem: Problem, response: str, reading: Reading, **counts: f
     in_cells = {f"{cell}/{name}": totals[name] for cell in problem.cells for name in names}
     parsed = [sorted(number + 1 for number in box) for box in reading.boxes]
     return Score(value=shares["exact"], parsed=parsed or None, counts={**totals, **in_cells, **counts})
+
+
+def score_lost(problem: Problem) -> Score:
+    """The mark of a response whose verdicts, or whose text, were lost: nothing, and neither read nor unread."""
+    names = ("unread", *(f"{cell}/unread" for cell in problem.cells))
+    score = score_reading(problem, "", Reading(boxes=(), high=frozenset(), boxes_high=0), lost=1.0)
+    return replace(score, counts={**score.counts, **dict.fromkeys(names, 0.0)})
 
 
 def score_verdicts(

@@ -34,6 +34,8 @@ class Physics:
     """What results tell of problems that a file of responses was joined to; None: of those in the data folder."""
     evaluations: Mapping[str, Evaluation] | None = field(default=None, hash=False)
     """Id -> stored verdicts; None: none are stored."""
+    lost: Collection[str] = field(default=frozenset(), hash=False)
+    """The ids of problems whose evaluation was lost."""
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
@@ -46,7 +48,7 @@ class Physics:
     def profiles(self) -> Mapping[str, Scorer]:
         """`official` where verdicts are stored, which replays them; and `rule`."""
         stored = {} if self.evaluations is None else {marks.OFFICIAL: partial(_score_official, self.evaluations)}
-        return {**stored, marks.RULE: _score_by_rule}
+        return {**stored, marks.RULE: partial(_score_by_rule, self.lost)}
 
     @property
     def replicas(self) -> Collection[str]:
@@ -82,14 +84,10 @@ class Physics:
 
 def _score_official(evaluations: Mapping[str, Evaluation], sample: Sample, answer: str) -> Score:
     stored = evaluations.get(sample.id)
-    if stored is None:
-        # lost: the response, where it is there, was not judged
-        empty = Evaluation(boxes=(), checks=(), accuracy=0.0, has_response=True)
-        score = score_evaluation(sample.target, "", empty)
-        cells = {f"{cell}/unread": 0.0 for cell in sample.target.cells}
-        return Score(value=0.0, parsed=None, counts={**score.counts, **cells, "unread": 0.0, "lost": 1.0})
-    return score_evaluation(sample.target, answer, stored)
+    return marks.score_lost(sample.target) if stored is None else score_evaluation(sample.target, answer, stored)
 
 
-def _score_by_rule(sample: Sample, answer: str) -> Score:
-    return score_by_rule(sample.target, answer)
+def _score_by_rule(lost: Collection[str], sample: Sample, answer: str) -> Score:
+    # of a lost row the response may be there, beside the evaluation
+    is_lost = sample.id in lost and not answer.strip()
+    return marks.score_lost(sample.target) if is_lost else score_by_rule(sample.target, answer)

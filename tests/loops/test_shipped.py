@@ -37,7 +37,7 @@ LEVELS = {
 }
 
 GRIDS = {"cost": 6, "floor": 14, "h_ratio": 15, "isolation": 33, "levels": 5, "pictos": 7, "recipes": 18,
-         "sampling_settings": 6, "ten_rounds": 4, "verifiers": 8}  # fmt: skip
+         "sampling_settings": 6, "settings": 12, "ten_rounds": 4, "verifiers": 8}  # fmt: skip
 WITHOUT_BASE = ("floor", "sampling_settings")
 
 

@@ -114,17 +114,18 @@ def test_sentences_are_cut_as_they_were() -> None:
 
 
 def test_a_model_knows_which_of_its_answers_ended_by_themselves() -> None:
-    """With more room an answer that ended says the same, and one that was cut says more."""
+    """With more room an answer that ended says the same, and one that was cut goes on."""
     model = load_vlm("pictos-seed", path=shipped("pictos-seed"), device="cpu")
     samples = caption_samples("pool", 12)
     now, longer = (
-        [answer[0] for answer in model.answers(samples, Sampling(max_tokens=most, temperature=1.0, seed=2))]
+        [drawn[0] for drawn in model.drawn(samples, Sampling(max_tokens=most, temperature=1.0, seed=2))]
         for most in (19, 80)
     )
-    assert {item.finished for item in now} == {True, False}
-    assert {item.finished for item in longer} == {True}
+    assert {item.answer.finished for item in now} == {True, False}
+    assert {item.answer.finished for item in longer} == {True}
     for here, present in zip(now, longer, strict=True):
-        assert present.text.startswith(here.text)
-        assert (present.text == here.text) == here.finished
+        assert present.tokens[: len(here.tokens)] == here.tokens
+        assert (present.tokens == here.tokens) == here.answer.finished
+        assert present.answer.text.startswith(here.answer.text)
     texts = model.generate(samples, Sampling(max_tokens=19, temperature=1.0, seed=2))
-    assert [text[0] for text in texts] == [item.text for item in now]
+    assert [text[0] for text in texts] == [item.answer.text for item in now]

@@ -26,6 +26,7 @@ ALIGN_STEPS, ALIGN_BATCH = 200, 64
 LOOK_STEPS, LOOK_BATCH = 1_500, 16
 SPEAK_STEPS, REFINE_STEPS, FINISH_STEPS, SETTLE_STEPS, PEER_STEPS, SPEAKING_BATCH = 1_500, 900, 1_000, 400, 350, 32
 ENCODER_STEPS, ENCODER_BATCH = 900, 64
+WEAK_STEPS = 400
 PLACED, PLACED_AGAIN = 0.4, 0.25
 """The share of scenes that are asked where things are and how many, instead of being captioned: at first, and later."""
 EMPHASIS = 3.0
@@ -39,6 +40,7 @@ REFINE_START = 400_000
 FINISH_START = 450_000
 SETTLE_START = 500_000
 PEER_START = 550_000
+WEAK_START = 600_000
 """Where in the split `models` each stage's pictures begin, in blocks of `tasks.pictos.training.patches.BLOCK` seeds."""
 
 
@@ -46,12 +48,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("work/trained"), help="where the models go")
     parser.add_argument("--work", type=Path, default=Path("work/models"), help="where finished parts are kept")
-    parser.add_argument("--only", choices=list(STAGES), help="this part alone; default: all, finished ones skipped")
+    parser.add_argument(
+        "--only",
+        choices=[*STAGES, *ASIDE],
+        help="this part alone; default: all but strengths, finished ones skipped. strengths: checkpoints along the "
+        "seed's training, weakest first, as models of their own in OUT/strengths (for the grid floor)",
+    )
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    for name, stage in STAGES.items():
-        if arguments.only in (None, name):
+    for name, stage in (STAGES | ASIDE).items():
+        if arguments.only == name or (arguments.only is None and name in STAGES):
             stage(arguments.work, arguments.out, device)
 
 
@@ -128,6 +135,20 @@ def cards(work: Path, out: Path, device: str) -> None:
     write_cards(out, work, {"pictos-seed": SEED_START, "pictos-peer": PEER_START})
 
 
+def strengths(work: Path, out: Path, device: str) -> None:
+    """Checkpoints along the seed's training, weakest first: the first speaks after few steps, the last is the seed."""
+    words = processor().tokenizer
+    model = vlm(SEED, words, 1)
+    load_model(model, work / "look.safetensors")
+    few = _conversations(words, WEAK_START, WEAK_STEPS, questions=3, placed=PLACED)
+    train_vlm(model, few, rate=1.5e-3, device=device, report=_reporter(work / "strengths.log"))
+    ship(model, "1", out / "strengths")
+    for number, name in enumerate(("speak", "refine", "finish", "settle"), start=2):
+        model = vlm(SEED, words, 1)
+        load_model(model, work / f"{name}.safetensors")
+        ship(model, str(number), out / "strengths")
+
+
 def _conversations(
     words: PreTrainedTokenizerFast, start: int, steps: int, *, questions: int, placed: float, pairs: int = 1
 ) -> Conversations:
@@ -161,6 +182,7 @@ def _reporter(log: Path) -> Callable[[str, int, int, float], None]:
     return report
 
 
+ASIDE = {"strengths": strengths}
 STAGES = {"tower": tower, "seed": seed, "encoder": encoder, "peer": peer, "cards": cards}
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def write_cards(out: Path, work: Path, first_scene: Mapping[str, int]) -> None:
             f"- Weights: safetensors, half precision, {megabytes:.1f} MB; digest of the model `{digest[:12]}`.\n"
             f"- Trained on: {trained}. The vision tower began on patch labels of scenes 0.. of the split `models`.\n"
             "- Never seen: scenes of the splits `pool`, `dev` and `test`.\n"
-            "- Pictograms: OpenMoji (CC BY-SA 4.0). Made by: the stages of `make models`, one after another.\n\n"
+            "- Pictograms: OpenMoji (CC BY-SA 4.0). Made by: `make models`.\n\n"
             "Percent on fresh scenes of the split `dev` (boxes: mean IoU):\n\n"
             f"| figure | value |\n| --- | --- |\n{rows}\n"
         )

@@ -100,7 +100,7 @@ def test_every_figure_of_a_published_evaluation_follows_from_its_verdicts(
     for name, cell in {"with_figure": "figures", "without_figure": "text-only"}.items():
         if name in figures:
             _holds(figures[name], of(cell))
-    cut = {identifier for identifier, score in scores.items() if score.counts["boxes_cut"]}
+    cut = {identifier for identifier, score in scores.items() if score.counts.get("boxes_cut")}
     assert cut == set(figures["ids_boxes_cut_by_the_reader"])
     assert len(cut) == figures["boxes_cut_by_the_reader"]
     if "ids_no_box" in figures:
@@ -213,6 +213,8 @@ def test_a_missing_response_counts_nothing_and_a_lost_row_is_lost(tmp_path: Path
     assert {name: (mark.value, mark.counts["unread"], mark.counts.get("lost", 0)) for name, mark in marks.items()} == {
         "optics/1": (1.0, 0, 0), "optics/2": (0.0, 1, 0), "optics/3": (0.0, 0, 1)
     }  # fmt: skip
+    by_rule = profiles_of(answered.task)["rule"](answered.samples[2], "")  # its text was lost too
+    assert (by_rule.counts["lost"], by_rule.counts["unread"]) == (1, 0)
     stored = answered.info["evaluation"]["all"]
     assert [stored[name] for name in ("rows", "lost", "no_response", "no_box")] == [3, 1, 1, 0]
     assert (stored["accuracy"], stored["accuracy_without_lost"]) == (1 / 3, 1 / 2)

@@ -185,3 +185,6 @@ def test_every_model_is_made_from_nothing_and_loads(tmp_path: Path, monkeypatch:
     stages.seed(work, out, "cpu")  # stopped and begun again, it goes on from the last finished part
     assert {path.name: path.stat().st_mtime_ns for path in work.glob("*.safetensors")} == kept
     assert model_digest(out / "pictos-seed") == digests["pictos-seed"]
+    stages.strengths(work, out, "cpu")
+    strengths = [model_digest(out / "strengths" / str(number)) for number in range(1, 6)]
+    assert len(set(strengths)) == 5 and strengths[-1] == digests["pictos-seed"]
