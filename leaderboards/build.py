@@ -16,6 +16,7 @@ from harness.stats import corrected, estimate, untestable_notes
 from harness.types import Metric
 from harness.wording import counted
 from leaderboards.beside import Beside, Measured, Published, set_beside
+from leaderboards.judged import judge_notes
 from leaderboards.paired import (
     frontier_of,
     obstacle,
@@ -94,6 +95,9 @@ def assemble(entries: Sequence[Entry]) -> Board:
     pooled = [row for group in _seed_groups(entries) for row in _pooled_rows(group, labels, notes)]
     notes = [*_seed_notes(entries), *notes]
     notes += [note for entry in entries for results in entry.run.rounds.values() for note in same_answers(results)]
+    notes += [
+        note for entry in entries for results in entry.run.rounds.values() for note in judge_notes(entry.name, results)
+    ]
     notes += [note for entry in entries for note in monitor_notes(entry.name, entry.run)]
     with_p = (
         *_corrected(rows, labels, "headline differences", notes),

@@ -61,11 +61,9 @@ def _provenance(marked: Sequence[TaskResult], info: Mapping[str, Any]) -> Iterat
                 "of {controls} that strict reads, it reads {agreed} alike".format_map(info["judge"])
             )
         if measured := info["judge"].get("measured"):
-            shown = ("consistent", "symmetric", "equal", "equal though not")
-            shares = (
-                f"{name} {100 * measured[name]['value']:.1f} %" for name in shown if measured.get(name, {}).get("total")
-            )
-            yield f"the judge where the verdict is known: {', '.join(shares)} (`strop judges`)"
+            from harness.examination import words_of
+
+            yield f"the judge where the verdict is known: {words_of(measured)} (`strop judges`)"
         if info["judge"].get("unjudged"):
             yield "{unjudged} of {pairs} pairs have no verdict of the judge and count as unequal".format_map(
                 info["judge"]

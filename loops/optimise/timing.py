@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import torch
@@ -28,8 +28,9 @@ compared."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taken:
-    """`seconds` of a step of one epoch, the reference's part of it included, what is set up before left out; the most
-    `bytes` that tensors had in it, the models' weights among them; the loss of each step."""
+    """`seconds` of a step of one epoch, the reference's part of it included, what is set up before left out (on a CPU
+    those that it computed, whatever else it did meanwhile); the most `bytes` that tensors had in it, the models'
+    weights among them; the loss of each step."""
 
     seconds: float
     bytes: int
@@ -88,10 +89,12 @@ def _epoch(
 
 
 def _seconds(trainer: Any, *, stock: bool) -> float:
-    begun = perf_counter()
+    gpu = trainer.args.device.type == "cuda"
+    clock = perf_counter if gpu else process_time
+    begun = clock()
     if not stock:
         trainer.ask_ahead(None)
     trainer.train()
-    if torch.cuda.is_available():
+    if gpu:
         torch.cuda.synchronize()
-    return perf_counter() - begun
+    return clock() - begun

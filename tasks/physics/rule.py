@@ -36,7 +36,7 @@ Pair = tuple[str, str]
 """(box or part of one, required answer)."""
 
 _RELATION = re.compile(r"=|\\approx\b|\\implies\b|\\to\b(?=.*=)")
-_NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\Delta\b|\\langle|\||\s|\\bar|\{)*(?P<base>\\?[A-Za-z]+)")
+_NAME = re.compile(r"(?:\\text\{[^{}]*\}|\\Delta\b|\\langle|\||\s|\\bar|\{)*+(?P<base>\\?[A-Za-z]+)")
 _TEXT = re.compile(r"\\text\{(?P<words>[^{}]*)\}")
 _SYMBOL = re.compile(r"(?:\\[A-Za-z]+|[A-Za-z])(?:_\{[^{}]*\})*'*")
 _NO_SYMBOLS = re.compile(
@@ -78,7 +78,7 @@ def compare(box: str, answer: str) -> Comparison:
     if any(quantities):
         if any(are_equations):
             return Comparison("equation", False)
-        if all(len(each) > 1 for each in sides) and _base(sides[0][0]) != _base(sides[1][0]):
+        if all(len(each) > 1 for each in sides) and _other_names(sides[0][0], sides[1][0]):
             return Comparison("name", False)
         return _compare_numbers(left, right, *quantities)
     if packed(left) == packed(right):
@@ -167,9 +167,10 @@ def _compare_numbers(left: str, right: str, number: Quantity | None, required: Q
     return Comparison("unit", False) if lacks_unit and required.number else Comparison("number", True)
 
 
-def _base(name: str) -> str:
-    match = _NAME.match(name)
-    return match["base"] if match else name
+def _other_names(left: str, right: str) -> bool:
+    """Whether two names begin with other letters; words are no names of a quantity that could be another."""
+    letters = [match["base"] if (match := _NAME.match(name)) else None for name in (left, right)]
+    return None not in letters and letters[0] != letters[1]
 
 
 def _is_equation(side: str) -> bool:

@@ -4,9 +4,11 @@ bytes."""
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -238,3 +240,24 @@ def test_a_recipe_that_is_not_yaml_is_named(tmp_path: Path) -> None:
     (run / "recipe.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(DataError, match=r"recipe\.yaml: not valid YAML"):
         build_board([run], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("measured", "told"),
+    [
+        ({}, "never measured (`strop judges`)"),
+        (
+            {"measured": {"consistent": {"value": 0.5}, "equal though not": {"value": 0.25}, "equal": {"value": None}}},
+            "where the verdict is known: consistent 50.0 %, equal though not 25.0 %",
+        ),
+    ],
+)
+def test_a_row_that_a_judge_marked_tells_which_and_how_far_it_is_believed(
+    tmp_path: Path, measured: dict[str, Any], told: str
+) -> None:
+    result = yes_no([1, 0, 1])
+    judged = dataclasses.replace(result, info={"judge": {"id": "gpt@1", **measured}})
+    write_folder(tmp_path / "mine", judged)
+    build_board([tmp_path / "mine"], tmp_path / "board")
+    board = (tmp_path / "board/board.md").read_text(encoding="utf-8").replace("\\", "")
+    assert f"quiz is marked by judge gpt@1, {told}" in board

@@ -30,6 +30,7 @@ EQUAL = [
     (r"2.5 \text{ MeV}/c^2", r"4.457\times 10^{-30} \text{ kg}"),
     (r"2824 \text{ ms}", r"t = 2.824 \text{ s}"),
     (r"90 \text{ minutes}", r"1.5 \text{ hrs}"),
+    (r"\text{Speed} = 3 \text{ m/s}", r"v = 3 \text{ m/s}"),
     (r"45^\circ", r"\frac{\pi}{4}"),
     (r"25\%", r"0.25"),
     (r"6000\,\mathrm{\AA}", r"600 \text{ nm}"),

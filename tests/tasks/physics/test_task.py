@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from harness.check import check
 from harness.errors import DataError, MissingError, StropError
+from harness.examination import keep
 from harness.files import write_jsonl
 from harness.models.endpoint import _data_url
 from harness.pictures import open_picture
 from strop.commands.score import score_app
 from strop.commands.score.physics import explained
+from strop.notes import notes_of
 from strop.scoring import score_answered
 from tasks.data.root import DataRoot
 from tasks.physics.answers import load_answers
@@ -139,8 +141,15 @@ def test_profiles_stand_side_by_side_and_a_table_says_why_they_part(folder: Path
          "such as": "optics/1"}
     ]  # fmt: skip
     assert rule.info["disagreements"][0]["why"][0]["box"] == box
-    score_answered({"official": answered}, judged=partial(explained, judge, False, tmp_path))
+    keep(
+        tmp_path, judge.id, "equality", {"shares": {"consistent": {"value": 1.0}, "equal though not": {"value": 0.125}}}
+    )
+    alone = score_answered({"official": answered}, judged=partial(explained, judge, False, tmp_path))
     assert len(judge.samples) == 1  # its verdict was kept
+    assert notes_of(alone.results.tasks)[:2] == [
+        "judge scripted (prompt 1) sees no pictures",
+        "the judge where the verdict is known: consistent 100.0 %, equal though not 12.5 % (`strop judges`)",
+    ]
 
 
 def test_the_judge_needs_a_name_and_a_profile_of_its_own() -> None:
