@@ -224,5 +224,6 @@ def detecting(name: str, folder: Path, size: tuple[int, int]) -> Memory | None:
 def _forget_kept() -> None:
     """Empty what models' code keeps by shapes for as long as a process lives (anchors, places): it has no numbers."""
     for kept in gc.get_objects():
-        if isinstance(kept, _lru_cache_wrapper) and str(kept.__module__).startswith("transformers.models."):
+        # its type alone: some modules stand in for what is deprecated, and warn where their class is asked for
+        if type(kept) is _lru_cache_wrapper and str(kept.__module__).startswith("transformers.models."):
             kept.cache_clear()

@@ -210,8 +210,8 @@ def test_every_stage_of_a_run_tells_what_it_took(tmp_path: Path) -> None:
     # eight pictures are looked at twice: for the answer, and for the hallucination
     assert costs["round-1/collect"]["picture_tokens"] == 2 * 8 * PICTURE
     assert costs["round-1/verify"]["verifier_pictures"] == 8
-    # one step of two pairs: each side by the model and by its reference
-    assert costs["round-1/optimise"]["picture_tokens"] == 2 * 4 * PICTURE
+    # a pair is one row: the reference has read all eight before the one step of two
+    assert costs["round-1/optimise"]["picture_tokens"] == (8 + 2) * PICTURE
     assert (costs["round-0/eval"]["twin_tokens"], costs["round-1/collect"]["twin_tokens"] > 0) == (0, True)
 
 
