@@ -60,7 +60,7 @@ def _recipe(**fields: Any) -> Recipe:
 
 def _models() -> int:
     """Models and encoders that something still refers to."""
-    return sum(isinstance(thing, PreTrainedModel | open_clip.CLIP) for thing in gc.get_objects())
+    return sum(issubclass(type(thing), PreTrainedModel | open_clip.CLIP) for thing in gc.get_objects())
 
 
 def test_no_stage_begins_with_the_model_of_another(
