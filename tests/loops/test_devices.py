@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import open_clip
 import pytest
@@ -58,20 +59,20 @@ def _recipe(**fields: Any) -> Recipe:
     return Recipe.model_validate({**SMALL, **fields})
 
 
-def _models() -> int:
+def _models() -> list[Any]:
     """Models and encoders that something still refers to."""
-    return sum(issubclass(type(thing), PreTrainedModel | open_clip.CLIP) for thing in gc.get_objects())
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), PreTrainedModel | open_clip.CLIP)]
 
 
 def test_no_stage_begins_with_the_model_of_another(
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gc.collect()
-    before, make, alive = _models(), loops.ledger._make, []
+    before, make, alive = WeakSet(_models()), loops.ledger._make, []
 
     def counted(folder: Path, work: Callable[[Path], Outcome]) -> dict[str, Any]:
         def counting(path: Path) -> Outcome:
-            alive.append(_models() - before)
+            alive.append(sum(model not in before for model in _models()))
             return work(path)
 
         return make(folder, counting)
