@@ -50,11 +50,6 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self._room = self._room[0].index_select(0, index), self._room[1].index_select(0, index)
         self.keys, self.values = (room[..., :length, :] for room in self._room)
 
-    def reset(self) -> None:
-        """Forget all tokens."""
-        self.drop_room()
-        super().reset()
-
     def drop_room(self) -> None:
         """Keep no room: for when keys and values were replaced from outside, since it takes memory."""
         self._room = None
@@ -82,6 +77,4 @@ def growing_cache(config: Any) -> DynamicCache:
     """A model's cache by its configuration, whose full layers grow in place; those of other kinds are transformers'."""
     cache = DynamicCache(config=config)
     cache.layers = [GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
-    if cache.layer_class_to_replicate is DynamicLayer:
-        cache.layer_class_to_replicate = GrowingLayer
     return cache

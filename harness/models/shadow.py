@@ -8,15 +8,14 @@ of a trainer goes through as it is, forwards and backwards, and `Shadow` counts 
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.errors import ModelError
+from harness.models.counted import Counted
 
 _CPU, _META = torch.device("cpu"), torch.device("meta")
 _ATEN = torch.ops.aten
@@ -56,19 +55,13 @@ class Hollow(torch.Tensor):
     numpy = tolist  # type: ignore[assignment]
 
 
-class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within it, hollow tensors go through torch's operations; `live` is how many bytes all tensors made in it have
-    now, those of its models included, and `peak` the most since `watch`."""
+class Shadow(Counted):  # type: ignore[no-untyped-call]
+    """Within it, hollow tensors go through torch's operations, and their bytes are counted, those of its models
+    included."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.live = self.peak = 0
-        self._sizes: dict[int, int] = {}
+        super().__init__()
         self._results: dict[Any, Any] = {}
-
-    def watch(self) -> None:
-        """Let `peak` begin anew."""
-        self.peak = self.live
 
     def hollow(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor of this shape without numbers, to be made outside; one of whole numbers is itself, or zeros where it
@@ -142,18 +135,6 @@ class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _counted(self, tensor: torch.Tensor) -> torch.Tensor:
         self._count(tensor)
         return tensor
-
-    def _count(self, tensor: torch.Tensor) -> None:
-        storage = tensor.untyped_storage()
-        key = storage._cdata
-        if key not in self._sizes:
-            self._sizes[key] = size = storage.nbytes()
-            self.live += size
-            self.peak = max(self.peak, self.live)
-            weakref.finalize(storage, self._forget, key).atexit = False
-
-    def _forget(self, key: int) -> None:
-        self.live -= self._sizes.pop(key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from harness.counted import Counted
 from harness.errors import RecipeError
+from harness.models.counted import Counted
 from harness.models.options import ModelOptions
 from harness.models.weights import parameters_in
 from loops.groups import Pair

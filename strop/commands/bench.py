@@ -187,8 +187,8 @@ def _questions(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]
 
 
 def _training(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
-    """How many times as fast a step of DPO is as by stock TRL, and what share of its memory it takes: medians of paired
-    runs. A pair is a scene's caption, and one that goes on halfway with another scene's."""
+    """How many times as fast a step of DPO is as by stock TRL, the median of paired runs, and what share of its memory
+    it takes, which is counted once. A pair is a scene's caption, and one that goes on halfway with another scene's."""
     from harness.errors import StropError
     from loops.groups import Pair
     from loops.optimise.timing import epochs
@@ -224,7 +224,7 @@ def _training(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
     )  # fmt: skip
     yield Timing(
         name=memory, unit="x", about=f"bytes of tensors at once: {ours.bytes:,}, {stock.bytes:,} by stock TRL",
-        runs=(ours.bytes / stock.bytes,) * runs,
+        runs=(ours.bytes / stock.bytes,),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from harness.errors import StropError
 from harness.types import Advance
 
 PROCESSES = max(1, min(8, os.cpu_count() or 1))
@@ -35,7 +36,7 @@ _lock = threading.Lock()
 
 def equal_by_algebra(pairs: Sequence[tuple[str, str]], advance: Advance | None = None) -> list[bool | None]:
     """Whether math-verify and SymPy find each pair of spelled LaTeX texts equal; None where they cannot say, or not in
-    time (`tasks.physics.algebra`)."""
+    time (`tasks.physics.algebra`). Raises `StropError` where the processes do not start."""
     missing = [pair for pair in dict.fromkeys(pairs) if pair not in _verdicts]
     if missing:
         with ThreadPoolExecutor(min(PROCESSES, len(missing))) as threads:
@@ -58,7 +59,13 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             env=environment,
         )
-        self._line()  # it is ready
+        try:
+            self._line()  # it is ready
+        except TimeoutError as error:
+            self.end()
+            raise StropError(
+                "the process that compares formulas does not start; `python -m tasks.physics.algebra` says why"
+            ) from error
 
     def ask(self, pair: tuple[str, str]) -> bool | None:
         """Raises `TimeoutError` where the process does not answer, or ended."""
@@ -87,12 +94,11 @@ class _Worker:
 def _ask(pair: tuple[str, str]) -> bool | None:
     with _lock:
         worker = _idle.pop() if _idle else None
+    worker = worker or _Worker()
     try:
-        worker = worker or _Worker()
         verdict = worker.ask(pair)
     except TimeoutError:
-        if worker is not None:
-            worker.end()
+        worker.end()
         return None
     with _lock:
         _idle.append(worker)

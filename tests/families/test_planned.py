@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.counted import Counted
 from harness.errors import ModelError
 from harness.models.branches import Branching
+from harness.models.counted import Counted
 from harness.models.footprint import HEADS, asking, steps_of
 from harness.models.outline import outline_of, question_of
 from harness.models.vlm import Vlm

@@ -23,7 +23,7 @@ from tasks.pictos.language import Question, claims, false_claim, place_questions
 from tasks.pictos.world import SPLITS, compose, draw
 
 SCENES = 500
-"""Scenes of the split `dev` that each figure is over, but for the forms of questions."""
+"""Scenes of the split `dev` that the encoder's figures are over; those of the benchmarks are over all of it."""
 
 QUESTION_SCENES = 1_000
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.counted import Counted
+from harness.models.counted import Counted
 from harness.models.footprint import Memory
 from harness.models.outline import Outline, Question, outline_of, question_of
 from loops.optimise import footprint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.errors import StropError
 from tasks.physics import workers
 from tasks.physics.boxes import holds_several, is_degenerate, parts_of, read_boxes
 from tasks.physics.formulas import read_formula
@@ -127,6 +129,15 @@ def test_algebra_is_asked_in_a_process_of_its_own_and_in_bounded_time(monkeypatc
     assert integral == Comparison("algebra", True)
     assert last.kind in ("algebra", "undecided")
     workers.end_workers()
+
+
+def test_processes_that_do_not_start_are_an_error_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every pair that they are asked would count as unequal."""
+    workers.end_workers()
+    monkeypatch.setattr(workers.sys, "executable", shutil.which("false"))
+    with pytest.raises(StropError, match=r"^the process that compares formulas does not start; .* says why$"):
+        workers.equal_by_algebra([("never asked before", "nor this")])
+    assert ("never asked before", "nor this") not in workers._verdicts
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Counts the bytes of real tensors while they are computed with."""
+"""Counts the bytes of tensors while they are computed with."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._sizes: dict[int, int] = {}
 
     def watch(self) -> None:
+        """Let `peak` begin anew."""
         self.peak = self.live
 
     def of(self, tensors: Iterable[torch.Tensor]) -> int:
