@@ -41,14 +41,16 @@ class Shown:
     @property
     def noun(self) -> str:
         """What it holds."""
-        kinds = {"pictures": self._pictures, "questions": self._questions}
-        return " and ".join(noun for noun, held in kinds.items() if held) or "pictures"
+        return " and ".join(f"{noun}s" for noun, count in self._kinds.items() if count) or "pictures"
 
     @property
     def counts(self) -> str:
         """How many it holds."""
-        kinds = {"picture": self._pictures, "question": self._questions}
-        return " and ".join(counted(len(held), noun) for noun, held in kinds.items() if held) or "no picture"
+        return " and ".join(counted(count, noun) for noun, count in self._kinds.items() if count) or "no picture"
+
+    @property
+    def _kinds(self) -> dict[str, int]:
+        return {"picture": len(self._pictures), "question": len(self._questions)}
 
     def shared_with(self, samples: Sequence[Sample]) -> list[str]:
         """The names of what these samples show too; of copies, with what they are copies of."""
