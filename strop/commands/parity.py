@@ -79,30 +79,29 @@ def parity(
 
     set_plugin_path(plugin_path)
     set_include_path(include_path)
-    sides = [named(text, runs) for text in (a, b)]
+    sides = {"a": named(a, runs), "b": named(b, runs)}
     names = names_in(tasks)
-    if not names and all(side.folder is None for side in sides):
+    if not names and all(side.folder is None for side in sides.values()):
         raise UsageError("--tasks names no task; `strop tasks` lists them")
-    stored = {place: read_backend(side.folder, names) for place, side in enumerate(sides) if side.folder}
-    asked_tasks = names or [task.task for task in next(iter(stored.values())).results.tasks]
+    stored = {name: read_backend(side.folder, names) for name, side in sides.items() if side.folder}
+    task_names = names or [task.task for task in next(iter(stored.values())).results.tasks]
 
-    def open_side(place: int, side: Named) -> Backend:
-        if place in stored:
-            return stored[place]
+    def open_side(name: str, side: Named) -> Backend:
+        if name in stored:
+            return stored[name]
         from strop.evaluation import find_tasks
 
-        folder = out / "ab"[place] if out else None
-        chosen = find_tasks(asked_tasks, data=data)
         backend = ask_backend(
-            side.model, side.options, chosen, split=split, limit=limit, parallel=parallel, out=folder
+            side.model, side.options, find_tasks(task_names, data=data), split=split, limit=limit, parallel=parallel,
+            out=out / name if out else None,
         )  # fmt: skip
         gc.collect()  # the next model must not find this one in memory
         return backend
 
-    backends = [open_side(*each) for each in enumerate(sides)]
+    backends = {name: open_side(name, side) for name, side in sides.items()}
     report = {
-        **{name: _about(side, backend) for name, side, backend in zip("ab", sides, backends, strict=True)},
-        **compare_backends(*backends),
+        **{name: _about(side, backends[name]) for name, side in sides.items()},
+        **compare_backends(backends["a"], backends["b"]),
     }
     if out:
         write_json(out / PARITY, report)
