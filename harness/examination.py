@@ -121,9 +121,9 @@ def examine(
     """What a judge makes of cases whose verdict is known.
 
     `read`: verdicts that could be read; `consistent`: cases with one verdict in all `repeats`; `symmetric`: cases with
-    one verdict also when turned (but those that `turn` makes None); `equal/KIND`: cases that are equal and are found so;
-    `equal though not/KIND`: unequal ones that are, both under `headings`. A verdict that cannot be read is none of the
-    four, and counts as "not equal" in the last two, as a scorer has it.
+    one verdict also when turned (but those that `turn` makes None); `equal/KIND`: cases that are equal and are found
+    so; `equal though not/KIND`: unequal ones that are, both under `headings`. A verdict that cannot be read is none of
+    the four, and counts as "not equal" in the last two, as a scorer has it.
     """
     times = [list(verdicts(cases, number)) for number in range(repeats)]
     others = [] if turn is None else [(number, other) for number, case in enumerate(cases) if (other := turn(case))]
