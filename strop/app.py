@@ -23,6 +23,7 @@ from strop.commands.bench import bench
 from strop.commands.board import board
 from strop.commands.build_vlm import build_vlm
 from strop.commands.calibrate import calibrate
+from strop.commands.chaos import chaos
 from strop.commands.check import check
 from strop.commands.compare import compare
 from strop.commands.data import data_app
@@ -69,6 +70,7 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "check": check,
         "judges": judges,
         "bench": bench,
+        "chaos": chaos,
         "data": data_app,
     },
     "Hone": {"run": run, "plan": plan, "recipes": recipes, "verify": verify, "grid": grid, "build-vlm": build_vlm},
