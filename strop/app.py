@@ -70,7 +70,6 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "check": check,
         "judges": judges,
         "bench": bench,
-        "chaos": chaos,
         "data": data_app,
     },
     "Hone": {"run": run, "plan": plan, "recipes": recipes, "verify": verify, "grid": grid, "build-vlm": build_vlm},
@@ -85,6 +84,8 @@ for panel, commands in PANELS.items():
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
             app.command(name, cls=OnceCommand, rich_help_panel=panel)(command)
+
+app.command("chaos", cls=OnceCommand, hidden=True)(chaos)  # no study needs it; docs/reliability.md has it
 
 WIDE = "160"
 """Columns of output into a file or a pipe."""

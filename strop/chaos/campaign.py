@@ -120,7 +120,7 @@ def _disturb(
         kind = "" if let_through else chance.choices(list(FAULTS), list(FAULTS.values()))[0]
         at = chance.randint(1, max(whole.operations - operations, whole.operations // 4))
         share, moment = chance.random(), chance.uniform(0, whole.seconds)
-        fault = Fault(kind=kind, at=at, share=share) if kind in AT_POINTS else None  # type: ignore[arg-type]
+        fault = Fault(kind=kind, at=at, share=share) if kind in AT_POINTS else None
         shared, log, asked = Shared(place / f"counts-{turn}"), place / f"log-{turn}.txt", server.requests
         command = Command(scene.words(out), out, log, shared, fault)
         if kind in ("kill at a time", "stop") and command.end(moment) is None:

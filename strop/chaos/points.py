@@ -134,7 +134,7 @@ def install(folder: Path, shared: Shared, fault: Fault | None) -> None:
         flush(handle)
         points.appended = None
 
-    os.fsync = fsync
+    os.fsync = fsync  # type: ignore[assignment]  # ours is called with a number
     sys.addaudithook(points.hear)
 
 

@@ -118,7 +118,7 @@ def _forked_runs(shared: Shared) -> None:
         shared.name_below(process.pid or 0)
         return _Forked(process, command)
 
-    run_grid._start = start  # type: ignore[assignment]
+    run_grid._start = start
 
 
 def _below(words: list[str], log: Path) -> None:

@@ -28,7 +28,7 @@ def chaos(
     model: ModelOption = "pictos-seed",
     as_json: JsonOption = False,
 ) -> None:
-    """Kill commands at random, go on with them, and compare with commands that nobody killed.
+    """Kill commands at random: is anything lost?
 
     An offline round, an on-policy round, a grid and a served evaluation are killed between any two of their operations
     on files, in the middle of a line and at random times; the disk is full at once; they are asked to stop. Each time
