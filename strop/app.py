@@ -32,6 +32,7 @@ from strop.commands.eval import evaluate
 from strop.commands.export import export
 from strop.commands.grid import grid
 from strop.commands.judges import judges
+from strop.commands.parity import parity
 from strop.commands.plan import plan
 from strop.commands.recipes import recipes
 from strop.commands.reported import reported
@@ -46,9 +47,7 @@ from strop.parsing import OnceCommand, current_word
 from strop.terminal import harmless_streams
 
 app = typer.Typer(
-    help="""Hone a vision-language model on its own answers, and measure honestly whether it got better.
-
-    **Examples**
+    help="""Hone a vision-language model on its own answers, and measure honestly whether it got better:
 
     strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --out runs/seed\\
     strop run judge_free --out runs/demo\\
@@ -73,7 +72,14 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "data": data_app,
     },
     "Hone": {"run": run, "plan": plan, "recipes": recipes, "verify": verify, "grid": grid, "build-vlm": build_vlm},
-    "Compare": {"compare": compare, "diff": diff, "show": show, "rerun": rerun, "calibrate": calibrate},
+    "Compare": {
+        "compare": compare,
+        "parity": parity,
+        "diff": diff,
+        "show": show,
+        "rerun": rerun,
+        "calibrate": calibrate,
+    },
     "Publish": {"board": board, "export": export, "reported": reported},
 }
 """The commands by the panel of `strop --help` that shows them, in its order."""

@@ -88,10 +88,15 @@ class Endpoint:
     `asked` and `cut` count answers since it was made: all, and those that ended at `max_tokens`. `blank` says of each
     answer without a text, where it can be known, why it has none (`BLANK`). `costs` counts the answers and, where the
     server tells of them (`usage`), tokens, those of pictures and thoughts among them.
+
+    With `weigh`, greedy answers are asked for with their log-probabilities: `log_probabilities` maps (pictures, prompt)
+    to that of the answer (natural logarithm, summed over its tokens but the one that ends it). Servers that have none,
+    or refuse to tell them, leave it empty.
     """
 
-    def __init__(self, name: str, url: str, *, parallel: int = 8) -> None:
-        self.name, self.url, self.parallel = mended(name), _plain_url(url), parallel
+    def __init__(self, name: str, url: str, *, parallel: int = 8, weigh: bool = False) -> None:
+        self.name, self.url, self.parallel, self.weigh = mended(name), _plain_url(url), parallel, weigh
+        self.log_probabilities: dict[tuple[tuple[Picture, ...], str], float] = {}
         self.answered = self.cut = 0
         self.blank: list[str] = []
         self.costs = Counter(dict.fromkeys(COSTS, 0))
@@ -195,14 +200,7 @@ class Endpoint:
         answers, tokens = [], Counter[str]()
         for draw in range(sampling.n):
             try:
-                reply = self._client.chat.completions.create(
-                    model=self.name,
-                    messages=[{"role": "user", "content": content}],
-                    temperature=sampling.temperature,
-                    max_tokens=sampling.max_tokens,  # the newer name is not known to every server
-                    seed=_seed(sampling, sample, draw),
-                    top_p=omit if sampling.top_p is None else sampling.top_p,
-                )
+                reply = self._complete(content, sampling, _seed(sampling, sample, draw))
                 choices: Any = reply.choices  # whatever the server sent
                 if reason := _error_in(choices[0] if choices else reply):
                     raise OpenAIError(reason)
@@ -210,11 +208,32 @@ class Endpoint:
                 text = mended(_text(choice.message.content).strip())
                 answers.append(Answer(text=text, finished=choice.finish_reason != "length"))
                 tokens.update(_tokens(reply.usage))
+                if not sampling.temperature and (value := _log_probability(choice, text)) is not None:
+                    self.log_probabilities[sample.images, sample.prompt] = value
                 if not text and (why := _why_blank(choice)):
                     self.blank.append(why)
             except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
                 raise OpenAIError("what came back is no chat completion") from error
         return _Said(answers=tuple(answers), tokens=tokens)
+
+    def _complete(self, content: list[Any], sampling: Sampling, seed: int) -> Any:
+        """One request; a server that does not take a question with log-probabilities is asked without from then on."""
+        weigh = self.weigh and not sampling.temperature
+        try:
+            return self._client.chat.completions.create(
+                model=self.name,
+                messages=[{"role": "user", "content": content}],
+                temperature=sampling.temperature,
+                max_tokens=sampling.max_tokens,  # the newer name is not known to every server
+                seed=seed,
+                top_p=omit if sampling.top_p is None else sampling.top_p,
+                logprobs=True if weigh else omit,
+            )
+        except (BadRequestError, UnprocessableEntityError):
+            if not weigh:
+                raise
+        self.weigh = False
+        return self._complete(content, sampling, seed)
 
     def _message(self, error: OpenAIError, what: str) -> str:
         """One line for people: which endpoint, why, and the remedy; without the key, which a server may repeat."""
@@ -245,6 +264,18 @@ def _tokens(usage: Any) -> dict[str, int]:
     """What a server says that an answer took, where it does."""
     counts = {"prompt": getattr(usage, "prompt_tokens", None), "generated": getattr(usage, "completion_tokens", None)}
     return {f"endpoint_{name}_tokens": count for name, count in counts.items() if isinstance(count, int)}
+
+
+def _log_probability(choice: Any, text: str) -> float | None:
+    """The sum over the tokens that make up the text, which one that ends the answer may follow; None where the server
+    tells none, or where its tokens are not the text."""
+    total, written = 0.0, b""
+    for token in (getattr(choice.logprobs, "content", None) or ()) if text else ():
+        total += float(token.logprob)
+        written += token.token.encode() if token.bytes is None else bytes(token.bytes)
+        if written.decode("utf-8", "replace").strip() == text:
+            return total
+    return None
 
 
 def _why_blank(choice: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+
+from PIL import Image
 
 
 @dataclass
@@ -57,6 +61,13 @@ def served(says: Callable[[dict[str, Any]], Any]) -> Iterator[Served]:
 def prompt_of(request: dict[str, Any]) -> str:
     """The text that a request asks."""
     return str(request["messages"][0]["content"][-1]["text"])
+
+
+def picture_of(request: dict[str, Any]) -> Image.Image:
+    """The first picture that a request shows."""
+    head, _, content = request["messages"][0]["content"][0]["image_url"]["url"].partition(",")
+    assert head == "data:image/png;base64"
+    return Image.open(io.BytesIO(base64.b64decode(content)))
 
 
 def _completion(text: str | None, ends: str) -> dict[str, Any]:
