@@ -83,9 +83,9 @@ def campaign(
         left = kills - sum(tally.kills for tally in tallies.values())
         if left <= 0:
             return tallies
-        place = folder / f"{number}-{scene.name.replace(' ', '-')}"
+        below = folder / f"{number}-{scene.name.replace(' ', '-')}"
         most = min(left, math.ceil(kills / len(scenes)))
-        _disturb(scene, wholes[scene.name], server, place, tallies[scene.name], most, chance, say)
+        _disturb(scene, wholes[scene.name], server, below, tallies[scene.name], most, chance, say)
     return tallies
 
 
@@ -97,31 +97,31 @@ def _numbers() -> Iterator[int]:
 
 
 def _undisturbed(scene: Scene, folder: Path, say: Say) -> Whole:
-    place = folder / f"whole-{scene.name.replace(' ', '-')}"
-    place.mkdir(parents=True)
-    shared, began = Shared(place / "counts"), time.monotonic()
-    log = place / "log.txt"
-    code = Command(scene.words(place / "out"), place / "out", log, shared, None).end()
+    below = folder / f"whole-{scene.name.replace(' ', '-')}"
+    below.mkdir(parents=True)
+    shared, began = Shared(below / "counts"), time.monotonic()
+    log = below / "log.txt"
+    code = Command(scene.words(below / "out"), below / "out", log, shared, None).end()
     if code != 0:
         raise RuntimeError(f"{scene.name}: undisturbed it ends with {code}: {_last_line(log)}")
     seconds = time.monotonic() - began
     say(f"{scene.name}: undisturbed {shared.operations} operations on files, {seconds:.1f} s")
-    return Whole(image=image(place / "out"), operations=shared.operations, seconds=seconds)
+    return Whole(image=image(below / "out"), operations=shared.operations, seconds=seconds)
 
 
 def _disturb(
-    scene: Scene, whole: Whole, server: Counted, place: Path, tally: Tally, kills: int, chance: random.Random, say: Say
+    scene: Scene, whole: Whole, server: Counted, below: Path, tally: Tally, kills: int, chance: random.Random, say: Say
 ) -> None:
     """One folder: disturbed at most `MOST_DISTURBED` times and by so many kills, then let through."""
-    place.mkdir(parents=True)
-    out, kept, operations = place / "out", Kept(), 0
+    below.mkdir(parents=True)
+    out, kept, operations = below / "out", Kept(), 0
     for turn in range(MOST_DISTURBED + 1):
         let_through = turn == MOST_DISTURBED or kills <= 0
         kind = "" if let_through else chance.choices(list(FAULTS), list(FAULTS.values()))[0]
         at = chance.randint(1, max(whole.operations - operations, whole.operations // 4))
         share, moment = chance.random(), chance.uniform(0, whole.seconds)
         fault = Fault(kind=kind, at=at, share=share) if kind in AT_POINTS else None
-        shared, log, asked = Shared(place / f"counts-{turn}"), place / f"log-{turn}.txt", server.requests
+        shared, log, asked = Shared(below / f"counts-{turn}"), below / f"log-{turn}.txt", server.requests
         command = Command(scene.words(out), out, log, shared, fault)
         if kind in ("kill at a time", "stop") and command.end(moment) is None:
             command.kill_all() if kind == "kill at a time" else command.send(signal.SIGTERM)
@@ -135,9 +135,9 @@ def _disturb(
         if came:
             tally.faults[kind] += 1
             kills -= kind in KILLS
-        say(f"{place.name}, call {turn + 1}: {f'{kind} at {where}, ' if kind else ''}ended with {code}, "
+        say(f"{below.name}, call {turn + 1}: {f'{kind} at {where}, ' if kind else ''}ended with {code}, "
             f"{len(now.lines)} answers kept")  # fmt: skip
-        tally.wrong += [f"{place.name}, call {turn + 1}, {kind} at {where}: {fault}"
+        tally.wrong += [f"{below.name}, call {turn + 1}, {kind} at {where}: {fault}"
                         for fault in _faults_of_end(kind, code, log)]  # fmt: skip
         if code == 0:
             if scene.is_served:
@@ -145,7 +145,7 @@ def _disturb(
             break
         kept, operations = now, operations + shared.operations
     tally.resumed += 1
-    tally.wrong += [f"{place.name}: {line}" for line in _differences(whole.image, out)]
+    tally.wrong += [f"{below.name}: {line}" for line in _differences(whole.image, out)]
 
 
 def _faults_of_end(kind: str, code: int | None, log: Path) -> Iterator[str]:

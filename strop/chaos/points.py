@@ -91,8 +91,8 @@ class _Points:
             return
         if event == "open" and (isinstance(arguments[0], int) or not (arguments[2] or 0) & _WRITING):
             return
-        place, base = _PATHS[event]
-        self.step(event, _absolute(arguments[place], arguments[base] if base is not None else -1))
+        index, base = _PATHS[event]
+        self.step(event, _absolute(arguments[index], arguments[base] if base is not None else -1))
         if event == "open" and arguments[2] & os.O_APPEND:
             self.appended = self._size(arguments[0])
 
