@@ -23,6 +23,7 @@ from strop.commands.bench import bench
 from strop.commands.board import board
 from strop.commands.build_vlm import build_vlm
 from strop.commands.calibrate import calibrate
+from strop.commands.chaos import chaos
 from strop.commands.check import check
 from strop.commands.compare import compare
 from strop.commands.data import data_app
@@ -89,6 +90,8 @@ for panel, commands in PANELS.items():
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
             app.command(name, cls=OnceCommand, rich_help_panel=panel)(command)
+
+app.command("chaos", cls=OnceCommand, hidden=True)(chaos)  # no study needs it; docs/reliability.md has it
 
 WIDE = "160"
 """Columns of output into a file or a pipe."""

@@ -38,6 +38,7 @@ def load_model(
     system: str | None = None,
     thinking: Thinking | None = None,
     generation_config: GenerationSettings = "model",
+    end_bias: float = 0.0,
 ) -> Measured:
     """A vision-language model, loaded here or, with `endpoint`, served there under its name.
 
@@ -47,7 +48,8 @@ def load_model(
     `attn_implementation` transformers' name of its attention function, `pictures` how they are shown ("pad" or
     "processor"), `system` a system turn before every question, `thinking` ("on" or "off") what a chat template with
     `enable_thinking` is given, and `generation_config` whether the model's own settings that change greedy answers are
-    followed ("model" or "none"). `endpoint` is the base URL of an OpenAI-compatible server, which is asked `parallel`
+    followed ("model" or "none"). `end_bias` is added to the logits of the tokens that end an answer, in nats: below 0
+    answers get longer. `endpoint` is the base URL of an OpenAI-compatible server, which is asked `parallel`
     questions at once.
 
     Raises `harness.errors.ModelError` where it cannot be loaded, `UsageError` for options of the other kind of model.
@@ -60,7 +62,7 @@ def load_model(
     """
     options = ModelOptions(
         device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
-        thinking=thinking, generation_config=generation_config,
+        thinking=thinking, generation_config=generation_config, end_bias=end_bias,
     )  # fmt: skip
     if endpoint is not None:
         from harness.models.endpoint import Endpoint

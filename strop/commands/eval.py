@@ -27,6 +27,7 @@ from strop.options import (
     DataOption,
     DeviceOption,
     DtypeOption,
+    EndBiasOption,
     EndpointOption,
     GenerationConfigOption,
     IncludePathOption,
@@ -90,6 +91,7 @@ def evaluate(
     system: SystemOption = None,
     thinking: ThinkingOption = None,
     generation_config: GenerationConfigOption = "model",
+    end_bias: EndBiasOption = 0.0,
     endpoint: EndpointOption = None,
     parallel: ParallelOption = PARALLEL,
     data: DataOption = DEFAULT_DATA,
@@ -111,6 +113,8 @@ def evaluate(
 
     strop eval --model my/llava --adapter runs/a/round-1 --adapter runs/b/round-1 --apart --tasks pope --out runs/both
 
+    strop eval --model my/llava --tasks chair --end-bias -0.5 --out runs/wordy
+
     strop eval --model my/thinker --tasks pope,mathvista --max-thought-tokens 4096 --out runs/thinker
 
     strop eval --model runs/demo/round-2/optimise/checkpoint --tasks lm_eval:hellaswag,lm_eval:mmmu_val --out runs/kept
@@ -123,7 +127,7 @@ def evaluate(
     longest = read_longest(max_tokens, [task.name for task in chosen])
     options = ModelOptions(
         device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
-        thinking=thinking, generation_config=generation_config,
+        thinking=thinking, generation_config=generation_config, end_bias=end_bias,
     )  # fmt: skip
     models: Iterable[tuple[str, Measured]]
     if apart:
