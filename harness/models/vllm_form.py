@@ -10,12 +10,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from harness.disks import writing
 from harness.files import read_json, write_json
-from harness.models.weights import weight_files
+from harness.models.weights import header, weight_files
 
 TOWER, TOWER_IN_VLLM = "vision_tower.", "vision_tower.vision_model."
 _INDEX = "model.safetensors.index.json"
@@ -26,8 +25,7 @@ def has_vllms_names(folder: Path) -> bool:
     config = read_json(folder / "config.json")
     if config.get("model_type") != "llava" or config["vision_config"].get("model_type") != "clip_vision_model":
         return True
-    names = [name for file in weight_files(folder) for name in safe_open(file, "pt").keys()]  # noqa: SIM118
-    return all(_renamed(name) == name for name in names)
+    return all(_renamed(name) == name for file in weight_files(folder) for name in header(file))
 
 
 def copy_for_vllm(folder: Path, out: Path) -> Path:
