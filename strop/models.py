@@ -13,6 +13,7 @@ from harness.models.options import AttnImplementation, Dtype, GenerationSettings
 if TYPE_CHECKING:
     from harness.judge import Judge
     from harness.measure import Measured
+    from harness.models.account import Price
     from harness.models.frames import Pictures
     from harness.models.vlm import Vlm
     from harness.results import TaskResult
@@ -73,6 +74,20 @@ def load_model(
     from tasks.pictos.models import shipped
 
     return load_vlm(name, path=shipped(name), adapter=adapter, **options.keywords)
+
+
+def open_account(model: Measured, folder: Path, price: Price | None = None, budget: float | None = None) -> None:
+    """Keep in a folder what the answers of a served model take, and hold a budget (`harness.models.account`); raises
+    `UsageError` for prices or a budget of a model that is loaded here."""
+    from harness.models.account import ACCOUNT, Account
+
+    if getattr(model, "url", None) is not None:
+        from harness.models.endpoint import Endpoint
+
+        assert isinstance(model, Endpoint)
+        model.account = Account(folder / ACCOUNT, price=price, budget=budget)
+    elif price is not None or budget is not None:
+        raise UsageError("--price and --budget are of a served model; leave them away, or name its --endpoint")
 
 
 def load_apart(name: str, adapters: Iterable[str | Path | Sequence[str | Path]], **options: Any) -> Iterator[Vlm]:
