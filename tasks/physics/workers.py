@@ -25,6 +25,9 @@ PROCESSES = max(1, min(8, os.cpu_count() or 1))
 PATIENCE = 60.0
 """Seconds after which a worker is ended: it measures processor time, which on a busy machine takes longer."""
 
+START = 600.0
+"""Seconds that a worker may take to load its libraries, for the same reason."""
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 _verdicts: dict[tuple[str, str], bool | None] = {}
@@ -60,7 +63,7 @@ class _Worker:
             env=environment,
         )
         try:
-            self._line()  # it is ready
+            self._line(START)  # it is ready
         except TimeoutError as error:
             self.end()
             raise StropError(
@@ -82,9 +85,9 @@ class _Worker:
         self._process.kill()
         self._process.communicate()
 
-    def _line(self) -> bytes:
+    def _line(self, patience: float = PATIENCE) -> bytes:
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        ready, _, _ = select.select([self._process.stdout], [], [], patience)
         line = self._process.stdout.readline() if ready else b""
         if not line:
             raise TimeoutError
