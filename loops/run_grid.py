@@ -6,6 +6,7 @@ filed with the last line of its log, and the others continue.
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import subprocess
@@ -15,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import RecipeError, StropError
+from harness.disks import writing
+from harness.errors import DataError, RecipeError, StropError
 from harness.files import read_json, write_json
+from harness.lines import DAMAGED
 from harness.runs.names import GRID, RECIPE, RESULTS, evaluation_folder
 from harness.runs.watches import stopped_round
 from loops.check_recipe import check_recipe
@@ -133,20 +136,27 @@ def run_grid(
 
 
 def find_states(grid: Grid, out: Path) -> dict[str, State]:
-    """Which runs are finished, by their folders, and what is filed of the others; nothing is started."""
+    """Which runs are finished, by their folders, and what is filed of the others; nothing is started. A file of states
+    that is damaged is set aside: the runs' folders say what is finished."""
     path = out / GRID
-    filed = {
-        run["folder"]: State(state=run["state"], why=run["why"])
-        for cell in (read_json(path)["cells"] if path.is_file() else [])
-        for run in cell["runs"]
-        if run["state"] != "done"
-    }
+    try:
+        filed = _filed(path) if path.is_file() else {}
+    except (DataError, KeyError, TypeError) as error:
+        aside, filed = path.with_name(GRID + DAMAGED), {}
+        with writing(aside):
+            path.replace(aside)
+        logging.getLogger(__name__).warning("%s is no file of a grid's states (%s); it is now %s", path, error, aside)
     return {
         run.folder: State(state="done")
         if _finished(run, out / run.folder)
         else filed.get(run.folder, State(state="not run", why="not reached"))
         for run in runs_of(grid)
     }
+
+
+def _filed(path: Path) -> dict[str, State]:
+    runs = [run for cell in read_json(path)["cells"] for run in cell["runs"]]
+    return {run["folder"]: State(state=run["state"], why=run["why"]) for run in runs if run["state"] != "done"}
 
 
 def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:

@@ -211,6 +211,17 @@ def test_what_became_of_the_runs_is_filed_for_the_tables(grid: Grid, tmp_path: P
     assert filed.cells[1].runs[1].folder == tmp_path / "out/verify.kind=none/seed-1"
 
 
+@pytest.mark.reported("lost")
+@pytest.mark.parametrize("content", ['{"cells": [{"runs', "[]", '{"cells": [{}]}'])
+def test_a_file_of_states_that_is_damaged_is_set_aside_and_the_folders_say_what_is_finished(
+    grid: Grid, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/grid.json").write_text(content)
+    assert {state.state for state in find_states(grid, tmp_path / "out").values()} == {"not run"}
+    assert (tmp_path / "out/grid.json.damaged").read_text() == content
+
+
 def test_two_commands_cannot_run_one_grid(grid: Grid, tmp_path: Path) -> None:
     with hold(tmp_path / "out"), pytest.raises(RunError, match="another process is running in it"):
         Doing(tmp_path / "out")(grid)
