@@ -60,12 +60,17 @@ def named(text: str, runs: Path) -> Named:
     return Named(text=text, model=name, options=options)
 
 
-def _option(piece: str, text: str) -> tuple[str, str]:
+def _option(piece: str, text: str) -> tuple[str, str | float]:
     name, equals, value = piece.strip().partition("=")
     name = name.replace("-", "_")
     if not (equals and value and name in OPTIONS):
         near = difflib.get_close_matches(name, OPTIONS, n=1) or OPTIONS
         raise UsageError(f"{text}: '{piece}' is no option of a model; write NAME,OPTION=VALUE with {', '.join(near)}")
+    if _hints().get(name) is float:
+        try:
+            return name, float(value)
+        except ValueError:
+            raise UsageError(f"{text}: {name} is a number, not '{value}'") from None
     allowed = [each for choice in get_args(_hints().get(name, str)) for each in (get_args(choice) or [choice])]
     literals = [each for each in allowed if isinstance(each, str)]
     if literals and value not in literals:

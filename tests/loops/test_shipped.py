@@ -37,7 +37,8 @@ LEVELS = {
 }
 
 GRIDS = {"cost": 6, "floor": 14, "h_ratio": 15, "isolation": 33, "levels": 5, "pictos": 7, "recipes": 18,
-         "rates": 24, "sampling_settings": 6, "settings": 18, "ten_rounds": 4, "verifiers": 8}  # fmt: skip
+         "rates": 24, "sampling_settings": 6, "settings": 18, "ten_rounds": 4, "verifiers": 8,
+         "whole_captions": 3}  # fmt: skip
 WITHOUT_BASE = ("floor", "rates", "sampling_settings")
 
 

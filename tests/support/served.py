@@ -37,7 +37,7 @@ def served(says: Callable[[dict[str, Any]], Any]) -> Iterator[Served]:
             result.requests.append(request)
             result.keys.add(self.headers["Authorization"])
             text = result.says(request)
-            status, body = text if isinstance(text, tuple) else (200, _completion(text, result.ends))
+            status, body = text if isinstance(text, tuple) else (200, completion(text, result.ends))
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/html" if content.startswith(b"<") else "application/json")
@@ -70,7 +70,8 @@ def picture_of(request: dict[str, Any]) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(content)))
 
 
-def _completion(text: str | None, ends: str) -> dict[str, Any]:
+def completion(text: str | None, ends: str) -> dict[str, Any]:
+    """The body of an answer, which took 110 tokens."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": ends}
     usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
     return {

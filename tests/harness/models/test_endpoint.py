@@ -17,6 +17,7 @@ from harness.errors import OutageError, UsageError
 from harness.judge import ModelJudge, ask_judge
 from harness.models.endpoint import Endpoint
 from harness.models.load import load_vlm
+from harness.models.patience import Patience
 from harness.results import read_results
 from harness.store import Store, ask
 from harness.types import Sample, Sampling
@@ -27,6 +28,8 @@ from tests.support.tiny import save_tiny
 pytestmark = pytest.mark.slow
 
 KEY = "sk-a-secret"
+
+HASTY = Patience(first=0.001, tries=2)
 
 
 def _samples(*prompts: str, images: tuple[Path, ...] = ()) -> list[Sample]:
@@ -189,18 +192,17 @@ def test_without_a_key_the_other_variable_counts_and_then_none(monkeypatch: pyte
 )
 def test_an_outage_names_endpoint_reason_and_remedy_in_one_line(text: Any, message: str) -> None:
     with served(lambda _: text) as server, pytest.raises(OutageError, match=message) as caught:
-        Endpoint("m", server.url).generate(_samples("a"), Sampling())
+        Endpoint("m", server.url, patience=HASTY).generate(_samples("a"), Sampling())
     assert str(caught.value).startswith(f"endpoint {server.url}, model m: ")
     assert "\n" not in str(caught.value)
     assert KEY not in str(caught.value)
 
 
-def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.models.endpoint.RETRIES", 0)
+def test_a_server_that_is_not_there_is_named() -> None:
     with served(lambda _: "") as server:
         pass
     with pytest.raises(OutageError, match=r"does not answer \(.*[Cc]onnect.*\); start it"):
-        Endpoint("m", server.url).generate(_samples("a"), Sampling())
+        Endpoint("m", server.url, patience=HASTY).generate(_samples("a"), Sampling())
 
 
 def test_what_was_answered_before_an_outage_is_kept_and_the_rest_is_asked(tmp_path: Path) -> None:
