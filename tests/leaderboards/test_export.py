@@ -142,6 +142,7 @@ def test_pooled_rows_say_of_how_many_seeds_and_two_are_never_in_bold(tmp_path: P
 def _with_source(folder: Path, **provenance: Any) -> Path:
     path = folder / "results.json"
     content = json.loads(path.read_text())
+    content.pop("check", None)
     content["parent"] = "f" * 64
     content["provenance"] |= provenance
     content["tasks"][0]["data"] = "d" * 64
