@@ -25,7 +25,7 @@ demo-study: install
 
 # Every study of docs/grids.md, one grid after another; stopped, it goes on where it was. A grid of which runs failed
 # does not stop the others, and the command then ends with an error; `floor` runs once its models are there.
-STUDIES := settings isolation h_ratio verifiers cost recipes levels ten_rounds $(if $(wildcard work/strengths),floor)
+STUDIES := settings rates isolation h_ratio verifiers cost recipes levels ten_rounds $(if $(wildcard work/strengths),floor)
 
 study: install
 	failed=; for grid in $(STUDIES); do \

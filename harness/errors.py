@@ -37,6 +37,10 @@ class OutageError(ModelError):
     """A model that stopped answering half-way."""
 
 
+class BudgetError(StropError):
+    """Answers of a server that have cost what they may cost."""
+
+
 class StoppedError(StropError):
     """A command that its user stopped; the message says what is kept."""
 

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from harness.files import digest_of_json, read_json, write_json
+from harness.types import Picture
 
 FOLDER = "judges"
 """Where measurements are kept, below the data folder."""
 
 
 class KnownCase(Protocol):
-    """Something whose verdict is known: `equal` is what a good judge says, `kind` why."""
+    """Something whose verdict is known: `equal` is whether a good judge says yes, `kind` why."""
 
     @property
     def kind(self) -> str: ...
@@ -31,7 +32,14 @@ class KnownCase(Protocol):
     def equal(self) -> bool: ...
 
 
-_CHIEF = ("consistent", "symmetric", "equal", "equal though not")
+Headings = tuple[str, str]
+"""What shares of cases are called to which a good judge says yes, and of the others to which a judge does."""
+
+EQUAL: Headings = ("equal", "equal though not")
+TRUE: Headings = ("true", "true though not")
+BETTER: Headings = ("better", "better though alike")
+
+_CHIEF = ("read", "consistent", "symmetric", *(name for pair in zip(EQUAL, TRUE, BETTER, strict=True) for name in pair))
 
 Case = TypeVar("Case", bound=KnownCase)
 
@@ -48,6 +56,31 @@ class KnownPair:
     left: str
     right: str
     equal: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownTexts:
+    """One or two texts about pictures, in answer to a question. Of one, `right` is 0 where all of it is true, else
+    None; of two it is the place of the better one, None where they say the same."""
+
+    kind: str
+    question: str
+    pictures: tuple[Picture, ...]
+    texts: tuple[str, ...]
+    right: int | None
+
+    @property
+    def equal(self) -> bool:
+        return self.right is not None
+
+    def reversed(self) -> KnownTexts:
+        """The same with its texts in the other order."""
+        right = None if self.right is None else len(self.texts) - 1 - self.right
+        return replace(self, texts=self.texts[::-1], right=right)
+
+    def reversed_where_one_is_better(self) -> KnownTexts | None:
+        """Of two that say the same a preference in both orders is for both, and tells nothing of symmetry."""
+        return self.reversed() if self.equal else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,17 +112,22 @@ def exchanged(pair: KnownPair) -> KnownPair:
 
 
 def examine(
-    verdicts: Verdicts[Case], cases: Sequence[Case], repeats: int = 2, turn: Callable[[Case], Case] | None = None
+    verdicts: Verdicts[Case],
+    cases: Sequence[Case],
+    repeats: int = 2,
+    turn: Callable[[Case], Case | None] | None = None,
+    headings: Headings = EQUAL,
 ) -> list[Share]:
     """What a judge makes of cases whose verdict is known.
 
     `read`: verdicts that could be read; `consistent`: cases with one verdict in all `repeats`; `symmetric`: cases with
-    one verdict also when turned; `equal/KIND`: cases that are equal and are found so; `equal though not/KIND`: unequal
-    ones that are. A verdict that cannot be read is none of the four, and counts as "not equal" in the last two, as a
-    scorer has it.
+    one verdict also when turned (but those that `turn` makes None); `equal/KIND`: cases that are equal and are found
+    so; `equal though not/KIND`: unequal ones that are, both under `headings`. A verdict that cannot be read is none of
+    the four, and counts as "not equal" in the last two, as a scorer has it.
     """
     times = [list(verdicts(cases, number)) for number in range(repeats)]
-    turned = [] if turn is None else list(verdicts([turn(case) for case in cases], 0))
+    others = [] if turn is None else [(number, other) for number, case in enumerate(cases) if (other := turn(case))]
+    turned = list(verdicts([other for _, other in others], 0)) if others else []
     every = [verdict for each in (*times, turned) for verdict in each]
     again = [each for each in zip(*times, strict=True) if None not in each]
     shares = [
@@ -97,14 +135,15 @@ def examine(
         share_of("consistent", sum(len(set(each)) == 1 for each in again), len(again)),
     ]
     if turn is not None:
-        both = [each for each in zip(times[0], turned, strict=True) if None not in each]
+        pairs = [(times[0][number], verdict) for (number, _), verdict in zip(others, turned, strict=True)]
+        both = [pair for pair in pairs if None not in pair]
         shares.append(share_of("symmetric", sum(first == second for first, second in both), len(both)))
     by_kind: dict[tuple[bool, str], list[bool | None]] = defaultdict(list)
     for case, verdict in zip(cases, times[0], strict=True):
         by_kind[case.equal, case.kind].append(verdict)
     for equal in (True, False):
         here = {kind: said for (truth, kind), said in by_kind.items() if truth == equal}
-        heading = "equal" if equal else "equal though not"
+        heading = headings[0] if equal else headings[1]
         total = [verdict for said in here.values() for verdict in said]
         for name, said in {heading: total, **{f"{heading}/{kind}": said for kind, said in here.items()}}.items():
             shares.append(share_of(name, sum(verdict is True for verdict in said), len(said), int(equal)))
@@ -129,7 +168,7 @@ def examine_stored(
         if (kind := kind_of(left, right)) is not None:
             by_kind[kind] += verdicts
     for (name, equal), verdicts in sorted(by_kind.items(), key=lambda entry: (not entry[0][1], entry[0][0])):
-        heading = "equal" if equal else "equal though not"
+        heading = EQUAL[0] if equal else EQUAL[1]
         shares.append(share_of(f"{heading}/{name}", sum(verdicts), len(verdicts), int(equal)))
     return shares
 

@@ -16,7 +16,8 @@ from harness.stats import corrected, estimate, untestable_notes
 from harness.types import Metric
 from harness.wording import counted
 from leaderboards.beside import Beside, Measured, Published, set_beside
-from leaderboards.judged import judge_notes
+from leaderboards.judged import Measured as MeasuredJudge
+from leaderboards.judged import judge_notes, round_judges, task_judges, unmeasured
 from leaderboards.paired import (
     frontier_of,
     obstacle,
@@ -87,17 +88,15 @@ def read_entries(ids: Sequence[str | Path], level_of: LevelOf = filed_level, run
     return _named([read_run(location, level_of) for location in locations])
 
 
-def assemble(entries: Sequence[Entry]) -> Board:
-    """Work out every figure of the board."""
+def assemble(entries: Sequence[Entry], judges: MeasuredJudge = unmeasured) -> Board:
+    """Work out every figure of the board. `judges` knows what was measured of judges."""
     labels = task_labels(entries)
     notes: list[str] = []
-    rows = [row for entry in entries for row in _rows(entry, labels, notes)]
+    rows = [row for entry in entries for row in _rows(entry, labels, notes, judges)]
     pooled = [row for group in _seed_groups(entries) for row in _pooled_rows(group, labels, notes)]
     notes = [*_seed_notes(entries), *notes]
     notes += [note for entry in entries for results in entry.run.rounds.values() for note in same_answers(results)]
-    notes += [
-        note for entry in entries for results in entry.run.rounds.values() for note in judge_notes(entry.name, results)
-    ]
+    notes += [note for entry in entries for note in judge_notes(entry.name, entry.run, judges)]
     notes += [note for entry in entries for note in monitor_notes(entry.name, entry.run)]
     with_p = (
         *_corrected(rows, labels, "headline differences", notes),
@@ -197,8 +196,9 @@ def shown_metrics(metrics: Mapping[str, Metric], headline: str) -> tuple[Metric,
     return tuple(metrics[name] for name in dict.fromkeys((headline, *COMPANIONS)) if name in metrics)
 
 
-def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterable[Row]:
+def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str], judges: MeasuredJudge) -> Iterable[Row]:
     seed_results = entry.run.rounds.get(0)
+    verified = round_judges(entry.run, judges)
     for number, results in entry.run.rounds.items():
         before = entry.run.rounds.get(number - 1) if number else None
         if number and before and results.parent and results.parent != before.digest:
@@ -207,6 +207,7 @@ def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterabl
                 f"round {number - 1} here ({before.digest[:12]}), which were made since; let `strop run` go on."
             )
         cells: dict[tuple[str, str], Cell] = {}
+        marked = task_judges(results)
         for task in results.tasks:
             label = labels[task_key(task)]
             figures = estimate(task.rows, task.metrics, draws=DRAWS)
@@ -225,6 +226,8 @@ def _rows(entry: Entry, labels: Mapping[_Key, str], notes: list[str]) -> Iterabl
             commit=_commit(results),
             pooled=False,
             cells=cells,
+            judge=verified.get(number, "") if number is not None else "",
+            task_judges={labels[task_key(task)]: marked[task.task] for task in results.tasks if task.task in marked},
             source=Source(
                 weights=results.digest,
                 parent=results.parent or "",

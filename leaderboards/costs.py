@@ -83,9 +83,10 @@ def loop_cost_names(loops: Iterable[LoopCost]) -> tuple[str, ...]:
 
 
 def units_of(loops: Sequence[LoopCost]) -> list[Unit]:
-    """The units in which all of these took something; of operations the largest of which the least of them took one."""
+    """The units in which all of these took something; of operations the largest of which any of them took one, so
+    that gains for a unit keep their digits."""
     units = [unit for unit in UNITS if all(unit.of(loop.took) for loop in loops)]
-    return [_readable(unit, min(unit.of(loop.took) for loop in loops)) for unit in units]
+    return [_readable(unit, max(unit.of(loop.took) for loop in loops)) for unit in units]
 
 
 def _took(run: GridRun) -> dict[str, float]:
@@ -100,10 +101,10 @@ def _took(run: GridRun) -> dict[str, float]:
     return took
 
 
-def _readable(unit: Unit, least: float) -> Unit:
+def _readable(unit: Unit, most: float) -> Unit:
     if OPERATIONS not in unit.costs:
         return unit
-    thousands = min(int(math.log10(least) / 3 + 1e-9), len(PREFIXES) - 1)
+    thousands = min(int(math.log10(most) / 3 + 1e-9), len(PREFIXES) - 1)
     prefix = PREFIXES[thousands]
     return replace(unit, name=prefix + unit.name, several=prefix + unit.several, size=1_000.0**thousands)
 

@@ -13,6 +13,7 @@ from harness.runs.reading import LevelOf, filed_level
 from leaderboards.build import read_entries
 from leaderboards.formats import FORMATS
 from leaderboards.formats.kinds import Figures, Format, Questions
+from leaderboards.judged import Measured, unmeasured
 
 
 def _formats_of_file(value: Any) -> Mapping[str, Callable[..., Any]]:
@@ -34,14 +35,16 @@ def export(
     questions: Questions,
     level_of: LevelOf = filed_level,
     runs: Path = DEFAULT_RUNS,
+    judges: Measured = unmeasured,
 ) -> list[Path]:
     """Write every format asked for below `out`, each file atomically, and return the files.
 
-    `ids` are as `leaderboards.build.read_entries` takes them, names and digests looked up below `runs`. Raises
-    `UsageError`, before anything is written, for a format that there is not, or that cannot hold the figures.
+    `ids` are as `leaderboards.build.read_entries` takes them, names and digests looked up below `runs`; `judges` as in
+    `leaderboards.build.assemble`. Raises `UsageError`, before anything is written, for a format that there is not, or
+    that cannot hold the figures.
     """
     chosen = _chosen(formats)
-    figures = Figures(entries=read_entries(ids, level_of, runs), questions=questions)
+    figures = Figures(entries=read_entries(ids, level_of, runs), questions=questions, judges=judges)
     for each in chosen:
         each.refuse(figures)
     return [path for each in chosen for path in each.write(figures, out)]

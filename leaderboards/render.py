@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ class Source:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One line of the board; `cells` by task label and metric name. `round` is None for results without a run, `source`
-    for pooled rows."""
+    for pooled rows. `judge` is the one that verified the round's answers, `task_judges` those that marked tasks, by
+    label, each with what was measured of it."""
 
     run: str
     seeds: tuple[str, ...]
@@ -103,6 +104,8 @@ class Row:
     pooled: bool
     cells: Mapping[tuple[str, str], Cell]
     source: Source | None = None
+    judge: str = ""
+    task_judges: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -317,7 +320,7 @@ def csv_text(board: Board) -> str:
     heading = (
         "run seed round pooled model weights level verifier commit task version profile split metric headline better n "
         "value low high seed_value difference difference_low difference_high fixed_low fixed_high ratio p p_holm "
-        "only_seed only_round parent recipe data"
+        "only_seed only_round parent recipe data verified_by marked_by"
     )
     lines = []
     for row in board.rows:
@@ -325,10 +328,13 @@ def csv_text(board: Board) -> str:
         where = (row.digest, row.level, row.verifier, row.commit)
         for task in board.tasks:
             what = (task.task, task.version, task.profile, task.split)
+            judges = (row.judge, row.task_judges.get(task.label, ""))
             for metric in task.metrics:
                 if cell := row.cells.get((task.label, metric.name)):
                     flags = (metric.name, int(metric.name == task.headline.name), metric.better)
-                    lines.append((*who, *where, *what, *flags, *_csv_figures(cell), *_csv_source(row, task.label)))
+                    lines.append(
+                        (*who, *where, *what, *flags, *_csv_figures(cell), *_csv_source(row, task.label), *judges)
+                    )
     return csv_of(heading.split(), lines)
 
 

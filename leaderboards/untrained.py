@@ -2,6 +2,8 @@
 
 `quiet` is the seed model less the sentences of which it is itself least sure, `filter` less those of which the verifier
 is, both until as many words are left as a honed checkpoint says; `rerank` is the verifier's best of several answers.
+`wordy` is the seed that goes on, the end of its answers made less likely: what a checkpoint that says more is held
+against.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from harness.ranked import OWN, VERIFIER, at_words
 from harness.results import Results, TaskResult, read_results
-from harness.runs.names import BASELINES, FILTER, RERANK, stage_name
+from harness.runs.names import BASELINES, FILTER, RERANK, WORDY, stage_name
 from harness.stats import difference, estimate
 from leaderboards.paired import shared_metrics
 from leaderboards.render import NOTHING, Section, Table, arrow, figure, interval
@@ -20,8 +22,8 @@ from leaderboards.render import NOTHING, Section, Table, arrow, figure, interval
 WORDS = (
     "The seed model without any training. quiet: less the sentences of which it is itself least sure; filter: less "
     "those of which the verifier is least sure; both by one threshold, at the words of the checkpoint named. rerank: "
-    "the verifier's best of several answers. In parentheses the difference to the seed model, with its 95 % interval "
-    "over pictures."
+    "the verifier's best of several answers; wordy: the seed that goes on, the end of its answers made less likely. In "
+    "parentheses the difference to the seed model, with its 95 % interval over pictures."
 )
 
 SHOWN = ("CHAIRs", "CHAIRi", "precision", "recall", "f1", "words", "repeated")
@@ -29,12 +31,14 @@ SHOWN = ("CHAIRs", "CHAIRi", "precision", "recall", "f1", "words", "repeated")
 
 def untrained(run: Path, seed: Results, words: Mapping[str, float]) -> dict[str, Results]:
     """The baselines of a run's folder by name. `words` maps a ranked task to how many a caption are to be left; the
-    tasks are those, and of filter and rerank there is none where the run has none."""
+    tasks are those, and but for quiet there is none where the run has none."""
     named = {"quiet": _cut(seed, OWN, words)}
     if (kept := run / stage_name(0, BASELINES) / FILTER).is_dir():
         named["filter"] = _cut(read_results(kept), VERIFIER, words)
     if (best := run / stage_name(0, BASELINES) / RERANK).is_dir():
         named["rerank"] = _only(read_results(best), words)
+    if (longer := run / stage_name(0, WORDY)).is_dir():
+        named["wordy"] = _only(read_results(longer), words)
     return {name: results for name, results in named.items() if results.tasks}
 
 

@@ -123,17 +123,17 @@ def _check_watch(watch: Watch, measured: Evaluate, study: Study) -> str:
 def _check_pool(study: Study) -> str:
     """The pool has samples for every round."""
     study.pool.require(seed=study.seed, rounds=study.rounds, count=study.collect.samples)
-    return f"{counted(study.rounds, 'round')} of {counted(study.collect.samples, 'picture')} of {study.source}"
+    return f"{counted(study.rounds, 'round')} of {counted(study.collect.samples, 'sample')} of {study.source}"
 
 
 def _check_pictures(measured: Evaluate, watch: Watch | None, allowed: Collection[str], study: Study) -> str:
-    """This run trains on no picture that it is measured or watched on, nor on a copy of one, but of the tasks that are
-    allowed to share some."""
+    """This run trains on no picture that it is measured or watched on, nor on a copy of one, nor on a question without
+    a picture, but of the tasks that are allowed to share some."""
     if study.pool.apart:
         return ""
-    from loops.overlap import Pictures
+    from harness.overlap import Shown
 
-    trained = Pictures(sample for number in range(1, study.rounds + 1) for sample in study.samples(number))
+    trained = Shown(sample for number in range(1, study.rounds + 1) for sample in study.samples(number))
     lines: list[str] = []
     asked = [(study.setting.tasks[name], measured.split) for name in measured.tasks]
     for task, split in [*asked, *(watched_tasks(study, watch, measured) if watch else [])]:
@@ -142,8 +142,8 @@ def _check_pictures(measured: Evaluate, watch: Watch | None, allowed: Collection
         names = ", ".join(shared[:MOST_NAMES]) + (", ..." if len(shared) > MOST_NAMES else "")
         if task.name not in allowed:
             raise RecipeError(
-                f"source {study.source}: {len(shared)} of its pictures are {split} pictures of {task.name} ({names}); "
-                f"take them out, do not measure on it, or allow it by allow_overlap=[{task.name}]"
+                f"source {study.source}: {len(shared)} of its {trained.noun} are {split} {trained.noun} of {task.name} "
+                f"({names}); take them out, do not measure on it, or allow it by allow_overlap=[{task.name}]"
             )
-        lines.append(f"{len(shared)} of them {split} pictures of {task.name}, as allow_overlap allows ({names})")
-    return ", ".join([counted(len(trained.names), "picture"), *(lines or ["none of which is measured on"])])
+        lines.append(f"{len(shared)} of them {split} {trained.noun} of {task.name}, as allow_overlap allows ({names})")
+    return ", ".join([trained.counts, *(lines or ["none of which is measured on"])])

@@ -1,13 +1,13 @@
-"""The stages of a run that measure: an evaluation of each checkpoint, and the verifier's worth without training."""
+"""The stages of a run that measure: an evaluation of each checkpoint, and the baselines without training."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.runs.names import BASELINES, EVAL, FILTER, RERANK, stage_name
+from harness.runs.names import BASELINES, EVAL, FILTER, RERANK, WORDY, stage_name
 from harness.types import Checkpoint, Task
 from loops.judging import open_verifier
 from loops.kinds import Study, computed_by
@@ -58,6 +58,19 @@ def evaluation(
         **study.asking,
     }
     return Stage(name=stage_name(number, EVAL), inputs=inputs, work=work)
+
+
+def wordy(study: Study, measured: Evaluate, seed: Checkpoint, adapter: Path | None, answers: Path) -> Iterator[Stage]:
+    """The seed that says more, the end of its answers made less likely, on the ranked tasks: what a checkpoint that
+    says more than the seed is to be held against. No stage where it is not to be measured."""
+    from loops.baselines import ranked
+
+    names = tuple(task.name for task in ranked([study.setting.tasks[name] for name in measured.tasks]))
+    if measured.wordy and study.rounds and names:
+        longer = replace(study, options=replace(study.options, end_bias=-measured.wordy))
+        kept = {task: tokens for task, tokens in measured.longest.items() if task in names}
+        asked_longer = measured.model_copy(update={"tasks": names, "max_tokens": kept or None})
+        yield replace(evaluation(longer, asked_longer, 0, seed, adapter, answers), name=stage_name(0, WORDY))
 
 
 def baseline_tasks(study: Study, measured: Evaluate) -> list[Task]:

@@ -52,6 +52,13 @@ class Evaluate(Part):
         default=0, ge=0, description="the other: of so many answers of the seed the verifier takes the best; 0: none"
     )
 
+    wordy: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="a third: the seed goes on, the end of its answers so many nats less likely; 0: not measured",
+    )
+
     @field_validator("max_tokens", mode="before")
     @classmethod
     def _tokens_are_whole(cls, tokens: Any) -> Any:
@@ -142,7 +149,8 @@ class Recipe(Part):
     @property
     def options(self) -> ModelOptions:
         """How the model is loaded and asked."""
-        return ModelOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(ModelOptions)})
+        names = [field.name for field in dataclasses.fields(ModelOptions) if field.name in type(self).model_fields]
+        return ModelOptions(**{name: getattr(self, name) for name in names})
 
     def study(self, setting: Setting) -> Study:
         """The recipe in its setting, as its parts see it."""

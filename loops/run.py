@@ -21,7 +21,7 @@ from loops.check_recipe import check_recipe
 from loops.documents import read_document, validated
 from loops.kinds import Round, Study
 from loops.ledger import Done, Outcome, open_run
-from loops.measuring import baseline_tasks, baselines, evaluation
+from loops.measuring import baseline_tasks, baselines, evaluation, wordy
 from loops.model_cards import write_merged_card
 from loops.recipe import Recipe
 from loops.revisions import record_revisions, revisions_of
@@ -83,6 +83,7 @@ def stages_of(recipe: Recipe, setting: Setting, answers: Path) -> Stages[tuple[C
     before = yield evaluation(study, measured, 0, seed, adapter, answers)
     if tasks := baseline_tasks(study, measured):
         yield baselines(study, measured, tasks, seed, adapter, before, answers)
+    yield from wordy(study, measured, seed, adapter, answers)
     watching = None
     if recipe.watch and recipe.rounds:
         watching = Watching(study=study, watch=recipe.watch, measured=measured, seed=seed, answers=answers)

@@ -23,6 +23,7 @@ from strop.commands.bench import bench
 from strop.commands.board import board
 from strop.commands.build_vlm import build_vlm
 from strop.commands.calibrate import calibrate
+from strop.commands.chaos import chaos
 from strop.commands.check import check
 from strop.commands.compare import compare
 from strop.commands.data import data_app
@@ -31,6 +32,7 @@ from strop.commands.eval import evaluate
 from strop.commands.export import export
 from strop.commands.grid import grid
 from strop.commands.judges import judges
+from strop.commands.parity import parity
 from strop.commands.plan import plan
 from strop.commands.recipes import recipes
 from strop.commands.reported import reported
@@ -45,9 +47,7 @@ from strop.parsing import OnceCommand, current_word
 from strop.terminal import harmless_streams
 
 app = typer.Typer(
-    help="""Hone a vision-language model on its own answers, and measure honestly whether it got better.
-
-    **Examples**
+    help="""Hone a vision-language model on its own answers, and measure honestly whether it got better:
 
     strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --out runs/seed\\
     strop run judge_free --out runs/demo\\
@@ -72,7 +72,14 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "data": data_app,
     },
     "Hone": {"run": run, "plan": plan, "recipes": recipes, "verify": verify, "grid": grid, "build-vlm": build_vlm},
-    "Compare": {"compare": compare, "diff": diff, "show": show, "rerun": rerun, "calibrate": calibrate},
+    "Compare": {
+        "compare": compare,
+        "parity": parity,
+        "diff": diff,
+        "show": show,
+        "rerun": rerun,
+        "calibrate": calibrate,
+    },
     "Publish": {"board": board, "export": export, "reported": reported},
 }
 """The commands by the panel of `strop --help` that shows them, in its order."""
@@ -83,6 +90,8 @@ for panel, commands in PANELS.items():
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
             app.command(name, cls=OnceCommand, rich_help_panel=panel)(command)
+
+app.command("chaos", cls=OnceCommand, hidden=True)(chaos)  # no study needs it; docs/reliability.md has it
 
 WIDE = "160"
 """Columns of output into a file or a pipe."""

@@ -13,6 +13,7 @@ from harness.models.options import AttnImplementation, Dtype, GenerationSettings
 if TYPE_CHECKING:
     from harness.judge import Judge
     from harness.measure import Measured
+    from harness.models.account import Price
     from harness.models.frames import Pictures
     from harness.models.vlm import Vlm
     from harness.results import TaskResult
@@ -38,6 +39,7 @@ def load_model(
     system: str | None = None,
     thinking: Thinking | None = None,
     generation_config: GenerationSettings = "model",
+    end_bias: float = 0.0,
 ) -> Measured:
     """A vision-language model, loaded here or, with `endpoint`, served there under its name.
 
@@ -47,7 +49,8 @@ def load_model(
     `attn_implementation` transformers' name of its attention function, `pictures` how they are shown ("pad" or
     "processor"), `system` a system turn before every question, `thinking` ("on" or "off") what a chat template with
     `enable_thinking` is given, and `generation_config` whether the model's own settings that change greedy answers are
-    followed ("model" or "none"). `endpoint` is the base URL of an OpenAI-compatible server, which is asked `parallel`
+    followed ("model" or "none"). `end_bias` is added to the logits of the tokens that end an answer, in nats: below 0
+    answers get longer. `endpoint` is the base URL of an OpenAI-compatible server, which is asked `parallel`
     questions at once.
 
     Raises `harness.errors.ModelError` where it cannot be loaded, `UsageError` for options of the other kind of model.
@@ -60,7 +63,7 @@ def load_model(
     """
     options = ModelOptions(
         device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
-        thinking=thinking, generation_config=generation_config,
+        thinking=thinking, generation_config=generation_config, end_bias=end_bias,
     )  # fmt: skip
     if endpoint is not None:
         from harness.models.endpoint import Endpoint
@@ -71,6 +74,20 @@ def load_model(
     from tasks.pictos.models import shipped
 
     return load_vlm(name, path=shipped(name), adapter=adapter, **options.keywords)
+
+
+def open_account(model: Measured, folder: Path, price: Price | None = None, budget: float | None = None) -> None:
+    """Keep in a folder what the answers of a served model take, and hold a budget (`harness.models.account`); raises
+    `UsageError` for prices or a budget of a model that is loaded here."""
+    from harness.models.account import ACCOUNT, Account
+
+    if getattr(model, "url", None) is not None:
+        from harness.models.endpoint import Endpoint
+
+        assert isinstance(model, Endpoint)
+        model.account = Account(folder / ACCOUNT, price=price, budget=budget)
+    elif price is not None or budget is not None:
+        raise UsageError("--price and --budget are of a served model; leave them away, or name its --endpoint")
 
 
 def load_apart(name: str, adapters: Iterable[str | Path | Sequence[str | Path]], **options: Any) -> Iterator[Vlm]:

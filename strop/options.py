@@ -118,6 +118,15 @@ GenerationConfigOption = Annotated[
         "generate does; none: leave it out. Results name it.",
     ),
 ]
+EndBiasOption = Annotated[
+    float,
+    typer.Option(
+        "--end-bias",
+        metavar="NATS",
+        help="Added to the logits of the tokens that end an answer: below 0 answers get longer, above 0 shorter. What "
+        "saying more or less earns a model without training. Results name it.",
+    ),
+]
 PicturesOption = Annotated[
     Literal["pad", "processor"] | None,
     typer.Option(

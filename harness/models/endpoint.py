@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from email.utils import parsedate_to_datetime
+from functools import lru_cache, partial
 from json import JSONDecodeError
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,7 @@ from urllib.parse import urlsplit
 from openai import (
     APIConnectionError,
     APIStatusError,
+    APITimeoutError,
     AuthenticationError,
     BadRequestError,
     NotFoundError,
@@ -34,8 +38,10 @@ from openai import (
 )
 
 from harness.concurrency import concurrently
-from harness.errors import OutageError, UsageError
+from harness.errors import BudgetError, OutageError, UsageError
 from harness.files import digest_of_json
+from harness.models.account import Account
+from harness.models.patience import GaveUpError, Pace, Patience, Trouble
 from harness.models.streams import in_order
 from harness.pictures import open_picture
 from harness.types import Advance, Answer, AnswerStream, Picture, Sample, Sampling
@@ -47,11 +53,14 @@ if TYPE_CHECKING:
 KEY_VARIABLES = ("STROP_API_KEY", "OPENAI_API_KEY")
 """Where the key is looked for, in this order."""
 
-RETRIES = 4
-"""How often the client asks again what was busy, broken or out of reach, waiting longer each time."""
+CONNECT_SECONDS = 10.0
+"""How long a server may take to accept a connection."""
 
-SECONDS = 300.0
-"""How long one answer may take."""
+BUSY = (429, 503, 529)
+"""The statuses by which a server says that it has too much to do."""
+
+PASSING = (408, 409, 425)
+"""Statuses below 500 that are no fault of the question, beside those of `BUSY`."""
 
 REQUEST_VERSION = 1
 """Changes whenever a sample becomes another request."""
@@ -76,29 +85,44 @@ _REASON_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """The answers to one sample, and the tokens that the server counted."""
+    """The answers to one sample, and the tokens that the server counted of each."""
 
     answers: tuple[Answer, ...]
-    tokens: Mapping[str, int]
+    tokens: tuple[Mapping[str, int], ...]
 
 
 class Endpoint:
-    """A model by the name under which a server knows it, asked `parallel` questions at a time.
+    """A model by the name under which a server knows it, asked `parallel` questions at a time, fewer while it is busy
+    (`harness.models.patience`).
 
     `asked` and `cut` count answers since it was made: all, and those that ended at `max_tokens`. `blank` says of each
     answer without a text, where it can be known, why it has none (`BLANK`). `costs` counts the answers and, where the
     server tells of them (`usage`), tokens, those of pictures and thoughts among them.
+
+    With `weigh`, greedy answers are asked for with their log-probabilities: `log_probabilities` maps (pictures, prompt)
+    to that of the answer (natural logarithm, summed over its tokens but the one that ends it). Servers that have none,
+    or refuse to tell them, leave it empty.
     """
 
-    def __init__(self, name: str, url: str, *, parallel: int = 8) -> None:
-        self.name, self.url, self.parallel = mended(name), _plain_url(url), parallel
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        parallel: int = 8,
+        weigh: bool = False,
+        patience: Patience = Patience(),
+        account: Account | None = None,
+    ) -> None:
+        self.name, self.url, self.parallel, self.weigh = mended(name), _plain_url(url), parallel, weigh
+        self.log_probabilities: dict[tuple[tuple[Picture, ...], str], float] = {}
         self.answered = self.cut = 0
         self.blank: list[str] = []
         self.costs = Counter(dict.fromkeys(COSTS, 0))
         self._key = _key()
-        self._client = OpenAI(
-            api_key=self._key, base_url=self.url, max_retries=RETRIES, timeout=Timeout(SECONDS, connect=10.0)
-        )
+        self.pace, self.account = Pace(parallel, patience), account or Account()
+        timeout = Timeout(patience.deadline, connect=min(CONNECT_SECONDS, patience.deadline))
+        self._client = OpenAI(api_key=self._key, base_url=self.url, max_retries=0, timeout=timeout)
 
     @property
     def digest(self) -> str:
@@ -118,6 +142,7 @@ class Endpoint:
             "digest_of": "a served name, not weights",
             "asked": self.answered,
             "ended_at_max_tokens": self.cut,
+            **({"spent": self.account.words} if self.account.path and self.account.answers else {}),
             **({"blank": dict(sorted(Counter(self.blank).items()))} if self.blank else {}),
         }
 
@@ -148,9 +173,9 @@ class Endpoint:
     def _answered(self, samples: Sequence[Sample], sampling: Sampling) -> Iterator[tuple[int, list[Answer]]]:
         """(index of a sample, its answers) as they come; a refusal is an empty answer.
 
-        Raises `OutageError` where the client's retries do not help, after the answers to what was asked at that time. A
-        question that the server does not take (too long, too large a picture) does not keep the others from being
-        asked. Raises `UsageError` for a bound on thoughts: a server's thoughts are its own.
+        Raises `OutageError` where asking again does not help, after the answers to what was asked at that time. A
+        question that the server does not take (too long, too large a picture), or breaks at while it answers others,
+        does not keep these from being asked. Raises `UsageError` for a bound on thoughts: a server's are its own.
         """
         if sampling.sentences is not None:
             raise UsageError(f"endpoint {self.url}: a server is not stopped at a sentence; take a model loaded here")
@@ -164,15 +189,23 @@ class Endpoint:
 
         def going_on() -> Iterator[Sample]:
             for sample in samples:
+                if not down and self.account.is_used_up:
+                    down.append(self._used_up())
                 if down:
                     return
                 yield sample
 
+        self.pace.open()
         for index, call in concurrently(lambda sample: self._say(sample, sampling), going_on(), self.parallel):
             try:
                 reply = call.result()
             except (BadRequestError, UnprocessableEntityError) as error:
                 refused.append(self._message(error, f"does not take question {samples[index].id}"))
+            except GaveUpError as end:
+                if end.alone:
+                    refused.append(self._message(end.error, f"does not answer question {samples[index].id}"))
+                else:
+                    down.append(OutageError(self._message(end.error, "does not answer")))
             except OpenAIError as error:
                 down.append(OutageError(self._message(error, "does not answer")))
             except Exception as error:  # noqa: BLE001 - raised below, when what is on its way has come
@@ -180,8 +213,16 @@ class Endpoint:
             else:
                 self.answered += len(reply.answers)
                 self.cut += sum(not answer.finished for answer in reply.answers)
-                self.costs.update(endpoint_answers=len(reply.answers), **reply.tokens)
+                self.costs.update(endpoint_answers=len(reply.answers))
+                try:
+                    for tokens in reply.tokens:
+                        self.costs.update({f"endpoint_{name}_tokens": count for name, count in tokens.items()})
+                        self.account.add(tokens)
+                except UsageError as error:
+                    down.append(error)
                 yield index, list(reply.answers)
+            if down and not isinstance(down[0], BudgetError):  # what is on its way has been paid for
+                self.pace.close()
         if down:
             raise down[0]
         if refused:
@@ -192,31 +233,58 @@ class Endpoint:
             {"type": "image_url", "image_url": {"url": _data_url(picture)}} for picture in sample.images
         ]
         content.append({"type": "text", "text": sample.prompt})
-        answers, tokens = [], Counter[str]()
+        answers, tokens = [], []
         for draw in range(sampling.n):
-            try:
-                reply = self._client.chat.completions.create(
-                    model=self.name,
-                    messages=[{"role": "user", "content": content}],
-                    temperature=sampling.temperature,
-                    max_tokens=sampling.max_tokens,  # the newer name is not known to every server
-                    seed=_seed(sampling, sample, draw),
-                    top_p=omit if sampling.top_p is None else sampling.top_p,
-                )
-                choices: Any = reply.choices  # whatever the server sent
-                if reason := _error_in(choices[0] if choices else reply):
-                    raise OpenAIError(reason)
-                choice = choices[0]
-                text = mended(_text(choice.message.content).strip())
-                answers.append(Answer(text=text, finished=choice.finish_reason != "length"))
-                tokens.update(_tokens(reply.usage))
-                if not text and (why := _why_blank(choice)):
-                    self.blank.append(why)
-            except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
-                raise OpenAIError("what came back is no chat completion") from error
-        return _Said(answers=tuple(answers), tokens=tokens)
+            ask = partial(self._choice, content, sampling, _seed(sampling, sample, draw))
+            choice, usage = self.pace.ask(ask, _trouble)
+            text = mended(_text(choice.message.content).strip())
+            answers.append(Answer(text=text, finished=choice.finish_reason != "length"))
+            tokens.append(_tokens(usage))
+            if not sampling.temperature and (value := _log_probability(choice, text)) is not None:
+                self.log_probabilities[sample.images, sample.prompt] = value
+            if not text and (why := _why_blank(choice)):
+                self.blank.append(why)
+        return _Said(answers=tuple(answers), tokens=tuple(tokens))
 
-    def _message(self, error: OpenAIError, what: str) -> str:
+    def _choice(self, content: list[Any], sampling: Sampling, seed: int) -> tuple[Any, Any]:
+        """(the choice that answers one request, what it took); raises `OpenAIError` for what is no answer."""
+        try:
+            reply = self._complete(content, sampling, seed)
+            choices: Any = reply.choices  # whatever the server sent
+            if reason := _error_in(choices[0] if choices else reply):
+                raise OpenAIError(reason)
+            choice = choices[0]
+            _text(choice.message.content).strip(), choice.finish_reason, _why_blank(choice)
+        except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
+            raise OpenAIError("what came back is no chat completion") from error
+        return choice, reply.usage
+
+    def _complete(self, content: list[Any], sampling: Sampling, seed: int) -> Any:
+        """One request; a server that does not take a question with log-probabilities is asked without from then on."""
+        weigh = self.weigh and not sampling.temperature
+        try:
+            return self._client.chat.completions.create(
+                model=self.name,
+                messages=[{"role": "user", "content": content}],
+                temperature=sampling.temperature,
+                max_tokens=sampling.max_tokens,  # the newer name is not known to every server
+                seed=seed,
+                top_p=omit if sampling.top_p is None else sampling.top_p,
+                logprobs=True if weigh else omit,
+            )
+        except (BadRequestError, UnprocessableEntityError):
+            if not weigh:
+                raise
+        self.weigh = False
+        return self._complete(content, sampling, seed)
+
+    def _used_up(self) -> BudgetError:
+        return BudgetError(
+            f"endpoint {self.url}, model {self.name}: {self.account.answers:,} answers took {self.account.words}, and "
+            f"the budget is {self.account.budget:g}; raise --budget"
+        )
+
+    def _message(self, error: Exception, what: str) -> str:
         """One line for people: which endpoint, why, and the remedy; without the key, which a server may repeat."""
         reason = str(error.__cause__ or error) if isinstance(error, APIConnectionError) else str(error)
         if isinstance(error, APIStatusError):
@@ -234,6 +302,33 @@ class Endpoint:
         return f"endpoint {self.url}, model {self.name}: {what} ({reason}); {remedy}"
 
 
+def _trouble(error: Exception) -> Trouble | None:
+    """What an error says of the server; None where it is the question's, or will be the same next time."""
+    if isinstance(error, APIStatusError):
+        busy = error.status_code in BUSY
+        passing = busy or error.status_code >= 500 or error.status_code in PASSING
+        return Trouble(busy=busy, after=retry_after(error.response.headers)) if passing else None
+    # an answer that did not come in time asks for fewer at once; the rest is no connection, or no chat completion
+    return Trouble(busy=isinstance(error, APITimeoutError)) if isinstance(error, OpenAIError) else None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds after which a server wants to be asked again: of RFC 9110's header in its two forms, a number or a date,
+    and of the one in milliseconds beside it."""
+    for name, share in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        text = headers.get(name, "")
+        try:
+            seconds = float(text) / share
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(text).timestamp() - time.time()
+            except (ValueError, TypeError):
+                continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None
+
+
 def _text(content: Any) -> str:
     """The text of a message: as it is or, of a list of parts, that of its texts and of no thoughts."""
     if content is None or isinstance(content, str):
@@ -244,7 +339,19 @@ def _text(content: Any) -> str:
 def _tokens(usage: Any) -> dict[str, int]:
     """What a server says that an answer took, where it does."""
     counts = {"prompt": getattr(usage, "prompt_tokens", None), "generated": getattr(usage, "completion_tokens", None)}
-    return {f"endpoint_{name}_tokens": count for name, count in counts.items() if isinstance(count, int)}
+    return {name: count for name, count in counts.items() if isinstance(count, int)}
+
+
+def _log_probability(choice: Any, text: str) -> float | None:
+    """The sum over the tokens that make up the text, which one that ends the answer may follow; None where the server
+    tells none, or where its tokens are not the text."""
+    total, written = 0.0, b""
+    for token in (getattr(choice.logprobs, "content", None) or ()) if text else ():
+        total += float(token.logprob)
+        written += token.token.encode() if token.bytes is None else bytes(token.bytes)
+        if written.decode("utf-8", "replace").strip() == text:
+            return total
+    return None
 
 
 def _why_blank(choice: Any) -> str:

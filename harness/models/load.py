@@ -39,6 +39,7 @@ def load_vlm(
     system: str | None = None,
     thinking: Thinking | None = None,
     generation_config: GenerationSettings = "model",
+    end_bias: float = 0.0,
 ) -> Vlm:
     """A model by local folder or hub id, with a LoRA adapter (by the same) merged in where one is named;
     several are merged one after the other, so that their changes add up.
@@ -50,7 +51,7 @@ def load_vlm(
     """
     options = ModelOptions(
         device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
-        thinking=thinking, generation_config=generation_config,
+        thinking=thinking, generation_config=generation_config, end_bias=end_bias,
     )  # fmt: skip
     (vlm,) = load_vlms(name, [_listed(adapter)], path=path, options=options)
     return vlm

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.errors import UsageError
 from harness.models.frames import Pictures
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -28,7 +30,8 @@ class ModelOptions:
     """The options of a model that is loaded here; the fields are `harness.models.load.load_vlm`'s parameters.
 
     Of `None` the model's own files or the machine decide. `device`: a GPU where there is one. `system` is the text of a
-    system turn before every question.
+    system turn before every question. `end_bias` is added to the logits of the tokens that end an answer, in nats: a
+    model below 0 goes on, and above 0 stops, where it had little reason not to; nothing is trained.
     """
 
     device: str | None = None
@@ -38,6 +41,11 @@ class ModelOptions:
     system: str | None = None
     thinking: Thinking | None = None
     generation_config: GenerationSettings = "model"
+    end_bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.end_bias):
+            raise UsageError(f"the bias of an answer's end is {self.end_bias}: say a number of nats, as -0.5")
 
     @property
     def keywords(self) -> dict[str, Any]:

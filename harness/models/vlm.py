@@ -109,6 +109,7 @@ class Vlm:
         unwritten = {*self.reader.picture_tokens, *range(len(self.tokenizer), self._width)} - self.stop
         # `generate` lets a greedy answer hold special tokens; drawn by chance they would only be markup gone astray
         special = {*self.tokenizer.all_special_ids, *self.framing} - self.stop - self._tag_tokens
+        self._ends = self._columns(self.stop)
         self._unwritten, self._undrawn = self._columns(unwritten), self._columns(unwritten | special)
 
     @property
@@ -153,6 +154,7 @@ class Vlm:
             "pictures": self.frame.sight,
             "prefix": self.prefix,
             **self.options.spoken,
+            **({"end_bias": self.options.end_bias} if self.options.end_bias else {}),
             **self.processing.about,
         }
 
@@ -405,6 +407,9 @@ class Vlm:
         while going:
             logits = logits.float()
             self.refuse_no_numbers(logits)
+            if self.options.end_bias:
+                logits = logits.clone()
+                logits[:, self._ends] += self.options.end_bias
             if twins:
                 seeing, twin = logits.chunk(2)
                 places = [len(rows[number].lead) + len(generated[number]) for number in going]

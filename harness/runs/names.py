@@ -25,7 +25,7 @@ GROUPS = "groups.jsonl"
 PAIRS = "pairs.jsonl"
 CHECKPOINT = "checkpoint"
 ADAPTER = "adapter"
-FILTER, RERANK = "filter", "rerank"
+FILTER, RERANK, WORDY = "filter", "rerank", "wordy"
 READINGS = "readings.json"
 
 # A grid's folder: its cells and their runs, and the stages that runs share

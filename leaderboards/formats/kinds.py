@@ -13,6 +13,7 @@ from harness.runs.names import finished_rounds
 from harness.tables import frame_of
 from leaderboards.build import Entry, assemble
 from leaderboards.formats.rows import rows_of
+from leaderboards.judged import Measured, unmeasured
 from leaderboards.render import Board
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ class Figures:
 
     entries: Sequence[Entry]
     questions: Questions
+    judges: Measured = unmeasured
 
     @cached_property
     def board(self) -> Board:
         """All runs as a board, with intervals, differences and p."""
-        return assemble(self.entries)
+        return assemble(self.entries, self.judges)
 
     @property
     def evaluations(self) -> list[Evaluation]:

@@ -18,6 +18,7 @@ from harness.pictures import open_picture
 from harness.sentences import split_sentences
 from harness.types import Advance, Group, Verdict
 from loops.kinds import Study, Trial, Verifier, Verifying
+from loops.verify.task import refuse_without_pictures
 from loops.verify.zero import BATCH, Zero, find_zero
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Clip(Verifier):
             raise RecipeError(
                 f"verify.encoder {self.encoder}: no such folder; name a shipped one or an ARCHITECTURE::TAG"
             )
+        refuse_without_pictures(study, self.kind)
 
     def trials(self, study: Study) -> Mapping[str, Trial]:
         def load() -> str:

@@ -18,7 +18,7 @@ from harness.pictures import open_picture
 from harness.thoughts import answer_of
 from harness.types import Advance, Group, Sample, Verdict
 from loops.kinds import Study, Trial, Verifier, Verifying
-from loops.verify.task import Reader, reader_of, task_input
+from loops.verify.task import Reader, reader_of, refuse_without_pictures, task_input
 
 if TYPE_CHECKING:
     from harness.models.detector import Detector as Detecting
@@ -63,6 +63,7 @@ class Detector(Verifier):
     def refuse(self, study: Study) -> None:
         if not self.model:
             raise RecipeError("verify.model: name a detector, a folder or a hub id such as PekingU/rtdetr_r18vd")
+        refuse_without_pictures(study, self.kind)
 
     def trials(self, study: Study) -> Mapping[str, Trial]:
         def load() -> str:

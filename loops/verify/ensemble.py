@@ -109,7 +109,7 @@ class Together:
             self.names.append(member.kind if count == 1 else f"{member.kind}{count}")
 
     @property
-    def facts(self) -> Mapping[str, float]:
+    def facts(self) -> Mapping[str, Any]:
         return {
             f"{name}_{fact}": value
             for name, verifier in zip(self.names, self.opened, strict=True)

@@ -121,7 +121,8 @@ class Judge(Verifier):
             from harness.models.endpoint import Endpoint as Served
 
             model = Served(self.model, self.endpoint, parallel=self.parallel)
-        return ModelJudge(name=self.model, model=model, max_tokens=self.max_tokens), model
+        name = study.model if self.model == SELF else self.model
+        return ModelJudge(name=name, model=model, max_tokens=self.max_tokens), model
 
     def planned(self, study: Study, planner: Planner) -> Planned | None:
         if self.endpoint is not None:
@@ -163,8 +164,9 @@ class ByJudge:
         self._asked = self._kept = 0
 
     @property
-    def facts(self) -> Mapping[str, float]:
-        return {"questions": self._asked, "judge_has_own_weights": self.own_weights, **self.asking.facts}
+    def facts(self) -> Mapping[str, Any]:
+        who = {"judge": self.judge.id, "form": self.asking.form}
+        return {**who, "questions": self._asked, "judge_has_own_weights": self.own_weights, **self.asking.facts}
 
     @property
     def costs(self) -> Mapping[str, float]:

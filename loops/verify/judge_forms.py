@@ -103,10 +103,15 @@ def read_choice(reply: str) -> Literal["first", "second", "equal"] | None:
 class Asking(ABC):
     """A form of asking; `counts` are of the replies to it so far."""
 
-    placeholders: ClassVar[tuple[str, ...]]
+    name: ClassVar[Form]
 
     prompt: str
     counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def form(self) -> str:
+        """Its name; a prompt of the user's own is another form than the one that is measured under that."""
+        return self.name if self.prompt == PROMPTS[self.name][0] else f"{self.name}, own prompt"
 
     @abstractmethod
     def prompts(self, question: str, answers: Sequence[str]) -> list[str]:
@@ -131,6 +136,8 @@ class BySentence(Asking):
     """Yes or no to each sentence. As of an encoder's sentences, `sum` adds a half for a true one and takes a half for a
     false one or one said again; `mean` is the share of true ones, `min` 1 where all are true. Those without an opinion
     are left out."""
+
+    name: ClassVar[Form] = "sentences"
 
     aggregate: Aggregate = "sum"
 
@@ -166,6 +173,8 @@ class BySentence(Asking):
 class ByRubric(Asking):
     """A grade from 1 to 10 for each answer, as 0 to 1."""
 
+    name: ClassVar[Form] = "rubric"
+
     def prompts(self, question: str, answers: Sequence[str]) -> list[str]:
         return [self.prompt.format(question=question, answer=answer) for answer in _distinct(answers)]
 
@@ -189,6 +198,8 @@ class ByRubric(Asking):
 class ByPairs(Asking):
     """The share of the other answers that an answer is better than. Each two are shown in both orders: what a judge
     says the other way round too counts 1 or 0, what it contradicts a half. Two equal texts are asked about as one."""
+
+    name: ClassVar[Form] = "pairwise"
 
     def prompts(self, question: str, answers: Sequence[str]) -> list[str]:
         return [

@@ -16,6 +16,7 @@ from harness.store import Store, ask_likelihoods
 from harness.types import Advance, Group, Sample, Sampling, Verdict
 from loops.kinds import Study, Trial, Verifier, Verifying
 from loops.verify.models import SELF, gold_of, is_judged, judge_digest, load_judge, replies_of
+from loops.verify.task import refuse_without_pictures
 
 if TYPE_CHECKING:
     from harness.models.vlm import Vlm
@@ -56,6 +57,9 @@ class Likelihood(Verifier):
 
     def inputs(self, study: Study, draw: int) -> dict[str, Any]:
         return {**self.as_input("model"), "model": judge_digest(study, self.model), **study.asking}
+
+    def refuse(self, study: Study) -> None:
+        refuse_without_pictures(study, self.kind)
 
     def trials(self, study: Study) -> Mapping[str, Trial]:
         if self.model == SELF:

@@ -29,6 +29,16 @@ def refuse_without_gold(study: Study, kind: str) -> None:
         )
 
 
+def refuse_without_pictures(study: Study, kind: str) -> None:
+    """Raise `RecipeError` where a question of the first round shows no picture that could be judged by. Scenes of a
+    world all do, and are not composed for it."""
+    if not study.pool.apart and (blind := next((sample for sample in study.samples(1) if not sample.images), None)):
+        raise RecipeError(
+            f"verify.kind {kind}: looks at pictures, and question {blind.id} of source {study.source} has none; take "
+            "verify.kind=rule or consistency"
+        )
+
+
 def task_input(study: Study) -> list[Any]:
     """What a verdict by the task depends on: its name and version; of pictures of the user's own only what they are."""
     task = task_of(study)

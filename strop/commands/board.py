@@ -76,6 +76,7 @@ def board(
 
     strop board runs/study --site public
     """
+    from harness.examination import kept
     from harness.runs.grids import find_grid
     from leaderboards.ablation import ablate
     from leaderboards.beside import Published
@@ -94,7 +95,7 @@ def board(
         tell("reading what the runs left")
         entries = read_entries(ids, level_of, runs)
         tell(f"resampling the answers of {counted(len(entries), 'run')}")
-        assembled = assemble(entries)
+        assembled = assemble(entries, partial(kept, root.folder))
         if out is not None or site is None:
             folder = out or Path("board")
             beside = write_board(entries, assembled, folder, published if reported else None)

@@ -19,7 +19,7 @@ from harness.models.options import ModelOptions
 from harness.wording import counted
 from strop.evaluation import evaluate as ask_and_mark
 from strop.evaluation import find_tasks
-from strop.models import PARALLEL, load_apart, load_model, refuse_with_endpoint
+from strop.models import PARALLEL, load_apart, load_model, open_account, refuse_with_endpoint
 from strop.notes import notes_of
 from strop.options import (
     AdapterOption,
@@ -27,6 +27,7 @@ from strop.options import (
     DataOption,
     DeviceOption,
     DtypeOption,
+    EndBiasOption,
     EndpointOption,
     GenerationConfigOption,
     IncludePathOption,
@@ -47,6 +48,7 @@ from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from harness.measure import Measured
+    from harness.models.account import Price
     from harness.results import Results, TaskResult
     from harness.stats import Estimate
     from strop.evaluation import Evaluation, Lengths
@@ -90,8 +92,24 @@ def evaluate(
     system: SystemOption = None,
     thinking: ThinkingOption = None,
     generation_config: GenerationConfigOption = "model",
+    end_bias: EndBiasOption = 0.0,
     endpoint: EndpointOption = None,
     parallel: ParallelOption = PARALLEL,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROMPT,GENERATED", help="What an endpoint's million prompt tokens costs, and a million generated."
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Ask an endpoint no more once the answers in --out have cost so much, in the currency of --price; "
+            "without --price, so many tokens.",
+            show_default=False,
+        ),
+    ] = None,
     data: DataOption = DEFAULT_DATA,
     plugin_path: PluginPathOption = None,
     include_path: IncludePathOption = None,
@@ -109,7 +127,11 @@ def evaluate(
 
     strop eval --model my/llava --endpoint http://localhost:8000/v1 --tasks pictos_pope --out runs/served
 
+    strop eval --model m --endpoint http://localhost:8000/v1 --tasks pope --price 0.15,0.6 --budget 2 --out runs/paid
+
     strop eval --model my/llava --adapter runs/a/round-1 --adapter runs/b/round-1 --apart --tasks pope --out runs/both
+
+    strop eval --model my/llava --tasks chair --end-bias -0.5 --out runs/wordy
 
     strop eval --model my/thinker --tasks pope,mathvista --max-thought-tokens 4096 --out runs/thinker
 
@@ -123,7 +145,7 @@ def evaluate(
     longest = read_longest(max_tokens, [task.name for task in chosen])
     options = ModelOptions(
         device=device, dtype=dtype, attn_implementation=attn_implementation, pictures=pictures, system=system,
-        thinking=thinking, generation_config=generation_config,
+        thinking=thinking, generation_config=generation_config, end_bias=end_bias,
     )  # fmt: skip
     models: Iterable[tuple[str, Measured]]
     if apart:
@@ -134,6 +156,7 @@ def evaluate(
         loaded = load_model(
             model, adapter=adapter or None, endpoint=endpoint, parallel=parallel, **options.keywords
         )  # fmt: skip
+        open_account(loaded, out, read_price(price), budget)
         models = [("", loaded)]
     for name, loaded in models:
         evaluation = ask_and_mark(
@@ -144,6 +167,21 @@ def evaluate(
             typer.echo(json.dumps({"model": model, "digest": loaded.digest, "tasks": evaluation.figures()}))
         else:
             _print(evaluation)
+
+
+def read_price(text: str | None) -> Price | None:
+    """The two prices of `--price`; raises `UsageError` for anything else."""
+    from harness.models.account import Price
+
+    if text is None:
+        return None
+    try:
+        prompt, generated = (float(piece) for piece in text.split(","))
+    except ValueError:
+        prompt = generated = -1.0
+    if not (0 <= prompt < float("inf") and 0 <= generated < float("inf")):
+        raise UsageError(f"--price {text}: not two prices of a million tokens; say e.g. 0.15,0.6")
+    return Price(prompt=prompt, generated=generated)
 
 
 def names_apart(adapters: Sequence[str]) -> list[str]:
@@ -208,6 +246,8 @@ def _model_notes(results: Results) -> Iterator[str]:
         f"{results.model} is a name served at {about['url']}, not weights; of {about['asked']} answers had now, "
         f"{about['ended_at_max_tokens']} ended at the task's longest"
     )
+    if "spent" in about:
+        yield f"all answers kept there took {about['spent']}"
     from harness.models.endpoint import BLANK
 
     for why, count in about.get("blank", {}).items():

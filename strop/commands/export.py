@@ -47,12 +47,14 @@ def export(
 
     strop export runs/demo --to lm-eval,model-card
     """
+    from harness.examination import kept
     from leaderboards.export import export as write
     from loops.recipe import level_of
 
     set_plugin_path(plugin_path)
     formats = [name.strip() for name in to.split(",") if name.strip()]
-    written = write(ids, formats, out, partial(_questions, data_root(data)), level_of, runs)
+    root = data_root(data)
+    written = write(ids, formats, out, partial(_questions, root), level_of, runs, partial(kept, root.folder))
     if as_json:
         typer.echo(json.dumps({"files": [str(path) for path in written]}))
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -27,12 +27,13 @@ from tasks.data.root import DEFAULT_DATA
 if TYPE_CHECKING:
     from harness.examination import Share
     from harness.judge import Judge
+    from loops.verify.judge_forms import Form as VerifierForm
 
 RULE = "rule"
 """The judge of that name is no model: it is the rule of PHYSICS."""
 
 
-Form = Literal["equality", "reading", "captions"]
+Form = Literal["equality", "reading", "captions", "sentences", "rubric", "pairwise"]
 
 
 def judges(
@@ -43,7 +44,8 @@ def judges(
         typer.Option(
             help="What it is asked, in the words in which it judges. equality: whether two LaTeX answers are the same "
             "(PHYSICS); reading: which option an answer in words settles on (ScienceQA, MathVista); captions: how much "
-            "of a caption is true, and of what is there said (IC)."
+            "of a caption is true, and of what is there said (IC); sentences, rubric, pairwise: as a recipe's verifier "
+            "`judge`, of captions of Pictos beside their pictures."
         ),
     ] = "equality",
     evaluations: Annotated[
@@ -74,6 +76,8 @@ def judges(
 
     strop judges --judge my/judge --form reading
 
+    strop judges --judge pictos-peer --form sentences
+
     strop judges --evaluations outputs/gpt-4o --questions problems.jsonl.gz
     """
     from harness.examination import as_plain, keep
@@ -99,12 +103,14 @@ def judges(
 
 
 def _asked(judge: Judge, form: Form, count: int, repeats: int, data: Path) -> list[Share]:
-    from harness.examination import FOLDER, KnownPair, examine, exchanged
+    from harness.examination import BETTER, FOLDER, TRUE, KnownPair, KnownTexts, examine, exchanged
     from harness.store import Store
+    from loops.verify.known_texts import verdicts_of_texts
     from strop.progress import progress_bars
     from tasks.ic.known_captions import KnownCaption, known_captions, verdicts_of_captions
     from tasks.physics.judge import verdicts_of_judge
     from tasks.physics.known_pairs import known_pairs
+    from tasks.pictos import known_captions as of_scenes
     from tasks.reading.known_answers import KnownAnswer, known_answers, verdicts_of_readings, with_options_reversed
 
     def store(time: int) -> Store:
@@ -123,6 +129,16 @@ def _asked(judge: Judge, form: Form, count: int, repeats: int, data: Path) -> li
         def of_captions(cases: Sequence[KnownCaption], time: int) -> list[bool | None]:
             return verdicts_of_captions(judge, cases, store(time), bars(f"asking, {time + 1}", len(cases)))
 
+        def of_texts(cases: Sequence[KnownTexts], time: int) -> list[bool | None]:
+            replies = sum(len(case.texts) for case in cases) if form == "rubric" else len(cases)
+            advance = bars(f"asking, {time + 1}", replies)
+            return verdicts_of_texts(judge, cast("VerifierForm", form), cases, store(time), advance)
+
+        if form == "sentences":
+            return examine(of_texts, of_scenes.known_sentences(count), repeats, headings=TRUE)
+        if form in ("rubric", "pairwise"):
+            turn = KnownTexts.reversed_where_one_is_better if form == "pairwise" else None
+            return examine(of_texts, of_scenes.known_captions(count), repeats, turn, BETTER)
         if form == "reading":
             return examine(of_answers, known_answers(count), repeats, with_options_reversed)
         if form == "captions":
@@ -183,4 +199,4 @@ def _print(judge: str, shares: Sequence[Share]) -> None:
     unread = next((share.total - share.count for share in shares if share.name == "read"), 0)
     if unread:
         replies = counted(unread, "reply", "replies")
-        console.print(f"{replies} could not be read, and count as unequal", highlight=False, soft_wrap=True)
+        console.print(f"{replies} could not be read, and count as no", highlight=False, soft_wrap=True)

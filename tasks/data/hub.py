@@ -38,12 +38,13 @@ class HubSource:
 
 @dataclass(frozen=True, slots=True)
 class HubPicture:
-    """A picture in a table of the hub, decoded when it is called. Two are equal that are the same row of one source."""
+    """A picture in a table of the hub, decoded when it is called. Two are equal that are one row of the same files."""
 
     source: str
     row: int
     table: Any = field(repr=False, compare=False)
     column: str = field(repr=False, compare=False)
+    files: str = field(default="", repr=False)
 
     def __call__(self) -> Image:
         stored = self.table[self.row][self.column] or {}
@@ -66,8 +67,8 @@ class HubTable:
         column = self.source.picture
         has_picture = self.table.data.column(column).is_valid().to_pylist()
         for index, content in enumerate(self.table.remove_columns(column)):
-            picture = HubPicture(self.source.name, index, self.table, column) if has_picture[index] else None
-            yield Row(f"{self.source.name}: row {index}", content), picture
+            picture = HubPicture(self.source.name, index, self.table, column, self.source.files)
+            yield Row(f"{self.source.name}: row {index}", content), picture if has_picture[index] else None
 
 
 def read_hub(source: HubSource, data: DataRoot) -> HubTable:

@@ -122,7 +122,8 @@ def task_pool(source: str, samples: Sequence[Sample]) -> WorldPool | OwnPool:
     """The training pool of the task `source`, whose `pool()` gave these samples (`harness.types.Pooled`)."""
     if isinstance(samples, ComposedSamples):
         return WorldPool(name=source, size=len(samples), scenes=samples.compose)
-    return OwnPool(source=source, samples=tuple(samples), has_gold=all(sample.target is not None for sample in samples))
+    has_gold = all(sample.target is not None for sample in samples)
+    return OwnPool(source=source, samples=tuple(samples), has_gold=has_gold, things="questions")
 
 
 def own_pool(source: str) -> OwnPool:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tasks.physics.task import Physics
+from tasks.physics.task import Physics, PhysicsFigures
 
-TASKS = {"physics": Physics}
+TASKS = {"physics": Physics, "physics_figures": PhysicsFigures}

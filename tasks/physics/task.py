@@ -39,7 +39,7 @@ class Physics:
 
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
-        return list(questions.load_problems(self._folder(), self.size).values())
+        return self._problems(self.size)
 
     def score(self, sample: Sample, answer: str) -> Score:
         return self.profiles[self.profile](sample, answer)
@@ -65,13 +65,16 @@ class Physics:
             info = {"questions": where, "prompt": "the authors' system message before the problem, all figures"}
         return Details(metrics=marks.physics_metrics(info.get("cells", list(cells))), info=info)
 
+    def _problems(self, size: questions.Size | None) -> list[Sample]:
+        return list(questions.load_problems(self._folder(), size).values())
+
     def _folder(self) -> Path:
         """The folder of the problems: the data folder's, or with STROP_HUB a copy of the authors' repository."""
         hub = self.data_root.hub
         if not hub:
-            folder = self.data_root.folder / self.name
+            folder = self.data_root.folder / marks.NAME
             if not questions.problem_files(folder):
-                raise missing_file(self.data_root.folder, self.name, sources.SOURCES[0].file)
+                raise missing_file(self.data_root.folder, marks.NAME, sources.SOURCES[0].file)
             return folder
         if not isinstance(hub, Path) or not questions.problem_files(hub / sources.REPOSITORY):
             copy = hub / sources.REPOSITORY if isinstance(hub, Path) else f"FOLDER/{sources.REPOSITORY}"
@@ -80,6 +83,23 @@ class Physics:
                 f"to {copy} and set {HUB_VARIABLE}=FOLDER, or leave {HUB_VARIABLE} unset to read the data folder"
             )
         return hub / sources.REPOSITORY
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhysicsFigures(Physics):
+    """PHYSICS's 298 problems with figures. The 999 others are a training pool: one set is published, and no split of it
+    is for training."""
+
+    name: str = "physics_figures"
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        refuse_other_split(self.name, split)
+        return [problem for problem in self._problems(self.size) if problem.images]
+
+    def pool(self) -> Sequence[Sample]:
+        problems = self._problems(None)
+        figures = {problem.cluster for problem in problems if problem.images}
+        return [problem for problem in problems if not problem.images and problem.cluster not in figures]
 
 
 def _score_official(evaluations: Mapping[str, Evaluation], sample: Sample, answer: str) -> Score:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.errors import DataError
 from harness.types import Sample
@@ -74,12 +75,21 @@ def _questions(path: Path, truth: Path | None) -> dict[str, Sample]:
         return samples_by_id
     problems = as_row(str(path), document, _WANTED).content
     if split is None:
-        rows = ((key, as_row(f"{path}: {key}", content, _WANTED)) for key, content in problems.items())
-        return {key: problem_sample(key, row) for key, row in rows if row.text("split") == "test"}
+        return _of_split(path, problems, "test")
     missing = [key for key in split if key not in problems]
     if missing:
         raise DataError(f"{path} has no problem {listed(missing)} of {truth}; get {_WANTED}")
     return {key: problem_sample(key, as_row(f"{path}: {key}", problems[key], _WANTED)) for key in split}
+
+
+def load_split(path: Path, split: str) -> dict[str, Sample]:
+    """Id -> question of a split of problems.json, in the file's order, however many there are."""
+    return _of_split(path, as_row(str(path), read_document(path, _WANTED), _WANTED).content, split)
+
+
+def _of_split(path: Path, problems: Mapping[str, Any], split: str) -> dict[str, Sample]:
+    rows = ((key, as_row(f"{path}: {key}", content, _WANTED)) for key, content in problems.items())
+    return {key: problem_sample(key, row) for key, row in rows if row.text("split") == split}
 
 
 def _test_ids(path: Path) -> tuple[str, ...]:

@@ -49,4 +49,12 @@ SOURCES = (
         licence=_SCIENCEQA,
         unpacked="test/*/*.png",
     ),
+    Source(
+        task="scienceqa",
+        file="train.zip",
+        about="pictures of the split train, which is a training pool with problems.json",
+        origin="lupantech/ScienceQA 2cbf8318, fetched by its tools/download.sh",
+        licence=_SCIENCEQA,
+        unpacked="train/*/*.png",
+    ),
 )

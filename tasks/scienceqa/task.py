@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.overlap import without_shared
 from harness.types import Details, Metric, Sample, Score, Scorer
 from tasks.data.folder import first_file, missing_file, picture_folder, pictures_in
 from tasks.data.hub import questions_from, read_hub
@@ -35,18 +36,36 @@ class ScienceQa:
     def samples(self, split: str) -> Sequence[Sample]:
         refuse_other_split(self.name, split)
         if self.data_root.hub:
-            return _scienceqa_of_hub(self.data_root, self.size)
+            return _of_hub(self.data_root, split, self.size)
         folder = self.data_root.folder / marks.NAME
         path = first_file(folder, "llava_test_CQM-A.json", "problems.json")
         if path is None:
             raise missing_file(self.data_root.folder, marks.NAME, "llava_test_CQM-A.json", sources.HUB)
+        samples = questions.load_questions(path, first_file(folder, "pid_splits.json"), self.size)
+        return self._with_pictures(samples, split)
+
+    def pool(self) -> Sequence[Sample]:
+        """The split `train`, without the questions that show a picture of the test split, or a copy of one, and those
+        without a picture that the test split asks too."""
+        train, test = ([*self._split(split)] for split in ("train", "test"))
+        return without_shared(train, test)
+
+    def _split(self, split: str) -> Sequence[Sample]:
+        """A split by the authors' own names, however many questions there are of it."""
+        if self.data_root.hub:
+            return _of_hub(self.data_root, split, None)
+        path = self.data_root.folder / marks.NAME / "problems.json"
+        if not path.is_file():
+            raise missing_file(self.data_root.folder, marks.NAME, path.name, sources.HUB)
+        return self._with_pictures(questions.load_split(path, split), split)
+
+    def _with_pictures(self, samples: Mapping[str, Sample], split: str) -> list[Sample]:
         pictures = picture_folder(
             self.data_root.folder,
             marks.NAME,
-            "test.zip",
-            *(f"{marks.NAME}/{folder_name}" for folder_name in ("test", "images/test", "images")),
+            f"{split}.zip",
+            *(f"{marks.NAME}/{folder_name}" for folder_name in (split, f"images/{split}", "images")),
         )
-        samples = questions.load_questions(path, first_file(folder, "pid_splits.json"), self.size)
         return [replace(sample, images=pictures_in(pictures, sample.meta["image"])) for sample in samples.values()]
 
     def score(self, sample: Sample, answer: str) -> Score:
@@ -82,13 +101,18 @@ class ScienceQaImg(ScienceQa):
     def samples(self, split: str) -> Sequence[Sample]:
         return [sample for sample in ScienceQa.samples(self, split) if sample.images]
 
+    def pool(self) -> Sequence[Sample]:
+        return [sample for sample in ScienceQa.pool(self) if sample.images]
 
-def _scienceqa_of_hub(data: DataRoot, size: questions.Size) -> list[Sample]:
-    """The hub has no problem ids, so that a question goes by its row."""
+
+def _of_hub(data: DataRoot, split: str, size: questions.Size | None) -> list[Sample]:
+    """The hub has no problem ids, so that a question goes by its row; one of the pool by its split too."""
+    source = replace(sources.HUB, files=sources.HUB.files.replace("test", split))
+    named = "row" if split == "test" else f"{split}-row"
     samples = {}
-    for index, (row, picture) in enumerate(read_hub(sources.HUB, data).rows()):
+    for index, (row, picture) in enumerate(read_hub(source, data).rows()):
         problem = Row(row.location, {**row.content, "image": "image.png" if picture else ""})
-        sample = questions.problem_sample(f"row-{index}", problem)
+        sample = questions.problem_sample(f"{named}-{index}", problem)
         samples[sample.id] = replace(sample, images=(picture,) if picture else ())
-    questions.refuse_another_size(sources.HUB.name, samples, size)
+    questions.refuse_another_size(source.name, samples, size)
     return list(samples.values())

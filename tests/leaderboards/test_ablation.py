@@ -237,10 +237,11 @@ def test_what_is_gained_is_told_for_each_unit_that_all_cells_took(tmp_path: Path
     assert (lines["verify.kind=none"]["price"], lines["verify.kind=clip"]["price"]) == ("1.5", "")
 
 
-def test_operations_are_told_in_a_unit_of_which_each_took_one() -> None:
+def test_operations_are_told_in_the_largest_unit_that_a_loop_took_one_of() -> None:
     loops = [LoopCost(cell="", label={}, runs=1, took={"estimated_flops": flops}) for flops in (2.5e12, 1e12, 9e15)]
     (unit,) = units_of(loops)
-    assert (unit.name, unit.several, [unit.of(loop.took) for loop in loops]) == ("teraFLOP", "teraFLOPs", [2.5, 1, 9e3])
+    assert (unit.name, unit.several) == ("petaFLOP", "petaFLOPs")
+    assert [unit.of(loop.took) for loop in loops] == [0.0025, 0.001, 9]
 
 
 def test_only_the_metrics_asked_for_are_shown_and_all_are_in_the_csv(tmp_path: Path) -> None:

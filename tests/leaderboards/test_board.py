@@ -14,7 +14,8 @@ import pytest
 
 from harness.errors import DataError, UsageError
 from harness.stats import difference, pooled_difference, pooled_frontier
-from leaderboards.build import build_board, read_entries
+from leaderboards.build import assemble, build_board, read_entries
+from leaderboards.render import csv_text
 from tests.support.worlds import YES_NO, captions, write_folder, write_run, yes_no
 
 BEFORE = [1, 0] * 30
@@ -261,3 +262,18 @@ def test_a_row_that_a_judge_marked_tells_which_and_how_far_it_is_believed(
     build_board([tmp_path / "mine"], tmp_path / "board")
     board = (tmp_path / "board/board.md").read_text(encoding="utf-8").replace("\\", "")
     assert f"quiz is marked by judge gpt@1, {told}" in board
+
+
+def test_a_round_that_a_judge_verified_tells_which_and_how_far_it_is_believed(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [[yes_no(BEFORE)], [yes_no(BEFORE)]])
+    line = {"stage": "round-1/verify", "facts": {"judge_judge": "peer@1", "judge_form": "pairwise", "judge_yes": 3}}
+    with (run / "ledger.jsonl").open("a") as ledger:
+        ledger.write(json.dumps(line) + "\n")
+    figures = {("peer@1", "pairwise"): {"shares": {"read": {"value": 0.25}, "better": {"value": 0.5}}}}
+    board = assemble(read_entries([run]), lambda judge, form: figures.get((judge, form)))
+    words = "peer@1 (pairwise), where the verdict is known: read 25.0 %, better 50.0 %"
+    assert f"honed, round 1: answers are verified by judge {words}" in board.notes
+    rows = {row["round"]: row for row in csv.DictReader(csv_text(board).splitlines())}
+    assert (rows["1"]["verified_by"], rows["0"]["verified_by"], rows["1"]["marked_by"]) == (words, "", "")
+    unknown = "honed, round 1: answers are verified by judge peer@1 (pairwise), never measured (`strop judges`)"
+    assert unknown in assemble(read_entries([run])).notes

@@ -175,10 +175,10 @@ def test_the_boards_csv_names_parent_recipe_and_data(run: Path) -> None:
     (path,) = export([run], ["csv"], run.parent / "out", _no_questions)
     assert path.read_bytes() == (run.parent / "board/board.csv").read_bytes()
     heading, *lines = path.read_text().splitlines()
-    assert heading.endswith(",parent,recipe,data")
+    assert heading.endswith(",parent,recipe,data,verified_by,marked_by")
     recipe = next(row["recipe"] for row in _parquet(run))[:12]
     (line,) = [line for line in lines if ",accuracy," in line and line.startswith("honed,0,1,")]
-    assert line.endswith(f",{'f' * 12},{recipe},{'d' * 12}")
+    assert line.endswith(f",{'f' * 12},{recipe},{'d' * 12},,")
 
 
 def _parquet(run: Path) -> list[dict[str, Any]]:

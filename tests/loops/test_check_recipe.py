@@ -260,7 +260,7 @@ def test_check_says_what_was_checked_and_does_nothing_else(small: Callable[..., 
     lines = messages.out.splitlines()
     assert lines[0] == "evaluation: pictos_captions (6 samples of test), pictos_pope (6 samples of test)"
     assert lines[1] == "watch: pictos_captions (dev), pictos_pope (dev)"
-    assert lines[2] == "pairs: 1 round of 4 pictures of pictos_captions"
+    assert lines[2] == "pairs: 1 round of 4 samples of pictos_captions"
     assert lines[3].startswith("training: a step of training, ")
     assert lines[4:] == ["nothing is wrong with the recipe"]
     content = json.loads(small("verify.kind=clip", more=("--check", "--json")).out)

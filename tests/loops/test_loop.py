@@ -547,12 +547,12 @@ def test_a_run_by_an_encoder_says_what_the_encoder_is_worth_without_training(set
     changes = {
         "verify": questions,
         "rounds": 2,
-        "evaluate": {"limit": 6, "tasks": ["pictos_chair"], "rounds": "last", "rerank": 2},
+        "evaluate": {"limit": 6, "tasks": ["pictos_pope", "pictos_chair"], "rounds": "last", "rerank": 2, "wordy": 0.5},
     }
     recipe = Recipe.model_validate(RECIPE.model_dump() | changes)
     run_recipe(recipe, tmp_path / "run", world)
     stages = _stages(tmp_path / "run")
-    assert stages[:2] == ["round-0/eval", "round-0/baselines"]
+    assert stages[:3] == ["round-0/eval", "round-0/baselines", "round-0/wordy"]
     assert "round-2/eval" in stages and "round-1/eval" not in stages, "the seed and the last round are measured"
     seed, by_filter, best = (
         read_results(tmp_path / "run" / "round-0" / name).task("pictos_chair")
@@ -561,10 +561,13 @@ def test_a_run_by_an_encoder_says_what_the_encoder_is_worth_without_training(set
     assert [row.answer for row in by_filter.rows] == [row.answer for row in seed.rows]
     assert all(set(row.ranked) == {"verifier"} for row in by_filter.rows)
     assert [row.id for row in best.rows] == [row.id for row in seed.rows]
+    wordy = read_results(tmp_path / "run" / "round-0" / "wordy")
+    assert [task.task for task in wordy.tasks] == ["pictos_chair"], "questions with one word have no such baseline"
+    assert wordy.provenance["model"]["end_bias"] == -0.5
     assert run_recipe(recipe, tmp_path / "run", world).fresh_stages == 0
     build_board([tmp_path / "run"], tmp_path / "board")
     text = (tmp_path / "board" / "board.md").read_text()
-    assert all(f"| small, words of round 2 | {name} |" in text for name in ("quiet", "filter", "rerank"))
+    assert all(f"| small, words of round 2 | {name} |" in text for name in ("quiet", "filter", "rerank", "wordy"))
 
 
 def test_unknown_tasks_are_a_fault_of_the_recipe_before_anything_is_done(setting: Setting, tmp_path: Path) -> None:

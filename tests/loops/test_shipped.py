@@ -37,8 +37,9 @@ LEVELS = {
 }
 
 GRIDS = {"cost": 6, "floor": 14, "h_ratio": 15, "isolation": 33, "levels": 5, "pictos": 7, "recipes": 18,
-         "sampling_settings": 6, "settings": 18, "ten_rounds": 4, "verifiers": 8}  # fmt: skip
-WITHOUT_BASE = ("floor", "sampling_settings")
+         "rates": 24, "sampling_settings": 6, "settings": 18, "ten_rounds": 4, "verifiers": 8,
+         "whole_captions": 3}  # fmt: skip
+WITHOUT_BASE = ("floor", "rates", "sampling_settings")
 
 
 def test_a_recipes_level_follows_from_its_parts() -> None:

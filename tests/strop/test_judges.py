@@ -15,6 +15,8 @@ from harness.examination import KnownPair, examine, examine_stored, exchanged, k
 from harness.types import Sample
 from strop.app import app
 from tasks.physics.known_pairs import known_pairs, stored_kind
+from tasks.pictos.described import read_claims
+from tasks.pictos.known_captions import ALIKE, CHANGES, LENGTHS, known_captions, known_sentences
 from tests.support.scripted import Scripted
 
 
@@ -148,6 +150,37 @@ def test_a_judge_of_captions_is_measured_on_what_they_name(tmp_path: Path, monke
     shares = _run("--judge", "x", "--form", "captions", "--pairs", 3, "--data", tmp_path, "--json")["shares"]
     assert "symmetric" not in shares
     assert shares["equal/all"]["value"] == shares["equal though not/one more"]["value"] == 1.0
+
+
+def test_a_judge_of_the_loops_is_measured_in_its_own_forms_beside_the_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says yes, A or 7 whatever it is shown finds all that is true, and as much that is not."""
+    words = {"sentences": "Yes.", "pairwise": "A", "rubric": "7"}
+    shares = {}
+    for form, reply in words.items():
+        model = Scripted(lambda question, reply=reply: reply)
+        monkeypatch.setattr("strop.models.load_model", lambda name, model=model, **_: model)
+        shares[form] = _run("--judge", "x", "--form", form, "--pairs", 4, "--data", tmp_path / form, "--json")["shares"]
+        assert all(question.images for question in model.samples)
+    values = {form: {name: share["value"] for name, share in each.items()} for form, each in shares.items()}
+    assert (values["sentences"]["true"], values["sentences"]["true though not/another place"]) == (1.0, 1.0)
+    assert (values["pairwise"]["symmetric"], values["pairwise"]["better though alike/another order"]) == (0.0, 1.0)
+    assert values["pairwise"]["better"] == 0.5
+    assert (values["rubric"]["read"], values["rubric"]["better"], values["rubric"]["better though alike"]) == (1, 0, 0)
+    assert {share["total"] for name, share in shares["pairwise"].items() if "/" in name} == {4}
+
+
+def test_texts_of_scenes_differ_in_what_their_kind_says() -> None:
+    pairs = {case.kind: case for case in known_captions(1)}
+    assert set(pairs) == {*CHANGES, *LENGTHS, ALIKE}
+    assert len({case.pictures for case in pairs.values()}) == len(pairs)
+    for kind, case in pairs.items():
+        first, second = map(read_claims, case.texts)
+        assert first is not None and second is not None
+        assert (set(first) == set(second)) == (case.right is None) == (kind == ALIKE)
+        assert case.reversed().reversed() == case
+    assert {case.equal for case in known_sentences(2)} == {True, False}
 
 
 def test_one_judge_is_measured_at_a_time() -> None:

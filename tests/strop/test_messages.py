@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from harness.errors import DataError, OutageError
 from harness.files import write_json
 from harness.models.endpoint import Endpoint
+from harness.models.patience import Patience
 from harness.results import read_results
 from harness.types import Sample, Sampling
 from strop.app import app
@@ -38,7 +39,7 @@ def _message(ends: str = "stop", **message: Any) -> tuple[int, dict[str, Any]]:
 def _asked(text: Any) -> tuple[list[list[str]], Any]:
     """The answers of a server that says so, and what the results say of blank ones."""
     with served(lambda _: text) as server:
-        endpoint = Endpoint("m", server.url)
+        endpoint = Endpoint("m", server.url, patience=Patience(first=0.001, tries=2))
         questions = Sample(id="a", prompt="a", images=(), target=None, cluster="")
         return endpoint.generate([questions], Sampling()), endpoint.about.get("blank")
 

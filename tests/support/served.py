@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+
+from PIL import Image
 
 
 @dataclass
@@ -33,7 +37,7 @@ def served(says: Callable[[dict[str, Any]], Any]) -> Iterator[Served]:
             result.requests.append(request)
             result.keys.add(self.headers["Authorization"])
             text = result.says(request)
-            status, body = text if isinstance(text, tuple) else (200, _completion(text, result.ends))
+            status, body = text if isinstance(text, tuple) else (200, completion(text, result.ends))
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/html" if content.startswith(b"<") else "application/json")
@@ -59,7 +63,15 @@ def prompt_of(request: dict[str, Any]) -> str:
     return str(request["messages"][0]["content"][-1]["text"])
 
 
-def _completion(text: str | None, ends: str) -> dict[str, Any]:
+def picture_of(request: dict[str, Any]) -> Image.Image:
+    """The first picture that a request shows."""
+    head, _, content = request["messages"][0]["content"][0]["image_url"]["url"].partition(",")
+    assert head == "data:image/png;base64"
+    return Image.open(io.BytesIO(base64.b64decode(content)))
+
+
+def completion(text: str | None, ends: str) -> dict[str, Any]:
+    """The body of an answer, which took 110 tokens."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": ends}
     usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
     return {

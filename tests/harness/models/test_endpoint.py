@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -19,16 +17,19 @@ from harness.errors import OutageError, UsageError
 from harness.judge import ModelJudge, ask_judge
 from harness.models.endpoint import Endpoint
 from harness.models.load import load_vlm
+from harness.models.patience import Patience
 from harness.results import read_results
 from harness.store import Store, ask
 from harness.types import Sample, Sampling
 from strop.app import app, main
-from tests.support.served import prompt_of, served
+from tests.support.served import picture_of, prompt_of, served
 from tests.support.tiny import save_tiny
 
 pytestmark = pytest.mark.slow
 
 KEY = "sk-a-secret"
+
+HASTY = Patience(first=0.001, tries=2)
 
 
 def _samples(*prompts: str, images: tuple[Path, ...] = ()) -> list[Sample]:
@@ -44,12 +45,6 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "another")
 
 
-def _picture(request: dict[str, Any]) -> Image.Image:
-    head, _, content = request["messages"][0]["content"][0]["image_url"]["url"].partition(",")
-    assert head == "data:image/png;base64"
-    return Image.open(io.BytesIO(base64.b64decode(content)))
-
-
 # Asking ---------------------------------------------------------------------------------------------------------------
 
 
@@ -61,7 +56,7 @@ def test_a_request_holds_the_pixels_the_prompt_and_no_gold(tmp_path: Path) -> No
         samples = _samples("What is it?", images=(tmp_path / "noise.png",))
         assert endpoint.generate(samples, Sampling(max_tokens=16, seed=3)) == [["A cat."]]
     (request,) = server.requests
-    assert np.array_equal(np.asarray(_picture(request)), pixels)
+    assert np.array_equal(np.asarray(picture_of(request)), pixels)
     assert [piece["type"] for piece in request["messages"][0]["content"]] == ["image_url", "text"]
     assert prompt_of(request) == "What is it?"
     expected = {"model": "my/llava", "temperature": 0.0, "max_tokens": 16, "seed": 3}
@@ -88,6 +83,34 @@ def test_silence_and_refusals_are_empty_answers_and_the_longest_are_counted() ->
         steps: list[int] = []
         assert endpoint.generate(_samples("a", "b"), Sampling(), steps.append) == [[""], ["text"]]
         assert (sum(steps), endpoint.about["asked"], endpoint.about["ended_at_max_tokens"]) == (2, 2, 2)
+
+
+def _weighed(text: str, *tokens: tuple[str, float]) -> tuple[int, dict[str, Any]]:
+    content = [{"token": token, "logprob": value, "bytes": list(token.encode())} for token, value in tokens]
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    body = {"id": "1", "object": "chat.completion", "created": 0, "model": "served"}
+    return 200, {**body, "choices": [{**choice, "logprobs": {"content": content}}]}
+
+
+def test_an_answers_log_probability_is_that_of_its_tokens_without_the_one_that_ends_it() -> None:
+    replies = {
+        "a": _weighed("Yes.", ("Yes", -1.0), (".", -0.5), ("</s>", -3.0)),
+        "b": _weighed("No", ("Perhaps", -1.0)),
+        "c": "Yes",
+    }
+    with served(lambda request: replies[prompt_of(request)]) as server:
+        endpoint = Endpoint("m", server.url, weigh=True)
+        endpoint.generate(_samples(*"abc"), Sampling())
+        assert [request["logprobs"] for request in server.requests] == [True] * 3
+    assert endpoint.log_probabilities == {((), "a"): -1.5}
+
+
+def test_a_server_that_refuses_log_probabilities_is_asked_without() -> None:
+    with served(lambda request: (400, {}) if "logprobs" in request else "Yes") as server:
+        endpoint = Endpoint("m", server.url, weigh=True, parallel=1)
+        assert endpoint.generate(_samples("a", "b"), Sampling()) == [["Yes"], ["Yes"]]
+        assert ["logprobs" in request for request in server.requests] == [True, False, False]
+    assert endpoint.log_probabilities == {}
 
 
 def test_what_is_busy_is_asked_again() -> None:
@@ -169,18 +192,17 @@ def test_without_a_key_the_other_variable_counts_and_then_none(monkeypatch: pyte
 )
 def test_an_outage_names_endpoint_reason_and_remedy_in_one_line(text: Any, message: str) -> None:
     with served(lambda _: text) as server, pytest.raises(OutageError, match=message) as caught:
-        Endpoint("m", server.url).generate(_samples("a"), Sampling())
+        Endpoint("m", server.url, patience=HASTY).generate(_samples("a"), Sampling())
     assert str(caught.value).startswith(f"endpoint {server.url}, model m: ")
     assert "\n" not in str(caught.value)
     assert KEY not in str(caught.value)
 
 
-def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.models.endpoint.RETRIES", 0)
+def test_a_server_that_is_not_there_is_named() -> None:
     with served(lambda _: "") as server:
         pass
     with pytest.raises(OutageError, match=r"does not answer \(.*[Cc]onnect.*\); start it"):
-        Endpoint("m", server.url).generate(_samples("a"), Sampling())
+        Endpoint("m", server.url, patience=HASTY).generate(_samples("a"), Sampling())
 
 
 def test_what_was_answered_before_an_outage_is_kept_and_the_rest_is_asked(tmp_path: Path) -> None:
@@ -236,7 +258,9 @@ def test_a_served_model_gives_the_figures_that_it_gives_when_loaded(tmp_path: Pa
     vlm = load_vlm("tiny", path=save_tiny(tmp_path / "tiny"), device="cpu")
 
     def says(request: dict[str, Any]) -> str:
-        sample = Sample(id="", prompt=prompt_of(request), images=(lambda: _picture(request),), target=None, cluster="")
+        sample = Sample(
+            id="", prompt=prompt_of(request), images=(lambda: picture_of(request),), target=None, cluster=""
+        )
         return vlm.generate([sample], Sampling(max_tokens=request["max_tokens"]))[0][0]
 
     with served(says) as server:

@@ -210,6 +210,21 @@ def test_settings_that_change_a_greedy_answer_are_followed_as_generate_follows_t
     assert model.about["generation_config"] == {setting: value}
 
 
+def test_the_bias_of_an_answers_end_is_the_sequence_bias_of_the_tokens_that_end_it(
+    bases: dict[str, Path], tmp_path: Path
+) -> None:
+    bias = 6.0
+    samples, plain = _samples(), load_vlm("m", path=bases["own"], device="cpu")
+    ends = [[[token], bias] for token in sorted(plain.stop)]
+    folder = variant(bases["own"], tmp_path / "m", json_files=_generation(sequence_bias=ends))
+    model = load_vlm("m", path=bases["own"], device="cpu", end_bias=bias)
+    answers = [answer for (answer,) in model.generate(samples, Sampling(max_tokens=16))]
+    assert answers == _by_generate(folder, samples)
+    assert answers != [answer for (answer,) in plain.generate(samples, Sampling(max_tokens=16))]
+    assert model.settings != plain.settings, "answers are kept apart"
+    assert (model.about["end_bias"], "end_bias" in plain.about) == (bias, False)
+
+
 @pytest.mark.reported("stopping")
 def test_a_setting_that_no_processor_follows_is_refused(bases: dict[str, Path], tmp_path: Path) -> None:
     folder = variant(bases["own"], tmp_path / "m", json_files=_generation(stop_strings=["cat"]))

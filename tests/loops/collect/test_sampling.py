@@ -71,7 +71,7 @@ def test_a_server_without_the_name_of_its_model_is_refused() -> None:
 
 
 def test_a_server_is_tried_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.models.endpoint.RETRIES", 0)
+    monkeypatch.setattr("harness.models.patience.Patience.wait", lambda *_: 0.0)
     with served(lambda request: "yes") as server:
         (trial,) = _recipe(server.url).trials(SimpleNamespace()).values()  # type: ignore[arg-type]
         assert trial.run() == f"my/llava at {server.url} replies"

@@ -51,7 +51,10 @@ def test_a_true_sentence_earns_and_a_false_one_costs() -> None:
     answers = ("A cat.", "A cat. A dog.", "A cat. A cat.", "A dog. A cup.", "A cup.", "")
     verifier, rewards = judged("sentences", of_cats, *answers)
     assert rewards == [0.5, 0.0, 0.0, -0.5, None, None]
-    assert verifier.facts == {"questions": 3, "judge_has_own_weights": False, "yes": 1, "unread": 1}
+    assert verifier.facts == {
+        "judge": verifier.judge.id, "form": "sentences", "questions": 3, "judge_has_own_weights": False, "yes": 1,
+        "unread": 1,
+    }  # fmt: skip
     assert judged("sentences", of_cats, *answers, aggregate="mean")[1] == [1.0, 0.5, 1.0, 0.0, None, None]
     assert judged("sentences", of_cats, *answers, aggregate="min")[1] == [1.0, 0.0, 1.0, 0.0, None, None]
 
@@ -169,6 +172,7 @@ def test_a_model_judges_its_own_answers(study_of: StudyOf, tiny: Path) -> None:
     verifier = open_verifier(study, [], 0)
     verifier.verify([Group(sample=SCENE, answers=("A cat.", "A dog."))])
     assert verifier.facts["judge_has_own_weights"] is True
+    assert str(verifier.facts["judge"]).startswith("pictos-seed@"), "by the name by which `strop judges` measures it"
     assert verifier.costs["judge_replies"] == 2
     assert study.verify.inputs(study, 0)["model"] == "tiny"
 

@@ -118,6 +118,24 @@ def _colour(sample: Sample) -> object:
     return open_picture(picture).getpixel((0, 0))
 
 
+def test_scienceqas_pool_is_the_hubs_split_train_without_what_the_test_split_shows(mirror: Path) -> None:
+    other = _problem({"bytes": _chequered(), "path": None})
+    train = replace(SCIENCEQA_HUB, files="data/train-*.parquet")
+    rows = [*SCIENCEQA_ROWS, other, _problem(None, hint="Read that.")]
+    _write(mirror, train, rows, SCIENCEQA)
+    task = _of(mirror, SMALL_SCIENCEQA)
+    pool = task.pool()
+    assert [(sample.id, len(sample.images)) for sample in pool] == [("train-row-2", 1), ("train-row-3", 0)]
+    assert open_picture(*pool[0].images).size == (8, 8)
+    assert [sample.id for sample in task.samples("test")] == ["row-0", "row-1"]
+
+
+def _chequered() -> bytes:
+    content = io.BytesIO()
+    Image.effect_noise((8, 8), 90).save(content, "PNG")
+    return content.getvalue()
+
+
 def test_popes_table_gives_what_its_label_files_give(mirror: Path, tmp_path: Path) -> None:
     samples = _of(mirror, SMALL_POPE).samples("test")
     assert [sample.id for sample in samples] == [

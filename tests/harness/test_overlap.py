@@ -13,9 +13,9 @@ import yaml
 from PIL import Image, ImageDraw
 
 from harness.likeness import BITS_APART, Album, fingerprint
+from harness.overlap import Shown, without_shared
 from harness.types import Sample
 from loops.notes import notes_of_run
-from loops.overlap import Pictures
 from loops.recipe import Recipe
 from tasks.pictos.benchmarks import caption_samples
 from tests.support.worlds import write_run, yes_no
@@ -77,9 +77,27 @@ def _itself(image: Image.Image) -> Image.Image:
 
 
 def test_what_is_shared_is_named_with_what_it_is_a_copy_of() -> None:
-    trained = Pictures(_sample(f"mine {number}", SCENES[number]) for number in range(4))
+    trained = Shown(_sample(f"mine {number}", SCENES[number]) for number in range(4))
     tested = [_sample("theirs", SCENES[2]), _sample("other", SCENES[9]), _sample("small", SCENES[1].resize((48, 48)))]
     assert trained.shared_with(tested) == ["mine 1 as a copy of small", "mine 2"]
+
+
+def _asked(name: str, prompt: str) -> Sample:
+    return Sample(id=name, prompt=prompt, images=(), target=None, cluster=name)
+
+
+def test_a_question_without_a_picture_is_the_same_whatever_the_order_of_its_options() -> None:
+    tested = [_asked("test", "Which is  a Metal?\nA. iron\nB. wood"), _sample("picture", SCENES[3])]
+    trained = [
+        _asked("twin", "Which is a metal?\nA. wood\nB. iron"),
+        _asked("other", "Which is a metal?\nA. wood\nB. tin"),
+        _sample("copy", SCENES[3].resize((48, 48))),
+        _sample("own", SCENES[4]),
+    ]
+    shown = Shown(trained)
+    assert (shown.noun, shown.counts) == ("pictures and questions", "2 pictures and 2 questions")
+    assert shown.shared_with(tested) == ["copy as a copy of picture", "twin"]
+    assert [sample.id for sample in without_shared(trained, tested)] == ["other", "own"]
 
 
 def test_an_overlap_is_allowed_by_the_name_of_a_task_that_is_looked_at() -> None:

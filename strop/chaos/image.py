@@ -1,0 +1,61 @@
+"""What a command left, timings and the machine left aside: two images are equal where nothing else differs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.files import digest_of_file, digest_of_json, read_json, read_jsonl
+from harness.runs.names import ANSWERS, LEDGER, RESULTS, SHARED
+
+_ELSEWHERE = {SHARED, "logs"}
+"""Not looked at: stages that runs share are those runs' own, and logs tell of each call."""
+
+_TIMED = {"cost.csv", "ablation.md"}
+
+
+def image(folder: Path) -> dict[str, str]:
+    """A digest of every file that a command left, and of the board of its results."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and _counts(path.relative_to(folder))]
+    return {str(path.relative_to(folder)): _digest(path) for path in files} | {"board": _board(folder)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """The whole lines of stored answers below a folder, and how many more there are than questions."""
+
+    lines: frozenset[str] = frozenset()
+    twice: int = 0
+
+
+def kept_answers(folder: Path) -> Kept:
+    """What a command's stores hold: an answer is acknowledged when its line is there to the end."""
+    files = [path.read_bytes().splitlines(keepends=True) for path in sorted(folder.rglob(ANSWERS))]
+    whole = [[line.decode() for line in lines if line.endswith(b"\n")] for lines in files]
+    twice = sum(len(lines) - len({json.loads(line)["key"] for line in lines}) for lines in whole)
+    return Kept(lines=frozenset(f"{place} {line}" for place, lines in enumerate(whole) for line in lines), twice=twice)
+
+
+def _counts(path: Path) -> bool:
+    """Whether a file is of the command's result: what a killed write left has a hidden name."""
+    return not (any(part.startswith(".") for part in path.parts) or path.parts[0] in _ELSEWHERE or path.name in _TIMED)
+
+
+def _digest(path: Path) -> str:
+    if path.name == LEDGER:
+        lines = {line["stage"]: line for line in read_jsonl(path)}
+        return digest_of_json([[name, line["facts"], line.get("computed")] for name, line in lines.items()])
+    if path.name == RESULTS:
+        content = read_json(path)
+        return digest_of_json({name: value for name, value in content.items() if name not in ("provenance", "check")})
+    if path.name == ANSWERS:
+        return digest_of_json(sorted(map(digest_of_json, read_jsonl(path))))
+    return digest_of_file(path)
+
+
+def _board(folder: Path) -> str:
+    from leaderboards.build import assemble, read_entries
+    from leaderboards.render import csv_text
+
+    return csv_text(assemble(read_entries([folder])))
