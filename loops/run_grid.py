@@ -138,7 +138,9 @@ def run_grid(
                 time.sleep(POLL_SECONDS)
         finally:
             _stop(list(working))
-            states |= {run.folder: State(state="not run", why="stopped") for run in [work.run for work in working.values()]}
+            states |= {
+                run.folder: State(state="not run", why="stopped") for run in [work.run for work in working.values()]
+            }
             file_states(grid, out, states)
     return states
 
