@@ -169,9 +169,9 @@ def _status_of(run: Callable[[Sequence[str]], object], command: Sequence[str]) -
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             return end.code or 0
-        print(end.code, file=sys.stderr)
+        sys.stderr.write(f"{end.code}\n")
         return 1
-    except BaseException:
+    except BaseException:  # noqa: BLE001 (as Python itself does)
         traceback.print_exc()
         return 1
     return 0

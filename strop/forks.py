@@ -1,5 +1,7 @@
-"""`python -m strop.forks TASK:SPLIT ...`: what the runs of a grid are forked from. It has imported what a run needs, and
-composed the embedded world's scenes that these tasks ask about."""
+"""`python -m strop.forks TASK:SPLIT ...`: what the runs of a grid are forked from.
+
+It has imported what a run needs, and composed the embedded world's scenes that these tasks ask about.
+"""
 
 from __future__ import annotations
 
