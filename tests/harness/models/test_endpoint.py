@@ -274,7 +274,8 @@ def test_a_served_model_gives_the_figures_that_it_gives_when_loaded(tmp_path: Pa
     assert first.tasks == other.tasks
     assert first.digest != other.digest
     about = {"url": server.url, "name": "tiny", "digest_of": "a served name, not weights"}
-    assert first.provenance["model"] == {**about, "asked": 6, "ended_at_max_tokens": 0}
+    counts = {"asked": 6, "ended_at_max_tokens": 0, "spent": "600 prompt and 60 generated tokens"}
+    assert first.provenance["model"] == {**about, **counts}
     assert other.provenance["model"] == {
         "digest_of": "weights", "device": other.provenance["model"]["device"], "dtype": "float32",
         "attn_implementation": "sdpa", "pictures": "whole", "prefix": "shared prefix",

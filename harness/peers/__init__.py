@@ -1,0 +1,1 @@
+"""Other harnesses beside this one: their own commands, in environments of their own, on the same questions."""
