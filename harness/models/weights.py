@@ -189,7 +189,7 @@ def _lasting(content: Any) -> Any:
 def parameters_in(folder: Path) -> int:
     """How many numbers the weights files of a folder hold, by their headers; raises `ModelError` for a file without one
     (https://huggingface.co/docs/safetensors: eight bytes of length, then JSON)."""
-    shapes = [entry["shape"] for file in weight_files(folder) for entry in _header(file).values()]
+    shapes = [entry["shape"] for file in weight_files(folder) for entry in header(file).values()]
     return sum(math.prod(shape) for shape in shapes)
 
 
@@ -197,12 +197,14 @@ def stored_type(folder: Path) -> str:
     """The type that most numbers in the weights files of a folder have, as safetensors names it (BF16, F32)."""
     counts: Counter[str] = Counter()
     for file in weight_files(folder):
-        for entry in _header(file).values():
+        for entry in header(file).values():
             counts[entry["dtype"]] += math.prod(entry["shape"])
     return counts.most_common(1)[0][0]
 
 
-def _header(file: Path) -> dict[str, Any]:
+def header(file: Path) -> dict[str, Any]:
+    """The tensors of a safetensors file by name, each with its dtype, shape and place; raises `ModelError` for another
+    file."""
     try:
         with file.open("rb") as stream:
             content = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))

@@ -48,7 +48,8 @@ def serve(
 ) -> None:
     """Serve a checkpoint of a round by vLLM, in the precision in which it was measured.
 
-    Prints vLLM's command and becomes it. `strop eval --endpoint` and `strop parity` then ask it under its name.
+    Prints vLLM's command and becomes it; a checkpoint whose tensors vLLM knows by other names is copied first.
+    `strop eval --endpoint` and `strop parity` then ask it under its name.
 
     **Examples**
 
@@ -57,6 +58,7 @@ def serve(
     strop serve my/llava --lora honed=runs/a/round-1/optimise/adapter --gpus 8 --print
     """
     folder, about = _find(checkpoint, runs)
+    folder = _for_vllm(folder, checkpoint, runs)
     words = command(
         folder, name or checkpoint, dtype=about.get("dtype"), adapters=adapters or (), gpus=gpus, machines=machines,
         host=host, port=port,
@@ -138,6 +140,18 @@ def _find(checkpoint: str, runs: Path) -> tuple[str, Mapping[str, Any]]:
         return checkpoint, {}
     folder = _weights(location, checkpoint)
     return str(folder), read_json(location.last / RESULTS)["provenance"].get("model") or {}
+
+
+def _for_vllm(folder: str, checkpoint: str, runs: Path) -> str:
+    """The folder, or a copy of it (beside a round's, else in --runs) where vLLM knows its tensors by other names."""
+    from harness.models.vllm_form import copy_for_vllm, has_vllms_names
+
+    path = Path(folder)
+    if not (path / "config.json").is_file() or has_vllms_names(path):
+        return folder
+    parent = runs if folder == checkpoint or not path.is_relative_to(runs) else path.parent
+    typer.echo(f"note: vLLM knows the tensors of {folder} by other names; a copy with these is served", err=True)
+    return str(copy_for_vllm(path, parent / f"{path.name}-vllm"))
 
 
 def _weights(location: Location, text: str) -> Path:

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
+from harness.models.vllm_form import copy_for_vllm, has_vllms_names
 from harness.runs.names import checkpoint_folder
 from strop.commands.serve import notes
+from tasks.pictos.models import shipped
 from tests.support.shell import Strop
 from tests.support.worlds import write_run, yes_no
 
@@ -49,6 +52,21 @@ def test_an_adapter_is_served_beside_its_model_by_a_name(strop: Strop, run: Path
         "vllm serve my/llava --served-model-name seed --host 127.0.0.1 --port 8000 --enable-lora --max-lora-rank 16 "
         "--lora-modules honed=run/round-1/optimise/adapter\n"
     )
+
+
+def test_tensors_that_vllm_knows_by_other_names_are_copied_under_these(tmp_path: Path) -> None:
+    seed = shipped("pictos-seed")
+    assert seed is not None
+    assert not has_vllms_names(seed)
+    copy = copy_for_vllm(seed, tmp_path / "copy")
+    assert has_vllms_names(copy)
+    before, after = load_file(seed / "model.safetensors"), load_file(copy / "model.safetensors")
+    renamed = {name.replace("vision_tower.", "vision_tower.vision_model."): tensor for name, tensor in before.items()}
+    assert renamed.keys() == after.keys()
+    assert all(tensor.equal(after[name]) for name, tensor in renamed.items())
+    assert {path.name for path in copy.iterdir()} == {path.name for path in seed.iterdir()}
+    assert copy_for_vllm(seed, copy) == copy
+    assert list(tmp_path.iterdir()) == [copy]
 
 
 @pytest.mark.parametrize(

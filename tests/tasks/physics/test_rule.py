@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sympy.physics import units
 
 from harness.errors import StropError
 from tasks.physics import workers
@@ -20,6 +21,7 @@ from tasks.physics.questions import Problem, load_problems
 from tasks.physics.rule import Comparison, boxes_of, compare, judge_pairs, pairs_of, score_by_rule
 from tasks.physics.spelling import spelled
 from tasks.physics.task import Physics
+from tasks.physics.units import _PLAIN, _UNITS
 
 EQUAL = [
     (r"1.62 \, \text{m/s}^2", r"g = 1.62 \ \text{m/s}^2"),
@@ -73,6 +75,26 @@ UNEQUAL = [
 @pytest.mark.parametrize(("box", "answer"), EQUAL)
 def test_one_answer_may_be_written_in_many_ways(box: str, answer: str) -> None:
     assert compare(box, answer).equal is True
+
+
+def test_units_are_those_that_sympy_knows_where_it_knows_them() -> None:
+    """53 of 79; it lacks the names and signs of the others, and its G is the constant of gravitation."""
+    system = units.systems.SI
+    base = {"mass": "kg", "length": "m", "time": "s", "current": "A", "temperature": "K", "amount_of_substance": "mol",
+            "luminous_intensity": "cd"}  # fmt: skip
+    shared = 0
+    for name, (factor, powers) in {**_UNITS, **_PLAIN}.items():
+        theirs = getattr(units, name, None)
+        if not isinstance(theirs, units.Quantity) or name == "G":
+            continue
+        dimension = system.get_quantity_dimension(theirs)
+        parts = system.get_dimension_system().get_dimensional_dependencies(dimension)
+        dimensions = {base[str(part.name)]: power for part, power in parts.items() if str(part.name) in base}
+        assert dimensions == powers, name
+        scale = float(system.get_quantity_scale_factor(theirs)) / 1000 ** dimensions.get("kg", 0)
+        assert scale == pytest.approx(factor, rel=1e-6 if name != "year" else 3e-5), name  # theirs is tropical
+        shared += 1
+    assert shared == 53
 
 
 @pytest.mark.parametrize(("box", "answer", "step"), UNEQUAL)
