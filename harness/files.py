@@ -114,10 +114,17 @@ def read_json(path: Path) -> Any:
 
 def parsed(content: str | bytes) -> Any:
     """The value of JSON, which may be bytes in any of its encodings with or without a byte order mark; its text is
-    mended."""
+    mended. Raises `json.JSONDecodeError` for what Python does not take either: nested too deeply, numbers of thousands
+    of digits; and `UnicodeDecodeError`."""
     if isinstance(content, bytes):
         content = content.decode(json.detect_encoding(content), "surrogatepass")
-    value = json.loads(mended(content))
+    try:
+        value = json.loads(mended(content))
+    except json.JSONDecodeError:
+        raise
+    except (RecursionError, ValueError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise json.JSONDecodeError(why, content, 0) from error
     return _mended(value) if "\\ud" in content or "\\uD" in content else value
 
 

@@ -16,7 +16,16 @@ from typing import Any
 
 from harness.disks import refuse_unwritable_folder
 from harness.errors import DataError
-from harness.files import read_json, read_jsonl, write_json, write_jsonl
+from harness.files import (
+    digest_of_file,
+    digest_of_json,
+    json_text,
+    parsed,
+    read_json,
+    read_jsonl,
+    write_json,
+    write_jsonl,
+)
 from harness.runs.names import RESULTS
 from harness.types import Metric, Sample, Score
 from harness.wording import REPLACEMENT, counted, mended
@@ -25,6 +34,8 @@ _AGAIN = "put the folder back as it was, or evaluate or score the answers again 
 
 FORMAT = 1
 """Of `results.json`; raised where an older Strop would read a newer folder wrongly."""
+
+CHECK = "check"
 
 SAME = 1e-9
 """Figures that differ by less, as fractions, are one figure summed in another order."""
@@ -136,41 +147,41 @@ def with_replacement_sign(result: TaskResult) -> int:
 def write_results(folder: Path, results: Results, estimates: Mapping[str, Mapping[str, Any]]) -> None:
     """Write a results folder. `estimates[task][metric]` is what `harness.stats.estimate` gave, as plain values.
 
-    The rows are written first and `results.json` last, each atomically: a folder with `results.json` is whole.
+    The rows are written first and `results.json` last, each atomically: a folder with `results.json` is whole. It holds
+    the digest of each file of rows, and its own (`check`), by which a damaged file is told from what was written.
     """
     refuse_unwritable_folder(folder)
     (folder / RESULTS).unlink(missing_ok=True)  # of an earlier call, whose rows go now
     for result in results.tasks:
         write_jsonl(folder / f"{result.task}.jsonl", (dataclasses.asdict(row) for row in result.rows))
-    write_json(
-        folder / RESULTS,
-        {
-            "format": FORMAT,
-            "model": results.model,
-            "digest": results.digest,
-            "parent": results.parent,
-            "tasks": [
-                {
-                    "task": result.task,
-                    "version": result.version,
-                    "profile": result.profile,
-                    "split": result.split,
-                    "headline": result.headline,
-                    "n": len(result.rows),
-                    "unread": sum(row.parsed is None for row in result.rows),
-                    "with_replacement_sign": with_replacement_sign(result),
-                    "data": result.data,
-                    "sampling": dict(result.sampling),
-                    "frontier": result.frontier,
-                    "info": dict(result.info),
-                    "definitions": [dataclasses.asdict(metric) for metric in result.metrics],
-                    "metrics": estimates[result.task],
-                }
-                for result in results.tasks
-            ],
-            "provenance": dict(results.provenance),
-        },
-    )
+    content = {
+        "format": FORMAT,
+        "model": results.model,
+        "digest": results.digest,
+        "parent": results.parent,
+        "tasks": [
+            {
+                "task": result.task,
+                "version": result.version,
+                "profile": result.profile,
+                "split": result.split,
+                "headline": result.headline,
+                "n": len(result.rows),
+                "rows": digest_of_file(folder / f"{result.task}.jsonl"),
+                "unread": sum(row.parsed is None for row in result.rows),
+                "with_replacement_sign": with_replacement_sign(result),
+                "data": result.data,
+                "sampling": dict(result.sampling),
+                "frontier": result.frontier,
+                "info": dict(result.info),
+                "definitions": [dataclasses.asdict(metric) for metric in result.metrics],
+                "metrics": estimates[result.task],
+            }
+            for result in results.tasks
+        ],
+        "provenance": dict(results.provenance),
+    }
+    write_json(folder / RESULTS, {**content, CHECK: _check(content)})
 
 
 def read_results(folder: Path, *, figures: bool = True) -> Results:
@@ -185,9 +196,11 @@ def read_results(folder: Path, *, figures: bool = True) -> Results:
         _refuse_other_rows(folder, result, entry["n"])
         if figures:
             _refuse_other_figures(folder, result, entry["metrics"])
+            path = folder / f"{result.task}.jsonl"
+            _refuse_damaged(path, entry.get("rows"), digest_of_file(path))
         return result
 
-    return _read(folder, lambda entries: tuple(map(checked, entries)))
+    return _read(folder, lambda entries: tuple(map(checked, entries)), undamaged=figures)
 
 
 def read_owner(folder: Path) -> Results:
@@ -195,7 +208,9 @@ def read_owner(folder: Path) -> Results:
     return _read(folder, lambda _: ())
 
 
-def _read(folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[TaskResult, ...]]) -> Results:
+def _read(
+    folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[TaskResult, ...]], undamaged: bool = False
+) -> Results:
     path = folder / RESULTS
     if not path.is_file():
         raise DataError(f"{folder} holds no results.json; write one with `strop eval --out` or `strop score --out`")
@@ -206,13 +221,16 @@ def _read(folder: Path, tasks: Callable[[Sequence[Mapping[str, Any]]], tuple[Tas
                 f"{path} is of format {raw['format']}, and this Strop reads format {FORMAT}; read it by the Strop that "
                 "wrote it, or score the answers again"
             )
-        return Results(
+        results = Results(
             model=raw["model"],
             digest=raw["digest"],
             parent=raw["parent"],
             provenance=raw["provenance"],
             tasks=tasks(raw["tasks"]),
         )
+        if undamaged:
+            _refuse_damaged(path, raw.get(CHECK), _check(raw))
+        return results
     except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a results file of this version ({error!r}); score the answers again") from error
 
@@ -227,12 +245,24 @@ def _task(folder: Path, raw: Mapping[str, Any]) -> TaskResult:
         split=raw["split"],
         headline=raw["headline"],
         metrics=_metrics(raw["definitions"]),
-        rows=tuple(_row(row) for row in read_jsonl(folder / f"{raw['task']}.jsonl")),
+        rows=_rows(folder / f"{raw['task']}.jsonl"),
         info=raw["info"],
         data=raw.get("data"),
         sampling=raw.get("sampling", {}),
         frontier=tuple(raw["frontier"]) if raw.get("frontier") else None,
     )
+
+
+def _check(content: Mapping[str, Any]) -> str:
+    """The digest of all but the check, as it is read back."""
+    return digest_of_json(parsed(json_text({name: value for name, value in content.items() if name != CHECK})))
+
+
+def _refuse_damaged(path: Path, written: str | None, digest: str) -> None:
+    """Raise `DataError` where a file's digest is not the one that was written; folders of before digests were written
+    have none."""
+    if written is not None and written != digest:
+        raise DataError(f"{path} is not as it was written; {_AGAIN}")
 
 
 def _refuse_other_rows(folder: Path, result: TaskResult, count: int) -> None:
@@ -269,6 +299,13 @@ def _same(stored: float | None, computed: float | None) -> bool:
 
 def _shown(value: float | None) -> str:
     return "0/0" if value is None else f"{value:.6g}"
+
+
+def _rows(path: Path) -> tuple[Marked, ...]:
+    try:
+        return tuple(map(_row, read_jsonl(path)))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"{path} has a row that is none of this version ({error!r}); {_AGAIN}") from error
 
 
 def _row(raw: Mapping[str, Any]) -> Marked:

@@ -12,13 +12,15 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Protocol, runtime_checkable
 
 from harness.disks import reading, refuse_unwritable_file, writing
 from harness.errors import DataError
-from harness.files import digest_of_json, parsed, utf8
+from harness.files import digest_of_json
+from harness.lines import Line, checked_line, set_aside, whole_lines
 from harness.pictures import open_picture, picture_digest
 from harness.types import Advance, AnswerStream, Picture, Sample, Sampling
 from harness.wording import counted
@@ -50,7 +52,8 @@ class Likely(Answering, Protocol):
 
 
 class Store:
-    """Answers on disk; without a path, in memory. A last line that was cut off by a crash is dropped.
+    """Answers on disk; without a path, in memory. A last line that was cut off by a crash is dropped, and a damaged one
+    before it is set aside (`harness.lines`): its answers are asked for again.
 
     Several processes may write into one file. A file that is taken away meanwhile is written anew. Raises `DataError`
     where the file is none of answers, or cannot be read or written.
@@ -68,17 +71,21 @@ class Store:
     def _read(self, path: Path) -> None:
         if not path.is_file():
             return
+        damaged: list[Line] = []
         with path.open("rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_SH)  # a run that shares the store may be in the middle of a line
-            for number, line in enumerate(stream, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                try:
-                    entry = parsed(line)
-                    self.answers[entry["key"]] = [str(text) for text in entry["answers"]]
-                except (ValueError, KeyError, TypeError) as error:
-                    raise DataError(f"{path}:{number}: no stored answer; remove it, or the whole file") from error
-                self._end += len(line)
+            for line in whole_lines(stream, ("key", "answers")):
+                texts = line.entry.get("answers")
+                if isinstance(texts, list) and not line.reason:
+                    self.answers[line.entry["key"]] = [str(text) for text in texts]
+                else:
+                    damaged.append(replace(line, reason=line.reason or "its answers are no list"))
+                self._end = line.start + len(line.content)
+        if damaged and not self.answers:
+            first = damaged[0]
+            raise DataError(f"{path}:{first.number}: no stored answer ({first.reason}); remove it, or the whole file")
+        if damaged:
+            set_aside(path, damaged)
 
     def add(self, answers: Mapping[str, list[str]]) -> None:
         """Keep answers by their keys."""
@@ -114,7 +121,7 @@ class Store:
             self._end += tail.rfind(b"\n") + 1
             if self._end < size:
                 stream.truncate(self._end)  # half a line of a process that was killed
-            lines = b"".join(_line(key, texts) for key, texts in answers.items())
+            lines = b"".join(checked_line({"key": key, "answers": texts}) for key, texts in answers.items())
             try:
                 rest = memoryview(lines)
                 while rest:
@@ -218,10 +225,6 @@ def fill(
             store.sync()
         raise
     store.sync()
-
-
-def _line(key: str, texts: Sequence[str]) -> bytes:
-    return utf8(json.dumps({"key": key, "answers": texts}, ensure_ascii=False) + "\n")
 
 
 def _key(model: Answering, sample: Sample, sampling: Sampling, pictures: dict[tuple[Picture, ...], str]) -> str:

@@ -20,14 +20,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.disks import refuse_unwritable_folder, writing
-from harness.errors import DataError, RunError
-from harness.files import digest_of_json, finite, json_text, read_jsonl
+from harness.disks import reading, refuse_unwritable_folder, writing
+from harness.errors import RunError
+from harness.files import digest_of_json, finite
+from harness.lines import DAMAGED, checked_line, set_aside, whole_lines
 from harness.models.weights import model_digest
 from harness.provenance import provenance
 from harness.runs.names import CHECKPOINT, LEDGER
 from harness.types import Checkpoint
-from loops.shared import digest_of_folder, keep, locked, take
+from loops.shared import digest_of_folder, keep, locked, set_folder_aside, take
+
+_FIELDS = ("stage", "inputs", "outputs", "facts")
+"""What a line of a ledger has at least."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,19 +73,23 @@ class Ledger:
         self.lines: dict[str, dict[str, Any]] = {}
         if self.path.exists():
             _drop_half_line(self.path)
-            self.lines = dict(map(self._staged, read_jsonl(self.path)))
+            with reading(self.path), self.path.open("rb") as stream:
+                lines = list(whole_lines(stream, _FIELDS))
+            self.lines = {line.entry["stage"]: dict(line.entry) for line in lines if not line.reason}
+            if damaged := [line for line in lines if line.reason]:
+                set_aside(self.path, damaged)
 
-    def _staged(self, line: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """A line by its stage's name."""
-        if missing := {"stage", "inputs", "outputs", "facts"} - line.keys():
-            raise DataError(f"{self.path}: a line has no {min(missing)}; remove it, and its stage is done again")
-        return line["stage"], line
+    @property
+    def _was_damaged(self) -> bool:
+        """Whether the ledger has lost lines, so that a folder without one may be a finished stage."""
+        return self.path.with_name(LEDGER + DAMAGED).exists()
 
     def stage(self, name: str, inputs: Mapping[str, Any], work: Callable[[Path], Outcome]) -> Done:
         """Do a stage unless it is done. `inputs` is all that its result depends on; `work` fills the folder.
 
-        A kill at any time leaves either the finished stage or none of it. A shared stage costs nothing here; what it
-        took is its line's `shared_cost`, and its provenance is that of the run that did it.
+        A kill at any time leaves either the finished stage or none of it. A folder that is not as the stage left it is
+        set aside, and the stage done again. A shared stage costs nothing here; what it took is its line's
+        `shared_cost`, and its provenance is that of the run that did it.
         """
         key = digest_of_json(inputs)
         folder = self.root / name
@@ -94,11 +102,13 @@ class Ledger:
         except KeyboardInterrupt as stop:
             stop.add_note(f"finished stages are kept in {self.root}, the same command goes on from there")
             raise
+        if folder.is_dir() and (line["inputs"] == key if line else self._was_damaged):
+            set_folder_aside(folder)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
         line = {"stage": name, "inputs": key, **entry, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
-        with writing(self.path), self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json_text(line) + "\n")
+        with writing(self.path), self.path.open("ab") as stream:
+            stream.write(checked_line(line))
             stream.flush()
             os.fsync(stream.fileno())
         self.lines[name] = line

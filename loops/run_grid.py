@@ -6,17 +6,21 @@ filed with the last line of its log, and the others continue.
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from harness.errors import RecipeError, StropError
+from harness.disks import writing
+from harness.errors import DataError, RecipeError, RunError, StropError
 from harness.files import read_json, write_json
+from harness.forks import Child, Start, Starter
+from harness.lines import DAMAGED
 from harness.runs.names import GRID, RECIPE, RESULTS, evaluation_folder
 from harness.runs.watches import stopped_round
 from loops.check_recipe import check_recipe
@@ -94,16 +98,25 @@ def check_grid(grid: Grid, states: Mapping[str, State], setting: Setting) -> Non
 
 
 def run_grid(
-    grid: Grid, out: Path, command: Callable[[Run], Sequence[str]], *, jobs: int, on_end: OnEnd, on_poll: OnPoll
+    grid: Grid,
+    out: Path,
+    command: Callable[[Run], Sequence[str]],
+    starter: Starter,
+    *,
+    jobs: int,
+    on_end: OnEnd,
+    on_poll: OnPoll,
 ) -> Mapping[str, State]:
     """Do all runs that are not finished, `jobs` at a time, and file the state of each in ``grid.json``.
 
-    `command` gives the command line of a run. Interrupted, it stops the runs at work; the next call continues them.
-    Returns the states by the runs' folders. Raises `RunError` where another process runs this grid.
+    `command` gives the command line of a run, `starter` starts it. Interrupted, it stops the runs at work; the next
+    call continues them. Returns the states by the runs' folders. Raises `RunError` where another process runs this
+    grid.
     """
-    working: dict[subprocess.Popen[bytes], tuple[Run, float]] = {}
+    working: dict[Child, _Work] = {}
     began, started = time.monotonic(), 0
-    with hold(out):
+    threads = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
+    with hold(out), starter({**threads, **os.environ}) as start:
         states = find_states(grid, out)
         waiting = [run for run in runs_of(grid) if states[run.folder].state != "done"]
         file_states(grid, out, states)
@@ -113,40 +126,50 @@ def run_grid(
                     states |= {run.folder: State(state="not run", why=why) for run in waiting}
                     waiting = []
                 elif waiting and len(working) < jobs:
-                    run, started = _next(waiting, [run for run, _ in working.values()]), started + 1
+                    run, started = _next(waiting, [work.run for work in working.values()]), started + 1
                     waiting.remove(run)
-                    child = _start(command(run), out / run.log, threads=1 if jobs > 1 else None)
-                    working[child] = run, time.monotonic()
+                    words = command(run)
+                    work = _Work(run=run, heading=shlex.join(words) + "\n", since=time.monotonic())
+                    working[_begin(work, words, out, start)] = work
                     continue
-                for child in [child for child in working if child.poll() is not None]:
-                    run, since = working.pop(child)
-                    states[run.folder] = _ended(child, out / run.log)
-                    on_end(run, states[run.folder], time.monotonic() - since)
+                for child, status in [(child, status) for child in working if (status := child.poll()) is not None]:
+                    work = working.pop(child)
+                    states[work.run.folder] = _ended(status, out / work.run.log, work.heading)
+                    on_end(work.run, states[work.run.folder], time.monotonic() - work.since)
                     file_states(grid, out, states)
-                on_poll([run for run, _ in working.values()])
+                on_poll([work.run for work in working.values()])
                 time.sleep(POLL_SECONDS)
         finally:
             _stop(list(working))
-            states |= {run.folder: State(state="not run", why="stopped") for run, _ in working.values()}
+            states |= {
+                run.folder: State(state="not run", why="stopped") for run in [work.run for work in working.values()]
+            }
             file_states(grid, out, states)
     return states
 
 
 def find_states(grid: Grid, out: Path) -> dict[str, State]:
-    """Which runs are finished, by their folders, and what is filed of the others; nothing is started."""
+    """Which runs are finished, by their folders, and what is filed of the others; nothing is started. A file of states
+    that is damaged is set aside: the runs' folders say what is finished."""
     path = out / GRID
-    filed = {
-        run["folder"]: State(state=run["state"], why=run["why"])
-        for cell in (read_json(path)["cells"] if path.is_file() else [])
-        for run in cell["runs"]
-        if run["state"] != "done"
-    }
+    try:
+        filed = _filed(path) if path.is_file() else {}
+    except (DataError, KeyError, TypeError) as error:
+        aside, filed = path.with_name(GRID + DAMAGED), {}
+        with writing(aside):
+            path.replace(aside)
+        logging.getLogger(__name__).warning("%s is no file of a grid's states (%s); it is now %s", path, error, aside)
     return {
         run.folder: State(state="done")
         if _finished(run, out / run.folder)
         else filed.get(run.folder, State(state="not run", why="not reached"))
         for run in runs_of(grid)
     }
+
+
+def _filed(path: Path) -> dict[str, State]:
+    runs = [run for cell in read_json(path)["cells"] for run in cell["runs"]]
+    return {run["folder"]: State(state=run["state"], why=run["why"]) for run in runs if run["state"] != "done"}
 
 
 def file_states(grid: Grid, out: Path, states: Mapping[str, State]) -> None:
@@ -195,42 +218,38 @@ def _spent(budget: Budget, started: int, seconds: float) -> str:
     return ""
 
 
-def _start(command: Sequence[str], log: Path, threads: int | None) -> subprocess.Popen[bytes]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Work:
+    """A run at work since that time; its log's first line is the command, to be repeated by hand."""
+
+    run: Run
+    heading: str
+    since: float
+
+
+def _begin(work: _Work, command: Sequence[str], out: Path, start: Start) -> Child:
+    log = out / work.run.log
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**({"OMP_NUM_THREADS": str(threads)} if threads else {}), **os.environ}
-    with log.open("w", encoding="utf-8") as stream:
-        stream.write(_heading(command))
-        stream.flush()
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            process_group=0,  # a terminal's Ctrl-C reaches us alone, and from us each run once
-        )
+    log.write_text(work.heading, encoding="utf-8")
+    return start(command, log)
 
 
-def _ended(child: subprocess.Popen[bytes], log: Path) -> State:
-    if child.returncode == 0:
+def _ended(status: int, log: Path, heading: str) -> State:
+    if status == 0:
         return State(state="done")
-    output = log.read_text(encoding="utf-8", errors="replace").removeprefix(_heading(child.args))
+    output = log.read_text(encoding="utf-8", errors="replace").removeprefix(heading)
     last = ([line.strip() for line in output.splitlines() if line.strip()] or ["it said nothing"])[-1]
-    killed = f"killed by signal {-child.returncode}: " if child.returncode < 0 else ""
+    killed = f"killed by signal {-status}: " if status < 0 else ""
     return State(state="failed", why=killed + last.removeprefix("error: "))
 
 
-def _heading(command: Any) -> str:
-    """The log's first line: the run's command, to be repeated by hand."""
-    return shlex.join(command) + "\n"
-
-
-def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
+def _stop(children: Sequence[Child]) -> None:
     for child in children:
         child.terminate()  # not SIGINT: started in the background we would all be deaf to it
     for child in children:
-        try:
-            child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        with suppress(RunError):  # what could tell of its end has ended itself
+            try:
+                child.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait(STOP_SECONDS)

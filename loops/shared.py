@@ -7,6 +7,7 @@ links to that run's where the file system has them, so that sharing takes no spa
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,8 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.files import digest_of_bytes, digest_of_file, read_json, write_json
+from harness.disks import writing
+from harness.files import digest_of_bytes, digest_of_file, write_bytes
+from harness.lines import DAMAGED, checked_line, line_of
 from harness.runs.names import SHARED_FILES, SHARED_LINE
+
+LINE_FIELDS = ("outputs", "facts", "cost")
+"""What the line of a shared stage has at least."""
 
 
 @contextmanager
@@ -31,9 +37,12 @@ def take(stage: Path, folder: Path) -> dict[str, Any] | None:
     """Fill the folder with the stage that lies there, and give its ledger line; None where none lies whole."""
     if not (stage / SHARED_LINE).is_file():
         return None
-    line: dict[str, Any] = read_json(stage / SHARED_LINE)
-    _link_all(stage / SHARED_FILES, folder)
-    return line if digest_of_folder(folder) == line["outputs"] else None
+    line, files = line_of((stage / SHARED_LINE).read_bytes(), LINE_FIELDS), stage / SHARED_FILES
+    if not line.reason and files.is_dir() and digest_of_folder(files) == line.entry["outputs"]:
+        _link_all(files, folder)
+        return dict(line.entry)
+    set_folder_aside(stage)
+    return None
 
 
 def keep(stage: Path, folder: Path, line: dict[str, Any]) -> None:
@@ -41,7 +50,7 @@ def keep(stage: Path, folder: Path, line: dict[str, Any]) -> None:
     partial = stage.with_name(f".{stage.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     _link_all(folder, partial / SHARED_FILES)
-    write_json(partial / SHARED_LINE, line)
+    write_bytes(partial / SHARED_LINE, checked_line(line))
     shutil.rmtree(stage, ignore_errors=True)
     partial.rename(stage)
 
@@ -51,6 +60,18 @@ def digest_of_folder(folder: Path) -> str:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     words = [word for path in files for word in (str(path.relative_to(folder)), digest_of_file(path))]
     return digest_of_bytes(*(word.encode() for word in words))
+
+
+def set_folder_aside(folder: Path) -> None:
+    """Rename the folder of a stage that is not as the stage left it, and tell of it."""
+    number = 1 + len(list(folder.parent.glob(f".{folder.name}{DAMAGED}-*")))
+    aside = folder.with_name(f".{folder.name}{DAMAGED}-{number}")
+    with writing(aside):
+        folder.rename(aside)
+    logging.getLogger(__name__).warning(
+        "%s is not as its ledger says, or the ledger not as it was; it is set aside as %s, and the stage done again",
+        folder, aside,
+    )  # fmt: skip
 
 
 def _link_all(source: Path, target: Path) -> None:

@@ -128,6 +128,9 @@ def _run() -> None:
     except OSError as error:
         _print_error(error, "; ".join([trouble(error), *getattr(error, "__notes__", ())]))
         sys.exit(StropError.exit_code)
+    except KeyboardInterrupt:  # before a command was at work
+        _print_error(StoppedError(), "stopped")
+        sys.exit(StoppedError.exit_code)
 
 
 def _handle_signals() -> None:

@@ -83,14 +83,14 @@ def _hints() -> Mapping[str, Any]:
 
 
 def read_backend(folder: Path, tasks: Sequence[str]) -> Backend:
-    """Stored results as a side, of these tasks, or of all; what they hold is all that is known of it."""
+    """Stored results as a side, of these tasks or of all, with the log-probabilities of a side that was asked."""
     from harness.results import read_results
     from leaderboards.parity import Backend
 
     results = read_results(folder)
     if tasks:
         results = replace(results, tasks=tuple(results.task(name) for name in tasks))
-    return Backend(results=results)
+    return Backend(results=results, log_probabilities=_kept(folder))
 
 
 def ask_backend(
@@ -109,15 +109,19 @@ def ask_backend(
 
     loaded = _loaded(model, parallel=parallel, **options)
     results = evaluate(loaded, tasks, split=split, limit=limit, out=out, progress=True).results
-    kept: dict[str, dict[str, float]] = {}
-    if out and (out / WEIGHED).is_file():
-        kept = read_json(out / WEIGHED)
+    kept = _kept(out) if out else {}
     weighed = {task.name: _weighed(loaded, task, results, split, kept.get(task.name, {})) for task in tasks}
     if out:
         write_json(out / WEIGHED, {**kept, **weighed})
     tokenizer = getattr(loaded, "tokenizer", None)
     tokenise = None if tokenizer is None else tokenizer.tokenize
     return Backend(results=results, log_probabilities=weighed, tokenise=tokenise)
+
+
+def _kept(folder: Path) -> dict[str, dict[str, float]]:
+    """The log-probabilities that a folder holds."""
+    path = folder / WEIGHED
+    return dict(read_json(path)) if path.is_file() else {}
 
 
 def _loaded(

@@ -82,7 +82,8 @@ PEERS = {
         ],
     ),
     "lmms-eval": Peer(
-        packages=("lmms-eval==0.7.3", "decord"),  # its class for LLaVA imports decord, and it does not require it
+        # decord, which its class for LLaVA imports, it does not require; of filelock it needs a module gone since
+        packages=("lmms-eval==0.7.3", "decord==0.6.0", "filelock==4.2.11"),
         command="lmms_eval",
         function="lmms_eval.models.chat.llava_hf:LlavaHf.generate_until",
         batches=(1,),  # it refuses others
@@ -161,8 +162,13 @@ def _documents(samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
 
 def _answers(out: Path, count: int) -> list[str]:
     """The answers that a command logged, in the order of its documents, without the blanks around them."""
-    rows = {row["doc_id"]: row["resps"][0][0] for path in out.rglob("*samples_*.jsonl") for row in read_jsonl(path)}
+    rows = {row["doc_id"]: _text(row["resps"]) for path in out.rglob("*samples_*.jsonl") for row in read_jsonl(path)}
     if sorted(rows) != list(range(count)):
         # a command may fail and end with 0
         raise StropError(f"{len(rows)} of {count} answers are logged ({last_line(out / LOG)})")
-    return [str(rows[index]).strip() for index in range(count)]
+    return [rows[index].strip() for index in range(count)]
+
+
+def _text(logged: Any) -> str:
+    """An answer, which lm-eval logs as a list of a list, and lmms-eval as it is."""
+    return _text(logged[0]) if isinstance(logged, list) else str(logged)

@@ -10,11 +10,15 @@ from typing import Any
 import yaml
 
 from harness.errors import DataError
-from harness.files import digest_of_json, read_json, read_jsonl
+from harness.files import digest_of_json, read_json
+from harness.lines import read_lines
 from harness.results import Results, read_results
 from harness.runs.ids import Location
 from harness.runs.names import LEDGER, RECIPE, RESULTS, round_of
 from harness.runs.watches import Watched, read_watched
+
+STAGE_FIELDS = ("stage",)
+"""What every line of a ledger has."""
 
 COST_FIRST = (
     "seconds", "forward_passes", "forward_tokens", "picture_tokens", "twin_tokens", "trained_tokens",
@@ -121,10 +125,11 @@ def recipe_digest(recipe: Mapping[str, Any]) -> str:
 def read_ledger(run: Path) -> list[dict[str, Any]]:
     """The lines of a run's ledger, one a finished stage in order of time; none where there is no ledger.
 
-    A stage that was done again has a line for each time. Raises `DataError` naming a line that is no JSON object.
+    A stage that was done again has a line for each time. A last line that a kill cut off is passed over. Raises
+    `DataError` naming a line that is damaged.
     """
     path = run / LEDGER
-    return list(read_jsonl(path)) if path.is_file() else []
+    return read_lines(path, STAGE_FIELDS) if path.is_file() else []
 
 
 def read_stages(run: Path) -> tuple[Stage, ...]:

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.disks import reading
 from harness.errors import DataError
-from harness.files import read_json, write_json
+from harness.files import write_bytes
+from harness.lines import checked_line, line_of
 from harness.runs.names import finished_rounds, watched_rounds
 
 
@@ -56,7 +58,7 @@ class Watched:
 
 
 def write_watched(path: Path, watched: Watched) -> None:
-    write_json(path, asdict(watched))
+    write_bytes(path, checked_line(asdict(watched)))
 
 
 def read_watched(run: Path) -> dict[int, Watched]:
@@ -67,7 +69,11 @@ def read_watched(run: Path) -> dict[int, Watched]:
 
 def read_readings(path: Path) -> Watched:
     """The file of one round; raises as `read_watched`."""
-    raw: Any = read_json(path)
+    with reading(path):
+        line = line_of(path.read_bytes(), ("number", "split", "choice", "readings", "data"))
+    if line.reason:
+        raise DataError(f"{path} is not as it was written ({line.reason}); remove its folder and `strop run` again")
+    raw: Any = line.entry
     try:
         return Watched(
             number=raw["number"],

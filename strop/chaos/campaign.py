@@ -18,6 +18,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from harness.errors import RunError
 from harness.wording import one_line
 from strop.chaos.image import Kept, image, kept_answers
 from strop.chaos.points import Fault, Kind, Shared
@@ -103,7 +104,7 @@ def _undisturbed(scene: Scene, folder: Path, say: Say) -> Whole:
     log = below / "log.txt"
     code = Command(scene.words(below / "out"), below / "out", log, shared, None).end()
     if code != 0:
-        raise RuntimeError(f"{scene.name}: undisturbed it ends with {code}: {_last_line(log)}")
+        raise RunError(f"the {scene.name} ends with {code} by itself ({_last_line(log)}); mend that first")
     seconds = time.monotonic() - began
     say(f"{scene.name}: undisturbed {shared.operations} operations on files, {seconds:.1f} s")
     return Whole(image=image(below / "out"), operations=shared.operations, seconds=seconds)
@@ -144,7 +145,7 @@ def _disturb(
                 tally.twice += server.requests - asked - (len(now.lines) - len(kept.lines))
             break
         kept, operations = now, operations + shared.operations
-    tally.resumed += 1
+    tally.resumed += turn > 0
     tally.wrong += [f"{below.name}: {line}" for line in _differences(whole.image, out)]
 
 

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.files import digest_of_file, digest_of_json, read_json, read_jsonl
+from harness.models.account import ACCOUNT
 from harness.runs.names import ANSWERS, LEDGER, RESULTS, SHARED
 
 _ELSEWHERE = {SHARED, "logs"}
 """Not looked at: stages that runs share are those runs' own, and logs tell of each call."""
 
-_TIMED = {"cost.csv", "ablation.md"}
+_TIMED = {"cost.csv", "ablation.md", ACCOUNT}
+"""What a command took: one that was killed took more."""
 
 
 def image(folder: Path) -> dict[str, str]:
     """A digest of every file that a command left, and of the board of its results."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and _counts(path.relative_to(folder))]
-    return {str(path.relative_to(folder)): _digest(path) for path in files} | {"board": _board(folder)}
+    digests = {str(path.relative_to(folder)): _digest(path) for path in files if path.name != ANSWERS}
+    return digests | {"answers": _answers(folder), "board": _board(folder)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +52,12 @@ def _digest(path: Path) -> str:
     if path.name == RESULTS:
         content = read_json(path)
         return digest_of_json({name: value for name, value in content.items() if name not in ("provenance", "check")})
-    if path.name == ANSWERS:
-        return digest_of_json(sorted(map(digest_of_json, read_jsonl(path))))
     return digest_of_file(path)
+
+
+def _answers(folder: Path) -> str:
+    """Of all runs together: which of a grid's asks what they share hangs on which was killed."""
+    return digest_of_json(sorted({digest_of_json(line) for path in folder.rglob(ANSWERS) for line in read_jsonl(path)}))
 
 
 def _board(folder: Path) -> str:

@@ -9,14 +9,15 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
+from harness.forks import Child, Starter
+from strop import forks
 from strop.chaos.points import Fault, Shared, install
 
 PRELOADED = (
@@ -82,21 +83,19 @@ def _speak_into(log: Path) -> None:
 
 
 class _Forked:
-    """A run of a grid, with the interface of `subprocess.Popen` that `loops.run_grid` needs."""
+    """A run of a grid, as a `harness.forks.Child`."""
 
-    def __init__(self, process: BaseProcess, words: Sequence[str]) -> None:
-        self.process, self.args = process, words
-
-    @property
-    def returncode(self) -> int | None:
-        return self.process.exitcode
+    def __init__(self, process: BaseProcess) -> None:
+        self.process = process
 
     def poll(self) -> int | None:
-        return self.returncode
+        return self.process.exitcode
 
-    def wait(self, seconds: float | None = None) -> int | None:
-        self.process.join(seconds)
-        return self.returncode
+    def wait(self, timeout: float) -> int:
+        self.process.join(timeout)
+        if (status := self.poll()) is None:
+            raise subprocess.TimeoutExpired([str(self.process.pid)], timeout)
+        return status
 
     def terminate(self) -> None:
         self.process.terminate()
@@ -106,21 +105,21 @@ class _Forked:
 
 
 def _forked_runs(shared: Shared) -> None:
-    """Make grids fork their runs."""
-    from loops import run_grid
+    """Make grids fork their runs from this process, which tells `shared` of them."""
 
-    def start(command: Sequence[str], log: Path, threads: int | None) -> Any:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(shlex.join(command) + "\n", encoding="utf-8")
-        words = list(command)[list(command).index("strop") + 1 :]
+    def start(command: Sequence[str], log: Path) -> Child:
+        words = command[len(forks.PROGRAM) :]
         process = multiprocessing.get_context("fork").Process(target=_below, args=(words, log))
         process.start()
         shared.name_below(process.pid or 0)
-        return _Forked(process, command)
+        return _Forked(process)
 
-    run_grid._start = start
+    def starter_of(grid: object) -> Starter:
+        return lambda environment: contextlib.nullcontext(start)
+
+    forks.starter_of = starter_of
 
 
-def _below(words: list[str], log: Path) -> None:
+def _below(words: Sequence[str], log: Path) -> None:
     _speak_into(log)
     _run(words)

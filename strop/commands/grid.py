@@ -115,6 +115,7 @@ def _run(grid: Grid, out: Path, data: DataRoot, *, jobs: int, opening: bool) -> 
     """Check all cells, then run those that are not finished; each end is a line on stderr."""
     from loops.reserve import open_reserve
     from loops.run_grid import check_grid, find_states, run_grid
+    from strop.forks import starter_of
     from strop.running import setting
 
     console = Console(markup=False, stderr=True, highlight=False, soft_wrap=True)
@@ -130,14 +131,14 @@ def _run(grid: Grid, out: Path, data: DataRoot, *, jobs: int, opening: bool) -> 
         return _command(run, out, data.folder)
 
     with _progress(console, out) as show:
-        return run_grid(grid, out, command, jobs=jobs, on_end=print_end, on_poll=show)
+        return run_grid(grid, out, command, starter_of(grid), jobs=jobs, on_end=print_end, on_poll=show)
 
 
 def _command(run: Run, out: Path, data: Path) -> list[str]:
     from harness.runs.names import SHARED
+    from strop.forks import PROGRAM
 
-    # -P: what lies in the working folder is not imported
-    words = [sys.executable, "-P", "-m", "strop", "run", str(run.cell.base), "--out", str(out / run.folder)]
+    words = [*PROGRAM, "run", str(run.cell.base), "--out", str(out / run.folder)]
     words += ["--shared", str(out / SHARED), "--of-grid", "--data", str(data)]
     for change in (*run.cell.changes, f"seed={run.seed}"):
         words += ["--set", change]

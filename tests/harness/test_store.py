@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -93,11 +93,67 @@ def test_a_last_line_that_was_cut_is_dropped_and_asked_again(tmp_path: Path, cut
     assert [json.loads(line)["answers"] for line in path.read_text().splitlines()] == [["A cat? 0"], ["A dog? 0"]]
 
 
-def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
+@pytest.mark.reported("lost")
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda line: line[:-9] + b"\n", "not valid JSON"),
+        (lambda line: b"\0" * len(line[:-1]) + b"\n", "not valid JSON"),
+        (lambda line: b"\xff" + line[1:], "the line is not as it was written"),
+        (lambda line: line.replace(b"A dog?", b"A fog?"), "the line is not as it was written"),
+        (lambda line: line.replace(b'"key"', b'"kez"'), "the line is not as it was written"),
+        (lambda line: b"[1]\n", "expected an object, found list"),
+        (lambda line: b'{"key": "a", "answers": "Yes"}\n', "its answers are no list"),
+    ],
+)
+def test_a_damaged_line_is_told_set_aside_and_asked_again_and_the_others_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes], reason: str
+) -> None:
+    path, bird = tmp_path / "answers.jsonl", dataclasses.replace(CAT, id="bird", prompt="A bird?")
+    ask(Parrot(), [CAT, DOG, bird], Sampling(), Store(path))
+    cat, dog, last = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(cat + damage(dog) + last)
+    model = Parrot()
+    assert ask(model, [CAT, DOG, bird], Sampling(), Store(path)) == [["A cat? 0"], ["A dog? 0"], ["A bird? 0"]]
+    assert model.ids == ["dog"]
+    (told,) = caplog.messages
+    assert told == f"{path}:2: {reason}; the line is in {path}.damaged, what it held is done again"
+    assert (tmp_path / "answers.jsonl.damaged").read_bytes() == damage(dog)
+    assert path.read_bytes() == cat + b" " * (len(damage(dog)) - 1) + b"\n" + last + dog
+    assert len(Store(path).answers) == 3
+    assert len(caplog.messages) == 1, "a line is told once"
+
+
+def test_a_store_of_before_lines_had_checks_counts_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
-    path.write_text('{"key": "a", "answers": []}\nnot JSON\n{"key": "b", "answers": []}\n')
-    with pytest.raises(DataError, match=r"answers\.jsonl:2: .*remove it"):
+    path.write_text('{"key": "a", "answers": ["1"]}\n')
+    Store(path).add({"b": ["2"]})
+    assert Store(path).answers == {"a": ["1"], "b": ["2"]}
+
+
+def test_a_file_without_a_stored_answer_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"id": "a"}\nnot JSON\n')
+    with pytest.raises(DataError, match=r"mine\.jsonl:1: no stored answer \(the line has no key\); remove it, or the"):
         Store(path)
+    assert path.read_text() == '{"id": "a"}\nnot JSON\n'
+
+
+@pytest.mark.reported("disks")
+def test_a_damaged_line_on_a_disk_that_refuses_stays_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> int:
+        raise OSError(30, "Read-only file system")
+
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"key": "a", "answers": []}\nnot JSON\n')
+    monkeypatch.setattr("os.pwrite", refused)
+    assert Store(path).answers == {"a": []}
+    assert caplog.messages == [
+        f"{path}: damaged lines stay where they are (Read-only file system)",
+        f"{path}:2: not valid JSON; the line is in {path}, what it held is done again",
+    ]
 
 
 # What ends before the end -------------------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ def test_pooled_rows_say_of_how_many_seeds_and_two_are_never_in_bold(tmp_path: P
 def _with_source(folder: Path, **provenance: Any) -> Path:
     path = folder / "results.json"
     content = json.loads(path.read_text())
+    content.pop("check", None)
     content["parent"] = "f" * 64
     content["provenance"] |= provenance
     content["tasks"][0]["data"] = "d" * 64
@@ -231,6 +232,7 @@ def test_results_that_would_take_each_others_place_are_refused(tmp_path: Path) -
     folders = [write_folder(tmp_path / "one", yes_no(BEFORE)), write_folder(tmp_path / "two", strict)]
     for folder in folders:
         content = json.loads((folder / "results.json").read_text())
+        del content["check"]
         content["provenance"]["finished"] = "2026-01-02T03:04:05+00:00"
         (folder / "results.json").write_text(json.dumps(content))
     with pytest.raises(UsageError, match=r"one and .*two are of one model and one time"):
@@ -277,6 +279,7 @@ def test_a_model_card_is_read_back_by_the_hubs_own_library(tmp_path: Path) -> No
 def test_a_card_says_what_the_digest_is_of_and_needs_no_provenance(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "x", yes_no(BEFORE))
     content = json.loads((folder / "results.json").read_text())
+    del content["check"]
     for entries, words in (({}, "Strop, on the weights with"), ({"answers": "x"}, "Strop, on the answers with")):
         (folder / "results.json").write_text(json.dumps({**content, "provenance": entries}))
         (card,) = export([folder], ["model-card"], tmp_path / "out", _no_questions)

@@ -323,7 +323,7 @@ def test_what_cells_have_alike_is_checked_once(
 ) -> None:
     tried: list[Dpo] = []
     monkeypatch.setattr(trial, "try_training", lambda recipe, *_, **__: str(tried.append(recipe)))
-    monkeypatch.setattr("loops.run_grid._start", _never)
+    monkeypatch.setattr("loops.run_grid._begin", _never)
     vary = {"grid": {"verify.kind": ["random", "none"], "select.keep": [0.5, 1.0]}}
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump({"base": "small.yaml", "vary": vary, "seeds": [0, 1, 2]}))
     with pytest.raises(AssertionError, match="started"):

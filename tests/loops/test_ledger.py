@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import DataError
+from harness.runs.reading import read_ledger
 from loops.ledger import Ledger, Outcome, added, digest_of_folder, open_run
 
 
@@ -293,20 +294,70 @@ def test_processes_that_need_a_stage_at_once_do_it_once(tmp_path: Path) -> None:
 
 @pytest.mark.reported("lost")
 @pytest.mark.parametrize(
-    ("line", "text"),
+    ("damage", "reason"),
     [
-        (
-            '{"stage": "a", "inputs": "1"}',
-            r"ledger\.jsonl: a line has no facts; remove it, and its stage is done again",
-        ),
-        ('{"stage": "a", "inp', r"ledger\.jsonl:1: not valid JSON"),
-        ("[1]", r"ledger\.jsonl:1: expected an object, found list"),
+        (lambda line: b'{"inputs": "1", "outputs": "2"}\n', "the line has no stage"),
+        (lambda line: line[:40] + b"\n", "not valid JSON"),
+        (lambda line: b"[1]\n", "expected an object, found list"),
+        (lambda line: line.replace(b'"pairs": 3', b'"pairs": 7'), "the line is not as it was written"),
     ],
 )
-def test_a_ledger_that_is_broken_in_the_middle_is_named(tmp_path: Path, line: str, text: str) -> None:
-    (tmp_path / "ledger.jsonl").write_text(f"{line}\n{{}}\n")
-    with pytest.raises(DataError, match=text):
-        Ledger(tmp_path)
+def test_a_damaged_line_is_set_aside_with_what_its_stage_left_and_the_stage_done_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes], reason: str
+) -> None:
+    for name in ("collect", "verify"):
+        Ledger(tmp_path).stage(name, {}, Work())
+    collect, verify = (tmp_path / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "ledger.jsonl").write_bytes(damage(collect) + verify)
+    with pytest.raises(DataError, match=rf"ledger\.jsonl:1: {reason}; the command that wrote it sets the line aside"):
+        read_ledger(tmp_path)
+    ledger, work = Ledger(tmp_path), Work()
+    assert (ledger.stage("collect", {}, work).fresh, ledger.stage("verify", {}, work).fresh) == (True, False)
+    assert work.times == 1
+    assert (tmp_path / "ledger.jsonl.damaged").read_bytes() == damage(collect)
+    assert (tmp_path / ".collect.damaged-1/made.txt").read_text() == "pairs"
+    told, aside = caplog.messages
+    assert told.startswith(f"{tmp_path}/ledger.jsonl:1: {reason}; the line is in {tmp_path}/ledger.jsonl.damaged")
+    assert aside.endswith(f"it is set aside as {tmp_path}/.collect.damaged-1, and the stage done again")
+    assert [line["stage"] for line in read_ledger(tmp_path)] == ["verify", "collect"]
+    assert not Ledger(tmp_path).stage("collect", {}, work).fresh
+
+
+@pytest.mark.parametrize("change", [_flip, _rename, _move, _add])
+def test_a_stage_that_is_not_as_it_was_left_is_set_aside_and_done_again(
+    tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    def work(folder: Path) -> Outcome:
+        (folder / "a.bin").write_bytes(b"xy")
+        return Outcome(facts={}, cost={})
+
+    change(Ledger(tmp_path).stage("optimise", {}, work).folder)
+    damaged = digest_of_folder(tmp_path / "optimise")
+    done = Ledger(tmp_path).stage("optimise", {}, work)
+    assert done.fresh and (done.folder / "a.bin").read_bytes() == b"xy"
+    assert digest_of_folder(tmp_path / ".optimise.damaged-1") == damaged
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda line: line[:50], lambda line: line.replace(b'"pairs": 3', b'"pairs": 7'), lambda line: b"[]"]
+)
+def test_the_line_of_a_shared_stage_that_is_damaged_counts_for_nobody(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    Ledger(tmp_path / "a", tmp_path / "shared").stage("collect", {}, Work())
+    (path,) = (tmp_path / "shared").glob("collect-*/line.json")
+    path.write_bytes(damage(path.read_bytes()))
+    work = Work()
+    done = Ledger(tmp_path / "b", tmp_path / "shared").stage("collect", {}, work)
+    assert (work.times, done.facts) == (1, {"pairs": 3})
+    assert len(list((tmp_path / "shared").glob(".collect-*.damaged-1/line.json"))) == 1
+
+
+def test_the_last_line_of_a_run_that_was_killed_keeps_nobody_from_reading_the_others(tmp_path: Path) -> None:
+    Ledger(tmp_path).stage("collect", {}, Work())
+    with (tmp_path / "ledger.jsonl").open("a") as stream:
+        stream.write('{"stage": "ver')
+    assert [line["stage"] for line in read_ledger(tmp_path)] == ["collect"]
 
 
 @pytest.mark.reported("lost")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
 
 from harness.errors import RunError
+from harness.forks import Starter, forked_processes, new_processes
 from harness.runs.grids import read_grid
 from harness.runs.watches import Reading, Watched, write_watched
 from loops.grid import Grid, load_grid
@@ -27,6 +29,29 @@ FINISH = (
     "(folder / 'recipe.yaml').write_text(recipe)"
 )
 """What a run leaves by which it is known to be finished."""
+
+SERVER = """
+import sys
+from harness.forks import serve
+
+def run(command):
+    sys.argv = [command[1], *command[3:]]
+    exec(command[2], {})
+
+serve(run)
+"""
+"""Forks stand-ins that are no programs of their own."""
+
+STARTERS: dict[str, Starter] = {
+    "new": new_processes,
+    "forked": partial(forked_processes, [sys.executable, "-c", SERVER]),
+}
+
+
+@pytest.fixture(params=STARTERS, autouse=True)
+def starter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever starts the processes, it is the same to a grid."""
+    monkeypatch.setattr(Doing, "starter", staticmethod(STARTERS[request.param]), raising=False)
 
 
 @pytest.fixture
@@ -45,6 +70,8 @@ def _load(folder: Path, **fields: Any) -> Grid:
 
 class Doing:
     """Runs a grid with stand-ins for `strop run`; keeps which were started and what was told."""
+
+    starter: ClassVar[Starter]
 
     def __init__(self, out: Path, script: str = FINISH, **scripts: str) -> None:
         self.out, self.script, self.scripts = out, script, scripts
@@ -70,7 +97,9 @@ class Doing:
         self.most = max(self.most, len(runs))
 
     def __call__(self, grid: Grid, jobs: int = 2) -> dict[str, State]:
-        return dict(run_grid(grid, self.out, self.command, jobs=jobs, on_end=self.tell, on_poll=self.watch))
+        return dict(
+            run_grid(grid, self.out, self.command, self.starter, jobs=jobs, on_end=self.tell, on_poll=self.watch)
+        )
 
 
 def test_every_cell_is_run_with_every_training_seed_seeds_last(grid: Grid, tmp_path: Path) -> None:
@@ -209,6 +238,17 @@ def test_what_became_of_the_runs_is_filed_for_the_tables(grid: Grid, tmp_path: P
     assert (filed.name, filed.baseline, [cell.rounds for cell in filed.cells]) == ("toy", "verify.kind=clip", [1, 1, 1])
     assert [run.state for cell in filed.cells for run in cell.runs] == ["failed"] * 2 + ["done"] * 4
     assert filed.cells[1].runs[1].folder == tmp_path / "out/verify.kind=none/seed-1"
+
+
+@pytest.mark.reported("lost")
+@pytest.mark.parametrize("content", ['{"cells": [{"runs', "[]", '{"cells": [{}]}'])
+def test_a_file_of_states_that_is_damaged_is_set_aside_and_the_folders_say_what_is_finished(
+    grid: Grid, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/grid.json").write_text(content)
+    assert {state.state for state in find_states(grid, tmp_path / "out").values()} == {"not run"}
+    assert (tmp_path / "out/grid.json.damaged").read_text() == content
 
 
 def test_two_commands_cannot_run_one_grid(grid: Grid, tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ documents = pyarrow.parquet.read_table(task["dataset_kwargs"]["data_files"]["tes
 documents = documents[: int(option("--limit")) if "--limit" in words else None]
 out = Path(option("--output_path")) / "model"
 out.mkdir()
-lines = [json.dumps({"doc_id": i, "resps": [[text]]}) for i, text in enumerate(answering.answer(documents))]
+answers = enumerate(answering.answer(documents))
+lines = [json.dumps({"doc_id": i, "resps": [[text]] if i else text}) for i, text in answers]
 (out / "samples_x.jsonl").write_text("\\n".join(reversed(lines)) + "\\n")
 """
 
