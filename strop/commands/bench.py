@@ -74,7 +74,7 @@ def bench(
     data: DataOption = DEFAULT_DATA,
     as_json: JsonOption = False,
 ) -> None:
-    """Time this machine: answering, also beside other harnesses, training, marking, a bootstrap.
+    """Time this machine: answering (beside other harnesses too), training, marking.
 
     **Examples**
 
