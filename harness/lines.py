@@ -70,6 +70,13 @@ def read_lines(path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
     return [dict(line.entry) for line in lines]
 
 
+def drop_half_line(path: Path) -> None:
+    """Cut off the last line where it does not end: its writer was killed."""
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
 def set_aside(path: Path, damaged: Sequence[Line]) -> None:
     """Move damaged lines into the file beside, and tell of each; where the disk refuses they stay, and are told."""
     log, aside = logging.getLogger(__name__), path.with_name(path.name + DAMAGED)

@@ -23,7 +23,7 @@ from typing import Any
 from harness.disks import reading, refuse_unwritable_folder, writing
 from harness.errors import RunError
 from harness.files import digest_of_json, finite
-from harness.lines import DAMAGED, checked_line, set_aside, whole_lines
+from harness.lines import DAMAGED, checked_line, drop_half_line, set_aside, whole_lines
 from harness.models.weights import model_digest
 from harness.provenance import provenance
 from harness.runs.names import CHECKPOINT, LEDGER
@@ -72,7 +72,7 @@ class Ledger:
         self.path = root / LEDGER
         self.lines: dict[str, dict[str, Any]] = {}
         if self.path.exists():
-            _drop_half_line(self.path)
+            drop_half_line(self.path)
             with reading(self.path), self.path.open("rb") as stream:
                 lines = list(whole_lines(stream, _FIELDS))
             self.lines = {line.entry["stage"]: dict(line.entry) for line in lines if not line.reason}
@@ -190,12 +190,6 @@ def free_models() -> None:
     gc.collect()
     if cuda := _used_gpus():
         cuda.empty_cache()
-
-
-def _drop_half_line(path: Path) -> None:
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        os.truncate(path, content.rfind(b"\n") + 1)
 
 
 def _forget_peak() -> None:

@@ -48,7 +48,7 @@ from strop.parsing import OnceCommand, current_word
 from strop.terminal import harmless_streams
 
 app = typer.Typer(
-    help="""Hone a vision-language model on its own answers, and measure honestly whether it got better:
+    help="""Hone a vision-language model on its own answers, and measure whether it got better. Examples:
 
     strop eval --model pictos-seed --tasks pictos_pope,pictos_chair --out runs/seed\\
     strop run judge_free --out runs/demo\\

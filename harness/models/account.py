@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.disks import writing
+from harness.disks import reading, writing
 from harness.errors import UsageError
-from harness.files import read_jsonl
+from harness.lines import checked_line, drop_half_line, set_aside, whole_lines
 
 ACCOUNT = "account.jsonl"
 """The file's name, beside the answers: a line an answer, with the tokens that the server counted."""
@@ -30,14 +29,26 @@ class Account:
     """The tokens of all answers in a file; without a path, in memory. `budget` is a sum in the currency of `price`, or
     without a price a number of tokens, None without end.
 
-    Raises `harness.errors.DataError` where the file is none of these, or cannot be read.
+    The half of a line of a process that was killed is dropped, and a damaged line is set aside (`harness.lines`): what
+    it counted is not in the account. Raises `harness.errors.DataError` where the file cannot be read.
     """
 
     def __init__(self, path: Path | None = None, *, price: Price | None = None, budget: float | None = None) -> None:
         self.path, self.price, self.budget = path, price, budget
         self.answers = self.prompt = self.generated = 0
-        for line in read_jsonl(path) if path is not None and path.is_file() else ():
-            self._count(line)
+        if path is not None and path.is_file():
+            self._read(path)
+
+    def _read(self, path: Path) -> None:
+        with reading(path):
+            drop_half_line(path)
+            with path.open("rb") as stream:
+                lines = list(whole_lines(stream, ()))
+        for line in lines:
+            if not line.reason:
+                self._count(line.entry)
+        if damaged := [line for line in lines if line.reason]:
+            set_aside(path, damaged)
 
     def add(self, tokens: Mapping[str, int]) -> None:
         """Count an answer's tokens ("prompt", "generated"); raises `UsageError` where a budget is to be held and the
@@ -48,8 +59,8 @@ class Account:
         if self.path is not None:
             with writing(self.path):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("a", encoding="utf-8") as stream:
-                    stream.write(json.dumps(dict(tokens)) + "\n")
+                with self.path.open("ab") as stream:
+                    stream.write(checked_line(tokens))
 
     def _count(self, tokens: Mapping[str, Any]) -> None:
         self.answers += 1

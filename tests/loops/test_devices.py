@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 import loops.ledger
 from harness.errors import ModelError, RecipeError, RunError
 from harness.files import read_jsonl, write_jsonl
+from harness.lines import read_lines
 from harness.models.encoder import Encoder
 from harness.models.load import load_vlm
 from harness.models.options import ModelOptions
@@ -129,7 +130,7 @@ def test_a_run_goes_on_elsewhere_and_is_noted_where_that_changes_how_its_model_a
         run_recipe(_recipe(**measured, dtype="bfloat16"), out, setting)
 
     assert notes_of_run(out) == []
-    first, *others = read_jsonl(out / "ledger.jsonl")
+    first, *others = read_lines(out / "ledger.jsonl", ())
     moved = {"model": {"device": "cuda:0", "dtype": "bfloat16", "attn_implementation": "sdpa"}}
     write_jsonl(out / "ledger.jsonl", [first, {**first, "stage": "round-1/collect", "computed": moved}, *others])
     assert notes_of_run(out) == [

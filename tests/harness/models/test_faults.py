@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_an_outage_longer_than_patience_ends_in_one_line_and_the_next_call_asks_
             ask(endpoint, QUESTIONS, Sampling(), Store(tmp_path / "answers.jsonl"))
         kept = len(Store(tmp_path / "answers.jsonl").answers)
         assert 20 <= kept < 64
-        again = Endpoint("m", server.url, parallel=6, patience=PATIENT)
+        again = Endpoint("m", server.url, parallel=6, patience=replace(PATIENT, tries=40))
         assert ask(again, QUESTIONS, Sampling(), Store(tmp_path / "answers.jsonl")) == RIGHT
         assert (server.again, sum(server.requests.values())) == (0, 64)
 

@@ -182,7 +182,7 @@ def test_a_split_that_does_not_exist_is_named() -> None:
 def test_a_task_without_a_pool_is_named() -> None:
     with pytest.raises(
         UsageError,
-        match=r"'pope' has no training pool; these have one: pictos_captions, pictos_chair,",
+        match=r"'pope' has no training pool; these have one: physics_figures, pictos_captions, pictos_chair,",
     ):
         training_pool("pope")
 
