@@ -142,11 +142,11 @@ def examine(
     for case, verdict in zip(cases, times[0], strict=True):
         by_kind[case.equal, case.kind].append(verdict)
     for equal in (True, False):
-        here = {kind: said for (truth, kind), said in by_kind.items() if truth == equal}
+        of_kind = {kind: group for (truth, kind), group in by_kind.items() if truth == equal}
         heading = headings[0] if equal else headings[1]
-        total = [verdict for said in here.values() for verdict in said]
-        for name, said in {heading: total, **{f"{heading}/{kind}": said for kind, said in here.items()}}.items():
-            shares.append(share_of(name, sum(verdict is True for verdict in said), len(said), int(equal)))
+        total = [verdict for group in of_kind.values() for verdict in group]
+        for name, group in {heading: total, **{f"{heading}/{kind}": group for kind, group in of_kind.items()}}.items():
+            shares.append(share_of(name, sum(verdict is True for verdict in group), len(group), int(equal)))
     return shares
 
 

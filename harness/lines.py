@@ -92,12 +92,12 @@ def set_aside(path: Path, damaged: Sequence[Line]) -> None:
 def _move(path: Path, aside: Path, damaged: Sequence[Line]) -> None:
     with path.open("r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)  # others may append meanwhile, or set the same lines aside
-        there = [line for line in damaged if os.pread(stream.fileno(), len(line.content), line.start) == line.content]
+        unmoved = [line for line in damaged if os.pread(stream.fileno(), len(line.content), line.start) == line.content]
         with aside.open("ab") as copies:
-            copies.writelines(line.content for line in there)
+            copies.writelines(line.content for line in unmoved)
             copies.flush()
             os.fsync(copies.fileno())
-        for line in there:
+        for line in unmoved:
             os.pwrite(stream.fileno(), b" " * (len(line.content) - 1), line.start)
         os.fsync(stream.fileno())
 

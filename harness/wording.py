@@ -34,6 +34,16 @@ def first_line(error: BaseException) -> str:
     return text.splitlines()[0] if text else repr(error)
 
 
+def last_line(log: str) -> str:
+    """The last line of what a command wrote that says something, to be shown; of none "it said nothing".
+
+    Example:
+        >>> last_line("loading, error: no room, ".replace(", ", chr(10))), last_line("")
+        ('error: no room', 'it said nothing')
+    """
+    return one_line(next((line for line in reversed(log.splitlines()) if line.strip()), "it said nothing"))
+
+
 def mended(text: str) -> str:
     """Text that can be written as UTF-8: two halves of a surrogate pair are the letter that they are halves of, and
     a half that is alone is U+FFFD, the sign of replacement. Every other text is itself.

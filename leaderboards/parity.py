@@ -141,8 +141,8 @@ def _differing(a: Marked, b: Marked, tokenise: Tokenise | None) -> dict[str, Any
     places: dict[str, Any] = {"character": first_difference(a.answer, b.answer)}
     if tokenise is not None:
         tokens = [tokenise(row.answer) for row in (a, b)]
-        place = first_difference(*tokens)
-        places |= {"token": place, "tokens": [side[place] if place < len(side) else "" for side in tokens]}
+        number = first_difference(*tokens)
+        places |= {"token": number, "tokens": [side[number] if number < len(side) else "" for side in tokens]}
     return {
         "id": a.id,
         **places,
@@ -161,7 +161,7 @@ def first_difference(a: Sequence[str], b: Sequence[str]) -> int:
         >>> first_difference("a dog", "a dot"), first_difference("a dog", "a dog and a cat")
         (4, 5)
     """
-    return next((place for place, (left, right) in enumerate(zip_longest(a, b)) if left != right), len(a))
+    return next((number for number, (left, right) in enumerate(zip_longest(a, b)) if left != right), len(a))
 
 
 def _same_mark(a: Marked, b: Marked) -> bool:

@@ -51,7 +51,6 @@ class Evaluate(Part):
     rerank: int = Field(
         default=0, ge=0, description="the other: of so many answers of the seed the verifier takes the best; 0: none"
     )
-
     wordy: float = Field(
         default=0.0,
         ge=0,

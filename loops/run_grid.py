@@ -23,6 +23,7 @@ from harness.forks import Child, Start, Starter
 from harness.lines import DAMAGED
 from harness.runs.names import GRID, RECIPE, RESULTS, evaluation_folder
 from harness.runs.watches import stopped_round
+from harness.wording import last_line
 from loops.check_recipe import check_recipe
 from loops.grid import Budget, Cell, Grid
 from loops.ledger import hold
@@ -238,9 +239,8 @@ def _ended(status: int, log: Path, heading: str) -> State:
     if status == 0:
         return State(state="done")
     output = log.read_text(encoding="utf-8", errors="replace").removeprefix(heading)
-    last = ([line.strip() for line in output.splitlines() if line.strip()] or ["it said nothing"])[-1]
     killed = f"killed by signal {-status}: " if status < 0 else ""
-    return State(state="failed", why=killed + last.removeprefix("error: "))
+    return State(state="failed", why=killed + last_line(output).removeprefix("error: "))
 
 
 def _stop(children: Sequence[Child]) -> None:

@@ -40,14 +40,14 @@ def starter_of(grid: Grid) -> Starter:
     if sys.platform != "linux":
         return new_processes
     recipes = [cell.recipe for cell in grid.cells]
-    asked = {(name, recipe.evaluate.split) for recipe in recipes for name in recipe.evaluate.tasks}
-    asked |= {
+    parts = {(name, recipe.evaluate.split) for recipe in recipes for name in recipe.evaluate.tasks}
+    parts |= {
         (name, recipe.watch.split)
         for recipe in recipes
         if recipe.watch and recipe.rounds
         for name in recipe.watch.tasks or recipe.evaluate.tasks
     }
-    server = (*PROGRAM[:-1], "strop.forks", *(f"{name}:{split}" for name, split in sorted(asked)))
+    server = (*PROGRAM[:-1], "strop.forks", *(f"{name}:{split}" for name, split in sorted(parts)))
     return partial(forked_processes, server)
 
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from json import JSONDecodeError
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -42,6 +38,7 @@ from harness.errors import BudgetError, OutageError, UsageError
 from harness.files import digest_of_json
 from harness.models.account import Account
 from harness.models.patience import GaveUpError, Pace, Patience, Trouble
+from harness.models.replies import error_in, log_probability_of, retry_after, text_of, tokens_of, why_blank
 from harness.models.streams import in_order
 from harness.pictures import open_picture
 from harness.types import Advance, Answer, AnswerStream, Picture, Sample, Sampling
@@ -65,20 +62,9 @@ PASSING = (408, 409, 425)
 REQUEST_VERSION = 1
 """Changes whenever a sample becomes another request."""
 
-BLANK: Mapping[str, str] = MappingProxyType(
-    {
-        "reasoning": "held a thought that the server took out of the answer (reasoning_content), and nothing else: "
-        "allow longer answers by --max-tokens, or start the server without its reasoning parser, or with another",
-        "refusal": "were refused by the model or filtered by the server (refusal, content_filter)",
-        "tool_calls": "were calls of tools: start the server without them",
-    }
-)
-"""Why an answer was blank -> what to say of such answers."""
-
 COSTS = ("endpoint_answers", "endpoint_prompt_tokens", "endpoint_generated_tokens")
 """What `Endpoint.costs` counts."""
 
-_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 _NO_KEY = "no-key-is-set"  # the client insists on one, servers that want none ignore it
 _REASON_SHOWN = 200
 
@@ -96,8 +82,8 @@ class Endpoint:
     (`harness.models.patience`).
 
     `asked` and `cut` count answers since it was made: all, and those that ended at `max_tokens`. `blank` says of each
-    answer without a text, where it can be known, why it has none (`BLANK`). `costs` counts the answers and, where the
-    server tells of them (`usage`), tokens, those of pictures and thoughts among them.
+    answer without a text, where it can be known, why it has none (`harness.models.replies.BLANK`). `costs` counts the
+    answers and, where the server tells of them (`usage`), tokens, those of pictures and thoughts among them.
 
     With `weigh`, greedy answers are asked for with their log-probabilities: `log_probabilities` maps (pictures, prompt)
     to that of the answer (natural logarithm, summed over its tokens but the one that ends it). Servers that have none,
@@ -237,12 +223,12 @@ class Endpoint:
         for draw in range(sampling.n):
             ask = partial(self._choice, content, sampling, _seed(sampling, sample, draw))
             choice, usage = self.pace.ask(ask, _trouble)
-            text = mended(_text(choice.message.content).strip())
+            text = mended(text_of(choice.message.content).strip())
             answers.append(Answer(text=text, finished=choice.finish_reason != "length"))
-            tokens.append(_tokens(usage))
-            if not sampling.temperature and (value := _log_probability(choice, text)) is not None:
+            tokens.append(tokens_of(usage))
+            if not sampling.temperature and (value := log_probability_of(choice, text)) is not None:
                 self.log_probabilities[sample.images, sample.prompt] = value
-            if not text and (why := _why_blank(choice)):
+            if not text and (why := why_blank(choice)):
                 self.blank.append(why)
         return _Said(answers=tuple(answers), tokens=tuple(tokens))
 
@@ -251,10 +237,10 @@ class Endpoint:
         try:
             reply = self._complete(content, sampling, seed)
             choices: Any = reply.choices  # whatever the server sent
-            if reason := _error_in(choices[0] if choices else reply):
+            if reason := error_in(choices[0] if choices else reply):
                 raise OpenAIError(reason)
             choice = choices[0]
-            _text(choice.message.content).strip(), choice.finish_reason, _why_blank(choice)
+            text_of(choice.message.content).strip(), choice.finish_reason, why_blank(choice)
         except (AttributeError, IndexError, TypeError, JSONDecodeError) as error:
             raise OpenAIError("what came back is no chat completion") from error
         return choice, reply.usage
@@ -310,69 +296,6 @@ def _trouble(error: Exception) -> Trouble | None:
         return Trouble(busy=busy, after=retry_after(error.response.headers)) if passing else None
     # an answer that did not come in time asks for fewer at once; the rest is no connection, or no chat completion
     return Trouble(busy=isinstance(error, APITimeoutError)) if isinstance(error, OpenAIError) else None
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds after which a server wants to be asked again: of RFC 9110's header in its two forms, a number or a date,
-    and of the one in milliseconds beside it."""
-    for name, share in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        text = headers.get(name, "")
-        try:
-            seconds = float(text) / share
-        except ValueError:
-            try:
-                seconds = parsedate_to_datetime(text).timestamp() - time.time()
-            except (ValueError, TypeError):
-                continue
-        if math.isfinite(seconds):
-            return max(0.0, seconds)
-    return None
-
-
-def _text(content: Any) -> str:
-    """The text of a message: as it is or, of a list of parts, that of its texts and of no thoughts."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    return "".join(block["text"] for block in content if block["type"] in ("text", "output_text"))
-
-
-def _tokens(usage: Any) -> dict[str, int]:
-    """What a server says that an answer took, where it does."""
-    counts = {"prompt": getattr(usage, "prompt_tokens", None), "generated": getattr(usage, "completion_tokens", None)}
-    return {name: count for name, count in counts.items() if isinstance(count, int)}
-
-
-def _log_probability(choice: Any, text: str) -> float | None:
-    """The sum over the tokens that make up the text, which one that ends the answer may follow; None where the server
-    tells none, or where its tokens are not the text."""
-    total, written = 0.0, b""
-    for token in (getattr(choice.logprobs, "content", None) or ()) if text else ():
-        total += float(token.logprob)
-        written += token.token.encode() if token.bytes is None else bytes(token.bytes)
-        if written.decode("utf-8", "replace").strip() == text:
-            return total
-    return None
-
-
-def _why_blank(choice: Any) -> str:
-    """A key of `BLANK` for a choice without a text; empty where nothing in it tells."""
-    message = choice.message
-    beside = message.model_extra or {}
-    if message.refusal or choice.finish_reason == "content_filter":
-        return "refusal"
-    if message.tool_calls or message.function_call:
-        return "tool_calls"
-    return "reasoning" if message.content or any(beside.get(name) for name in _THOUGHTS) else ""
-
-
-def _error_in(reply: Any) -> str:
-    """What a server says went wrong in a body that came with the status of an answer; empty where it says nothing."""
-    beside = reply.model_extra or {}
-    error = beside.get("error") or (beside.get("message") if getattr(reply, "object", "") == "error" else None)
-    error = error or beside.get("detail")
-    if isinstance(error, Mapping):
-        error = error.get("message") or error.get("code")
-    return str(error) if error else ""
 
 
 def _key() -> str:

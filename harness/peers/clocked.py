@@ -12,7 +12,7 @@ from time import perf_counter
 
 from harness.errors import StropError
 from harness.files import read_json
-from harness.wording import one_line
+from harness.wording import last_line
 
 CLOCK = Path(__file__).with_name("clock.py")
 
@@ -60,7 +60,7 @@ def run_clocked(
     process.returncode = os.waitstatus_to_exitcode(status)
     whole = perf_counter() - begun
     if process.returncode or not report.is_file():
-        raise StropError(f"{command}: ended with {process.returncode} ({last_line(log)})")
+        raise StropError(f"{command}: ended with {process.returncode} ({last_words(log)})")
     answering = read_json(report)
     return Taken(
         wall=answering["wall"],
@@ -71,7 +71,6 @@ def run_clocked(
     )
 
 
-def last_line(log: Path) -> str:
-    """The last words of a command."""
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it says nothing"]
-    return one_line(lines[-1])[:300]
+def last_words(log: Path) -> str:
+    """The last line of a command's log."""
+    return last_line(log.read_text(encoding="utf-8", errors="replace"))[:300]

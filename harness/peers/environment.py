@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.disks import writing
 from harness.errors import StropError
 from harness.files import write_text
+from harness.wording import last_line
 
 PACKAGES = "packages.txt"
 """What an environment holds, beside it; written last, so that one that was not finished is made anew."""
@@ -27,8 +28,8 @@ def environment(name: str, packages: Sequence[str]) -> Path:
     pip make, from the index that pip is set to. Raises `StropError` where they cannot."""
     folder = cache_folder() / name
     python, listed = folder / "bin" / "python", folder / PACKAGES
-    wanted = "\n".join([f"python=={sys.version.split()[0]}", *packages]) + "\n"
-    if listed.is_file() and listed.read_text(encoding="utf-8") == wanted:
+    content = "\n".join([f"python=={sys.version.split()[0]}", *packages]) + "\n"
+    if listed.is_file() and listed.read_text(encoding="utf-8") == content:
         return python
     with writing(folder):
         shutil.rmtree(folder, ignore_errors=True)
@@ -37,7 +38,7 @@ def environment(name: str, packages: Sequence[str]) -> Path:
     for words in ([sys.executable, "-m", "venv", str(folder)], install):
         ended = subprocess.run(words, capture_output=True, text=True, check=False)
         if ended.returncode:
-            lines = (ended.stderr or ended.stdout).strip().splitlines() or ["no reason is named"]
-            raise StropError(f"{folder}: {' '.join(words[1:4])} failed ({lines[-1].strip()}); mend pip's settings")
-    write_text(listed, wanted)
+            reason = last_line(ended.stderr or ended.stdout)
+            raise StropError(f"{folder}: {' '.join(words[1:4])} failed ({reason}); mend pip's settings")
+    write_text(listed, content)
     return python

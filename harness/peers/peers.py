@@ -13,7 +13,7 @@ import datasets
 
 from harness.errors import StropError
 from harness.files import read_jsonl, write_json
-from harness.peers.clocked import LOG, Taken, last_line, run_clocked
+from harness.peers.clocked import LOG, Taken, last_words, run_clocked
 from harness.peers.environment import environment
 from harness.pictures import open_picture
 from harness.types import Sample
@@ -165,7 +165,7 @@ def _answers(out: Path, count: int) -> list[str]:
     rows = {row["doc_id"]: _text(row["resps"]) for path in out.rglob("*samples_*.jsonl") for row in read_jsonl(path)}
     if sorted(rows) != list(range(count)):
         # a command may fail and end with 0
-        raise StropError(f"{len(rows)} of {count} answers are logged ({last_line(out / LOG)})")
+        raise StropError(f"{len(rows)} of {count} answers are logged ({last_words(out / LOG)})")
     return [rows[index].strip() for index in range(count)]
 
 

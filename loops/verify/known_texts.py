@@ -19,14 +19,14 @@ def verdicts_of_texts(
     without replies that can be read. Raises the errors of `harness.judge.ask_judge`."""
     # of two texts `pairwise` asks in both orders, of which a case is one
     prompts = [asking(form, None, "sum").prompts(case.question, case.texts) for case in cases]
-    asked = [each[:1] if form == "pairwise" else each for each in prompts]
+    used = [each[:1] if form == "pairwise" else each for each in prompts]
     questions = [
         Sample(id=f"known-{number}", prompt=prompt, images=case.pictures, target=None, cluster=str(number))
-        for number, (case, several) in enumerate(zip(cases, asked, strict=True))
+        for number, (case, several) in enumerate(zip(cases, used, strict=True))
         for prompt in several
     ]
     replies = iter(ask_judge(judge, questions, store, advance))
-    return [_verdict(form, case, [next(replies) for _ in each]) for case, each in zip(cases, asked, strict=True)]
+    return [_verdict(form, case, [next(replies) for _ in each]) for case, each in zip(cases, used, strict=True)]
 
 
 def _verdict(form: Form, case: KnownTexts, replies: Sequence[Reply]) -> bool | None:

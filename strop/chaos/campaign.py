@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RunError
-from harness.wording import one_line
+from harness.wording import last_line, one_line
 from strop.chaos.image import Kept, image, kept_answers
 from strop.chaos.points import Fault, Kind, Shared
 from strop.chaos.processes import Command
@@ -80,21 +80,14 @@ def campaign(
     chance = random.Random(seed)
     wholes = {scene.name: _undisturbed(scene, folder, say) for scene in scenes}
     tallies = {scene.name: Tally() for scene in scenes}
-    for number, scene in zip(_numbers(), cycle(scenes), strict=False):
+    for number, scene in enumerate(cycle(scenes), start=1):
         left = kills - sum(tally.kills for tally in tallies.values())
         if left <= 0:
-            return tallies
+            break
         below = folder / f"{number}-{scene.name.replace(' ', '-')}"
         most = min(left, math.ceil(kills / len(scenes)))
         _disturb(scene, wholes[scene.name], server, below, tallies[scene.name], most, chance, say)
     return tallies
-
-
-def _numbers() -> Iterator[int]:
-    number = 0
-    while True:
-        number += 1
-        yield number
 
 
 def _undisturbed(scene: Scene, folder: Path, say: Say) -> Whole:
@@ -104,7 +97,7 @@ def _undisturbed(scene: Scene, folder: Path, say: Say) -> Whole:
     log = below / "log.txt"
     code = Command(scene.words(below / "out"), below / "out", log, shared, None).end()
     if code != 0:
-        raise RunError(f"the {scene.name} ends with {code} by itself ({_last_line(log)}); mend that first")
+        raise RunError(f"the {scene.name} ends with {code} by itself ({last_line(_text(log))}); mend that first")
     seconds = time.monotonic() - began
     say(f"{scene.name}: undisturbed {shared.operations} operations on files, {seconds:.1f} s")
     return Whole(image=image(below / "out"), operations=shared.operations, seconds=seconds)
@@ -122,7 +115,7 @@ def _disturb(
         at = chance.randint(1, max(whole.operations - operations, whole.operations // 4))
         share, moment = chance.random(), chance.uniform(0, whole.seconds)
         fault = Fault(kind=kind, at=at, share=share) if kind in AT_POINTS else None
-        shared, log, asked = Shared(below / f"counts-{turn}"), below / f"log-{turn}.txt", server.requests
+        shared, log, before = Shared(below / f"counts-{turn}"), below / f"log-{turn}.txt", server.requests
         command = Command(scene.words(out), out, log, shared, fault)
         if kind in ("kill at a time", "stop") and command.end(moment) is None:
             command.kill_all() if kind == "kill at a time" else command.send(signal.SIGTERM)
@@ -142,7 +135,7 @@ def _disturb(
                         for fault in _faults_of_end(kind, code, log)]  # fmt: skip
         if code == 0:
             if scene.is_served:
-                tally.twice += server.requests - asked - (len(now.lines) - len(kept.lines))
+                tally.twice += server.requests - before - (len(now.lines) - len(kept.lines))
             break
         kept, operations = now, operations + shared.operations
     tally.resumed += turn > 0
@@ -151,13 +144,13 @@ def _disturb(
 
 def _faults_of_end(kind: str, code: int | None, log: Path) -> Iterator[str]:
     """What a command's end should not be, after a fault of a kind or none."""
-    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    text = _text(log)
     if "Traceback" in text:
-        yield f"a traceback: {_last_line(log)}"
+        yield f"a traceback: {last_line(text)}"
     if not kind and code != 0:
-        yield f"undisturbed it ends with {code}: {_last_line(log)}"
+        yield f"undisturbed it ends with {code}: {last_line(text)}"
     if kind == "stop" and code not in STOPPED:
-        yield f"stopped it ends with {code}: {_last_line(log)}"
+        yield f"stopped it ends with {code}: {last_line(text)}"
     if kind == "full disk" and (code is None or code < 0):
         yield f"without room it ends with {code}"
 
@@ -178,6 +171,5 @@ def _wait_for_locks(folder: Path) -> None:
             fcntl.flock(stream, fcntl.LOCK_EX)
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
-    return one_line(next((line for line in reversed(lines) if line.strip()), "it said nothing"))
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

@@ -37,12 +37,14 @@ def kept_answers(folder: Path) -> Kept:
     files = [path.read_bytes().splitlines(keepends=True) for path in sorted(folder.rglob(ANSWERS))]
     whole = [[line.decode() for line in lines if line.endswith(b"\n")] for lines in files]
     twice = sum(len(lines) - len({json.loads(line)["key"] for line in lines}) for lines in whole)
-    return Kept(lines=frozenset(f"{place} {line}" for place, lines in enumerate(whole) for line in lines), twice=twice)
+    return Kept(
+        lines=frozenset(f"{number} {line}" for number, lines in enumerate(whole) for line in lines), twice=twice
+    )
 
 
 def _counts(path: Path) -> bool:
     """Whether a file is of the command's result: what a killed write left has a hidden name."""
-    return not (any(part.startswith(".") for part in path.parts) or path.parts[0] in _ELSEWHERE or path.name in _TIMED)
+    return not (any(name.startswith(".") for name in path.parts) or path.parts[0] in _ELSEWHERE or path.name in _TIMED)
 
 
 def _digest(path: Path) -> str:

@@ -57,13 +57,13 @@ def scenes(model: str, url: str, scratch: Path) -> tuple[Scene, ...]:
     grid = _file(scratch / "grid.yaml", {**fields, "vary": {"grid": {"verify.kind": ["random", "shorter"]}}})
     (scratch / "tasks").mkdir()
     (scratch / "tasks" / "few.py").write_text(_PLUGIN, encoding="utf-8")
-    asked = ["eval", "--model", "m", "--endpoint", url, "--tasks", "asked_scenes", "--parallel", "4"]
+    evaluation = ["eval", "--model", "m", "--endpoint", url, "--tasks", "asked_scenes", "--parallel", "4"]
     own = ["--plugin-path", str(scratch / "tasks"), "--out"]
     return (
         Scene(name="offline round", words=lambda out: ["run", offline, *own, str(out)]),
         Scene(name="on-policy round", words=lambda out: ["run", on_policy, *own, str(out)]),
         Scene(name="grid", words=lambda out: ["grid", grid, *own, str(out)]),
-        Scene(name="served evaluation", words=lambda out: [*asked, *own, str(out)], is_served=True),
+        Scene(name="served evaluation", words=lambda out: [*evaluation, *own, str(out)], is_served=True),
     )
 
 

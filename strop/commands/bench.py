@@ -43,14 +43,14 @@ class Sizes:
     scenes: int = 20
     draws: int = 10_000
     pairs: int = 64
-    asked: int = 1_800
-    described: int = 200
-    grown: int = 540
+    questions: int = 1_800
+    descriptions: int = 200
+    growing: int = 540
     runs: int = 5
 
 
 FULL = Sizes()
-QUICK = Sizes(captions=1_000, scenes=5, draws=1_000, pairs=32, asked=180, described=20, grown=90, runs=2)
+QUICK = Sizes(captions=1_000, scenes=5, draws=1_000, pairs=32, questions=180, descriptions=20, growing=90, runs=2)
 
 
 def bench(
@@ -90,12 +90,12 @@ def bench(
     options = ModelOptions(device=device, dtype=dtype, attn_implementation=attn_implementation)
     courses = [
         Course(task=task, limit=limit, model=model, options=options)
-        for task, limit in {"pictos_pope": sizes.asked, "pictos_captions": sizes.described}.items()
+        for task, limit in {"pictos_pope": sizes.questions, "pictos_captions": sizes.descriptions}.items()
     ]
     timings = chain(
         against_peers(_peers(against), courses, sizes.runs),
         _training(model, options, sizes),
-        growth(replace(courses[0], limit=sizes.grown), 1 if quick else sizes.runs),
+        growth(replace(courses[0], limit=sizes.growing), 1 if quick else sizes.runs),
         _questions(model, options, sizes),
         _captions(captions, sizes, data.expanduser()),
         _bootstrap(sizes),

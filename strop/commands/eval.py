@@ -248,7 +248,7 @@ def _model_notes(results: Results) -> Iterator[str]:
     )
     if "spent" in about:
         yield f"all answers kept there took {about['spent']}"
-    from harness.models.endpoint import BLANK
+    from harness.models.replies import BLANK
 
     for why, count in about.get("blank", {}).items():
         yield f"{count} of {about['asked']} answers had now are blank: they {BLANK[why]}"

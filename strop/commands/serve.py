@@ -106,9 +106,9 @@ def notes(about: Mapping[str, Any]) -> Iterator[str]:
     """What a server does not do of what the results say of the model."""
     if about.get("pictures") == "padded":
         yield "note: pictures were padded to squares where it was measured; a server shows them by the stored processor"
-    for part in ("system", "thinking", "end_bias"):
-        if part in about:
-            yield f"note: where it was measured, {part} was {about[part]!r}; a server does not have it"
+    for option in ("system", "thinking", "end_bias"):
+        if option in about:
+            yield f"note: where it was measured, {option} was {about[option]!r}; a server does not have it"
 
 
 def _rank(adapter: str) -> int:
@@ -145,13 +145,14 @@ def _find(checkpoint: str, runs: Path) -> tuple[str, Mapping[str, Any]]:
 def _for_vllm(folder: str, checkpoint: str, runs: Path) -> str:
     """The folder, or a copy of it (beside a round's, else in --runs) where vLLM knows its tensors by other names."""
     from harness.models.vllm_form import copy_for_vllm, has_vllms_names
+    from harness.models.weights import model_digest
 
     path = Path(folder)
     if not (path / "config.json").is_file() or has_vllms_names(path):
         return folder
     parent = runs if folder == checkpoint or not path.is_relative_to(runs) else path.parent
     typer.echo(f"note: vLLM knows the tensors of {folder} by other names; a copy with these is served", err=True)
-    return str(copy_for_vllm(path, parent / f"{path.name}-vllm"))
+    return str(copy_for_vllm(path, parent / f"{path.name}-vllm-{model_digest(path)[:12]}"))  # of these weights alone
 
 
 def _weights(location: Location, text: str) -> Path:

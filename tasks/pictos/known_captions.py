@@ -59,9 +59,8 @@ def _changed(kinds: Sequence[str], count: int, seed: int) -> Iterator[Changed]:
 
 def _changes(scene: Scene, true: Sequence[Claim], rng: np.random.Generator) -> Mapping[str, Sequence[Claim]]:
     """What may be said of a scene in the place of its claims, by kind, as far as it has something to change."""
-    place = int(rng.integers(len(true)))
-    claim, absent = true[place], tempting_absent(scene, rng)
-
+    index = int(rng.integers(len(true)))
+    claim, absent = true[index], tempting_absent(scene, rng)
     places = [other for other in PLACES if other != claim.place]
     changes = {
         "another object": [replace(claim, name=absent)],
@@ -74,7 +73,7 @@ def _changes(scene: Scene, true: Sequence[Claim], rng: np.random.Generator) -> M
         changes["another size"] = [replace(claim, size="small" if claim.size == "large" else "large")]
     if len(true) > 1:
         changes["one left out"] = []
-    changed = {kind: [*true[:place], *instead, *true[place + 1 :]] for kind, instead in changes.items()}
+    changed = {kind: [*true[:index], *instead, *true[index + 1 :]] for kind, instead in changes.items()}
     return changed | ({ALIKE: true[::-1]} if len(true) > 1 else {})
 
 

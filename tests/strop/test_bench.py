@@ -34,7 +34,7 @@ def _answered(course: Course, out: Path) -> tuple[Taken, list[str]]:
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A tiny model to measure, on few questions and draws, where NLTK has no data, and no command is started."""
     module = importlib.import_module("strop.commands.bench")
-    sizes = module.Sizes(captions=9, scenes=1, draws=100, pairs=4, asked=3, described=2, grown=3)
+    sizes = module.Sizes(captions=9, scenes=1, draws=100, pairs=4, questions=3, descriptions=2, growing=3)
     monkeypatch.setattr(module, "FULL", sizes)
     monkeypatch.setattr(module, "BATCH", 2)
     monkeypatch.setattr(text, "missing_data", lambda: ["wordnet"])

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from harness.errors import OutageError
-from harness.models.endpoint import Endpoint, retry_after
+from harness.models.endpoint import Endpoint
 from harness.models.patience import GaveUpError, Pace, Patience, Trouble
+from harness.models.replies import retry_after
 from harness.store import Store, ask
 from harness.types import Sample, Sampling
 from tests.support.faults import FAULTS, faulty
