@@ -196,8 +196,6 @@ def read_results(folder: Path, *, figures: bool = True) -> Results:
         _refuse_other_rows(folder, result, entry["n"])
         if figures:
             _refuse_other_figures(folder, result, entry["metrics"])
-            path = folder / f"{result.task}.jsonl"
-            _refuse_damaged(path, entry.get("rows"), digest_of_file(path))
         return result
 
     return _read(folder, lambda entries: tuple(map(checked, entries)), undamaged=figures)
@@ -229,7 +227,10 @@ def _read(
             tasks=tasks(raw["tasks"]),
         )
         if undamaged:
-            _refuse_damaged(path, raw.get(CHECK), _check(raw))
+            _refuse_damaged(path, raw.get(CHECK), _check(raw))  # before the rows, whose digests it holds
+            for result, entry in zip(results.tasks, raw["tasks"], strict=True):
+                rows = folder / f"{result.task}.jsonl"
+                _refuse_damaged(rows, entry.get("rows"), digest_of_file(rows))
         return results
     except (AttributeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a results file of this version ({error!r}); score the answers again") from error
@@ -302,6 +303,8 @@ def _shown(value: float | None) -> str:
 
 
 def _rows(path: Path) -> tuple[Marked, ...]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file, and results.json has its figures; {_AGAIN}")
     try:
         return tuple(map(_row, read_jsonl(path)))
     except (AttributeError, KeyError, TypeError) as error:

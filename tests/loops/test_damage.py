@@ -107,6 +107,16 @@ def test_what_is_read_of_a_damaged_file_is_what_was_written(
     assert {key: value for key, value in after.items() if value is not None}.items() <= before.items() or after == {}
 
 
+@pytest.mark.parametrize("field", ['"rows": "', '"n": ', '"task": "'])
+def test_a_damaged_results_file_is_named_whatever_it_says_of_its_rows(whole: Path, tmp_path: Path, field: str) -> None:
+    shutil.copytree(whole / "results", tmp_path / "results")
+    path = tmp_path / "results/results.json"
+    before, after = path.read_text().split(field, 1)
+    path.write_text(f"{before}{field}{'1' if after[0] != '1' else '2'}{after[1:]}")
+    with pytest.raises(DataError, match=r"results\.json"):
+        read_results(tmp_path / "results")
+
+
 ELSE = {
     "grid.json": (read_grid, b'{"name": "a", "baseline": null, "show": [], "cells": []}'),
     "recipe.yaml": (read_recipe, b"name: judge-free\nseed: 3\ncollect: {kind: sampling, samples: 500}\n"),
