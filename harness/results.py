@@ -303,7 +303,7 @@ def _shown(value: float | None) -> str:
 
 
 def _rows(path: Path) -> tuple[Marked, ...]:
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{path}: no such file, and results.json has its figures; {_AGAIN}")
     try:
         return tuple(map(_row, read_jsonl(path)))
